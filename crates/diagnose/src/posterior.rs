@@ -1,0 +1,133 @@
+//! The posterior over hypotheses: nothing wrong, one cause, or two.
+
+use crate::table::{Observed, Table, combined, distribution};
+
+/// Prior probability that nothing is wrong, before any fact.
+const PRIOR_HEALTHY: f64 = 0.40;
+/// Prior probability of two causes at once.
+const PRIOR_PAIR: f64 = 0.03;
+/// Facts are not wholly independent; their say is tempered by this exponent, set by the accuracy run.
+const TEMPER: f64 = 0.80;
+
+/// A set of at most two causes, as positions in the table; none means healthy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hypothesis {
+    Healthy,
+    One(usize),
+    Two(usize, usize),
+}
+
+/// Probabilities of all hypotheses given the evidence; they sum to one.
+#[derive(Debug)]
+pub struct Posterior {
+    /// Every hypothesis with its probability, most likely first; ties by catalogue order.
+    pub(crate) ranked: Vec<(Hypothesis, f64)>,
+    /// Probability of each cause, alone or with another, by position in the table.
+    pub(crate) marginal: Vec<f64>,
+}
+
+impl Posterior {
+    /// Enumerates every hypothesis of at most two causes.
+    pub fn of(table: &Table, seen: &[Observed]) -> Posterior {
+        let weights: f64 = table.causes.iter().map(|c| c.weight).sum();
+        let prior = |cause: usize| table.causes[cause].weight / weights;
+        let count = table.causes.len();
+        let shifts: Vec<f64> = (0..count).map(|cause| shift(table, cause, seen)).collect();
+        let single = 1.0 - PRIOR_HEALTHY - PRIOR_PAIR;
+        let mut scores: Vec<(Hypothesis, f64)> = Vec::with_capacity(1 + count + count * count / 2);
+        scores.push((Hypothesis::Healthy, PRIOR_HEALTHY.ln()));
+        for (cause, shift) in shifts.iter().enumerate() {
+            scores.push((Hypothesis::One(cause), (single * prior(cause)).ln() + TEMPER * shift));
+        }
+        for a in 0..count {
+            for b in (a + 1..count).filter(|b| table.causes[a].id != table.causes[*b].id) {
+                let shift = shifts[a] + shifts[b] + overlap(table, a, b, seen);
+                let score = (PRIOR_PAIR * 2.0 * prior(a) * prior(b)).ln() + TEMPER * shift;
+                scores.push((Hypothesis::Two(a, b), score));
+            }
+        }
+        Posterior::normalised(scores, count)
+    }
+
+    /// The probability that nothing is wrong.
+    pub fn healthy(&self) -> f64 {
+        self.ranked.iter().find(|(h, _)| *h == Hypothesis::Healthy).map_or(0.0, |(_, p)| *p)
+    }
+
+    /// The probability of the likeliest hypothesis.
+    pub fn settled(&self) -> f64 {
+        self.ranked.first().map_or(0.0, |(_, p)| *p)
+    }
+
+    /// Causes by probability over all their places, most likely first, each at its likelier place.
+    pub(crate) fn causes(&self, table: &Table) -> Vec<(usize, f64)> {
+        let mut list: Vec<(usize, f64)> = Vec::new();
+        for (position, p) in self.marginal.iter().copied().enumerate() {
+            match list.last_mut().filter(|(last, _)| table.causes[*last].id == table.causes[position].id) {
+                Some((likelier, sum)) => {
+                    if p > self.marginal[*likelier] {
+                        *likelier = position;
+                    }
+                    *sum += p;
+                }
+                None => list.push((position, p)),
+            }
+        }
+        list.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        list
+    }
+
+    /// The probability of a cause over all its places.
+    pub(crate) fn of_cause(&self, table: &Table, id: &str) -> f64 {
+        table.positions(id).into_iter().map(|position| self.marginal[position]).sum()
+    }
+
+    /// How unsettled the question still is, in nats.
+    pub fn entropy(&self) -> f64 {
+        self.ranked.iter().map(|(_, p)| if *p > 0.0 { -p * p.ln() } else { 0.0 }).sum()
+    }
+
+    fn normalised(mut scores: Vec<(Hypothesis, f64)>, causes: usize) -> Posterior {
+        let best = scores.iter().map(|(_, s)| *s).fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = scores.iter().map(|(_, s)| (s - best).exp()).sum();
+        let mut marginal = vec![0.0; causes];
+        for (hypothesis, score) in &mut scores {
+            *score = (*score - best).exp() / sum;
+            match *hypothesis {
+                Hypothesis::Healthy => {}
+                Hypothesis::One(a) => marginal[a] += *score,
+                Hypothesis::Two(a, b) => {
+                    marginal[a] += *score;
+                    marginal[b] += *score;
+                }
+            }
+        }
+        // Stable, so equal probabilities keep the catalogue's order and the output its bytes.
+        scores.sort_by(|a, b| b.1.total_cmp(&a.1));
+        Posterior { ranked: scores, marginal }
+    }
+}
+
+/// How much better one cause explains what was seen than nothing wrong does, in nats.
+fn shift(table: &Table, cause: usize, seen: &[Observed]) -> f64 {
+    seen.iter()
+        .filter_map(|o| {
+            let d = distribution(&table.causes[cause], o.fact)?;
+            Some((d[o.value] / table.facts[o.fact].healthy[o.value]).ln())
+        })
+        .sum()
+}
+
+/// Corrects the sum of two shifts where both causes speak of the same fact.
+fn overlap(table: &Table, a: usize, b: usize, seen: &[Observed]) -> f64 {
+    seen.iter()
+        .filter_map(|o| {
+            let one = distribution(&table.causes[a], o.fact)?;
+            let other = distribution(&table.causes[b], o.fact)?;
+            let healthy = &table.facts[o.fact].healthy;
+            let both = combined(healthy, one, other)[o.value] / healthy[o.value];
+            let apart = (one[o.value] / healthy[o.value]) * (other[o.value] / healthy[o.value]);
+            Some(both.ln() - apart.ln())
+        })
+        .sum()
+}

@@ -1,0 +1,193 @@
+//! The catalogue as numbers: P(fact = value | cause).
+
+use netwhy_catalogue::{Catalogue, CauseEntry, FactEntry, SeenFrom, Word};
+use netwhy_model::Evidence;
+use std::collections::BTreeMap;
+
+/// Share of a fact's probability kept for the values a cause does not name, when those it names would fill it.
+const RESIDUE: f64 = 0.03;
+/// Causes only a control plane can prove are met less often than their word says where a client asks.
+const CONTROL_PLANE_PRIOR: f64 = 0.25;
+/// A cause sits behind a node less often than where the client can see it.
+const BEHIND_PRIOR: f64 = 0.5;
+/// A value this rare on a healthy target is a symptom.
+const SYMPTOM_MAX: f64 = 0.02;
+
+/// One cause's distribution over the values of one fact.
+pub(crate) type Distribution = Vec<f64>;
+
+/// The catalogue turned into arrays, for one inference after another.
+#[derive(Debug)]
+pub struct Table {
+    pub(crate) facts: Vec<FactColumn>,
+    pub(crate) causes: Vec<CauseRow>,
+    index: BTreeMap<String, usize>,
+}
+
+/// One fact: its values in order, and how they fall when nothing is wrong.
+#[derive(Debug)]
+pub(crate) struct FactColumn {
+    pub name: String,
+    pub ask: String,
+    pub values: Vec<String>,
+    pub healthy: Distribution,
+}
+
+/// One cause in one place: its prior weight and its distributions, by fact index in ascending order.
+#[derive(Debug)]
+pub(crate) struct CauseRow {
+    pub id: String,
+    /// It sits on the origin and is seen through the node in front.
+    pub behind: bool,
+    pub weight: f64,
+    pub expects: Vec<(usize, Distribution)>,
+}
+
+/// One fact as seen: fact index, value index, and which evidence said so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observed {
+    pub(crate) fact: usize,
+    pub(crate) value: usize,
+    /// Position in the evidence list.
+    pub evidence: usize,
+}
+
+impl Table {
+    /// Builds the arrays; causes without expectations cannot be inferred and are left out.
+    pub fn new(catalogue: &Catalogue) -> Table {
+        let facts: Vec<FactColumn> = catalogue.facts().map(column).collect();
+        let index: BTreeMap<String, usize> =
+            facts.iter().enumerate().map(|(position, fact)| (fact.name.clone(), position)).collect();
+        let causes = catalogue.causes().flat_map(|cause| rows(cause, &facts, &index)).collect();
+        Table { facts, causes, index }
+    }
+
+    /// The facts that speak, one observation each: a fact asked again supersedes.
+    pub fn observe(&self, evidence: &[Evidence]) -> Vec<Observed> {
+        let mut latest: BTreeMap<usize, Observed> = BTreeMap::new();
+        for (position, item) in evidence.iter().enumerate().filter(|(_, item)| item.speaks()) {
+            let Some(&fact) = self.index.get(&item.fact) else { continue };
+            let Some(value) = self.facts[fact].values.iter().position(|v| *v == item.value) else { continue };
+            latest.insert(fact, Observed { fact, value, evidence: position });
+        }
+        latest.into_values().collect()
+    }
+
+    /// True when the observed value hardly ever occurs on a healthy target.
+    pub fn is_symptom(&self, seen: Observed) -> bool {
+        self.facts[seen.fact].healthy[seen.value] <= SYMPTOM_MAX
+    }
+
+    /// The positions of a cause: in front, behind a node, or both; none when it cannot be inferred.
+    pub(crate) fn positions(&self, id: &str) -> Vec<usize> {
+        (0..self.causes.len()).filter(|position| self.causes[*position].id == id).collect()
+    }
+
+    pub(crate) fn probability(&self, cause: usize, seen: Observed) -> f64 {
+        distribution(&self.causes[cause], seen.fact)
+            .map_or(self.facts[seen.fact].healthy[seen.value], |d| d[seen.value])
+    }
+}
+
+/// The distribution a cause gives a fact, if it speaks of it.
+pub(crate) fn distribution(cause: &CauseRow, fact: usize) -> Option<&Distribution> {
+    cause.expects.binary_search_by_key(&fact, |(f, _)| *f).ok().map(|position| &cause.expects[position].1)
+}
+
+/// Two causes at once: what is normal needs both to allow it, what is not needs one to bring it about.
+pub(crate) fn combined(healthy: &[f64], one: &[f64], other: &[f64]) -> Distribution {
+    let raw: Distribution = healthy
+        .iter()
+        .zip(one.iter().zip(other))
+        .map(|(normal, (a, b))| if *normal > SYMPTOM_MAX { a.min(*b) } else { a.max(*b) })
+        .collect();
+    normalised(raw)
+}
+
+fn column(entry: &FactEntry) -> FactColumn {
+    let values: Vec<String> = entry.values.keys().cloned().collect();
+    let healthy = normalised(entry.values.values().map(|word| word.weight()).collect());
+    FactColumn { name: entry.name.clone(), ask: entry.ask.clone(), values, healthy }
+}
+
+/// A cause's rows: seen directly, and seen through a node; what has no table cannot be inferred there.
+fn rows(cause: &CauseEntry, facts: &[FactColumn], index: &BTreeMap<String, usize>) -> Vec<CauseRow> {
+    let control = if cause.seen_from == SeenFrom::Control { CONTROL_PLANE_PRIOR } else { 1.0 };
+    [(&cause.expects, false, 1.0), (&cause.behind, true, BEHIND_PRIOR)]
+        .into_iter()
+        .filter(|(words, ..)| !words.is_empty())
+        .map(|(words, behind, place)| {
+            let mut expects: Vec<(usize, Distribution)> = words
+                .iter()
+                .filter_map(|(fact, words)| index.get(fact).map(|&at| (at, spread(&facts[at], words))))
+                .collect();
+            expects.sort_by_key(|(fact, _)| *fact);
+            CauseRow { id: cause.id.clone(), behind, weight: cause.prior.weight() * control * place, expects }
+        })
+        .collect()
+}
+
+/// Words for some values of a fact become a distribution over all: the rest is shared as on a healthy target.
+fn spread(fact: &FactColumn, words: &BTreeMap<String, Word>) -> Distribution {
+    let named: Vec<Option<f64>> = fact.values.iter().map(|v| words.get(v).map(|w| w.weight())).collect();
+    let sum_named: f64 = named.iter().flatten().sum();
+    let healthy_rest: f64 =
+        named.iter().zip(&fact.healthy).filter(|(n, _)| n.is_none()).map(|(_, healthy)| healthy).sum();
+    if healthy_rest <= 0.0 {
+        return normalised(named.into_iter().map(|n| n.unwrap_or(0.0)).collect());
+    }
+    let rest = (1.0 - sum_named).max(RESIDUE);
+    let scale = (1.0 - rest) / sum_named.max(f64::MIN_POSITIVE);
+    let raw = named
+        .into_iter()
+        .zip(&fact.healthy)
+        .map(|(word, healthy)| match word {
+            Some(weight) => weight * scale,
+            None => rest * healthy / healthy_rest,
+        })
+        .collect();
+    normalised(raw)
+}
+
+/// Divides by the sum; a floor keeps every value possible, so that no single mistaken fact decides alone.
+fn normalised(mut raw: Distribution) -> Distribution {
+    const FLOOR: f64 = 0.000_5;
+    for weight in &mut raw {
+        *weight = weight.max(FLOOR);
+    }
+    let sum: f64 = raw.iter().sum();
+    for weight in &mut raw {
+        *weight /= sum;
+    }
+    raw
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_distribution_sums_to_one() {
+        let table = Table::new(Catalogue::embedded());
+        for cause in &table.causes {
+            for (fact, distribution) in &cause.expects {
+                let sum: f64 = distribution.iter().sum();
+                assert!((sum - 1.0).abs() < 1e-9, "{} {}: {sum}", cause.id, table.facts[*fact].name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_cause_does_not_name_is_shared_as_when_healthy() {
+        let fact = FactColumn {
+            name: "f".into(),
+            ask: "q".into(),
+            values: vec!["bad".into(), "good".into(), "odd".into()],
+            healthy: vec![0.01, 0.9, 0.09],
+        };
+        let words = BTreeMap::from([("bad".to_owned(), Word::Sometimes)]);
+        let spread = spread(&fact, &words);
+        assert!((spread[0] - 0.25).abs() < 0.01);
+        assert!((spread[1] / spread[2] - 10.0).abs() < 0.01);
+    }
+}

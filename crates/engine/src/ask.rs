@@ -1,0 +1,108 @@
+//! Asks one question and hands back what it saw.
+
+use crate::state::State;
+use netwhy_dns::Resolution;
+use netwhy_http::{HttpSeen, Lookup};
+use netwhy_model::{Case, Evidence};
+use netwhy_probe::Connected;
+use netwhy_tls::TlsSeen;
+use std::sync::Arc;
+
+/// What one question brought.
+#[derive(Default)]
+pub(crate) struct Answer {
+    pub evidence: Vec<Evidence>,
+    pub resolution: Option<Resolution>,
+    pub connected: Option<Connected>,
+    pub tls: Option<TlsSeen>,
+    pub http: Option<HttpSeen>,
+}
+
+impl Answer {
+    fn plain(evidence: Vec<Evidence>) -> Answer {
+        Answer { evidence, ..Answer::default() }
+    }
+
+    /// Files what was seen under the question.
+    pub fn into_state(self, state: &mut State, question: &str) {
+        state.asked.insert(question.to_owned());
+        state.add(self.evidence);
+        if let Some(resolution) = self.resolution {
+            state.resolution = resolution;
+        }
+        state.connected = self.connected.or(state.connected.take());
+        state.tls = self.tls.or(state.tls.take());
+        state.http = self.http.or(state.http.take());
+    }
+}
+
+/// Asks one question; what it needs and lacks makes it answer nothing.
+pub(crate) async fn ask(case: &Case, state: &State, question: &str) -> Answer {
+    match question {
+        "names" => {
+            let mut resolution = netwhy_dns::names(case).await;
+            let evidence = std::mem::take(&mut resolution.evidence);
+            return Answer { evidence, resolution: Some(resolution), ..Answer::default() };
+        }
+        "names.deep" => return Answer::plain(netwhy_dns::names_deep(case, &state.resolution).await),
+        "origin" => return Answer::plain(netwhy_http::origin(case, state.http.as_ref()).await),
+        _ => {}
+    }
+    let Some(address) = state.address(case) else { return Answer::default() };
+    match question {
+        "local" => Answer::plain(netwhy_probe::local(case, &state.addresses(case)).await),
+        "connect" => {
+            let mut connected = netwhy_probe::connect(case, &state.addresses(case)).await;
+            let evidence = std::mem::take(&mut connected.evidence);
+            Answer { evidence, connected: Some(connected), ..Answer::default() }
+        }
+        "udp" => Answer::plain(netwhy_probe::udp(case, address).await),
+        "trace" => Answer::plain(netwhy_probe::trace(case, address).await),
+        "pmtu" => Answer::plain(netwhy_probe::pmtu(case, address).await),
+        "loss" => Answer::plain(netwhy_probe::loss(case, address).await),
+        "tls" => {
+            let mut seen = netwhy_tls::tls(case, address).await;
+            let evidence = std::mem::take(&mut seen.evidence);
+            Answer { evidence, tls: Some(seen), ..Answer::default() }
+        }
+        "http" => {
+            let mut seen = netwhy_http::http(case, address, lookup(case)).await;
+            let evidence = std::mem::take(&mut seen.evidence);
+            Answer { evidence, http: Some(seen), ..Answer::default() }
+        }
+        "http.health" => Answer::plain(netwhy_http::health(case, address).await),
+        _ => after(case, state, question, address).await,
+    }
+}
+
+/// The questions that build on an earlier one's result.
+async fn after(case: &Case, state: &State, question: &str, address: std::net::SocketAddr) -> Answer {
+    if let Some(connected) = &state.connected {
+        match question {
+            "control" => return Answer::plain(netwhy_probe::control(case, address, connected).await),
+            "series" => return Answer::plain(netwhy_probe::series(case, address, connected).await),
+            "payload" => return Answer::plain(netwhy_probe::payload(case, address, connected).await),
+            _ => {}
+        }
+    }
+    if let (Some(tls), "tls.differential") = (&state.tls, question) {
+        return Answer::plain(netwhy_tls::differential(case, address, tls).await);
+    }
+    let Some(http) = &state.http else { return Answer::default() };
+    Answer::plain(match question {
+        "http.variants" => netwhy_http::variants(case, address, http).await,
+        "http.repeat" => netwhy_http::repeat(case, address, http).await,
+        "http.idle" => netwhy_http::idle(case, address, http).await,
+        "http.upgrade" => netwhy_http::upgrade(case, address, http).await,
+        _ => Vec::new(),
+    })
+}
+
+/// Redirects resolve their names as the target did.
+fn lookup(case: &Case) -> Lookup {
+    let case = Arc::new(case.clone());
+    Arc::new(move |name: String| {
+        let case = Arc::clone(&case);
+        Box::pin(async move { netwhy_dns::lookup(&case, &name).await })
+    })
+}

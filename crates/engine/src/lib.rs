@@ -1,0 +1,10 @@
+//! Runs one case: collects, diagnoses, asks the next best question, within limits.
+//!
+//! The first pass asks what a user's own client would do; after it the posterior chooses. The engine
+//! is the only place where collectors and diagnosis meet.
+
+mod ask;
+mod run;
+mod state;
+
+pub use run::{Event, Run, replay, run};

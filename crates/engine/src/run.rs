@@ -1,0 +1,236 @@
+//! The loop: first pass, then the next best question until settled or out of budget.
+
+use crate::ask::{Answer, ask};
+use crate::state::State;
+use netwhy_catalogue::Catalogue;
+use netwhy_diagnose::{Candidate, Inputs, Posterior, Table, diagnose, rank_questions};
+use netwhy_model::{Case, Lang, Question, SAVED_SCHEMA, SavedCase, Scheme, Stamp, Verdict};
+use futures_util::future::join_all;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Questions one case may ask.
+const QUESTIONS_MAX: usize = 40;
+/// Questions asked side by side.
+const BATCH_MAX: usize = 4;
+/// A question worth less than this, in nats, is not asked.
+const GAIN_MIN: f64 = 0.008;
+/// Nor one worth less than this per second of cost, in nats.
+const RATE_MIN: f64 = 0.03;
+/// Nothing more is asked once one hypothesis holds this much.
+const SETTLED_MIN: f64 = 0.985;
+/// While nothing looks wrong, looking further stops after this long, in milliseconds.
+const HEALTHY_BUDGET_MS: u64 = 1_300;
+/// Questions that load the target or time it; they run alone.
+const ALONE: [&str; 4] = ["series", "loss", "http.repeat", "payload"];
+
+/// What happens while a case runs, for a progress line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    Asking(Question),
+    /// So many facts are known now.
+    Seen(usize),
+}
+
+/// One case, run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// Everything needed to draw the same verdict again.
+    pub saved: SavedCase,
+    pub verdict: Verdict,
+}
+
+/// Runs one case within its budget.
+pub async fn run(case: Case, lang: Lang, on_event: &(dyn Fn(Event) + Send + Sync)) -> Run {
+    let table = Table::new(Catalogue::embedded());
+    let mut runner = Runner {
+        case,
+        table: &table,
+        state: State::default(),
+        begun: Instant::now(),
+        started: Stamp::from(SystemTime::now()),
+        on_event,
+    };
+    runner.first_pass().await;
+    runner.forced().await;
+    runner.question_loop().await;
+    runner.finish(lang)
+}
+
+/// Draws the verdict of a saved case again, byte for byte.
+pub fn replay(saved: &SavedCase, lang: Lang) -> Verdict {
+    let catalogue = Catalogue::embedded();
+    let table = Table::new(catalogue);
+    let asked: Vec<&str> =
+        saved.evidence.iter().filter_map(|e| catalogue.fact(&e.fact)).map(|f| f.ask.as_str()).collect();
+    let unasked: Vec<(String, f64, u8)> = catalogue
+        .questions()
+        .filter(|q| !asked.contains(&q.name.as_str()) && fits(&saved.case, &q.name))
+        .map(|q| (q.name.clone(), q.cost_ms, q.intrusive))
+        .collect();
+    diagnose(
+        catalogue,
+        &table,
+        Inputs {
+            case: &saved.case,
+            evidence: &saved.evidence,
+            total_ms: saved.total_ms,
+            lang,
+            unasked: &unasked,
+        },
+    )
+}
+
+/// Whether a question can belong to a case at all, by what the user said.
+fn fits(case: &Case, question: &str) -> bool {
+    let scheme = case.target.scheme;
+    match question.split('.').next().unwrap_or_default() {
+        "names" => case.target.name().is_some(),
+        "udp" => scheme == Scheme::Udp,
+        "tls" => scheme.uses_tls(),
+        "origin" => case.origin.is_some(),
+        "http" => match question {
+            "http.health" => case.health_path.is_some(),
+            "http.upgrade" => case.header("upgrade").is_some(),
+            _ => scheme.uses_http(),
+        },
+        "local" => true,
+        _ => !matches!(scheme, Scheme::Udp | Scheme::Dns),
+    }
+}
+
+struct Runner<'a> {
+    case: Case,
+    table: &'a Table,
+    state: State,
+    begun: Instant,
+    started: Stamp,
+    on_event: &'a (dyn Fn(Event) + Send + Sync),
+}
+
+impl Runner<'_> {
+    /// What a user's own client would do, in its order.
+    async fn first_pass(&mut self) {
+        if self.case.target.name().is_some() {
+            self.ask_all(&["names"]).await;
+        } else {
+            self.state.resolution = netwhy_dns::names(&self.case).await;
+        }
+        for step in [
+            &["connect", "local", "udp"][..],
+            &["tls", "control"][..],
+            &["http", "tls.differential"][..],
+        ] {
+            self.ask_all(step).await;
+        }
+        if self.case.target.scheme == Scheme::Tcp {
+            self.ask_all(&["payload"]).await;
+        }
+    }
+
+    /// What the user's own words ask for, whatever the posterior thinks of it.
+    async fn forced(&mut self) {
+        self.ask_all(&["origin", "http.health", "http.upgrade"]).await;
+        let expect = &self.case.expect;
+        let chance = expect.success_min.is_some() || expect.loss_max.is_some();
+        if chance {
+            for question in ["series", "loss", "http.repeat"] {
+                self.ask_all(&[question]).await;
+            }
+        }
+        if self.case.expect.http.is_some() || self.case.header("accept-encoding").is_some() {
+            self.ask_all(&["http.variants"]).await;
+        }
+    }
+
+    async fn question_loop(&mut self) {
+        for _ in 0..QUESTIONS_MAX {
+            let seen = self.table.observe(&self.state.evidence);
+            let posterior = Posterior::of(self.table, &seen);
+            let healthy = posterior.healthy();
+            let elapsed_ms = self.elapsed_ms();
+            let limit_ms = if healthy > 0.5 { HEALTHY_BUDGET_MS } else { self.case.limits.budget_ms };
+            if elapsed_ms >= limit_ms.min(self.case.limits.budget_ms)
+                || (healthy < 0.5 && posterior.settled() >= SETTLED_MIN)
+            {
+                return;
+            }
+            let open = self.open_questions(limit_ms - elapsed_ms);
+            let ranked = rank_questions(self.table, &posterior, &seen, &open);
+            let batch = batch(&ranked);
+            if batch.is_empty() {
+                return;
+            }
+            self.ask_all(&batch).await;
+        }
+    }
+
+    /// Questions that make sense now and fit the time left, with what they would cost here.
+    fn open_questions(&self, left_ms: u64) -> Vec<(String, f64, u8)> {
+        let troubled = matches!(self.state.value("tcp.connect"), "silent" | "intermittent" | "rejected")
+            || matches!(self.state.value("http.exchange"), "timeout")
+            || matches!(self.state.value("tls.handshake"), "silent" | "stalled");
+        Catalogue::embedded()
+            .questions()
+            .filter(|q| self.state.may_ask(&self.case, &q.name))
+            .map(|q| (q.name.clone(), if troubled { q.worst_ms / 2.0 } else { q.cost_ms }, q.intrusive))
+            .filter(|(_, cost_ms, _)| *cost_ms <= left_ms as f64)
+            .collect()
+    }
+
+    /// Asks several questions side by side, each within what is left of the budget.
+    async fn ask_all(&mut self, questions: &[&str]) {
+        let due: Vec<String> = questions
+            .iter()
+            .filter(|q| self.state.may_ask(&self.case, q))
+            .map(|q| (*q).to_owned())
+            .collect();
+        let left = Duration::from_millis(self.case.limits.budget_ms.saturating_sub(self.elapsed_ms()));
+        if left.is_zero() {
+            return;
+        }
+        let (case, state) = (&self.case, &self.state);
+        let running = due.into_iter().map(|question| {
+            (self.on_event)(Event::Asking(Question(question.clone())));
+            async move {
+                let answer = tokio::time::timeout(left, ask(case, state, &question)).await;
+                (question, answer.unwrap_or_default())
+            }
+        });
+        let answers: Vec<(String, Answer)> = join_all(running).await;
+        for (question, answer) in answers {
+            answer.into_state(&mut self.state, &question);
+        }
+        (self.on_event)(Event::Seen(self.state.evidence.len()));
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn finish(self, lang: Lang) -> Run {
+        let saved = SavedCase {
+            schema: SAVED_SCHEMA.to_owned(),
+            total_ms: self.elapsed_ms(),
+            started: self.started,
+            case: self.case,
+            evidence: self.state.evidence,
+        };
+        let verdict = replay(&saved, lang);
+        Run { saved, verdict }
+    }
+}
+
+/// The best question and, unless it must run alone, the next best that may run beside it.
+fn batch(ranked: &[Candidate]) -> Vec<&str> {
+    let worth: Vec<&Candidate> = ranked.iter().filter(|c| c.gain >= GAIN_MIN && c.rate >= RATE_MIN).collect();
+    let Some(best) = worth.first() else { return Vec::new() };
+    if ALONE.contains(&best.question.as_str()) {
+        return vec![&best.question];
+    }
+    worth
+        .into_iter()
+        .map(|c| c.question.as_str())
+        .filter(|q| !ALONE.contains(q))
+        .take(BATCH_MAX)
+        .collect()
+}

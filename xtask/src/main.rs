@@ -1,0 +1,54 @@
+//! `cargo xtask check|accuracy|bench`: the checks of the house, the accuracy page, the benchmarks.
+
+mod accuracy;
+mod bench;
+mod house;
+mod tidy;
+
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask check
+       cargo xtask accuracy [RESULTS.json]   writes docs/accuracy.md from a lab score
+       cargo xtask bench [NAME]              compares netwhy with the toolbox it replaces";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[allow(clippy::print_stderr)]
+            {
+                eprintln!("error: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["check"] => check(),
+        ["accuracy", rest @ ..] => accuracy::publish(&root()?, rest.first().map(Path::new)),
+        ["bench", rest @ ..] => bench::run(&root()?, rest.first().copied()),
+        _ => bail!("{USAGE}"),
+    }
+}
+
+fn check() -> Result<()> {
+    let root = root()?;
+    let mut faults = house::faults(&root)?;
+    faults.extend(tidy::faults(&root)?);
+    if faults.is_empty() {
+        return Ok(());
+    }
+    bail!("{} place(s) break a rule of the house:\n{}", faults.len(), faults.join("\n"))
+}
+
+/// The repository's top folder.
+fn root() -> Result<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map(Path::to_path_buf).context("xtask stands at the top of the file system")
+}
