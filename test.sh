@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Installs what the tests need (says so first), then runs them all: format, lints, tests, and the lab.
+#   ./test.sh            everything
+#   ./test.sh --quick    without the lab
+set -euo pipefail
+cd "$(dirname "$0")"
+
+packages=(nftables iproute2 nginx-light haproxy dnsmasq knot bind9 bind9-utils unbound openssl openssh-server python3 iputils-ping)
+
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+if ((${#missing[@]})); then
+  echo "The lab runs real daemons. Missing Debian packages: ${missing[*]}"
+  if [[ $(id -u) -eq 0 ]]; then
+    apt-get update -q
+    # Nothing is started: the lab runs its own copies inside its namespaces.
+    printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
+    rm -f /usr/sbin/policy-rc.d
+  elif [[ -t 0 ]]; then
+    read -r -p "Install them with sudo apt-get? [y/N] " answer
+    [[ $answer == [yY]* ]] && sudo apt-get update -q && sudo apt-get install -y --no-install-recommends "${missing[@]}"
+  else
+    echo "Not root and nobody to ask: scenarios that need them are SKIPPED."
+  fi
+fi
+
+cargo fmt --all --check
+cargo clippy --workspace --all-targets --quiet -- -D warnings
+if cargo nextest --version >/dev/null 2>&1; then
+  cargo nextest run --workspace
+else
+  cargo test --workspace
+fi
+if cargo deny --version >/dev/null 2>&1; then
+  cargo deny --offline check bans licenses sources
+fi
+if [[ ${1:-} != --quick ]]; then
+  cargo build --quiet
+  target/debug/netwhy lab score --jobs 2 --out target/lab.json --gate
+fi
