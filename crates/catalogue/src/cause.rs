@@ -7,19 +7,21 @@ use std::collections::BTreeMap;
 
 /// How common a cause is among all faults met in the field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Prior {
     Rare,
     Uncommon,
     Common,
+    VeryCommon,
 }
 
 impl Prior {
     /// Relative weight before normalising over the catalogue.
     pub const fn weight(self) -> f64 {
         match self {
-            Prior::Common => 4.0,
-            Prior::Uncommon => 2.0,
+            Prior::VeryCommon => 16.0,
+            Prior::Common => 6.0,
+            Prior::Uncommon => 2.5,
             Prior::Rare => 1.0,
         }
     }
@@ -62,6 +64,8 @@ pub struct CauseEntry {
     pub fixes: Vec<Fix>,
     /// Fact → value → how often. What it does not name stays as when nothing is wrong.
     pub expects: BTreeMap<String, BTreeMap<String, Word>>,
+    /// Another way the same cause can look, when it is not a blend of the first.
+    pub also: BTreeMap<String, BTreeMap<String, Word>>,
     /// The same for a cause that sits on the origin behind a node, seen through that node.
     pub behind: BTreeMap<String, BTreeMap<String, Word>>,
     /// A scenario of the lab injects it for real and the client's evidence finds it.

@@ -169,6 +169,8 @@ struct RawCause {
     #[serde(default)]
     expects: BTreeMap<String, BTreeMap<String, Word>>,
     #[serde(default)]
+    also: BTreeMap<String, BTreeMap<String, Word>>,
+    #[serde(default)]
     behind: BTreeMap<String, BTreeMap<String, Word>>,
     #[serde(default)]
     fix: Vec<RawFix>,
@@ -243,7 +245,7 @@ fn load_cause(file: &str, text: &str, facts: &Facts) -> Result<CauseEntry, Catal
             return Err(rule("a text is empty; every text exists in English and Chinese"));
         }
     }
-    for (fact, values) in raw.expects.iter().chain(&raw.behind) {
+    for (fact, values) in raw.expects.iter().chain(&raw.also).chain(&raw.behind) {
         let entry = facts.get(fact).ok_or_else(|| unknown(file, "fact", fact, facts.keys()))?;
         for value in values.keys() {
             if !entry.values.contains_key(value) {
@@ -265,6 +267,7 @@ fn load_cause(file: &str, text: &str, facts: &Facts) -> Result<CauseEntry, Catal
         prove: text(raw.en.prove, raw.zh.prove),
         fixes: raw.fix.into_iter().map(|f| Fix { kind: f.kind, text: text(f.en, f.zh), command: f.command }).collect(),
         expects: raw.expects,
+        also: raw.also,
         behind: raw.behind,
         proven: raw.proven,
     })

@@ -1,6 +1,6 @@
 //! The posterior over hypotheses: nothing wrong, one cause, or two.
 
-use crate::table::{Observed, Table, combined, distribution};
+use crate::table::{Observed, Table, combined_value, distribution};
 
 /// Prior probability that nothing is wrong, before any fact.
 const PRIOR_HEALTHY: f64 = 0.40;
@@ -32,7 +32,8 @@ impl Posterior {
         let weights: f64 = table.causes.iter().map(|c| c.weight).sum();
         let prior = |cause: usize| table.causes[cause].weight / weights;
         let count = table.causes.len();
-        let shifts: Vec<f64> = (0..count).map(|cause| shift(table, cause, seen)).collect();
+        let views: Vec<Vec<(usize, f64)>> = (0..count).map(|cause| touched(table, cause, seen)).collect();
+        let shifts: Vec<f64> = views.iter().map(|view| view.iter().map(|(_, nats)| nats).sum()).collect();
         let single = 1.0 - PRIOR_HEALTHY - PRIOR_PAIR;
         let mut scores: Vec<(Hypothesis, f64)> = Vec::with_capacity(1 + count + count * count / 2);
         scores.push((Hypothesis::Healthy, PRIOR_HEALTHY.ln()));
@@ -41,7 +42,7 @@ impl Posterior {
         }
         for a in 0..count {
             for b in (a + 1..count).filter(|b| table.causes[a].id != table.causes[*b].id) {
-                let shift = shifts[a] + shifts[b] + overlap(table, a, b, seen);
+                let shift = shifts[a] + shifts[b] + overlap(table, (a, &views[a]), (b, &views[b]), seen);
                 let score = (PRIOR_PAIR * 2.0 * prior(a) * prior(b)).ln() + TEMPER * shift;
                 scores.push((Hypothesis::Two(a, b), score));
             }
@@ -108,26 +109,36 @@ impl Posterior {
     }
 }
 
-/// How much better one cause explains what was seen than nothing wrong does, in nats.
-fn shift(table: &Table, cause: usize, seen: &[Observed]) -> f64 {
+/// The observations a cause speaks of, by position in `seen`, ascending, each with how much better
+/// the cause explains it than nothing wrong does, in nats.
+fn touched(table: &Table, cause: usize, seen: &[Observed]) -> Vec<(usize, f64)> {
     seen.iter()
-        .filter_map(|o| {
+        .enumerate()
+        .filter_map(|(position, o)| {
             let d = distribution(&table.causes[cause], o.fact)?;
-            Some((d[o.value] / table.facts[o.fact].healthy[o.value]).ln())
+            Some((position, (d[o.value] / table.facts[o.fact].healthy[o.value]).ln()))
         })
-        .sum()
+        .collect()
 }
 
 /// Corrects the sum of two shifts where both causes speak of the same fact.
-fn overlap(table: &Table, a: usize, b: usize, seen: &[Observed]) -> f64 {
-    seen.iter()
-        .filter_map(|o| {
-            let one = distribution(&table.causes[a], o.fact)?;
-            let other = distribution(&table.causes[b], o.fact)?;
-            let healthy = &table.facts[o.fact].healthy;
-            let both = combined(healthy, one, other)[o.value] / healthy[o.value];
-            let apart = (one[o.value] / healthy[o.value]) * (other[o.value] / healthy[o.value]);
-            Some(both.ln() - apart.ln())
-        })
-        .sum()
+fn overlap(
+    table: &Table,
+    (a, one): (usize, &[(usize, f64)]),
+    (b, other): (usize, &[(usize, f64)]),
+    seen: &[Observed],
+) -> f64 {
+    let mut sum = 0.0;
+    let mut rest = other.iter().peekable();
+    for (position, nats) in one {
+        while rest.next_if(|(behind, _)| behind < position).is_some() {}
+        let Some((_, nats_other)) = rest.next_if(|(same, _)| same == position) else { continue };
+        let o = seen[*position];
+        let healthy = &table.facts[o.fact].healthy;
+        let both = distribution(&table.causes[a], o.fact)
+            .zip(distribution(&table.causes[b], o.fact))
+            .map_or(0.0, |(x, y)| (combined_value(healthy, x, y, o.value) / healthy[o.value]).ln());
+        sum += both - nats - nats_other;
+    }
+    sum
 }

@@ -8,8 +8,14 @@ use std::collections::BTreeMap;
 const RESIDUE: f64 = 0.03;
 /// Causes only a control plane can prove are met less often than their word says where a client asks.
 const CONTROL_PLANE_PRIOR: f64 = 0.25;
+/// Least probability a cause gives any value.
+const FLOOR: f64 = 0.000_5;
+/// Collectors confirm a broken value before they report it, so on a healthy target it hardly ever occurs.
+const NEVER_WHEN_HEALTHY: f64 = 0.000_1;
 /// A cause sits behind a node less often than where the client can see it.
 const BEHIND_PRIOR: f64 = 0.5;
+/// The second way a cause can look is met less often than the first.
+const ALSO_PRIOR: f64 = 0.4;
 /// A value this rare on a healthy target is a symptom.
 const SYMPTOM_MAX: f64 = 0.02;
 
@@ -101,19 +107,29 @@ pub(crate) fn combined(healthy: &[f64], one: &[f64], other: &[f64]) -> Distribut
         .zip(one.iter().zip(other))
         .map(|(normal, (a, b))| if *normal > SYMPTOM_MAX { a.min(*b) } else { a.max(*b) })
         .collect();
-    normalised(raw)
+    normalised(raw, FLOOR)
+}
+
+/// One value of [`combined`], without making the whole distribution.
+pub(crate) fn combined_value(healthy: &[f64], one: &[f64], other: &[f64], value: usize) -> f64 {
+    let raw = |at: usize| {
+        let both = if healthy[at] > SYMPTOM_MAX { one[at].min(other[at]) } else { one[at].max(other[at]) };
+        both.max(FLOOR)
+    };
+    raw(value) / (0..healthy.len()).map(raw).sum::<f64>()
 }
 
 fn column(entry: &FactEntry) -> FactColumn {
     let values: Vec<String> = entry.values.keys().cloned().collect();
-    let healthy = normalised(entry.values.values().map(|word| word.weight()).collect());
+    let weight = |word: &Word| if *word == Word::Never { NEVER_WHEN_HEALTHY } else { word.weight() };
+    let healthy = normalised(entry.values.values().map(weight).collect(), NEVER_WHEN_HEALTHY);
     FactColumn { name: entry.name.clone(), ask: entry.ask.clone(), values, healthy }
 }
 
 /// A cause's rows: seen directly, and seen through a node; what has no table cannot be inferred there.
 fn rows(cause: &CauseEntry, facts: &[FactColumn], index: &BTreeMap<String, usize>) -> Vec<CauseRow> {
     let control = if cause.seen_from == SeenFrom::Control { CONTROL_PLANE_PRIOR } else { 1.0 };
-    [(&cause.expects, false, 1.0), (&cause.behind, true, BEHIND_PRIOR)]
+    [(&cause.expects, false, 1.0), (&cause.also, false, ALSO_PRIOR), (&cause.behind, true, BEHIND_PRIOR)]
         .into_iter()
         .filter(|(words, ..)| !words.is_empty())
         .map(|(words, behind, place)| {
@@ -134,7 +150,7 @@ fn spread(fact: &FactColumn, words: &BTreeMap<String, Word>) -> Distribution {
     let healthy_rest: f64 =
         named.iter().zip(&fact.healthy).filter(|(n, _)| n.is_none()).map(|(_, healthy)| healthy).sum();
     if healthy_rest <= 0.0 {
-        return normalised(named.into_iter().map(|n| n.unwrap_or(0.0)).collect());
+        return normalised(named.into_iter().map(|n| n.unwrap_or(0.0)).collect(), FLOOR);
     }
     let rest = (1.0 - sum_named).max(RESIDUE);
     let scale = (1.0 - rest) / sum_named.max(f64::MIN_POSITIVE);
@@ -146,14 +162,13 @@ fn spread(fact: &FactColumn, words: &BTreeMap<String, Word>) -> Distribution {
             None => rest * healthy / healthy_rest,
         })
         .collect();
-    normalised(raw)
+    normalised(raw, FLOOR)
 }
 
 /// Divides by the sum; a floor keeps every value possible, so that no single mistaken fact decides alone.
-fn normalised(mut raw: Distribution) -> Distribution {
-    const FLOOR: f64 = 0.000_5;
+fn normalised(mut raw: Distribution, floor: f64) -> Distribution {
     for weight in &mut raw {
-        *weight = weight.max(FLOOR);
+        *weight = weight.max(floor);
     }
     let sum: f64 = raw.iter().sum();
     for weight in &mut raw {
