@@ -16,7 +16,7 @@ pub fn run(root: &Path, name: Option<&str>) -> Result<()> {
             if !status.success() {
                 bail!("the lab ended with {status}");
             }
-            crate::accuracy::publish_bench(root, Path::new("target/bench.json"))
+            Ok(())
         }
         other => bail!("unknown benchmark {other:?}; known: diagnose"),
     }

@@ -1,0 +1,427 @@
+//! `netwhy diagnose TARGET...`, which is `netwhy TARGET...`: the backbone of the product.
+
+use crate::progress::Progress;
+use crate::{Common, fail};
+use anyhow::{Context, Result};
+use netwhy_engine::{self as engine, Event};
+use netwhy_model::{
+    Case, Expect, Header, Host, Limits, Origin, Reachability, SavedCase, Source, Target, Verdict,
+};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+/// Targets one run takes.
+const TARGET_COUNT_MAX: usize = 256;
+/// Largest saved case read, in bytes.
+const REPLAY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+pub(crate) const EXAMPLES: &str = "\
+Targets:
+  https://shop.example/cart   HTTP over TLS; a bare name means this
+  shop.example:5432           TCP; ports 80 and 8080 mean HTTP, 443 and 8443 HTTPS
+  tls://mail.example:993      only the TLS handshake
+  udp://198.51.100.7:53       a UDP service
+  dns:shop.example            only the name
+  [2001:db8::7]:443           IPv6 in brackets when a port follows
+
+Expectations (--expect KEY=VALUE, again for more):
+  status=200,204   max-time=1s   min-bytes=64k   http=2   tls-max=1.2   banner=SSH-2.0
+  families=ipv4,ipv6   address=203.0.113.7   success-min=0.99   loss-max=2%   max-rtt=100ms
+
+Examples:
+  netwhy https://shop.example/                              the usual question
+  netwhy --origin 203.0.113.7 https://shop.example/         also ask the server behind the CDN
+  netwhy --expect families=ipv4,ipv6 https://shop.example/  IPv6 must work too
+  netwhy --save case.json db.example:5432                   keep all that was seen
+  netwhy --replay case.json --format html > case.html       and conclude from it again, elsewhere";
+
+/// What is to be reached, what counts as success, and how to ask.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// What is to be reached: a URL, host:port, or a name
+    #[arg(value_name = "TARGET")]
+    targets: Vec<String>,
+    /// Also ask the origin behind a protection node directly, with the same Host and SNI
+    #[arg(long, value_name = "ADDR[:PORT]", help_heading = "What to ask")]
+    origin: Option<String>,
+    /// What counts as success; whatever misses it is a fault to explain
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "What to ask")]
+    expect: Vec<String>,
+    /// The path a load balancer asks to see whether the service is well
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "NETWHY_HEALTH_PATH",
+        hide_env_values = true,
+        help_heading = "What to ask"
+    )]
+    health_path: Option<String>,
+    /// A request header, such as 'Accept-Language: zh'
+    #[arg(short = 'H', long, value_name = "HEADER", help_heading = "What to ask")]
+    header: Vec<String>,
+    /// The request method [default: GET]
+    #[arg(short = 'X', long, value_name = "METHOD", help_heading = "What to ask")]
+    method: Option<String>,
+    /// Send a request body of so many bytes
+    #[arg(long, value_name = "BYTES", help_heading = "What to ask")]
+    body_bytes: Option<u64>,
+    /// PEM file with a client certificate and its key
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NETWHY_CLIENT_CERT",
+        hide_env_values = true,
+        help_heading = "What to ask"
+    )]
+    client_cert: Option<PathBuf>,
+    /// PEM file with roots to trust besides the system's
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NETWHY_CA_FILE",
+        hide_env_values = true,
+        help_heading = "What to ask"
+    )]
+    ca_file: Option<PathBuf>,
+    /// Ask this resolver instead of those in resolv.conf
+    #[arg(
+        long,
+        value_name = "ADDR[:PORT]",
+        env = "NETWHY_RESOLVER",
+        value_delimiter = ',',
+        hide_env_values = true,
+        help_heading = "How to ask"
+    )]
+    resolver: Vec<String>,
+    /// Send from this address
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "NETWHY_SOURCE_ADDRESS",
+        hide_env_values = true,
+        help_heading = "How to ask"
+    )]
+    source_address: Option<String>,
+    /// Send through this interface
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "NETWHY_INTERFACE",
+        hide_env_values = true,
+        help_heading = "How to ask"
+    )]
+    interface: Option<String>,
+    /// Use IPv4 only
+    #[arg(short = '4', long, conflicts_with = "ipv6", help_heading = "How to ask")]
+    ipv4: bool,
+    /// Use IPv6 only
+    #[arg(short = '6', long, help_heading = "How to ask")]
+    ipv6: bool,
+    /// Longest time for one target [default: 15s]
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "NETWHY_BUDGET",
+        hide_env_values = true,
+        help_heading = "How to ask"
+    )]
+    budget: Option<String>,
+    /// Keep the case with all that was seen
+    #[arg(long, value_name = "FILE", help_heading = "Cases")]
+    save: Option<PathBuf>,
+    /// Conclude again from a kept case; nothing is asked ('-' reads stdin)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["targets", "save"], help_heading = "Cases")]
+    replay: Option<PathBuf>,
+}
+
+/// Diagnoses every target and writes one verdict each; the exit code is the worst of them.
+pub async fn run(args: Args, common: Common) -> Result<u8> {
+    let mut out = Verdicts::new(&common);
+    if let Some(path) = &args.replay {
+        out.take(engine::replay(&read_case(path)?, common.lang))?;
+        return out.finish();
+    }
+    for case in args.cases(&common)? {
+        let target = netwhy_report::clean(&case.target.to_string());
+        let progress = Progress::start(&target, &common);
+        let run = engine::run(case, common.lang, &|event| match event {
+            Event::Asking(question) => progress.asking(&question),
+            Event::Seen(_) => {}
+        })
+        .await;
+        progress.finish();
+        if let Some(path) = &args.save {
+            let text = run.saved.to_json()?;
+            std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        out.take(run.verdict)?;
+    }
+    out.finish()
+}
+
+/// Exit code of one verdict: 0 well · 1 a cause, or out of reach · 3 not enough was seen to say.
+fn exit_code(verdict: &Verdict) -> u8 {
+    match verdict.reachability {
+        _ if !verdict.causes.is_empty() => 1,
+        Reachability::Unreachable | Reachability::Inconsistent => 1,
+        Reachability::Reachable if verdict.healthy => 0,
+        Reachability::Reachable | Reachability::Undetermined => 3,
+    }
+}
+
+/// Writes verdicts as they come, in the form asked for.
+struct Verdicts<'a> {
+    common: &'a Common,
+    /// Kept for forms that are written as one page.
+    kept: Vec<Verdict>,
+    count: usize,
+    code: u8,
+}
+
+impl<'a> Verdicts<'a> {
+    fn new(common: &'a Common) -> Verdicts<'a> {
+        Verdicts { common, kept: Vec::new(), count: 0, code: 0 }
+    }
+
+    fn take(&mut self, verdict: Verdict) -> Result<()> {
+        self.code = worse(self.code, exit_code(&verdict));
+        self.count += 1;
+        // One JSON object is written whole, several one a line; which it is shows with the second.
+        if self.common.json || self.common.html {
+            self.kept.push(verdict);
+            return Ok(());
+        }
+        let gap = if self.count > 1 { "\n" } else { "" };
+        crate::print(&format!("{gap}{}", netwhy_report::verdict_text(&verdict, &self.common.style())))
+    }
+
+    fn finish(self) -> Result<u8> {
+        if self.common.html {
+            crate::print(&netwhy_report::verdict_html(&self.kept, self.common.lang))?;
+        }
+        if self.common.json {
+            let lines = self.kept.len() > 1;
+            for verdict in &self.kept {
+                crate::print(&netwhy_report::to_json(verdict, !lines)?)?;
+            }
+        }
+        Ok(self.code)
+    }
+}
+
+/// A found cause outweighs doubt, doubt outweighs health.
+fn worse(a: u8, b: u8) -> u8 {
+    let rank = |code| [0, 3, 1].iter().position(|known| *known == code);
+    if rank(a) >= rank(b) { a } else { b }
+}
+
+impl Args {
+    /// One case per target; everything is understood before anything is sent.
+    fn cases(&self, common: &Common) -> Result<Vec<Case>> {
+        if self.targets.is_empty() {
+            return Err(fail("no target was given", "give one, such as netwhy https://shop.example/"));
+        }
+        if self.targets.len() > TARGET_COUNT_MAX {
+            let count = self.targets.len();
+            return Err(fail(
+                format!("{count} targets were given"),
+                format!("at most {TARGET_COUNT_MAX} at once"),
+            ));
+        }
+        if self.save.is_some() && self.targets.len() > 1 {
+            return Err(fail(
+                "--save keeps one case, and several targets were given",
+                "save them one by one",
+            ));
+        }
+        let template = self.template(common)?;
+        self.targets.iter().map(|text| one_case(text, &template)).collect()
+    }
+
+    /// Everything of a case but its target.
+    fn template(&self, common: &Common) -> Result<Template> {
+        let config = &common.config;
+        let mut expect = Expect::default();
+        let expectations = if self.expect.is_empty() { &config.expect } else { &self.expect };
+        for text in expectations {
+            expect.add(text)?;
+        }
+        let headers = match self.header.is_empty() {
+            true => config.header.clone(),
+            false => self.header.iter().map(|text| Header::parse(text)).collect::<Result<_, _>>()?,
+        };
+        let budget_ms = match &self.budget {
+            Some(text) => Some(Limits::parse_ms(text)?),
+            None => config.budget_ms,
+        };
+        let limits = Limits::default();
+        Ok(Template {
+            origin: self.origin.as_deref().map(Origin::parse).transpose()?,
+            expect,
+            source: self.source(common)?,
+            method: self.method.as_deref().map_or(Ok("GET".to_owned()), method)?,
+            headers,
+            health_path: self
+                .health_path
+                .as_ref()
+                .or(config.health_path.as_ref())
+                .map(|p| rooted(p))
+                .transpose()?,
+            client_cert: readable(
+                "--client-cert",
+                self.client_cert.as_ref().or(config.client_cert.as_ref()),
+            )?,
+            ca_file: readable("--ca-file", self.ca_file.as_ref().or(config.ca_file.as_ref()))?,
+            body_bytes: self.body_bytes,
+            limits: Limits { budget_ms: budget_ms.unwrap_or(limits.budget_ms), ..limits },
+        })
+    }
+
+    fn source(&self, common: &Common) -> Result<Source> {
+        let config = &common.config;
+        let address = match &self.source_address {
+            Some(text) => Some(text.parse::<IpAddr>().map_err(|_| {
+                fail(
+                    format!("{text:?} is not an address to send from"),
+                    "write one of this host's own: ip address",
+                )
+            })?),
+            None => config.source_address,
+        };
+        let family = match (self.ipv4, self.ipv6) {
+            (true, _) => Some(4),
+            (_, true) => Some(6),
+            _ => config.family,
+        };
+        if let (Some(family), Some(address)) = (family, address)
+            && family != family_of(address)
+        {
+            return Err(fail(
+                format!("{address} is no IPv{family} address"),
+                "leave out -4, -6 or --source-address",
+            ));
+        }
+        let interface = self.interface.clone().or_else(|| config.interface.clone());
+        if let Some(name) = &interface
+            && nix::net::if_::if_nametoindex(name.as_str()).is_err()
+        {
+            return Err(fail(format!("this host has no interface {name:?}"), "ip link lists them"));
+        }
+        let resolvers = match self.resolver.is_empty() {
+            true => config.resolver.clone(),
+            false => {
+                self.resolver.iter().map(|text| Source::parse_resolver(text)).collect::<Result<_, _>>()?
+            }
+        };
+        Ok(Source { address, interface, family, resolvers })
+    }
+}
+
+/// Everything of a case but its target, understood once.
+struct Template {
+    origin: Option<Origin>,
+    expect: Expect,
+    source: Source,
+    method: String,
+    headers: Vec<Header>,
+    body_bytes: Option<u64>,
+    health_path: Option<String>,
+    client_cert: Option<String>,
+    ca_file: Option<String>,
+    limits: Limits,
+}
+
+fn one_case(text: &str, template: &Template) -> Result<Case> {
+    let target: Target = text.parse()?;
+    if let (Some(family), Host::Address(address)) = (template.source.family, &target.host)
+        && family != family_of(*address)
+    {
+        return Err(fail(format!("target {text:?} is no IPv{family} address"), "leave out -4 or -6"));
+    }
+    Ok(Case {
+        origin: template.origin,
+        expect: template.expect.clone(),
+        source: template.source.clone(),
+        method: template.method.clone(),
+        headers: template.headers.clone(),
+        body_bytes: template.body_bytes,
+        health_path: template.health_path.clone(),
+        client_cert: template.client_cert.clone(),
+        ca_file: template.ca_file.clone(),
+        limits: template.limits,
+        ..Case::new(target)
+    })
+}
+
+fn family_of(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 4 } else { 6 }
+}
+
+/// A method is a token (RFC 9110, section 9.1).
+fn method(text: &str) -> Result<String> {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if text.is_empty() || !text.bytes().all(token) {
+        return Err(fail(format!("{text:?} is not a request method"), "such as GET, HEAD or POST"));
+    }
+    Ok(text.to_owned())
+}
+
+fn rooted(path: &str) -> Result<String> {
+    if !path.starts_with('/') || path.contains(|c: char| c.is_control() || c == ' ') {
+        return Err(fail(
+            format!("{path:?} is not a health-check path"),
+            "it starts with /, such as /healthz",
+        ));
+    }
+    Ok(path.to_owned())
+}
+
+/// A file that can be opened, so that a slip shows before anything is sent.
+fn readable(flag: &str, path: Option<&PathBuf>) -> Result<Option<String>> {
+    let Some(path) = path else { return Ok(None) };
+    let shown = path.display().to_string();
+    std::fs::File::open(path).with_context(|| format!("cannot read {flag} {shown:?}"))?;
+    Ok(Some(shown))
+}
+
+fn read_case(path: &Path) -> Result<SavedCase> {
+    use std::io::Read;
+    let shown = path.display();
+    let asked = || format!("cannot read the saved case {shown}");
+    let mut text = String::new();
+    let stream: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(std::fs::File::open(path).with_context(asked)?)
+    };
+    stream.take(REPLAY_BYTES_MAX).read_to_string(&mut text).with_context(asked)?;
+    SavedCase::parse(&text).with_context(|| shown.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_outweighs_doubt_and_doubt_outweighs_health() {
+        for (a, b, worst) in [(0, 0, 0), (0, 3, 3), (3, 0, 3), (3, 1, 1), (1, 3, 1), (0, 1, 1)] {
+            assert_eq!(worse(a, b), worst, "{a} and {b}");
+        }
+    }
+
+    #[test]
+    fn exit_codes_tell_doubt_from_health() {
+        let saved = include_str!("../../tests/cases/refused.json");
+        let mut verdict = engine::replay(&SavedCase::parse(saved).unwrap(), netwhy_model::Lang::En);
+        assert_eq!(exit_code(&verdict), 1);
+        verdict.causes.clear();
+        assert_eq!(exit_code(&verdict), 1, "out of reach, whatever the cause");
+        verdict.reachability = Reachability::Undetermined;
+        assert_eq!(exit_code(&verdict), 3);
+        verdict.reachability = Reachability::Reachable;
+        assert_eq!(exit_code(&verdict), 3, "reachable, and yet not known to be well");
+        verdict.healthy = true;
+        assert_eq!(exit_code(&verdict), 0);
+    }
+}

@@ -1,0 +1,45 @@
+//! The commands, one file each.
+
+mod completions;
+mod demo;
+pub(crate) mod diagnose;
+pub(crate) mod explain;
+mod lab;
+mod man;
+mod reference;
+
+use crate::Common;
+use clap::Subcommand;
+
+/// What netwhy can be asked to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say why this host cannot reach a target, and what fixes it
+    Diagnose(Box<diagnose::Args>),
+    /// Teach one cause: what it is, how it looks, how to prove it, how to mend it
+    Explain(explain::Args),
+    /// See netwhy at work: a small network, three faults, three verdicts; needs nothing else
+    Demo(demo::Args),
+    /// Break networks of your own making for real, to learn and to measure
+    Lab(lab::Args),
+    /// Write the completions of a shell
+    Completions(completions::Args),
+    /// Write the manual pages
+    Man(man::Args),
+    /// Write the reference of the command line in Markdown
+    #[command(hide = true)]
+    Reference,
+}
+
+/// Runs one command; the number is the exit code.
+pub async fn run(command: Command, common: Common) -> anyhow::Result<u8> {
+    match command {
+        Command::Diagnose(args) => diagnose::run(*args, common).await,
+        Command::Explain(args) => explain::run(&args, &common),
+        Command::Demo(args) => demo::run(args, common).await,
+        Command::Lab(args) => lab::run(args, common).await,
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
+        Command::Reference => reference::run(common.lang),
+    }
+}

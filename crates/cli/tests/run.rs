@@ -1,0 +1,320 @@
+//! The binary as a user runs it: whole stdout, stderr and exit codes. Nothing here leaves this host.
+
+// Helpers of tests may unwrap as tests do; the lint knows only functions marked as tests.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A folder without configuration, so that the machine's own settings change nothing.
+fn netwhy(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_netwhy"));
+    command.env_clear().env("LANG", "en_US.UTF-8").env("HOME", folder).current_dir(folder);
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    netwhy(folder.path()).args(arguments).output().unwrap()
+}
+
+fn case(name: &str) -> String {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "cases", name].iter().collect();
+    path.display().to_string()
+}
+
+/// The run as one text: what was typed, the exit code, stdout, stderr.
+fn told(typed: &str, output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    let mark =
+        |name: &str, text: &str| if text.is_empty() { String::new() } else { format!("--- {name}\n{text}") };
+    let code = output.status.code().unwrap();
+    format!("$ netwhy {typed}\n[exit code {code}]\n{}{}", mark("stdout", &out), mark("stderr", &err))
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn help_teaches() {
+    insta::assert_snapshot!("help", told("--help", &run(&["--help"])));
+    insta::assert_snapshot!("help_diagnose", told("diagnose --help", &run(&["diagnose", "--help"])));
+    insta::assert_snapshot!("help_zh", told("--help --lang zh", &run(&["--help", "--lang", "zh"])));
+    let zh = run(&["diagnose", "--help", "--lang", "zh"]);
+    insta::assert_snapshot!("help_diagnose_zh", told("diagnose --help --lang zh", &zh));
+    insta::assert_snapshot!("help_explain", told("explain --help", &run(&["explain", "--help"])));
+}
+
+#[test]
+fn help_is_also_a_word() {
+    assert_eq!(stdout(&run(&["help"])), stdout(&run(&["--help"])));
+    assert_eq!(stdout(&run(&["help", "explain"])), stdout(&run(&["explain", "--help"])));
+}
+
+#[test]
+fn what_is_wrong_with_the_words_typed() {
+    let typed = [
+        "",
+        "gopher://shop.example",
+        "shop.example:0",
+        "shop.example:70000",
+        "shop..example:443",
+        "10.0.0.300:1",
+        "https://user:secret@shop.example/",
+        "tcp://shop.example",
+        "https://",
+        "[::1",
+        "explian tls.cert.expired",
+        "--orign 10.0.0.1 shop.example",
+        "--format yaml shop.example",
+        "--lang",
+        "--expect statu=200 shop.example",
+        "--expect status=abc shop.example",
+        "--expect status shop.example",
+        "--origin edge.example shop.example",
+        "--resolver dns.example shop.example",
+        "--budget soon shop.example",
+        "--body-bytes many shop.example",
+        "--header nocolon shop.example",
+        "--method G@T shop.example",
+        "--health-path healthz shop.example",
+        "--source-address nowhere shop.example",
+        "--source-address 10.0.0.1 -6 shop.example",
+        "--interface nosuch0 shop.example",
+        "-4 -6 shop.example",
+        "-4 [::1]:443",
+        "--ca-file /nosuch/roots.pem shop.example",
+        "--save case.json a.example b.example",
+        "--replay case.json shop.example",
+        "--replay /nosuch/case.json",
+        "explain tcp.refused.no_listner",
+        "explain zzz",
+    ];
+    let all: Vec<String> = typed
+        .iter()
+        .map(|line| {
+            let output = run(&line.split_whitespace().collect::<Vec<_>>());
+            assert_eq!(output.status.code(), Some(2), "{line}");
+            assert!(output.stdout.is_empty(), "{line}: errors go to stderr");
+            let lines = String::from_utf8_lossy(&output.stderr).lines().count();
+            assert_eq!(lines, 2, "{line}: one sentence and a hint");
+            told(line, &output)
+        })
+        .collect();
+    insta::assert_snapshot!("usage_errors", all.join("\n"));
+}
+
+#[test]
+fn what_is_wrong_with_the_configuration() {
+    let files = [
+        "budgt = \"5s\"\n",
+        "lang = \"en\"\nbudget = \"soon\"\n",
+        "budget = 5\n",
+        "lang = \"de\"\n",
+        "expect = [\"status=200\", \"colour=red\"]\n",
+        "lang = \n",
+        "[diagnose]\nbudget = \"5s\"\n",
+    ];
+    let all: Vec<String> = files
+        .iter()
+        .map(|text| {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("netwhy.toml"), text).unwrap();
+            let output = netwhy(folder.path()).args(["explain"]).output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{text}");
+            format!("# netwhy.toml\n{text}{}", told("explain", &output))
+        })
+        .collect();
+    insta::assert_snapshot!("config_errors", all.join("\n"));
+}
+
+#[test]
+fn what_is_wrong_with_a_saved_case() {
+    let good = std::fs::read_to_string(case("refused.json")).unwrap();
+    let texts = [
+        good.replace("netwhy.case/1", "netwhy.case/9"),
+        "{}".to_owned(),
+        "not json at all".to_owned(),
+        good.replace("\"E1\"", "1"),
+    ];
+    let all: Vec<String> = texts
+        .iter()
+        .map(|text| {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("case.json"), text).unwrap();
+            let output = netwhy(folder.path()).args(["--replay", "case.json"]).output().unwrap();
+            assert_eq!(output.status.code(), Some(2));
+            told("--replay case.json", &output)
+        })
+        .collect();
+    insta::assert_snapshot!("replay_errors", all.join("\n"));
+}
+
+#[test]
+fn a_flag_wins_over_a_variable_and_a_variable_over_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("netwhy.toml"), "lang = \"zh\"\n").unwrap();
+    let title = |command: &mut Command| {
+        stdout(&command.args(["explain", "tcp.refused.no_listener"]).output().unwrap()).contains("What it is")
+    };
+    assert!(!title(&mut netwhy(folder.path())));
+    assert!(title(netwhy(folder.path()).env("NETWHY_LANG", "en")));
+    assert!(!title(netwhy(folder.path()).env("NETWHY_LANG", "en").args(["--lang", "zh"])));
+    let json =
+        netwhy(folder.path()).env("NETWHY_FORMAT", "html").args(["explain", "--json"]).output().unwrap();
+    assert!(json.stdout.starts_with(b"{"), "--json wins over NETWHY_FORMAT");
+    let empty = tempfile::tempdir().unwrap();
+    assert!(!title(netwhy(empty.path()).env("LC_ALL", "zh_CN.UTF-8")));
+    assert!(title(netwhy(empty.path()).env("LC_ALL", "de_DE.UTF-8")));
+    let user = empty.path().join(".config/netwhy");
+    std::fs::create_dir_all(&user).unwrap();
+    std::fs::write(user.join("netwhy.toml"), "lang = \"zh\"\n").unwrap();
+    assert!(!title(&mut netwhy(empty.path())));
+}
+
+#[test]
+fn explains_a_cause() {
+    let id = "tcp.refused.no_listener";
+    insta::assert_snapshot!("explain_en", told("explain", &run(&["explain", id])));
+    insta::assert_snapshot!("explain_zh", told("explain --lang zh", &run(&["explain", id, "--lang", "zh"])));
+    let json: serde_json::Value = serde_json::from_slice(&run(&["explain", id, "--json"]).stdout).unwrap();
+    assert_eq!(json["schema"], "netwhy.cause/1");
+    assert_eq!(json["id"], id);
+    assert!(stdout(&run(&["explain", id, "--format", "html"])).starts_with("<!doctype html>"));
+}
+
+#[test]
+fn lists_every_cause_of_the_catalogue() {
+    let catalogue = netwhy_catalogue::Catalogue::embedded();
+    let list = stdout(&run(&["explain"]));
+    let json: serde_json::Value = serde_json::from_slice(&run(&["explain", "--json"]).stdout).unwrap();
+    assert_eq!(json["causes"].as_array().unwrap().len(), catalogue.causes().count());
+    for cause in catalogue.causes() {
+        assert!(list.contains(&cause.id), "{}", cause.id);
+    }
+}
+
+#[test]
+fn replays_a_case_in_every_form() {
+    let path = case("expired.json");
+    for (name, form) in [
+        ("replay_en", vec![]),
+        ("replay_zh", vec!["--lang", "zh"]),
+        ("replay_json", vec!["--json"]),
+        ("replay_html_en", vec!["--format", "html"]),
+        ("replay_html_zh", vec!["--format", "html", "--lang", "zh"]),
+    ] {
+        let arguments: Vec<&str> = ["--replay", &path].into_iter().chain(form.iter().copied()).collect();
+        let output = run(&arguments);
+        assert_eq!(output, run(&arguments), "the same case gives the same bytes");
+        assert_eq!(output.status.code(), Some(1));
+        let typed = format!("--replay expired.json {}", form.join(" "));
+        insta::assert_snapshot!(name, without_calibration(&told(typed.trim_end(), &output)));
+    }
+}
+
+/// Confidences and what hangs on them move with each calibration, and the style sheet is no news.
+fn without_calibration(text: &str) -> String {
+    let text = match (text.find("<style>"), text.find("</style>")) {
+        (Some(start), Some(end)) => format!("{}<style>…{}", &text[..start], &text[end..]),
+        _ => text.to_owned(),
+    };
+    let calibrated = |line: &&str| line.contains("\"confidence\"") || line.contains("<meter");
+    let masked = text.lines().filter(|line| !calibrated(line)).map(|line| {
+        let parts: Vec<&str> = line.split(" %").collect();
+        let Some((last, before)) = parts.split_last() else { return String::new() };
+        let before =
+            before.iter().map(|part| format!("{}N %", part.trim_end_matches(|c: char| c.is_ascii_digit())));
+        before.collect::<String>() + last
+    });
+    masked.map(|line| line.replace(['█', '░'], "")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_saved_case_replays_from_stdin() {
+    use std::io::Write;
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = netwhy(folder.path())
+        .args(["--replay", "-", "--json"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(&std::fs::read(case("refused.json")).unwrap()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.stdout, run(&["--replay", &case("refused.json"), "--json"]).stdout);
+}
+
+#[test]
+fn a_closed_port_of_this_host_is_unreachable_and_can_be_kept() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let folder = tempfile::tempdir().unwrap();
+    let target = format!("tcp://127.0.0.1:{port}");
+    let output = netwhy(folder.path()).args(["--json", "--save", "case.json", &target]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let verdict: netwhy_model::Verdict = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(verdict.reachability, netwhy_model::Reachability::Unreachable);
+    let again = netwhy(folder.path()).args(["--json", "--replay", "case.json"]).output().unwrap();
+    assert_eq!(again.stdout, output.stdout, "replayed, the case gives the same bytes");
+}
+
+#[test]
+fn several_targets_give_a_line_each_and_the_worst_exit_code() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let closed = format!("tcp://127.0.0.1:{port}");
+    let output = run(&["--json", "--budget", "3s", &closed, &closed]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stdout(&output);
+    assert_eq!(text.lines().count(), 2);
+    for line in text.lines() {
+        serde_json::from_str::<netwhy_model::Verdict>(line).unwrap();
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = netwhy(folder.path())
+        .arg("explain")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn colour_only_where_it_is_wanted() {
+    let path = case("refused.json");
+    let has_colour = |arguments: &[&str]| stdout(&run(arguments)).contains('\u{1b}');
+    assert!(!has_colour(&["--replay", &path]), "stdout is no terminal here");
+    assert!(has_colour(&["--replay", &path, "--color", "always"]));
+    assert!(!has_colour(&["--replay", &path, "--color", "never"]));
+}
+
+#[test]
+fn completions_and_manual_are_written() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(stdout(&run(&["completions", shell])).contains("diagnose"), "{shell}");
+    }
+    assert!(stdout(&run(&["man"])).contains(".TH netwhy 1"));
+    let folder = tempfile::tempdir().unwrap();
+    let output = netwhy(folder.path()).args(["man", "--dir", "."]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(folder.path().join("netwhy-diagnose.1").is_file());
+}
+
+#[test]
+fn the_reference_in_docs_is_current() {
+    for (lang, file) in [("en", "docs/cli.md"), ("zh", "docs/zh/cli.md")] {
+        let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "..", file].iter().collect();
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        let written = stdout(&run(&["reference", "--lang", lang]));
+        assert!(kept == written, "run: cargo run -- reference --lang {lang} > {file}");
+    }
+}

@@ -1,0 +1,136 @@
+//! The question `http.repeat`: the request again and again, at once, and on one kept connection.
+
+use crate::HttpSeen;
+use crate::ask::Ask;
+use crate::exchange::{answer, exchange, exchange_on};
+use crate::facts::{seen as fact, unread};
+use crate::pattern::{self, Shot};
+use crate::view::{Kind, View};
+use netwhy_model::{Case, Evidence};
+use std::time::{Duration, Instant};
+
+/// Requests one after another, each on a new connection.
+const SERIES_COUNT: usize = 12;
+/// Time for one series, in milliseconds.
+const SERIES_MS_MAX: u64 = 2_400;
+/// Failures in a row after which a series without a success ends.
+const FAILURES_IN_A_ROW_MAX: usize = 4;
+/// Requests at once.
+const PARALLEL_COUNT: usize = 10;
+/// Requests on one kept connection.
+const KEPT_COUNT: usize = 6;
+/// Pause that lets a rate limit recover, in milliseconds.
+const PAUSE_MS: u64 = 1_100;
+/// Shortest and longest patience with one request, in milliseconds.
+const WAIT_MS: (u64, u64) = (900, 2_000);
+
+/// Repeats the request whose answer was seen.
+pub(crate) async fn repeat(case: &Case, seen: &HttpSeen) -> Vec<Evidence> {
+    if matches!(seen.told.view.kind, Kind::NoConnection | Kind::Refused | Kind::NoTls) {
+        return vec![unread("http.repeat", format!("not asked: {}", seen.told.view.text()))];
+    }
+    let ask = patient(seen);
+    let mut shots = series(case, &ask, SERIES_COUNT).await;
+    if pattern::unsettled(&shots, &seen.tries) {
+        shots.extend(series(case, &ask, SERIES_COUNT).await);
+    }
+    let mut verdict = pattern::series(&shots, &seen.tries);
+    if pattern::may_be_limited(verdict, &shots) {
+        tokio::time::sleep(Duration::from_millis(PAUSE_MS)).await;
+        let after = shoot(case, &ask).await;
+        verdict = pattern::after_pause(verdict, &shots, after.good);
+        shots.push(after);
+    }
+    let mut all = Vec::new();
+    if let Some(value) = verdict {
+        all.push(fact("http.repeat", value, pattern::shown(&shots)));
+    }
+    all.extend(pattern::backends(&shots).map(|(value, text)| fact("http.backends", value, text)));
+    if verdict == Some("all_ok") {
+        all.extend(parallel(case, &ask, &shots).await);
+        all.extend(kept(case, &ask).await);
+    }
+    all
+}
+
+/// The request with a patience that fits what was seen.
+fn patient(seen: &HttpSeen) -> Ask {
+    let known = seen.told.view.wait_ms.unwrap_or(0.0) * 4.0 + 400.0;
+    let wait = (known as u64).clamp(WAIT_MS.0, WAIT_MS.1);
+    seen.told.ask.clone().within(Duration::from_millis(wait))
+}
+
+async fn shoot(case: &Case, ask: &Ask) -> Shot {
+    let view = View::of(case, answer(case, ask).await);
+    Shot::of(&view)
+}
+
+async fn series(case: &Case, ask: &Ask, count: usize) -> Vec<Shot> {
+    let until = Instant::now() + Duration::from_millis(SERIES_MS_MAX);
+    let mut shots: Vec<Shot> = Vec::new();
+    while shots.len() < count && Instant::now() < until {
+        shots.push(shoot(case, ask).await);
+        if shots.len() >= FAILURES_IN_A_ROW_MAX && shots.iter().all(|s| !s.good) {
+            break;
+        }
+    }
+    shots
+}
+
+async fn volley(case: &Case, ask: &Ask) -> Vec<Shot> {
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..PARALLEL_COUNT {
+        let (case, ask) = (case.clone(), ask.clone());
+        tasks.spawn(async move { shoot(&case, &ask).await });
+    }
+    let mut shots = Vec::new();
+    while let Some(done) = tasks.join_next().await {
+        shots.extend(done.ok());
+    }
+    shots
+}
+
+/// `http.parallel`; what is broken is seen twice before it is told.
+async fn parallel(case: &Case, ask: &Ask, alone: &[Shot]) -> Option<Evidence> {
+    let first = volley(case, ask).await;
+    let verdict = pattern::parallel(&first, alone)?;
+    if verdict == "all_ok" {
+        return Some(fact("http.parallel", verdict, pattern::shown(&first)));
+    }
+    let second = volley(case, ask).await;
+    let again = pattern::parallel(&second, alone)?;
+    let text = format!("{}; again: {}", pattern::shown(&first), pattern::shown(&second));
+    (again == verdict || again != "all_ok").then(|| fact("http.parallel", again, text))
+}
+
+/// `http.kept`: a failure must come twice.
+async fn kept(case: &Case, ask: &Ask) -> Option<Evidence> {
+    let (value, text) = keep(case, ask).await?;
+    if value != "fails" {
+        return Some(fact("http.kept", value, text));
+    }
+    let (again, more) = keep(case, ask).await?;
+    (again == "fails").then(|| fact("http.kept", "fails", format!("{text}; again: {more}")))
+}
+
+async fn keep(case: &Case, ask: &Ask) -> Option<(&'static str, String)> {
+    let (first, mut line) = exchange(case, ask).await;
+    if !View::of(case, first).good {
+        return None;
+    }
+    for nth in 2..=KEPT_COUNT {
+        let Some(open) = line else {
+            return Some(("closed_politely", format!("the answer to request {} ended the connection", nth - 1)));
+        };
+        let (next, back) = exchange_on(open, ask).await;
+        let view = View::of(case, next);
+        if !view.good {
+            return Some(("fails", format!("request {nth} on one connection: {}", view.text())));
+        }
+        line = back;
+    }
+    if let Some(line) = line {
+        line.close();
+    }
+    Some(("ok", format!("{KEPT_COUNT} requests on one connection")))
+}

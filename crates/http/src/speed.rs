@@ -1,0 +1,143 @@
+//! The rate of a body, and what holds it back: a ceiling, or one window per round trip. Pure.
+
+/// Bodies smaller than this say nothing about a rate, in bytes.
+const BODY_BYTES_MIN: u64 = 64 * 1024;
+/// A body that took no longer is fast enough for everyone, in milliseconds.
+const QUICK_MS_MAX: f64 = 300.0;
+/// Without an expectation only a body that took longer is looked at, in milliseconds.
+const LONG_MS_MIN: f64 = 1_000.0;
+/// Without an expectation only a slower rate is looked at, in bytes per second.
+const LOW_RATE_MAX: f64 = 1_250_000.0;
+/// Round trips shorter than this cannot hold a transfer back, in milliseconds.
+const RTT_MS_MIN: f64 = 3.0;
+/// The delayed acknowledgement of Linux, which paces a sender whose window is below two segments, in milliseconds.
+const DELAYED_ACK_MS: (f64, f64) = (34.0, 52.0);
+/// Largest window that counts as small, in bytes.
+const WINDOW_BYTES_MAX: f64 = 160.0 * 1024.0;
+/// Spread of the rate (standard deviation over mean) up to which it is a flat ceiling.
+const FLAT_SPREAD_MAX: f64 = 0.5;
+/// Slices of time the transfer is cut into.
+const SLICE_COUNT: usize = 8;
+
+/// A transfer: when how many bytes had come, and the round trip of its connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Transfer<'a> {
+    /// Milliseconds since the first byte, and body bytes received by then, rising.
+    pub pace: &'a [(f64, u64)],
+    pub rtt_ms: Option<f64>,
+    /// An expectation of time or size was missed.
+    pub missed: bool,
+}
+
+/// A value of `http.speed` with its excerpt; nothing when the body is too small to tell.
+pub(crate) fn judge(transfer: Transfer<'_>) -> Option<(&'static str, String)> {
+    let (took_ms, bytes) = transfer.pace.last().copied()?;
+    if bytes < BODY_BYTES_MIN {
+        return None;
+    }
+    let rate = bytes as f64 / took_ms.max(0.1) * 1_000.0;
+    let shown = format!("{bytes} bytes in {took_ms:.0} ms, {:.0} kB/s", rate / 1_000.0);
+    let matters = transfer.missed || (took_ms >= LONG_MS_MIN && rate < LOW_RATE_MAX);
+    if took_ms < QUICK_MS_MAX || !matters {
+        return Some(("fine", shown));
+    }
+    if let Some((window, gap_ms)) = window(&transfer) {
+        let rtt = transfer.rtt_ms.unwrap_or(0.0);
+        let why = format!("{shown}; bursts of {window:.0} bytes every {gap_ms:.1} ms, round trip {rtt:.1} ms");
+        return Some(("window_bound", why));
+    }
+    let spread = spread(transfer.pace);
+    let value = if spread <= FLAT_SPREAD_MAX { "capped" } else { "slow" };
+    Some((value, format!("{shown}; rate varies by {:.0} %", spread * 100.0)))
+}
+
+/// The bytes that come per round and the time between rounds, when the transfer goes in such rounds.
+fn window(transfer: &Transfer<'_>) -> Option<(f64, f64)> {
+    let half = transfer.pace.len() / 2;
+    let late = &transfer.pace[half..];
+    let rtt = transfer.rtt_ms.unwrap_or(0.0);
+    for (low, high) in [(rtt * 0.7, rtt * 1.6), DELAYED_ACK_MS] {
+        if high < RTT_MS_MIN {
+            continue;
+        }
+        let rounds = rounds(late, low * 0.5);
+        if rounds.len() < 5 {
+            continue;
+        }
+        let fitting = rounds.iter().filter(|(gap, _)| (low..=high).contains(gap)).count();
+        let mut sizes: Vec<f64> = rounds.iter().map(|(_, size)| *size).collect();
+        let mut gaps: Vec<f64> = rounds.iter().map(|(gap, _)| *gap).collect();
+        sizes.sort_by(f64::total_cmp);
+        gaps.sort_by(f64::total_cmp);
+        let (size, gap) = (sizes[sizes.len() / 2], gaps[gaps.len() / 2]);
+        if fitting * 10 >= rounds.len() * 6 && size <= WINDOW_BYTES_MAX && size > 0.0 {
+            return Some((size, gap));
+        }
+    }
+    None
+}
+
+/// Bursts of arrival: the gap before each, and its bytes.
+fn rounds(pace: &[(f64, u64)], gap_ms_min: f64) -> Vec<(f64, f64)> {
+    let mut rounds: Vec<(f64, f64)> = Vec::new();
+    let mut begun = None;
+    for pair in pace.windows(2) {
+        let (gap, size) = (pair[1].0 - pair[0].0, pair[1].1.saturating_sub(pair[0].1) as f64);
+        if gap >= gap_ms_min {
+            // A round lasts from the start of one burst to the start of the next.
+            let since = begun.map_or(gap, |start: f64| pair[1].0 - start);
+            rounds.push((since, size));
+            begun = Some(pair[1].0);
+        } else if let Some(last) = rounds.last_mut() {
+            last.1 += size;
+        }
+    }
+    rounds
+}
+
+/// Standard deviation over mean of the rate in equal slices of time, slow start left out.
+fn spread(pace: &[(f64, u64)]) -> f64 {
+    let (Some(first), Some(last)) = (pace.first(), pace.last()) else { return f64::INFINITY };
+    let start = first.0 + (last.0 - first.0) * 0.2;
+    let slice = (last.0 - start) / SLICE_COUNT as f64;
+    if slice <= 0.0 {
+        return f64::INFINITY;
+    }
+    let mut sums = [0.0; SLICE_COUNT];
+    for pair in pace.windows(2) {
+        let at = pair[1].0;
+        if at >= start {
+            let index = (((at - start) / slice) as usize).min(SLICE_COUNT - 1);
+            sums[index] += pair[1].1.saturating_sub(pair[0].1) as f64;
+        }
+    }
+    let mean = sums.iter().sum::<f64>() / SLICE_COUNT as f64;
+    let variance = sums.iter().map(|sum| (sum - mean).powi(2)).sum::<f64>() / SLICE_COUNT as f64;
+    if mean > 0.0 { variance.sqrt() / mean } else { f64::INFINITY }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steps(count: usize, gap_ms: f64, size: u64) -> Vec<(f64, u64)> {
+        (0..count).map(|i| (i as f64 * gap_ms, (i as u64 + 1) * size)).collect()
+    }
+
+    #[test]
+    fn tells_a_ceiling_from_a_window() {
+        let shaped = steps(400, 11.6, 1_448);
+        let transfer = Transfer { pace: &shaped, rtt_ms: Some(0.2), missed: true };
+        assert_eq!(judge(transfer).unwrap().0, "capped");
+        let windowed = steps(60, 50.0, 14_000);
+        let transfer = Transfer { pace: &windowed, rtt_ms: Some(50.0), missed: true };
+        assert_eq!(judge(transfer).unwrap().0, "window_bound");
+        let acked = steps(60, 41.0, 4_000);
+        let transfer = Transfer { pace: &acked, rtt_ms: Some(0.1), missed: true };
+        assert_eq!(judge(transfer).unwrap().0, "window_bound");
+        let quick = steps(60, 0.1, 14_000);
+        let transfer = Transfer { pace: &quick, rtt_ms: Some(0.1), missed: true };
+        assert_eq!(judge(transfer).unwrap().0, "fine");
+        assert_eq!(judge(Transfer { pace: &[], rtt_ms: None, missed: true }), None);
+    }
+}

@@ -1,0 +1,89 @@
+//! The question `http.variants`: the same request with one thing changed each time.
+
+mod benign;
+mod codings;
+mod limits;
+mod sites;
+
+use crate::HttpSeen;
+use crate::ask::Ask;
+use crate::exchange::answer;
+use crate::facts::seen as fact;
+use crate::protocols;
+use crate::proxy_header;
+use crate::view::{Kind, View};
+use netwhy_model::{Case, Evidence};
+use ring::rand::{SecureRandom, SystemRandom};
+use std::time::Duration;
+
+/// Patience with one variant, in milliseconds.
+const WAIT_MS: (u64, u64) = (1_200, 2_500);
+
+/// Asks every variant that makes sense after what was seen.
+pub(crate) async fn variants(case: &Case, seen: &HttpSeen) -> Vec<Evidence> {
+    let view = &seen.told.view;
+    if view.kind == Kind::NoConnection || view.kind == Kind::Refused || view.kind == Kind::NoTls {
+        return Vec::new();
+    }
+    let known = view.wait_ms.unwrap_or(0.0) * 3.0 + 500.0;
+    let wait = Duration::from_millis((known as u64).clamp(WAIT_MS.0, WAIT_MS.1));
+    let base = Base { case, seen, ask: seen.told.ask.clone().within(wait) };
+    let (path, host, benign, limits, codings, other, proxy) = tokio::join!(
+        sites::random_path(&base),
+        sites::other_host(&base),
+        benign::ask(&base),
+        limits::ask(&base),
+        codings::ask(&base),
+        protocols::compare(case, &base.ask, view),
+        proxy(&base),
+    );
+    path.into_iter().chain(host).chain(benign).chain(limits).chain(codings).chain(other).chain(proxy).collect()
+}
+
+/// The request whose variants are asked, with what it gave.
+pub(crate) struct Base<'a> {
+    pub case: &'a Case,
+    pub seen: &'a HttpSeen,
+    pub ask: Ask,
+}
+
+impl Base<'_> {
+    /// What the request itself gave.
+    pub fn view(&self) -> &View {
+        &self.seen.told.view
+    }
+
+    /// Asks one variant.
+    pub async fn view_of(&self, ask: &Ask) -> View {
+        View::of(self.case, answer(self.case, ask).await)
+    }
+
+    /// True when the request itself, asked again now, still fails as it did.
+    pub async fn still_fails(&self) -> bool {
+        let again = self.view_of(&self.ask).await;
+        !again.good && again.kind == self.view().kind
+    }
+}
+
+/// A service behind a load balancer may want a PROXY header and close on everyone who sends none.
+async fn proxy(base: &Base<'_>) -> Option<Evidence> {
+    let view = base.view();
+    let suspect = matches!(view.kind, Kind::Closed | Kind::Reset | Kind::Garbage | Kind::Timeout | Kind::Status(400));
+    if !suspect || base.case.origin.is_some() {
+        return None;
+    }
+    let with = base.view_of(&proxy_header::with_header(&base.ask)).await;
+    let passes = with.good || (with.status() != 0 && with.status() != 400);
+    if !passes || !base.still_fails().await {
+        return None;
+    }
+    let text = format!("plain: {}; after a PROXY header: {}", view.text(), with.text());
+    Some(fact("origin.proxy_header", "needed", text))
+}
+
+/// Eight random hex digits, so that nobody knows the name or path.
+pub(crate) fn invented() -> String {
+    let mut bytes = [0; 4];
+    let _ = SystemRandom::new().fill(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,368 @@
+//! The process inside the walls: builds, breaks, asks, mends.
+
+use crate::address::Words;
+use crate::error::{LabError, Result};
+use crate::isolate::{self, Became, EXIT_FORBIDDEN, LAB_DIRECTORY};
+use crate::network::Wires;
+use crate::pki::{Pki, Profile};
+use crate::scenario::{self, Network};
+use crate::script::{Act, Event, Measured, Phase, Script};
+use crate::service::{Service, tail};
+use crate::step::{self, Step};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use std::fs::{self, File};
+use std::io::{self, BufRead, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+/// How long a shell step may take, in milliseconds.
+const STEP_WAIT_MS_MAX: u64 = 20_000;
+/// How long one run of netwhy may take, in milliseconds.
+const RUN_WAIT_MS_MAX: u64 = 90_000;
+/// The largest verdict read, in bytes.
+const VERDICT_BYTES_MAX: u64 = 32 << 20;
+/// Between two looks at a child, in milliseconds.
+const POLL_MS: u64 = 2;
+
+/// The hidden subcommand `lab-inside`: returns the exit status.
+pub fn main() -> u8 {
+    match isolate::enter() {
+        Ok(Became::Keeper(status)) => return status,
+        Ok(Became::Builder) => {}
+        Err(error) => {
+            tell(&Event::Failed { why: error.to_string() });
+            return if matches!(error, LabError::NeedsRoot(_)) { EXIT_FORBIDDEN } else { 2 };
+        }
+    }
+    let outcome = told().and_then(|script| {
+        die_with_the_asker();
+        play(&script)
+    });
+    match outcome {
+        Ok(()) => {
+            tell(&Event::Done);
+            0
+        }
+        Err(error) => {
+            tell(&Event::Failed { why: error.to_string() });
+            2
+        }
+    }
+}
+
+fn told() -> Result<Script> {
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line).map_err(LabError::file("standard input"))?;
+    serde_json::from_str(&line).map_err(|error| LabError::Ended(format!("the script was not understood: {error}")))
+}
+
+/// Nobody writes events to a broken pipe for long: when the asker is gone, so are we.
+fn tell(event: &Event) {
+    let line = serde_json::to_string(event).unwrap_or_default();
+    let mut output = io::stdout().lock();
+    let _ = output.write_all(line.as_bytes()).and_then(|()| output.write_all(b"\n")).and_then(|()| output.flush());
+}
+
+/// The keeper outside does the same; this holds even if it was killed.
+fn die_with_the_asker() {
+    std::thread::spawn(|| {
+        let input = io::stdin();
+        let mut watch = [nix::poll::PollFd::new(input.as_fd(), nix::poll::PollFlags::empty())];
+        loop {
+            let done = nix::poll::poll(&mut watch, nix::poll::PollTimeout::NONE);
+            if done.is_ok_and(|count| count > 0) {
+                // SAFETY: ends the process at once, without destructors; the kernel cleans up.
+                unsafe { libc::_exit(1) }
+            }
+        }
+    });
+}
+
+fn play(script: &Script) -> Result<()> {
+    let started = Instant::now();
+    let mut stage = Stage::build(script)?;
+    tell(&Event::Built {
+        hosts: script.network.host.iter().map(|host| host.name.clone()).collect(),
+        services: script.network.service.iter().map(|service| service.name.clone()).collect(),
+        millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+    });
+    script.acts.iter().try_for_each(|act| stage.perform(act, script))
+}
+
+/// The network with its services and certificates, alive.
+struct Stage {
+    wires: Wires,
+    pki: Pki,
+    services: Vec<Service>,
+    network: Network,
+    words: Words,
+}
+
+impl Stage {
+    fn build(script: &Script) -> Result<Stage> {
+        let bad = |why| LabError::Scenario { name: "network".into(), why };
+        let words = Words::of(&script.network).map_err(bad)?;
+        let network = filled(&script.network, &words);
+        let steps: Vec<String> =
+            script.acts.iter().flat_map(|act| act.inject.iter().chain(&act.heal)).cloned().collect();
+        let pki = Pki::create()?;
+        for cert in &network.cert {
+            pki.issue(&cert.name, &cert.names, Profile::parse(&cert.profile).unwrap_or(Profile::Good))?;
+        }
+        write_zones(&network)?;
+        let wires = Wires::build(&network, &steps, script.seed)?;
+        let services = network.service.iter().cloned().map(Service::new).collect();
+        let mut stage = Stage { wires, pki, services, network, words };
+        for file in stage.network.file.clone() {
+            stage.write_file(&file, false)?;
+        }
+        for text in stage.network.setup.clone() {
+            stage.take(&text)?;
+        }
+        for service in &mut stage.services {
+            if service.spec.start {
+                let host = stage.wires.host(&service.spec.host)?;
+                service.act(step::Verb::Start, &Default::default(), host)?;
+            }
+        }
+        Ok(stage)
+    }
+
+    fn perform(&mut self, act: &Act, script: &Script) -> Result<()> {
+        tell(&Event::Act { name: act.name.clone() });
+        self.steps(&act.inject, Phase::Broken)?;
+        self.measure(act, script, Phase::Broken)?;
+        self.steps(&act.heal, Phase::Healed)?;
+        if act.verify {
+            self.measure(act, script, Phase::Healed)?;
+        }
+        Ok(())
+    }
+
+    fn steps(&mut self, steps: &[String], phase: Phase) -> Result<()> {
+        for text in steps {
+            self.take(text)?;
+            tell(&Event::Step { phase, text: self.words.fill(text) });
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, text: &str) -> Result<()> {
+        let text = self.words.fill(text);
+        let failed = |why: String| LabError::Step { step: text.clone(), why };
+        match step::parse(&text).map_err(&failed)? {
+            Step::Shell { host, line, may_fail } => match self.shell(&host, &line) {
+                Err(_) if may_fail => Ok(()),
+                other => other.map_err(|error| failed(error.to_string())),
+            },
+            Step::Service { verb, name, options } => {
+                let unknown = || failed("no such service".into());
+                let service =
+                    self.services.iter_mut().find(|service| service.spec.name == name).ok_or_else(unknown)?;
+                service.act(verb, &options, self.wires.host(&service.spec.host)?)
+            }
+            Step::Cert { name, profile, names } => {
+                let unknown = || failed("no such certificate".into());
+                let cert = self.network.cert.iter().find(|cert| cert.name == name).ok_or_else(unknown)?;
+                let profile = Profile::parse(profile.as_deref().unwrap_or(&cert.profile)).ok_or_else(unknown)?;
+                self.pki.issue(&name, &names.unwrap_or_else(|| cert.names.clone()), profile)
+            }
+            Step::Link { name, shape } => self.wires.reshape(&name, shape.as_ref()),
+            Step::File { name, broken } => {
+                let unknown = || failed("no such file".into());
+                let wanted = |file: &&scenario::File| file.name == name || file.path == name;
+                let file = self.network.file.iter().find(wanted).ok_or_else(unknown)?;
+                self.write_file(file, broken)
+            }
+            Step::Pause(time) => {
+                std::thread::sleep(time);
+                Ok(())
+            }
+            Step::Listening { host, socket } => self.await_listener(&host, socket).map_err(failed),
+        }
+    }
+
+    fn await_listener(&self, host: &str, socket: step::Listener) -> std::result::Result<(), String> {
+        let host = self.wires.host(host).map_err(|error| error.to_string())?;
+        let end = Instant::now() + Duration::from_millis(STEP_WAIT_MS_MAX);
+        while Instant::now() < end {
+            if host.listens(socket.udp, socket.port) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(POLL_MS));
+        }
+        Err("nobody listens there".into())
+    }
+
+    fn shell(&self, host: &str, line: &str) -> Result<()> {
+        let host = self.wires.host(host)?;
+        let log = host.directory.join("step.log");
+        let mut command = host.command("sh")?;
+        command.args(["-ec", line]);
+        let ran = run(command, &log, &log, STEP_WAIT_MS_MAX)?;
+        match ran.status {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => Err(LabError::Ended(format!("{status}: {}", tail(&log)))),
+            None => Err(LabError::Ended(format!("no end in {STEP_WAIT_MS_MAX} ms: {}", tail(&log)))),
+        }
+    }
+
+    fn write_file(&self, file: &scenario::File, broken: bool) -> Result<()> {
+        let path = self.wires.host(&file.host)?.path(&file.path);
+        let text = if broken { file.broken.as_ref().unwrap_or(&file.text) } else { &file.text };
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(LabError::file(parent))?;
+        }
+        fs::write(&path, text).map_err(LabError::file(&path))?;
+        if let Some(mode) = file.mode.as_deref().and_then(|mode| u32::from_str_radix(mode, 8).ok()) {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(LabError::file(&path))?;
+        }
+        Ok(())
+    }
+
+    fn measure(&self, act: &Act, script: &Script, phase: Phase) -> Result<()> {
+        let measured = self.ask(act, script)?;
+        tell(&Event::Measured { phase, measured: Box::new(measured) });
+        Ok(())
+    }
+
+    fn ask(&self, act: &Act, script: &Script) -> Result<Measured> {
+        let host = self.wires.host(&act.from)?;
+        let (output, errors) = (host.directory.join("netwhy.json"), host.directory.join("netwhy.log"));
+        let saved = host.directory.join("case.json");
+        let program = script.program.clone().unwrap_or_else(|| PathBuf::from("/proc/self/exe"));
+        let mut arguments: Vec<String> = vec!["--json".into()];
+        arguments.extend(script.arguments.clone());
+        if script.save {
+            arguments.extend(["--save".into(), saved.display().to_string()]);
+        }
+        let own: Vec<String> =
+            act.args.iter().chain([&act.target]).map(|argument| self.words.fill(argument)).collect();
+        let mut command = host.command(program)?;
+        command.args(&arguments).args(&own);
+        let started = Instant::now();
+        let ran = run(command, &output, &errors, RUN_WAIT_MS_MAX)?;
+        let wall_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let small = fs::metadata(&output).is_ok_and(|meta| meta.len() <= VERDICT_BYTES_MAX);
+        let verdict = small.then(|| fs::read(&output).ok()).flatten();
+        Ok(Measured {
+            verdict: verdict.and_then(|bytes| serde_json::from_slice(&bytes).ok()),
+            exit: ran.status.and_then(|status| status.code()).unwrap_or(-1),
+            wall_ms,
+            memory_kib: ran.memory_kib,
+            complaint: tail(&errors),
+            saved: script.save.then(|| fs::read_to_string(&saved).ok()).flatten(),
+            command: format!("netwhy {}", own.join(" ")),
+        })
+    }
+}
+
+/// How a child ended; without a status it was killed for taking too long.
+struct Ran {
+    status: Option<ExitStatus>,
+    memory_kib: u64,
+}
+
+/// Runs a command to its end or to the limit, its output going to files.
+fn run(mut command: Command, output: &Path, errors: &Path, wait_ms_max: u64) -> Result<Ran> {
+    let stdout = File::create(output).map_err(LabError::file(output))?;
+    let stderr = if output == errors {
+        stdout.try_clone().map_err(LabError::file(errors))?
+    } else {
+        File::create(errors).map_err(LabError::file(errors))?
+    };
+    let child = command
+        .stdout(stdout)
+        .stderr(stderr)
+        .spawn()
+        .map_err(|error| LabError::Ended(format!("{command:?} did not start: {error}")))?;
+    let pid = i32::try_from(child.id()).unwrap_or(i32::MAX);
+    let end = Instant::now() + Duration::from_millis(wait_ms_max);
+    loop {
+        if let Some(ran) = ended(pid, libc::WNOHANG)? {
+            return Ok(ran);
+        }
+        if Instant::now() >= end {
+            let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
+            let memory_kib = ended(pid, 0)?.map_or(0, |ran| ran.memory_kib);
+            return Ok(Ran { status: None, memory_kib });
+        }
+        std::thread::sleep(Duration::from_millis(POLL_MS));
+    }
+}
+
+/// wait4(2), which unlike `Child::wait` tells the peak memory.
+fn ended(pid: i32, flags: i32) -> Result<Option<Ran>> {
+    let mut status = 0;
+    // SAFETY: zero is a valid rusage, and both pointers outlive the call.
+    let (got, usage) = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        (libc::wait4(pid, &raw mut status, flags, &raw mut usage), usage)
+    };
+    match got {
+        0 => Ok(None),
+        -1 => Err(LabError::kernel("waiting for a program")(io::Error::last_os_error())),
+        _ => Ok(Some(Ran {
+            status: Some(std::os::unix::process::ExitStatusExt::from_raw(status)),
+            memory_kib: u64::try_from(usage.ru_maxrss).unwrap_or(0),
+        })),
+    }
+}
+
+/// Fills in the words of every text that services and files carry.
+fn filled(network: &Network, words: &Words) -> Network {
+    let fill = |text: &mut String| *text = words.fill(text);
+    let mut network = network.clone();
+    for host in &mut network.host {
+        host.hosts.iter_mut().chain(&mut host.resolvers).for_each(fill);
+    }
+    for zone in &mut network.zone {
+        zone.records.iter_mut().for_each(fill);
+    }
+    for cert in &mut network.cert {
+        cert.names.iter_mut().for_each(fill);
+    }
+    for file in &mut network.file {
+        fill(&mut file.text);
+        if let Some(broken) = &mut file.broken {
+            fill(broken);
+        }
+    }
+    for service in &mut network.service {
+        fill(&mut service.command);
+        service.options.values_mut().for_each(|value| fill_value(value, words));
+    }
+    network
+}
+
+fn fill_value(value: &mut serde_json::Value, words: &Words) {
+    match value {
+        serde_json::Value::String(text) => *text = words.fill(text),
+        serde_json::Value::Array(values) => values.iter_mut().for_each(|value| fill_value(value, words)),
+        serde_json::Value::Object(map) => map.values_mut().for_each(|value| fill_value(value, words)),
+        _ => {}
+    }
+}
+
+/// Writes master files that every name server of Debian reads too.
+fn write_zones(network: &Network) -> Result<()> {
+    let directory = Path::new(LAB_DIRECTORY).join("zones");
+    fs::create_dir_all(&directory).map_err(LabError::file(&directory))?;
+    for zone in &network.zone {
+        let mut text = format!("$ORIGIN {}.\n$TTL 300\n", zone.name.trim_end_matches('.'));
+        if !zone.records.iter().any(|record| record.split_whitespace().any(|word| word == "SOA")) {
+            text.push_str("@ SOA ns1 hostmaster 2024010101 3600 600 604800 60\n");
+        }
+        for record in &zone.records {
+            text.push_str(record);
+            text.push('\n');
+        }
+        let path = directory.join(format!("{}.zone", crate::zone_file_stem(&zone.name)));
+        fs::write(&path, text).map_err(LabError::file(path))?;
+    }
+    Ok(())
+}

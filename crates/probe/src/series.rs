@@ -1,0 +1,176 @@
+//! Question "series": handshakes one after another, at once, held together, and from fixed source ports.
+//!
+//! What fails is told apart by its shape: scattered (loss), all after the first few (a rate limit), past a
+//! number held open (a connection limit), or always the same source ports (one path of several).
+
+mod held;
+mod ports;
+mod shape;
+
+use crate::connect::attempt::{Attempt, Plan, attempt};
+use crate::connect::{AttemptRecord, ConnectOutcome, Connected, record};
+use crate::local::counters::Counters;
+use crate::tap::{Seen, Tap, What};
+use netwhy_model::{Case, Evidence, Link, Stamp};
+use shape::Shape;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::task::JoinSet;
+
+const COLLECTOR: &str = "tcp.series";
+/// Handshakes one after another.
+const SERIES_COUNT: usize = 20;
+/// Further ones when exactly one failed, so that chance is not taken for a rule.
+const SERIES_MORE_COUNT: usize = 40;
+/// The next handshake does not wait for a silent one longer than so many round trips …
+const STEP_RTT_COUNT: f64 = 5.0;
+/// … within these bounds, in milliseconds.
+const STEP_MS_MIN: f64 = 25.0;
+const STEP_MS_MAX: f64 = 250.0;
+/// A SYN and its retry one second later must both have had their time.
+const WAIT: Duration = Duration::from_millis(1_400);
+/// A limit per second has filled up again after so long.
+const PAUSE: Duration = Duration::from_millis(2_050);
+/// Handshakes after the pause; one is enough to recover.
+const PAUSE_COUNT: usize = 2;
+
+/// Repeats the handshake in several ways. Under 0.3 s where all is well, some 4 s at most.
+pub async fn series(case: &Case, address: SocketAddr, connected: &Connected) -> Vec<Evidence> {
+    let mut run = Run {
+        address,
+        plan: Plan { source: Arc::new(case.source.clone()), ..Plan::default() },
+        step: step(connected.rtt_ms),
+        at: Stamp::from(SystemTime::now()),
+        patient: case.expect.success_min.is_some() || case.expect.max_time_ms.is_some(),
+    };
+    let before = Counters::read();
+    let mut tap = Tap::open(&[address.ip()]).ok();
+    let mut facts = run.all(tap.as_mut()).await;
+    let counted = Counters::read().since(&before).bad_checksums();
+    facts.extend(run.checksums(tap.as_mut().map(Tap::drain), counted));
+    facts
+}
+
+fn step(rtt_ms: Option<f64>) -> Duration {
+    let ms = rtt_ms.map_or(STEP_MS_MAX, |rtt| (rtt * STEP_RTT_COUNT).clamp(STEP_MS_MIN, STEP_MS_MAX));
+    Duration::from_micros((ms * 1e3) as u64)
+}
+
+/// What every part of the series needs.
+pub(super) struct Run {
+    pub address: SocketAddr,
+    pub plan: Plan,
+    /// Longest wait for one handshake of a row.
+    pub step: Duration,
+    pub at: Stamp,
+    /// The user complains of something that comes and goes: held connections are watched longer.
+    pub patient: bool,
+}
+
+impl Run {
+    pub fn fact(&self, fact: &str, value: &str, link: Link, excerpt: impl Into<String>) -> Evidence {
+        Evidence::seen(fact, value, link, self.at, COLLECTOR, excerpt)
+    }
+
+    async fn all(&mut self, mut tap: Option<&mut Tap>) -> Vec<Evidence> {
+        let mut attempts = self.row(SERIES_COUNT).await;
+        if attempts.iter().filter(|a| !well(a)).count() == 1 {
+            attempts.extend(self.row(SERIES_MORE_COUNT).await);
+        }
+        let seen = tap.as_deref_mut().map(Tap::drain);
+        let records: Vec<AttemptRecord> = attempts.iter().map(|a| record::record(a, seen)).collect();
+        let shape = Shape::of(&records);
+        let mut facts = Vec::new();
+        if let Some(value) = shape.value() {
+            facts.push(self.fact("tcp.series", value, Link::Socket, shape.text(&records)));
+        }
+        match shape {
+            Shape::AllOk | Shape::Unsure => facts.extend(held::held(self, tap).await),
+            Shape::FirstThenNone | Shape::NoneOk => facts.push(self.after_pause().await),
+            Shape::Scattered | Shape::SomeRefused => {
+                let failing: Vec<u16> =
+                    attempts.iter().filter(|a| !well(a)).filter_map(|a| a.local.map(|l| l.port())).collect();
+                facts.extend(ports::ports(self, &failing).await);
+                facts.extend(held::held(self, tap).await);
+            }
+        }
+        facts
+    }
+
+    /// Handshakes one after another; a silent one goes on in the background while the next begins.
+    async fn row(&self, count: usize) -> Vec<Attempt> {
+        let mut tasks: JoinSet<(usize, Attempt)> = JoinSet::new();
+        let mut done = Vec::new();
+        for index in 0..count {
+            let (plan, address) = (self.plan.clone(), self.address);
+            tasks.spawn(async move {
+                let mut one = attempt(&plan, address, WAIT).await;
+                one.close();
+                (index, one)
+            });
+            let until = tokio::time::Instant::now() + self.step;
+            while let Ok(Some(Ok((at, one)))) = tokio::time::timeout_at(until, tasks.join_next()).await {
+                let is_this = at == index;
+                done.push((at, one));
+                if is_this {
+                    break;
+                }
+            }
+        }
+        while let Some(ended) = tasks.join_next().await {
+            done.extend(ended);
+        }
+        done.sort_by_key(|(index, _)| *index);
+        done.into_iter().map(|(_, one)| one).collect()
+    }
+
+    /// Many handshakes at once, held open.
+    pub async fn burst(&self, count: usize, wait: Duration) -> Vec<Attempt> {
+        let mut tasks = JoinSet::new();
+        let mut attempts = Vec::new();
+        for _ in 0..count {
+            match crate::connect::attempt::start(&self.plan, self.address) {
+                Ok(started) => drop(tasks.spawn(crate::connect::attempt::finish(started, wait))),
+                Err(failed) => attempts.push(*failed),
+            }
+        }
+        while let Some(done) = tasks.join_next().await {
+            attempts.extend(done);
+        }
+        attempts.sort_by_key(|a| a.started_ns);
+        attempts
+    }
+
+    async fn after_pause(&self) -> Evidence {
+        tokio::time::sleep(PAUSE).await;
+        let attempts = self.burst(PAUSE_COUNT, self.step.max(Duration::from_millis(300))).await;
+        let open = attempts.iter().filter(|a| a.is_open()).count();
+        let value = if open > 0 { "recovers" } else { "still_fails" };
+        let text = format!("after {} ms without a SYN, {open} of {PAUSE_COUNT} handshakes pass", PAUSE.as_millis());
+        self.fact("tcp.after_pause", value, Link::Socket, text)
+    }
+
+    fn checksums(&self, seen: Option<&[Seen]>, counted: u64) -> Option<Evidence> {
+        let damaged = seen.map_or(0, |seen| {
+            seen.iter().filter(|s| matches!(s.what, What::Damaged { source } if source == self.address.ip())).count()
+        });
+        let text = format!("{damaged} damaged packets captured, the kernel counted {counted}");
+        match (damaged, counted) {
+            (0, 0) => Some(self.fact("source.bad_checksums", "none", Link::Path, text)),
+            // Either alone may be another flow's packet, or one the kernel need not check.
+            (1.., 1..) => Some(self.fact("source.bad_checksums", "seen", Link::Path, text)),
+            _ => None,
+        }
+    }
+}
+
+/// Opened by its first SYN.
+fn well(attempt: &Attempt) -> bool {
+    attempt.is_open() && attempt.retries() == 0
+}
+
+/// True when a record's first SYN was answered with a SYN-ACK.
+pub(super) fn record_well(record: &AttemptRecord) -> bool {
+    record.outcome == ConnectOutcome::Open && record.retries == 0
+}
