@@ -26,7 +26,12 @@ fn main() -> io::Result<()> {
     let mut list = String::from("&[\n");
     for path in files {
         let name = path.strip_prefix(&lab).map_err(io::Error::other)?;
-        let _ = writeln!(list, "    ({:?}, include_str!({:?})),", name.display().to_string(), path.display().to_string());
+        let _ = writeln!(
+            list,
+            "    ({:?}, include_str!({:?})),",
+            name.display().to_string(),
+            path.display().to_string()
+        );
     }
     list.push_str("]\n");
     let output = env::var("OUT_DIR").map_err(io::Error::other)?;

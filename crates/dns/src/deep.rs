@@ -105,6 +105,25 @@ async fn authorities(source: &Source, seen: &Resolution, living: &[SocketAddr]) 
     find_all(source, living, &seen.report.final_name, wait_ms).await
 }
 
+/// Validates every zone cut of a trace, each against the DS of the one above.
+pub async fn validate_trace(source: &Source, traced: &[Authority]) -> Vec<Validation> {
+    let mut found: Vec<Validation> = Vec::new();
+    for authority in traced {
+        for end in 1..=authority.cuts.len() {
+            let cuts = authority.cuts[..end].to_vec();
+            let last = end == authority.cuts.len();
+            let zone = cuts.last().map(|cut| cut.zone.clone()).unwrap_or_default();
+            if end == 1 || found.iter().any(|v| v.zone == zone && !last) {
+                continue;
+            }
+            let name = if last { authority.name.clone() } else { zone };
+            let part = Authority { name: name.clone(), cuts, parent_denied: false, resolvers: Vec::new() };
+            found.extend(validations(source, &[part], &[], &name, false).await);
+        }
+    }
+    found
+}
+
 /// Validates the zone's answer, from its own servers or, failing that, through the resolver.
 async fn validations(
     source: &Source,

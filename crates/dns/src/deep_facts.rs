@@ -207,6 +207,6 @@ pub(crate) fn slow_where(notes: &mut Notes, seen: &Resolution, authorities: &[Au
 
 /// The quickest answer to something the resolver knows by itself.
 fn control_ms(resolver: &ResolverReport) -> Option<f64> {
-    let answered = resolver.exchanges(Purpose::Control).filter(|e| e.ending == Ending::Answered && e.tries <= 1);
+    let answered = resolver.exchanges(Purpose::Control).filter(|e| e.ending == Ending::Answered);
     answered.map(|e| e.elapsed_ms).reduce(f64::min)
 }

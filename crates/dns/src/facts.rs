@@ -42,6 +42,30 @@ impl Notes {
     }
 }
 
+/// True when a fact of this crate says that something is wrong, not merely unusual.
+pub fn is_fault(evidence: &Evidence) -> bool {
+    let well: &[&str] = match evidence.fact.as_str() {
+        "dns.answer" | "dns.resolver_reach" => &["ok"],
+        "dns.hosts" => &["absent", "agrees", "only"],
+        "dns.resolvers" => &["all_ok", "later_dead", "disagree"],
+        "dns.latency" => &["fast"],
+        "dns.cname" => &["none", "ok", "long"],
+        "dns.address_kind" => &["plausible"],
+        "dns.expected_address" => &["match"],
+        "dns.truncated" => &["no", "tcp_ok"],
+        "dns.transport" => &["both", "udp_only"],
+        "dns.cd_flips" | "dns.injected" => &["no"],
+        "dns.extended_error" => &["none", "other", "stale"],
+        "dns.dnssec" => &["unsigned", "valid"],
+        "dns.authority" => &["ok"],
+        "dns.cache" => &["same"],
+        "dns.slow_where" => &["nowhere"],
+        "dns.families" => &["both", "ipv4", "ipv6"],
+        _ => return false,
+    };
+    evidence.speaks() && !well.contains(&evidence.value.as_str())
+}
+
 /// Puts all together.
 pub(crate) fn resolution(case: &Case, findings: Findings, elapsed_ms: f64) -> Resolution {
     let mut notes = Notes::new(COLLECTOR);
@@ -184,15 +208,17 @@ fn latency(notes: &mut Notes, findings: &Findings) {
     notes.add("dns.latency", value, excerpt);
 }
 
-/// Another question to the same resolver was slow too, so it was not one late packet.
+/// Other questions to the same resolver were slow too, so it was neither one late packet nor a cold cache.
 fn confirmed_slow(resolver: &ResolverReport) -> bool {
-    let others = [Purpose::Control, Purpose::Sibling].into_iter().flat_map(|p| resolver.exchanges(p));
-    let families = [Purpose::Ipv4, Purpose::Ipv6, Purpose::Explained].into_iter().filter_map(|p| resolver.exchange(p));
-    let late = |e: &Exchange| e.tries <= 1 && e.ending == Ending::Answered && e.elapsed_ms >= CONFIRM_MS;
-    let very_late = |e: &Exchange| e.ending == Ending::Answered && e.elapsed_ms >= 1_500.0;
-    let unanswered = |e: &Exchange| e.ending == Ending::Silent && e.elapsed_ms >= CONFIRM_MS;
-    let slow_others = others.filter(|e| late(e) || unanswered(e)).count();
-    slow_others > 0 || families.filter(|e| very_late(e)).count() >= 2
+    let late = |e: &Exchange| e.elapsed_ms >= CONFIRM_MS && matches!(e.ending, Ending::Answered | Ending::Silent);
+    let mut own = resolver.exchanges(Purpose::Control).peekable();
+    if own.peek().is_some() && own.all(late) {
+        return true;
+    }
+    match resolver.exchanges(Purpose::Sibling).last() {
+        Some(uncached) => late(uncached),
+        None => false,
+    }
 }
 
 fn cname(notes: &mut Notes, findings: &Findings) {
@@ -407,7 +433,7 @@ fn short_name(exchange: &Exchange) -> &str {
 }
 
 /// How one exchange ended, in a few words.
-pub(crate) fn ended(exchange: &Exchange) -> String {
+pub fn ended(exchange: &Exchange) -> String {
     match (&exchange.reply, exchange.ending) {
         (Some(reply), _) => format!("{} after {:.1} ms", summary(reply, &exchange.name), exchange.elapsed_ms),
         (None, Ending::Silent) => format!("silent for {:.0} ms", exchange.elapsed_ms),

@@ -22,9 +22,9 @@ pub mod walk;
 use netwhy_model::Evidence;
 use std::net::IpAddr;
 
-pub use deep::{DeepReport, names_deep, names_deep_report};
-pub use facts::{CHAIN_LONG, SLOW_MS, extended_kind};
-pub use names::{lookup, names};
+pub use deep::{DeepReport, names_deep, names_deep_report, validate_trace};
+pub use facts::{CHAIN_LONG, SLOW_MS, ended, extended_kind, is_fault};
+pub use names::{lookup, names, servers};
 pub use report::{
     Asking, Ending, Exchange, ExtendedError, NamesReport, Purpose, RecordLine, Reply, ResolverReport,
     ResolverState, Via,

@@ -98,6 +98,11 @@ pub async fn lookup(case: &Case, name: &str) -> Vec<IpAddr> {
     Vec::new()
 }
 
+/// The resolvers that are asked: the case's own, else those of the system, in its order.
+pub fn servers(case: &Case) -> Vec<std::net::SocketAddr> {
+    configured(case).resolv.servers
+}
+
 /// The system's configuration with the case's resolvers in place of resolv.conf's.
 pub(crate) fn configured(case: &Case) -> System {
     let mut system = System::read();
@@ -168,6 +173,7 @@ async fn follow_up(case: &Case, round: &mut Round, seen: &mut View, patient: boo
     if !patient {
         return;
     }
+    second_look(case, round, seen).await;
     let failed: Vec<usize> = positions(&round.resolvers, |r| r.asked.iter().any(is_servfail));
     let differ = disagree(&round.resolvers);
     let mut tasks = JoinSet::new();
@@ -205,6 +211,18 @@ async fn follow_up(case: &Case, round: &mut Round, seen: &mut View, patient: boo
     if seen.chain.len() < walked.len() {
         seen.chain = walked;
     }
+}
+
+/// After a slow answer: one more name that cannot be cached. A resolver that had to find its way to the
+/// zone first is quick now; one that waits for a slow server is slow again.
+async fn second_look(case: &Case, round: &mut Round, seen: &View) {
+    let Some(winner) = seen.winner.and_then(|at| round.resolvers.get_mut(at)) else { return };
+    if seen.wait_ms - seen.lost_ms < facts::SLOW_MS {
+        return;
+    }
+    let asking = question(winner.server, &round::sibling(&round.name), RecordType::A, Flags::STUB);
+    let asked = ask(&case.source, asking).await;
+    winner.asked.push(Asking { purpose: Purpose::Sibling, exchange: asked.exchange });
 }
 
 fn is_servfail(asking: &Asking) -> bool {

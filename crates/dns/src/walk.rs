@@ -4,6 +4,7 @@
 //! a walk of its own from the same roots.
 
 use crate::ask::{Asked, Patience, Question, ask_whole};
+use crate::authority::Authority;
 use crate::message::{Decoded, Flags};
 use crate::report::{Ending, Exchange, RecordLine, Reply, Via};
 use hickory_proto::rr::RecordType;
@@ -19,6 +20,8 @@ pub const CUTS_COUNT_MAX: usize = 16;
 pub const SERVERS_COUNT_MAX: usize = 13;
 /// Questions one walk may ask.
 pub const QUERIES_COUNT_MAX: usize = 200;
+/// Names traced one after another, CNAMEs followed.
+pub const TRACES_COUNT_MAX: usize = 8;
 /// Walks inside a walk, for the addresses of name servers.
 const NESTING_COUNT_MAX: u8 = 3;
 /// How long one server is waited for.
@@ -311,6 +314,44 @@ impl Walk {
         found.dedup();
         found
     }
+}
+
+/// Addresses of the root servers of the internet (IANA root hints, 2025).
+pub const INTERNET_ROOTS: [&str; 13] = [
+    "198.41.0.4",
+    "170.247.170.2",
+    "192.33.4.12",
+    "199.7.91.13",
+    "192.203.230.10",
+    "192.5.5.241",
+    "192.112.36.4",
+    "198.97.190.53",
+    "192.36.148.17",
+    "192.58.128.30",
+    "193.0.14.129",
+    "199.7.83.42",
+    "202.12.27.33",
+];
+
+/// Walks from the given roots to the servers of `name`, and on to where its CNAMEs lead.
+///
+/// One list of zone cuts for each name on the way, [`TRACES_COUNT_MAX`] at most.
+pub async fn trace(source: &Source, roots: &[SocketAddr], name: &str, kind: RecordType) -> Vec<Authority> {
+    let mut found: Vec<Authority> = Vec::new();
+    let mut name = name.trim_end_matches('.').to_ascii_lowercase();
+    for _ in 0..TRACES_COUNT_MAX {
+        let mut walk = Walk::new(source.clone(), Directory::Roots(roots.to_vec()), SERVER_WAIT_MS);
+        walk.port = roots.first().map_or(53, SocketAddr::port);
+        let cuts = walk.descend(roots_delegation(roots), &name, kind).await;
+        let authority = Authority { name: name.clone(), cuts, parent_denied: false, resolvers: Vec::new() };
+        let next = authority.chain_end();
+        found.push(authority);
+        match next {
+            Some(next) if !found.iter().any(|a| a.name == next) => name = next,
+            _ => break,
+        }
+    }
+    found
 }
 
 /// The root zone, served by these addresses.

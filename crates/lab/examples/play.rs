@@ -24,8 +24,8 @@ fn main() -> ExitCode {
     };
     let played = script.and_then(|mut script| {
         script.program = Some(program.into());
-        let runtime = tokio::runtime::Runtime::new()
-            .map_err(|error| netwhy_lab::LabError::Ended(error.to_string()))?;
+        let runtime =
+            tokio::runtime::Runtime::new().map_err(|error| netwhy_lab::LabError::Ended(error.to_string()))?;
         runtime.block_on(netwhy_lab::run(&script, |event| println!("{event:?}")))
     });
     match played {

@@ -21,7 +21,10 @@ impl End {
             Some((host, interface)) => (host, Some(interface.to_owned())),
             None => (place, None),
         };
-        if interface.as_ref().is_some_and(|name| name.is_empty() || name.len() > crate::netlink::NAME_BYTES_MAX) {
+        if interface
+            .as_ref()
+            .is_some_and(|name| name.is_empty() || name.len() > crate::netlink::NAME_BYTES_MAX)
+        {
             return Err(format!("link end {text:?}: an interface name has 1 to 15 characters"));
         }
         let addresses = words.map(prefixed).collect::<Result<_, _>>()?;
@@ -147,7 +150,10 @@ mod tests {
             ..Network::default()
         };
         let words = Words::of(&network).unwrap();
-        assert_eq!(words.fill("{a.v4} {a.v6} {a.eth1.v4} {b.dev} { x }"), "10.61.1.1 fd61::1 10.61.2.1 wan { x }");
+        assert_eq!(
+            words.fill("{a.v4} {a.v6} {a.eth1.v4} {b.dev} { x }"),
+            "10.61.1.1 fd61::1 10.61.2.1 wan { x }"
+        );
         assert_eq!(words.fill("{pki}/x.pem"), "/run/lab/pki/x.pem");
     }
 

@@ -18,8 +18,11 @@ pub fn check(scenario: &Scenario) -> Checked {
     if head.cause.len() > 2 {
         return Err("at most two causes".into());
     }
-    if head.is_control() != head.inject.is_empty() && head.cause.len() == 1 && head.heal.is_empty() {
+    if !head.is_control() && (head.inject.is_empty() || head.heal.is_empty()) {
         return Err("a fault needs inject and heal".into());
+    }
+    if head.is_control() && !head.heal.is_empty() {
+        return Err("a healthy control has nothing to heal".into());
     }
     for words in [&head.en, &head.zh] {
         if words.title.is_empty() || words.what.is_empty() {
@@ -39,6 +42,9 @@ pub fn check_network(network: &Network) -> Checked {
     let known = |host: &str, by: &str| {
         if hosts.contains(host) { Ok(()) } else { Err(format!("{by} names {host:?}, which is no host")) }
     };
+    if let Some(name) = hosts.iter().find(|host| ["pki", "zones", ""].contains(host)) {
+        return Err(format!("no host may be called {name:?}"));
+    }
     for link in &network.link {
         for text in &link.ends {
             known(&End::parse(text)?.host, &format!("link {}", link.name))?;
@@ -53,7 +59,8 @@ pub fn check_network(network: &Network) -> Checked {
         }
     }
     for cert in &network.cert {
-        Profile::parse(&cert.profile).ok_or(format!("no certificate profile is called {:?}", cert.profile))?;
+        Profile::parse(&cert.profile)
+            .ok_or(format!("no certificate profile is called {:?}", cert.profile))?;
     }
     for service in &network.service {
         known(&service.host, &format!("service {}", service.name))?;
@@ -71,7 +78,8 @@ fn check_service(service: &Service) -> Checked {
         Listener::parse(text).ok_or(format!("service {name}: {text:?} is not like tcp:443"))?;
     }
     if service.kind != "exec" {
-        return crate::server::check(&service.kind, &service.options).map_err(|why| format!("service {name}: {why}"));
+        return crate::server::check(&service.kind, &service.options)
+            .map_err(|why| format!("service {name}: {why}"));
     }
     if service.command.is_empty() {
         return Err(format!("service {name} has no command"));

@@ -130,7 +130,8 @@ fn listens_here(udp: bool, port: u16) -> bool {
         local.ends_with(&suffix) && line.contains(state)
     };
     tables.iter().any(|table| {
-        fs::read_to_string(format!("/proc/thread-self/net/{table}")).is_ok_and(|text| text.lines().any(listens))
+        fs::read_to_string(format!("/proc/thread-self/net/{table}"))
+            .is_ok_and(|text| text.lines().any(listens))
     })
 }
 
@@ -146,7 +147,8 @@ fn enter_new(name: &str, etc: &Path) -> Result<[OwnedFd; 3]> {
     nix::unistd::sethostname(name).map_err(kernel("a host name"))?;
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).map_err(kernel("private mounts"))?;
-    mount(Some(etc), "/etc", none, MsFlags::MS_BIND | MsFlags::MS_REC, none).map_err(kernel("a bind mount on /etc"))?;
+    mount(Some(etc), "/etc", none, MsFlags::MS_BIND | MsFlags::MS_REC, none)
+        .map_err(kernel("a bind mount on /etc"))?;
     // So that /sys/class/net shows this host's interfaces; refused inside some containers, and then missed little.
     let _ = mount(Some("sysfs"), "/sys", Some("sysfs"), MsFlags::MS_RDONLY, none);
     let open = |kind: &str| {
@@ -163,7 +165,10 @@ fn write_etc(spec: &scenario::Host, directory: &Path) -> Result<()> {
     let own = [
         ("hosts", hosts_file(spec)),
         ("resolv.conf", resolv_conf(spec)),
-        ("nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\n".into()),
+        (
+            "nsswitch.conf",
+            "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\n".into(),
+        ),
         ("hostname", format!("{}\n", spec.name)),
     ];
     for entry in fs::read_dir(ETC_BASE).map_err(LabError::file(ETC_BASE))?.flatten() {
@@ -182,7 +187,8 @@ fn write_etc(spec: &scenario::Host, directory: &Path) -> Result<()> {
 }
 
 fn hosts_file(spec: &scenario::Host) -> String {
-    let mut text = format!("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n127.0.1.1 {}\n", spec.name);
+    let mut text =
+        format!("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n127.0.1.1 {}\n", spec.name);
     for line in &spec.hosts {
         let _ = writeln!(text, "{line}");
     }

@@ -57,14 +57,18 @@ pub fn main() -> u8 {
 fn told() -> Result<Script> {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line).map_err(LabError::file("standard input"))?;
-    serde_json::from_str(&line).map_err(|error| LabError::Ended(format!("the script was not understood: {error}")))
+    serde_json::from_str(&line)
+        .map_err(|error| LabError::Ended(format!("the script was not understood: {error}")))
 }
 
 /// Nobody writes events to a broken pipe for long: when the asker is gone, so are we.
 fn tell(event: &Event) {
     let line = serde_json::to_string(event).unwrap_or_default();
     let mut output = io::stdout().lock();
-    let _ = output.write_all(line.as_bytes()).and_then(|()| output.write_all(b"\n")).and_then(|()| output.flush());
+    let _ = output
+        .write_all(line.as_bytes())
+        .and_then(|()| output.write_all(b"\n"))
+        .and_then(|()| output.flush());
 }
 
 /// The keeper outside does the same; this holds even if it was killed.
@@ -145,45 +149,45 @@ impl Stage {
 
     fn steps(&mut self, steps: &[String], phase: Phase) -> Result<()> {
         for text in steps {
-            self.take(text)?;
-            tell(&Event::Step { phase, text: self.words.fill(text) });
+            let output = self.take(text)?;
+            tell(&Event::Step { phase, text: self.words.fill(text), output });
         }
         Ok(())
     }
 
-    fn take(&mut self, text: &str) -> Result<()> {
+    /// Does one step; returns the end of what it printed.
+    fn take(&mut self, text: &str) -> Result<String> {
         let text = self.words.fill(text);
         let failed = |why: String| LabError::Step { step: text.clone(), why };
+        let unknown = || failed("it names something that is not there".into());
         match step::parse(&text).map_err(&failed)? {
-            Step::Shell { host, line, may_fail } => match self.shell(&host, &line) {
-                Err(_) if may_fail => Ok(()),
-                other => other.map_err(|error| failed(error.to_string())),
-            },
+            Step::Shell { host, line, may_fail } => {
+                return match self.shell(&host, &line) {
+                    Err(error) if may_fail => Ok(error.to_string()),
+                    other => other.map_err(|error| failed(error.to_string())),
+                };
+            }
             Step::Service { verb, name, options } => {
-                let unknown = || failed("no such service".into());
-                let service =
-                    self.services.iter_mut().find(|service| service.spec.name == name).ok_or_else(unknown)?;
-                service.act(verb, &options, self.wires.host(&service.spec.host)?)
+                let wanted = |service: &&mut Service| service.spec.name == name;
+                let service = self.services.iter_mut().find(wanted).ok_or_else(unknown)?;
+                service.act(verb, &options, self.wires.host(&service.spec.host)?)?;
             }
             Step::Cert { name, profile, names } => {
-                let unknown = || failed("no such certificate".into());
                 let cert = self.network.cert.iter().find(|cert| cert.name == name).ok_or_else(unknown)?;
-                let profile = Profile::parse(profile.as_deref().unwrap_or(&cert.profile)).ok_or_else(unknown)?;
-                self.pki.issue(&name, &names.unwrap_or_else(|| cert.names.clone()), profile)
+                let profile =
+                    Profile::parse(profile.as_deref().unwrap_or(&cert.profile)).ok_or_else(unknown)?;
+                self.pki.issue(&name, &names.unwrap_or_else(|| cert.names.clone()), profile)?;
             }
-            Step::Link { name, shape } => self.wires.reshape(&name, shape.as_ref()),
+            Step::Link { name, shape } => self.wires.reshape(&name, shape.as_ref())?,
             Step::File { name, broken } => {
-                let unknown = || failed("no such file".into());
                 let wanted = |file: &&scenario::File| file.name == name || file.path == name;
                 let file = self.network.file.iter().find(wanted).ok_or_else(unknown)?;
-                self.write_file(file, broken)
+                self.write_file(file, broken)?;
             }
-            Step::Pause(time) => {
-                std::thread::sleep(time);
-                Ok(())
-            }
-            Step::Listening { host, socket } => self.await_listener(&host, socket).map_err(failed),
+            Step::Pause(time) => std::thread::sleep(time),
+            Step::Listening { host, socket } => self.await_listener(&host, socket).map_err(failed)?,
         }
+        Ok(String::new())
     }
 
     fn await_listener(&self, host: &str, socket: step::Listener) -> std::result::Result<(), String> {
@@ -198,14 +202,14 @@ impl Stage {
         Err("nobody listens there".into())
     }
 
-    fn shell(&self, host: &str, line: &str) -> Result<()> {
+    fn shell(&self, host: &str, line: &str) -> Result<String> {
         let host = self.wires.host(host)?;
         let log = host.directory.join("step.log");
         let mut command = host.command("sh")?;
         command.args(["-ec", line]);
         let ran = run(command, &log, &log, STEP_WAIT_MS_MAX)?;
         match ran.status {
-            Some(status) if status.success() => Ok(()),
+            Some(status) if status.success() => Ok(tail(&log)),
             Some(status) => Err(LabError::Ended(format!("{status}: {}", tail(&log)))),
             None => Err(LabError::Ended(format!("no end in {STEP_WAIT_MS_MAX} ms: {}", tail(&log)))),
         }

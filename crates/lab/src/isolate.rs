@@ -71,18 +71,19 @@ pub fn enter() -> Result<Became> {
 }
 
 fn wall_off(root: bool) -> Result<()> {
-    let mut flags = CloneFlags::CLONE_NEWNS
+    let flags = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWNET
         | CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWIPC;
-    if root {
-        return unshare(flags).map_err(|errno| LabError::NeedsRoot(errno.desc().to_lowercase()));
+    // Root without CAP_SYS_ADMIN, as in most containers, fares as any user does.
+    if root && unshare(flags).is_ok() {
+        return Ok(());
     }
     let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
     let _ = nix::sys::prctl::set_dumpable(true);
-    flags |= CloneFlags::CLONE_NEWUSER;
-    unshare(flags).map_err(|errno| LabError::NeedsRoot(errno.desc().to_lowercase()))?;
+    unshare(flags | CloneFlags::CLONE_NEWUSER)
+        .map_err(|errno| LabError::NeedsRoot(errno.desc().to_lowercase()))?;
     let write = |path: &str, text: String| {
         fs::write(path, text).map_err(|error| LabError::NeedsRoot(error.to_string().to_lowercase()))
     };
@@ -144,8 +145,14 @@ fn furnish() -> Result<()> {
     }
     for directory in SCRATCH.iter().filter(|directory| Path::new(directory).is_dir()) {
         // World-writable, as /tmp is: daemons that drop to another user write here too.
-        mount(Some("tmpfs"), *directory, Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some("mode=1777"))
-            .map_err(|errno| LabError::kernel("a tmpfs")(errno.into()))?;
+        mount(
+            Some("tmpfs"),
+            *directory,
+            Some("tmpfs"),
+            MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
+            Some("mode=1777"),
+        )
+        .map_err(|errno| LabError::kernel("a tmpfs")(errno.into()))?;
     }
     fs::create_dir_all(LAB_DIRECTORY).map_err(LabError::file(LAB_DIRECTORY))?;
     let base = format!("{LAB_DIRECTORY}/.etc");
@@ -164,11 +171,19 @@ struct MountAttributes {
 }
 
 fn read_only(path: &str, recursive: bool) -> io::Result<()> {
-    set_attributes(path, recursive, MountAttributes { set: MOUNT_ATTR_RDONLY, clear: 0, propagation: 0, user_namespace: 0 })
+    set_attributes(
+        path,
+        recursive,
+        MountAttributes { set: MOUNT_ATTR_RDONLY, clear: 0, propagation: 0, user_namespace: 0 },
+    )
 }
 
 fn read_write(path: &str) -> io::Result<()> {
-    set_attributes(path, false, MountAttributes { set: 0, clear: MOUNT_ATTR_RDONLY, propagation: 0, user_namespace: 0 })
+    set_attributes(
+        path,
+        false,
+        MountAttributes { set: 0, clear: MOUNT_ATTR_RDONLY, propagation: 0, user_namespace: 0 },
+    )
 }
 
 fn set_attributes(path: &str, recursive: bool, attributes: MountAttributes) -> io::Result<()> {

@@ -25,7 +25,9 @@ pub struct Library {
 impl Library {
     /// What the program was built with.
     pub fn built_in() -> Library {
-        Library { files: BUILT_IN.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect() }
+        Library {
+            files: BUILT_IN.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect(),
+        }
     }
 
     /// A directory with `topologies/` and `scenarios/`; topologies it lacks are those built in.
@@ -70,7 +72,9 @@ impl Library {
         let mut names: Vec<&str> = scenarios.iter().map(|scenario| scenario.head.name.as_str()).collect();
         names.sort_unstable();
         match names.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(LabError::Scenario { name: pair[0].into(), why: "two files have this name".into() }),
+            Some(pair) => {
+                Err(LabError::Scenario { name: pair[0].into(), why: "two files have this name".into() })
+            }
             None => Ok(scenarios),
         }
     }
@@ -79,7 +83,8 @@ impl Library {
     pub fn scenario(&self, name: &str) -> Result<Scenario> {
         let ours = |path: &str| Path::new(path).file_stem().is_some_and(|stem| stem == name);
         let found = self.scenario_files().find(|(path, _)| ours(path));
-        let (path, text) = found.ok_or_else(|| LabError::Unknown { what: "scenario", name: name.to_owned() })?;
+        let (path, text) =
+            found.ok_or_else(|| LabError::Unknown { what: "scenario", name: name.to_owned() })?;
         self.parsed(path, text)
     }
 
@@ -110,7 +115,10 @@ impl Library {
         })?;
         let stem = Path::new(path).file_stem().map(|stem| stem.to_string_lossy().into_owned());
         if stem.as_deref() != Some(&scenario.head.name) {
-            return Err(LabError::Scenario { name: scenario.head.name, why: format!("{path} has another name") });
+            return Err(LabError::Scenario {
+                name: scenario.head.name,
+                why: format!("{path} has another name"),
+            });
         }
         Ok(scenario)
     }

@@ -75,7 +75,9 @@ async fn end(mut child: Child, lifeline: ChildStdin, told: Result<()>) -> Result
     drop(lifeline);
     let status = child.wait().await.map_err(|error| LabError::Ended(error.to_string()))?;
     match told {
-        Err(LabError::Ended(why)) if status.code() == Some(i32::from(EXIT_FORBIDDEN)) => Err(LabError::NeedsRoot(why)),
+        Err(LabError::Ended(why)) if status.code() == Some(i32::from(EXIT_FORBIDDEN)) => {
+            Err(LabError::NeedsRoot(why))
+        }
         other => other,
     }
 }

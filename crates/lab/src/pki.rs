@@ -51,11 +51,13 @@ pub enum Profile {
     CommonNameOnly,
     /// Not for servers: extended key usage clientAuth only.
     WrongUsage,
+    /// Good, but its OCSP answer says revoked; made by openssl.
+    RevokedStaple,
 }
 
 impl Profile {
     /// All profiles by the name scenario files use.
-    pub const ALL: [(&str, Profile); 16] = [
+    pub const ALL: [(&str, Profile); 17] = [
         ("good", Profile::Good),
         ("expired", Profile::Expired),
         ("not-yet-valid", Profile::NotYetValid),
@@ -72,6 +74,7 @@ impl Profile {
         ("client", Profile::Client),
         ("common-name-only", Profile::CommonNameOnly),
         ("wrong-usage", Profile::WrongUsage),
+        ("revoked-staple", Profile::RevokedStaple),
     ];
 
     /// Reads a profile; the empty text is `good`.
@@ -117,7 +120,7 @@ impl Pki {
     }
 
     /// Writes `<name>.pem` (leaf and what is sent with it), `<name>.leaf.pem`, `<name>.key`
-    /// and `<name>.both.pem` (chain and key in one, as haproxy wants it).
+    /// and `<name>.both.pem` (chain and key in one, as haproxy wants it); `<name>.ocsp` when revoked.
     pub fn issue(&self, name: &str, names: &[String], profile: Profile) -> Result<()> {
         let names = &names[..names.len().min(NAMES_COUNT_MAX)];
         let issued = match profile {
@@ -128,7 +131,16 @@ impl Pki {
         self.write(&format!("{name}.leaf.pem"), &issued.sent[0])?;
         self.write(&format!("{name}.pem"), &chain)?;
         self.write(&format!("{name}.both.pem"), &format!("{chain}{}", issued.key))?;
-        self.write(&format!("{name}.key"), &issued.key)
+        self.write(&format!("{name}.key"), &issued.key)?;
+        match profile {
+            Profile::RevokedStaple => self.revoke(name),
+            _ => match fs::remove_file(self.directory.join(format!("{name}.ocsp"))) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    Err(LabError::file(name)(error))
+                }
+                _ => Ok(()),
+            },
+        }
     }
 
     fn write(&self, name: &str, text: &str) -> Result<()> {
@@ -147,7 +159,12 @@ impl Pki {
             Profile::MissingIntermediate => sent(vec![leaf.signed_by(&key, intermediate)?.pem()]),
             Profile::WrongIntermediate => sent(vec![leaf.signed_by(&key, intermediate)?.pem(), other.pem()]),
             Profile::UntrustedRoot | Profile::UntrustedRootSent => {
-                let middle = authority("Unknown Intermediate CA", Some(&self.stranger), self.now, Duration::days(900))?;
+                let middle = authority(
+                    "Unknown Intermediate CA",
+                    Some(&self.stranger),
+                    self.now,
+                    Duration::days(900),
+                )?;
                 let mut chain = vec![leaf.signed_by(&key, &middle)?.pem(), middle.pem()];
                 chain.extend((profile == Profile::UntrustedRootSent).then(|| self.stranger.pem()));
                 sent(chain)
@@ -183,7 +200,11 @@ impl Pki {
         Ok(chain)
     }
 
-    fn leaf(&self, names: &[String], profile: Profile) -> std::result::Result<CertificateParams, rcgen::Error> {
+    fn leaf(
+        &self,
+        names: &[String],
+        profile: Profile,
+    ) -> std::result::Result<CertificateParams, rcgen::Error> {
         let other = ["www.another.invalid".to_owned()];
         let names = if profile == Profile::WrongName { &other } else { names };
         let alternative = if profile == Profile::CommonNameOnly { Vec::new() } else { names.to_vec() };
@@ -206,31 +227,47 @@ impl Pki {
 
     /// ring makes no RSA keys, so openssl does, under the lab's intermediate.
     fn weak(&self, name: &str, names: &[String]) -> Result<Issued> {
-        let failed = |why: String| LabError::Certificate { name: name.to_owned(), why };
-        let file = |what: &str| self.directory.join(format!("{name}.weak.{what}"));
         let alternative: Vec<String> = names.iter().map(|name| format!("DNS:{name}")).collect();
-        self.write(&format!("{name}.weak.ca.key"), &self.intermediate.key().serialize_pem())?;
+        self.write("intermediate.key", &self.intermediate.key().serialize_pem())?;
         let line = format!(
             "openssl req -x509 -newkey rsa:1024 -nodes -days 80 -subj /CN={first} -addext subjectAltName={names} \
-             -addext basicConstraints=critical,CA:FALSE -CA {directory}/intermediate.pem -CAkey {ca} -keyout {key} -out {out}",
+             -addext basicConstraints=critical,CA:FALSE -CA intermediate.pem -CAkey intermediate.key \
+             -keyout {name}.weak.key -out {name}.weak.pem",
             first = names.first().map_or("lab", String::as_str),
             names = alternative.join(","),
-            directory = self.directory.display(),
-            ca = file("ca.key").display(),
-            key = file("key").display(),
-            out = file("pem").display(),
         );
+        self.shell(name, &line)?;
+        let read = |path: PathBuf| fs::read_to_string(&path).map_err(LabError::file(path));
+        let made = |what: &str| read(self.directory.join(format!("{name}.weak.{what}")));
+        Ok(Issued { sent: vec![made("pem")?, self.intermediate.pem()], key: made("key")? })
+    }
+
+    /// Writes an OCSP answer that says revoked, signed by the intermediate itself.
+    fn revoke(&self, name: &str) -> Result<()> {
+        self.write("intermediate.key", &self.intermediate.key().serialize_pem())?;
+        // The index is that of `openssl ca`: status, end, revocation, serial, file, subject.
+        let line = format!(
+            "serial=$(openssl x509 -in {name}.leaf.pem -noout -serial | cut -d= -f2)
+             printf 'R\\t351231235959Z\\t240101000000Z,keyCompromise\\t%s\\tunknown\\t/CN=lab\\n' \"$serial\" >{name}.index
+             openssl ocsp -index {name}.index -rsigner intermediate.pem -rkey intermediate.key -CA intermediate.pem \
+             -issuer intermediate.pem -cert {name}.leaf.pem -ndays 7 -respout {name}.ocsp -no_nonce"
+        );
+        self.shell(name, &line)
+    }
+
+    fn shell(&self, name: &str, line: &str) -> Result<()> {
+        let failed = |why: String| LabError::Certificate { name: name.to_owned(), why };
         let output = std::process::Command::new("sh")
-            .args(["-c", &line])
+            .args(["-ec", line])
             .env("PATH", crate::host::SEARCH_PATH)
+            .current_dir(&self.directory)
             .stdin(std::process::Stdio::null())
             .output()
             .map_err(|error| failed(error.to_string()))?;
-        if !output.status.success() {
-            return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+        if output.status.success() {
+            return Ok(());
         }
-        let read = |path: PathBuf| fs::read_to_string(&path).map_err(LabError::file(path));
-        Ok(Issued { sent: vec![read(file("pem"))?, self.intermediate.pem()], key: read(file("key"))? })
+        Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
     }
 }
 
@@ -254,7 +291,8 @@ fn authority(
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+    params.key_usages =
+        vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
     params.not_before = now - Duration::days(365);
     params.not_after = now + left;
     params.use_authority_key_identifier_extension = parent.is_some();

@@ -44,8 +44,10 @@ pub fn carry(cable: &Cable, ready: impl FnOnce()) -> Result<()> {
         _ => true,
     };
     let shape = |back| if applies(back) { cable.shape.clone() } else { Shape::default() };
-    let mut lanes =
-        [Lane::new(shape(false), cable.seed), Lane::new(shape(true), cable.seed.wrapping_mul(31).wrapping_add(7))];
+    let mut lanes = [
+        Lane::new(shape(false), cable.seed),
+        Lane::new(shape(true), cable.seed.wrapping_mul(31).wrapping_add(7)),
+    ];
     ready();
     let mut buffer = vec![0u8; FRAME_BYTES_MAX];
     loop {
@@ -84,7 +86,14 @@ struct Held {
 
 impl Lane {
     fn new(shape: Shape, seed: u64) -> Lane {
-        Lane { shape, dice: Dice::new(seed), waiting: BinaryHeap::new(), count: 0, busy_until: None, last_due: None }
+        Lane {
+            shape,
+            dice: Dice::new(seed),
+            waiting: BinaryHeap::new(),
+            count: 0,
+            busy_until: None,
+            last_due: None,
+        }
     }
 
     fn next_due(&self) -> Option<Instant> {
@@ -108,7 +117,8 @@ impl Lane {
         if self.dice.falls(self.shape.corrupt) {
             flip_a_bit(frame, self.dice.next());
         }
-        let mut due = sent + millis(self.shape.delay_ms) + millis(self.shape.jitter_ms * self.dice.fraction());
+        let mut due =
+            sent + millis(self.shape.delay_ms) + millis(self.shape.jitter_ms * self.dice.fraction());
         if self.dice.falls(self.shape.reorder) {
             due = sent;
         } else {
@@ -128,8 +138,10 @@ impl Lane {
             return Some(now);
         }
         let each = Duration::from_secs_f64(bytes as f64 * 8.0 / (self.shape.rate_kbit as f64 * 1000.0));
-        let packets = if self.shape.queue_packets == 0 { QUEUE_PACKETS_DEFAULT } else { self.shape.queue_packets };
-        let full = Duration::from_secs_f64(1500.0 * 8.0 / (self.shape.rate_kbit as f64 * 1000.0)) * packets as u32;
+        let packets =
+            if self.shape.queue_packets == 0 { QUEUE_PACKETS_DEFAULT } else { self.shape.queue_packets };
+        let full =
+            Duration::from_secs_f64(1500.0 * 8.0 / (self.shape.rate_kbit as f64 * 1000.0)) * packets as u32;
         let start = self.busy_until.map_or(now, |until| until.max(now));
         if start - now > full {
             return None;

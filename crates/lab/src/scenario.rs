@@ -253,12 +253,16 @@ pub fn parse(text: &str, topology: &dyn Fn(&str) -> Option<String>) -> Result<Sc
 /// Reads a topology alone, for networks that are not scenarios (the demo).
 pub fn network(name: &str, topology: &dyn Fn(&str) -> Option<String>) -> Result<Network> {
     let bad = |why: String| LabError::Scenario { name: name.to_owned(), why };
-    base_table(name, topology, 0)?.try_into().map_err(|error: toml::de::Error| bad(error.message().to_owned()))
+    base_table(name, topology, 0)?
+        .try_into()
+        .map_err(|error: toml::de::Error| bad(error.message().to_owned()))
 }
 
 fn table_of(what: &str, text: &str) -> Result<Table> {
-    toml::from_str(text)
-        .map_err(|error| LabError::Scenario { name: what.to_owned(), why: error.to_string().trim().to_owned() })
+    toml::from_str(text).map_err(|error| LabError::Scenario {
+        name: what.to_owned(),
+        why: error.to_string().trim().to_owned(),
+    })
 }
 
 fn base_table(name: &str, topology: &dyn Fn(&str) -> Option<String>, depth: usize) -> Result<Table> {
@@ -360,6 +364,8 @@ name = "x"
 cause = ["tcp.refused.no_listener"]
 topology = "base"
 target = "tcp://10.61.1.1:1"
+inject = ["@client true"]
+heal = ["@client true"]
 en = { title = "t", what = "w" }
 zh = { title = "t", what = "w" }
 "#;
@@ -382,7 +388,7 @@ zh = { title = "t", what = "w" }
             ("colour = 1\n", "colour"),
             ("[[host]]\nname = \"a\"\nspeed = 1\n", "speed"),
             ("[[host]]\nspeed = 1\n", "no name"),
-            ("inject = [\"dance\"]\n", "dance"),
+            ("setup = [\"dance\"]\n", "dance"),
         ] {
             let error = parsed(&format!("{HEAD}{extra}")).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");

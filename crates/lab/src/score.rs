@@ -55,7 +55,9 @@ impl Row {
         match broken {
             None => row.failed = Some("netwhy was not run".into()),
             Some(measured) => match &measured.verdict {
-                None => row.failed = Some(format!("no verdict, exit {}: {}", measured.exit, measured.complaint)),
+                None => {
+                    row.failed = Some(format!("no verdict, exit {}: {}", measured.exit, measured.complaint))
+                }
                 Some(verdict) => {
                     row.named = causes(verdict);
                     row.confidence = verdict.pointer("/causes/0/confidence").and_then(Value::as_f64);
@@ -69,7 +71,8 @@ impl Row {
         }
         if let Some(measured) = healed {
             row.named_after = measured.verdict.as_ref().map(causes).unwrap_or_default();
-            row.healthy_again = Some(measured.verdict.as_ref().is_some_and(is_healthy) && row.named_after.is_empty());
+            row.healthy_again =
+                Some(measured.verdict.as_ref().is_some_and(is_healthy) && row.named_after.is_empty());
             row.healed_time_ms = Some(measured.wall_ms);
         }
         row

@@ -91,8 +91,8 @@ pub enum Event {
     Built { hosts: Vec<String>, services: Vec<String>, millis: u64 },
     /// An act begins.
     Act { name: String },
-    /// A step was done.
-    Step { phase: Phase, text: String },
+    /// A step was done; `output` is the end of what it printed, on one line.
+    Step { phase: Phase, text: String, output: String },
     /// netwhy was run.
     Measured { phase: Phase, measured: Box<Measured> },
     /// It cannot go on.

@@ -78,7 +78,11 @@ impl Service {
         let child = command.stderr(errors).spawn().map_err(|error| self.failed(&error.to_string()))?;
         self.child = Some(child);
         let ready = if own { self.greeted() } else { self.listening(host) };
-        if ready { Ok(()) } else { Err(self.failed(&format!("not ready in time; its log ends: {}", tail(&log)))) }
+        if ready {
+            Ok(())
+        } else {
+            Err(self.failed(&format!("not ready in time; its log ends: {}", tail(&log))))
+        }
     }
 
     /// Own servers write one byte once they are bound.

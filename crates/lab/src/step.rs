@@ -166,7 +166,8 @@ mod tests {
             parse("@r2 -ip route del default").unwrap(),
             Step::Shell { host: "r2".into(), line: "ip route del default".into(), may_fail: true }
         );
-        let Step::Service { verb: Verb::Restart, name, options } = parse("restart web status=503 body=no").unwrap()
+        let Step::Service { verb: Verb::Restart, name, options } =
+            parse("restart web status=503 body=no").unwrap()
         else {
             panic!("not a service step")
         };
@@ -182,7 +183,15 @@ mod tests {
 
     #[test]
     fn refuses_the_rest() {
-        for text in ["", "@r2", "dance web", "link core speed=1", "wait 99999999ms", "cert shop x colour=1", "file a b"] {
+        for text in [
+            "",
+            "@r2",
+            "dance web",
+            "link core speed=1",
+            "wait 99999999ms",
+            "cert shop x colour=1",
+            "file a b",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -7,6 +7,7 @@ pub(crate) mod explain;
 mod lab;
 mod man;
 mod reference;
+mod tls;
 
 use crate::Common;
 use clap::Subcommand;
@@ -16,6 +17,8 @@ use clap::Subcommand;
 pub enum Command {
     /// Say why this host cannot reach a target, and what fixes it
     Diagnose(Box<diagnose::Args>),
+    /// Ask a TLS server: handshake, certificate chain, versions, ciphers, and what one change to the hello does
+    Tls(tls::Args),
     /// Teach one cause: what it is, how it looks, how to prove it, how to mend it
     Explain(explain::Args),
     /// See netwhy at work: a small network, three faults, three verdicts; needs nothing else
@@ -35,6 +38,7 @@ pub enum Command {
 pub async fn run(command: Command, common: Common) -> anyhow::Result<u8> {
     match command {
         Command::Diagnose(args) => diagnose::run(*args, common).await,
+        Command::Tls(args) => tls::run(args, &common).await,
         Command::Explain(args) => explain::run(&args, &common),
         Command::Demo(args) => demo::run(args, common).await,
         Command::Lab(args) => lab::run(args, common).await,

@@ -2,7 +2,7 @@
 //!
 //! It exists so that a fault at an authoritative server reaches the client as it would in life.
 
-use hickory_proto::op::{Edns, Message, OpCode, MessageType, Query, ResponseCode};
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use std::collections::HashMap;
 use std::future::Future;
@@ -79,10 +79,15 @@ impl Recursor {
             for _ in 0..STEPS_COUNT_MAX {
                 let message = self.ask_any(&servers, &name, kind).await?;
                 let done = |answers| {
-                    Some(Reply { code: message.metadata.response_code, answers, authorities: message.authorities.clone() })
+                    Some(Reply {
+                        code: message.metadata.response_code,
+                        answers,
+                        authorities: message.authorities.clone(),
+                    })
                 };
                 let last = last_alias(&message.answers, &name);
-                let found = message.answers.iter().any(|record| record.record_type() == kind && record.name == last);
+                let found =
+                    message.answers.iter().any(|record| record.record_type() == kind && record.name == last);
                 aliases.extend(message.answers.iter().cloned());
                 if message.metadata.response_code == ResponseCode::NXDomain || found {
                     return done(aliases);
@@ -140,7 +145,9 @@ impl Recursor {
         ordered.sort_by_key(IpAddr::is_ipv6);
         for server in ordered {
             let wait = Duration::from_millis(SERVER_WAIT_MS_MAX);
-            let Ok(Ok(message)) = tokio::time::timeout(wait, self.ask(server, name, kind)).await else { continue };
+            let Ok(Ok(message)) = tokio::time::timeout(wait, self.ask(server, name, kind)).await else {
+                continue;
+            };
             if matches!(message.metadata.response_code, ResponseCode::NoError | ResponseCode::NXDomain) {
                 return Some(message);
             }

@@ -69,7 +69,10 @@ fn certified(stem: &Path, provider: &rustls::crypto::CryptoProvider) -> io::Resu
     let chain = chain(&stem.with_extension("pem"))?;
     let key = PrivateKeyDer::from_pem_file(stem.with_extension("key")).map_err(io::Error::other)?;
     let key = provider.key_provider.load_private_key(key).map_err(io::Error::other)?;
-    Ok(CertifiedKey::new(chain, key))
+    let mut certified = CertifiedKey::new(chain, key);
+    // Stapled when `pki` made one.
+    certified.ocsp = std::fs::read(stem.with_extension("ocsp")).ok();
+    Ok(certified)
 }
 
 fn trusted(stem: &Path) -> io::Result<RootCertStore> {
@@ -81,5 +84,8 @@ fn trusted(stem: &Path) -> io::Result<RootCertStore> {
 }
 
 fn chain(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
-    CertificateDer::pem_file_iter(path).map_err(io::Error::other)?.collect::<Result<_, _>>().map_err(io::Error::other)
+    CertificateDer::pem_file_iter(path)
+        .map_err(io::Error::other)?
+        .collect::<Result<_, _>>()
+        .map_err(io::Error::other)
 }

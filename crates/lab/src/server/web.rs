@@ -154,7 +154,10 @@ fn parse_head(head: &str) -> Option<Request> {
 }
 
 /// Reads up to the empty line; what was read beyond it stays in `left_over`. `None` at the end.
-async fn read_head<S: AsyncRead + Unpin>(stream: &mut S, left_over: &mut Vec<u8>) -> io::Result<Option<String>> {
+async fn read_head<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    left_over: &mut Vec<u8>,
+) -> io::Result<Option<String>> {
     let mut chunk = [0u8; 2048];
     loop {
         if let Some(end) = left_over.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -172,7 +175,11 @@ async fn read_head<S: AsyncRead + Unpin>(stream: &mut S, left_over: &mut Vec<u8>
     }
 }
 
-async fn discard<S: AsyncRead + Unpin>(stream: &mut S, left_over: &mut Vec<u8>, mut bytes: usize) -> io::Result<()> {
+async fn discard<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    left_over: &mut Vec<u8>,
+    mut bytes: usize,
+) -> io::Result<()> {
     let had = bytes.min(left_over.len());
     left_over.drain(..had);
     bytes -= had;
@@ -187,7 +194,11 @@ async fn discard<S: AsyncRead + Unpin>(stream: &mut S, left_over: &mut Vec<u8>, 
     Ok(())
 }
 
-async fn answer<S: AsyncWrite + Unpin>(stream: &mut S, options: &Options, request: &Request) -> io::Result<()> {
+async fn answer<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    options: &Options,
+    request: &Request,
+) -> io::Result<()> {
     let status = options.paths.get(&request.path).copied().unwrap_or(options.status);
     let mut body = options.body.clone().into_bytes();
     if body.len() < options.body_bytes {

@@ -19,13 +19,18 @@ impl Zone {
     /// Reads a master file.
     pub fn parse(origin: &str, text: &str) -> io::Result<Zone> {
         let origin = name(origin)?;
-        let (_, sets) = Parser::new(text.to_owned(), None, Some(origin.clone())).parse().map_err(io::Error::other)?;
+        let (_, sets) =
+            Parser::new(text.to_owned(), None, Some(origin.clone())).parse().map_err(io::Error::other)?;
         let records = sets.values().flat_map(|set| set.records_with_rrsigs().cloned()).collect();
         Ok(Zone { origin, records })
     }
 
     fn of(&self, owner: &Name, kind: RecordType) -> Vec<Record> {
-        self.records.iter().filter(|record| record.name == *owner && record.record_type() == kind).cloned().collect()
+        self.records
+            .iter()
+            .filter(|record| record.name == *owner && record.record_type() == kind)
+            .cloned()
+            .collect()
     }
 
     /// The name servers of a child zone that holds `owner`, if there is one.
@@ -64,7 +69,8 @@ pub fn answer(zones: &[Zone], query: &Query, response: &mut Message) -> bool {
             record
         };
         let found = zone.of(&source, query.query_type());
-        let signatures = |kind| zone.of(&source, RecordType::RRSIG).into_iter().filter(move |record| covers(record, kind));
+        let signatures =
+            |kind| zone.of(&source, RecordType::RRSIG).into_iter().filter(move |record| covers(record, kind));
         if !found.is_empty() {
             response.add_answers(found.into_iter().map(rename));
             response.add_answers(signatures(query.query_type()).map(rename));

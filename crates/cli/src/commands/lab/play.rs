@@ -168,8 +168,7 @@ impl Teller<'_> {
                 let text = format!("{} ({}; {millis} ms)", hosts.join(" "), services.join(" "));
                 self.say(self.pick("built", "搭建"), &text)
             }
-            Event::Step { phase: Phase::Broken, text } => self.say(self.pick("broke", "破坏"), text),
-            Event::Step { phase: Phase::Healed, text } => self.say(self.pick("mended", "修复"), text),
+            Event::Step { phase, text, output } => self.step(*phase, text, output),
             Event::Measured { phase, measured } => self.measured(*phase, measured),
             Event::Act { name } => match self.stories.iter().find(|(act, ..)| act == name) {
                 Some((_, en, zh)) => self.heading(&format!("\n{}", self.pick(en, zh))),
@@ -177,6 +176,15 @@ impl Teller<'_> {
             },
             Event::Failed { .. } | Event::Done => Ok(()),
         }
+    }
+
+    fn step(&self, phase: Phase, text: &str, output: &str) -> anyhow::Result<()> {
+        let label = match phase {
+            Phase::Broken => self.pick("broke", "破坏"),
+            Phase::Healed => self.pick("mended", "修复"),
+        };
+        self.say(label, text)?;
+        if self.common.verbose == 0 || output.is_empty() { Ok(()) } else { self.say("", output) }
     }
 
     /// What came of one run of netwhy.

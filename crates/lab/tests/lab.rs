@@ -1,0 +1,121 @@
+//! Builds real labs, breaks and mends them, and looks for what is left behind.
+//!
+//! Without the standard harness: the lab starts copies of the running program, so this program's `main`
+//! must hand over to them first. Where the kernel forbids namespaces it prints SKIPPED.
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use netwhy_lab::{Event, LabError, Library, Phase, Script};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+fn main() -> ExitCode {
+    if let Some(code) = netwhy_lab::maybe_inside() {
+        return code;
+    }
+    let arguments: Vec<String> = std::env::args().collect();
+    if arguments.iter().any(|argument| argument == "--json") {
+        return stand_in(arguments.last().unwrap());
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        if let Err(LabError::NeedsRoot(why)) = play(&bare(&[], &[])).await {
+            println!("SKIPPED lab tests: {why}");
+            return;
+        }
+        breaks_and_mends().await;
+        the_whole_way_resolves_and_connects().await;
+        a_failing_step_is_named().await;
+        a_lossy_link_delays().await;
+        nothing_is_left().await;
+        println!("lab tests: 5 passed");
+    });
+    ExitCode::SUCCESS
+}
+
+/// In netwhy's place: healthy when a TCP connection succeeds.
+fn stand_in(target: &str) -> ExitCode {
+    let started = Instant::now();
+    let addresses: Vec<_> = target.to_socket_addrs().map(Iterator::collect).unwrap_or_default();
+    let open =
+        addresses.iter().any(|address| TcpStream::connect_timeout(address, Duration::from_secs(3)).is_ok());
+    let millis = started.elapsed().as_millis();
+    println!(
+        "{{\"healthy\":{open},\"causes\":[],\"addresses\":{},\"timing_ms\":{{\"total\":{millis}}}}}",
+        addresses.len()
+    );
+    ExitCode::SUCCESS
+}
+
+fn bare(inject: &[&str], heal: &[&str]) -> Script {
+    on("bare", inject, heal)
+}
+
+fn on(topology: &str, inject: &[&str], heal: &[&str]) -> Script {
+    let mut script = netwhy_lab::demo().unwrap();
+    script.network = Library::built_in().network(topology).unwrap();
+    script.acts.truncate(1);
+    script.acts[0].target = "shop.example.test:443".into();
+    script.acts[0].inject = inject.iter().map(|&step| step.to_owned()).collect();
+    script.acts[0].heal = heal.iter().map(|&step| step.to_owned()).collect();
+    script
+}
+
+async fn play(script: &Script) -> Result<Vec<(Phase, serde_json::Value)>, LabError> {
+    let mut verdicts = Vec::new();
+    netwhy_lab::run(script, |event| {
+        if let Event::Measured { phase, measured } = event {
+            verdicts.push((phase, measured.verdict.expect("the stand-in prints JSON")));
+        }
+    })
+    .await?;
+    Ok(verdicts)
+}
+
+async fn breaks_and_mends() {
+    let verdicts = play(&bare(&["kill web"], &["start web"])).await.unwrap();
+    let healthy: Vec<bool> = verdicts.iter().map(|(_, verdict)| verdict["healthy"] == true).collect();
+    assert_eq!(healthy, [false, true]);
+}
+
+async fn the_whole_way_resolves_and_connects() {
+    let steps = ["restart resolver rcode=SERVFAIL"];
+    let verdicts = play(&on("web", &steps, &["restart resolver"])).await.unwrap();
+    let addresses: Vec<u64> =
+        verdicts.iter().map(|(_, verdict)| verdict["addresses"].as_u64().unwrap()).collect();
+    assert_eq!(addresses, [0, 2], "IPv4 and IPv6 after mending, nothing before");
+    assert_eq!(verdicts[1].1["healthy"], true);
+}
+
+async fn a_failing_step_is_named() {
+    let error = play(&bare(&["@origin echo what a pity; false"], &[])).await.unwrap_err().to_string();
+    assert!(error.contains("what a pity"), "{error}");
+}
+
+async fn a_lossy_link_delays() {
+    let verdicts = play(&bare(&["link wire delay_ms=60"], &["link wire"])).await.unwrap();
+    let millis: Vec<u64> =
+        verdicts.iter().map(|(_, verdict)| verdict["timing_ms"]["total"].as_u64().unwrap()).collect();
+    assert!(millis[0] >= 120 && millis[1] < 100, "{millis:?}");
+}
+
+/// Dropped in the middle, as on an interrupt: every process of the lab ends.
+async fn nothing_is_left() {
+    let script = bare(&["wait 20000ms"], &[]);
+    let _ = tokio::time::timeout(Duration::from_millis(700), play(&script)).await;
+    let end = Instant::now() + Duration::from_secs(5);
+    while children() > 0 {
+        assert!(Instant::now() < end, "{} processes are left", children());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Living processes this one started.
+fn children() -> usize {
+    let path = format!("/proc/self/task/{}/children", std::process::id());
+    let of_main = std::fs::read_to_string(path).unwrap_or_default();
+    let alive = |pid: &&str| {
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+    };
+    of_main.split_whitespace().filter(alive).count()
+}
