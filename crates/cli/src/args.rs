@@ -328,3 +328,35 @@ fn nearest_flag(written: &str) -> Option<String> {
     flags.dedup();
     nearest(written, flags.iter().map(String::as_str)).map(str::to_owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
+    }
+
+    fn completed(line: &str) -> String {
+        let words = with_command(typed(line)).unwrap();
+        words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_first_word_that_is_no_command_is_a_target() {
+        assert_eq!(completed("netwhy shop.example"), "netwhy diagnose shop.example");
+        assert_eq!(completed("netwhy --lang zh -X POST a:1"), "netwhy diagnose --lang zh -X POST a:1");
+        assert_eq!(completed("netwhy --origin 10.0.0.1 explain"), "netwhy --origin 10.0.0.1 explain");
+        assert_eq!(completed("netwhy --replay case.json"), "netwhy diagnose --replay case.json");
+        assert_eq!(completed("netwhy --json explain x"), "netwhy --json explain x");
+        assert_eq!(completed("netwhy -- explain.example"), "netwhy diagnose -- explain.example");
+        assert_eq!(completed("netwhy help man"), "netwhy man --help");
+        assert_eq!(completed("netwhy --version"), "netwhy --version");
+        assert_eq!(completed("netwhy lab1"), "netwhy diagnose lab1");
+    }
+}

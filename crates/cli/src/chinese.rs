@@ -15,6 +15,30 @@ const TEXTS: &[(&str, &str)] = &[
         "Teach one cause: what it is, how it looks, how to prove it, how to mend it",
         "详解一个原因：是什么、有何表现、如何证明、如何修复",
     ),
+    (
+        "Ask DNS: every resolver apart, the walk from the root, DNSSEC, and who is wrong or slow",
+        "询问 DNS：逐个解析器、从根开始的追踪、DNSSEC，以及谁错、谁慢",
+    ),
+    (
+        "Make an HTTP request: every phase timed, redirects followed, and who wrote the status",
+        "发 HTTP 请求：逐段计时、跟随跳转，并指出状态码由谁产生",
+    ),
+    (
+        "Make a TCP handshake and say how it ended, who ended it, and what retries did",
+        "做 TCP 握手，说明结局、由谁造成、重试如何",
+    ),
+    (
+        "Ask a TLS server: handshake, certificate chain, versions, ciphers, and what one change to the hello does",
+        "询问 TLS 服务器：握手、证书链、版本、密码套件，以及只改 ClientHello 一处的差别",
+    ),
+    (
+        "See netwhy at work: a small network, three faults, three verdicts; needs nothing else",
+        "看 netwhy 如何工作：一个小网络，三个故障，三份结论；不需要其他任何东西",
+    ),
+    (
+        "Break networks of your own making for real, to learn and to measure",
+        "在自建网络中真实注入故障，用于学习与度量",
+    ),
     ("Write the completions of a shell", "输出 shell 补全脚本"),
     ("Write the manual pages", "输出手册页"),
     ("Print help", "显示帮助"),

@@ -261,6 +261,21 @@ fn a_closed_port_of_this_host_is_unreachable_and_can_be_kept() {
 }
 
 #[test]
+fn a_name_nobody_resolves_gives_a_verdict() {
+    // Behind a wall without any network, so that nothing is sent to the machine's own resolvers.
+    let walled = |arguments: &[&str]| Command::new("unshare").args(["-rn"]).args(arguments).output();
+    if !walled(&["true"]).is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: this kernel lets no user make a network namespace");
+        return;
+    }
+    let output = walled(&[env!("CARGO_BIN_EXE_netwhy"), "--json", "https://no-such-name.invalid/"]).unwrap();
+    let verdict: netwhy_model::Verdict = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(verdict.reachability, netwhy_model::Reachability::Unreachable);
+    assert!(!verdict.healthy);
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
 fn several_targets_give_a_line_each_and_the_worst_exit_code() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let closed = format!("tcp://127.0.0.1:{port}");
@@ -313,8 +328,12 @@ fn completions_and_manual_are_written() {
 fn the_reference_in_docs_is_current() {
     for (lang, file) in [("en", "docs/cli.md"), ("zh", "docs/zh/cli.md")] {
         let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "..", file].iter().collect();
-        let kept = std::fs::read_to_string(&path).unwrap_or_default();
         let written = stdout(&run(&["reference", "--lang", lang]));
-        assert!(kept == written, "run: cargo run -- reference --lang {lang} > {file}");
+        // The switch that renews the snapshots renews these pages too.
+        if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+            std::fs::write(&path, &written).unwrap();
+        }
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(kept == written, "run: INSTA_UPDATE=always cargo test -p netwhy-cli, for {file}");
     }
 }

@@ -55,6 +55,23 @@ impl Posterior {
         self.ranked.iter().find(|(h, _)| *h == Hypothesis::Healthy).map_or(0.0, |(_, p)| *p)
     }
 
+    /// The likeliest hypotheses in words, such as `tls.cert.expired + net.path.loss`.
+    pub fn named(&self, table: &Table, count: usize) -> Vec<(String, f64)> {
+        let name = |cause: usize| {
+            let row = &table.causes[cause];
+            if row.behind { format!("{} (behind)", row.id) } else { row.id.clone() }
+        };
+        self.ranked
+            .iter()
+            .take(count)
+            .map(|(hypothesis, p)| match *hypothesis {
+                Hypothesis::Healthy => ("nothing wrong".to_owned(), *p),
+                Hypothesis::One(a) => (name(a), *p),
+                Hypothesis::Two(a, b) => (format!("{} + {}", name(a), name(b)), *p),
+            })
+            .collect()
+    }
+
     /// The probability of the likeliest hypothesis.
     pub fn settled(&self) -> f64 {
         self.ranked.first().map_or(0.0, |(_, p)| *p)

@@ -11,7 +11,7 @@ const CONTROL_PLANE_PRIOR: f64 = 0.25;
 /// Least probability a cause gives any value.
 const FLOOR: f64 = 0.000_5;
 /// Collectors confirm a broken value before they report it, so on a healthy target it hardly ever occurs.
-const NEVER_WHEN_HEALTHY: f64 = 0.000_1;
+const NEVER_WHEN_HEALTHY: f64 = 0.000_03;
 /// A cause sits behind a node less often than where the client can see it.
 const BEHIND_PRIOR: f64 = 0.5;
 /// The second way a cause can look is met less often than the first.
@@ -84,6 +84,22 @@ impl Table {
         self.facts[seen.fact].healthy[seen.value] <= SYMPTOM_MAX
     }
 
+    /// What each fact says for a cause against nothing wrong, in nats: (place, fact, value, nats).
+    pub fn weigh(&self, id: &str, seen: &[Observed]) -> Vec<(&'static str, &str, &str, f64)> {
+        let mut lines = Vec::new();
+        for position in self.positions(id) {
+            let place = if self.causes[position].behind { "behind" } else { "direct" };
+            for o in seen {
+                let fact = &self.facts[o.fact];
+                let nats = (self.probability(position, *o) / fact.healthy[o.value]).ln();
+                if nats != 0.0 || self.is_symptom(*o) {
+                    lines.push((place, fact.name.as_str(), fact.values[o.value].as_str(), nats));
+                }
+            }
+        }
+        lines
+    }
+
     /// The positions of a cause: in front, behind a node, or both; none when it cannot be inferred.
     pub(crate) fn positions(&self, id: &str) -> Vec<usize> {
         (0..self.causes.len()).filter(|position| self.causes[*position].id == id).collect()
@@ -143,26 +159,26 @@ fn rows(cause: &CauseEntry, facts: &[FactColumn], index: &BTreeMap<String, usize
         .collect()
 }
 
-/// Words for some values of a fact become a distribution over all: the rest is shared as on a healthy target.
+/// Words for some values of a fact become a distribution over all. Symptoms the cause does not name stay as
+/// improbable as on a healthy target; the rest is shared as there.
 fn spread(fact: &FactColumn, words: &BTreeMap<String, Word>) -> Distribution {
     let named: Vec<Option<f64>> = fact.values.iter().map(|v| words.get(v).map(|w| w.weight())).collect();
     let sum_named: f64 = named.iter().flatten().sum();
+    let rest_of = |healthy: f64| if healthy > SYMPTOM_MAX { healthy } else { 0.0 };
     let healthy_rest: f64 =
-        named.iter().zip(&fact.healthy).filter(|(n, _)| n.is_none()).map(|(_, healthy)| healthy).sum();
-    if healthy_rest <= 0.0 {
-        return normalised(named.into_iter().map(|n| n.unwrap_or(0.0)).collect(), FLOOR);
-    }
-    let rest = (1.0 - sum_named).max(RESIDUE);
+        named.iter().zip(&fact.healthy).filter(|(n, _)| n.is_none()).map(|(_, h)| rest_of(*h)).sum();
+    let rest = if healthy_rest > 0.0 { (1.0 - sum_named).max(RESIDUE) } else { 0.0 };
     let scale = (1.0 - rest) / sum_named.max(f64::MIN_POSITIVE);
     let raw = named
         .into_iter()
         .zip(&fact.healthy)
         .map(|(word, healthy)| match word {
             Some(weight) => weight * scale,
-            None => rest * healthy / healthy_rest,
+            None if *healthy > SYMPTOM_MAX => rest * healthy / healthy_rest,
+            None => *healthy,
         })
         .collect();
-    normalised(raw, FLOOR)
+    normalised(raw, NEVER_WHEN_HEALTHY)
 }
 
 /// Divides by the sum; a floor keeps every value possible, so that no single mistaken fact decides alone.

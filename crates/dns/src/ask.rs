@@ -90,7 +90,9 @@ pub fn unanswered(question: &Question, ending: Ending, elapsed_ms: f64) -> Excha
 pub async fn ask(source: &Source, question: Question) -> Asked {
     let started = Instant::now();
     let heard = match message::question(&question.name, question.kind, question.flags) {
-        None => Err(Failure { ending: Ending::LocalError, tries: 0, error: Some("name has no wire form".into()) }),
+        None => {
+            Err(Failure { ending: Ending::LocalError, tries: 0, error: Some("name has no wire form".into()) })
+        }
         Some((id, bytes)) => match question.via {
             Via::Udp => udp(source, &question, id, &bytes, started).await,
             Via::Tcp => tcp(source, &question, id, &bytes, started).await,
@@ -151,14 +153,16 @@ impl Failure {
 fn ending_of(error: &io::Error) -> Ending {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::ECONNREFUSED | Errno::ECONNRESET | Errno::EPIPE) => Ending::PortUnreachable,
-        Some(Errno::EHOSTUNREACH | Errno::EHOSTDOWN | Errno::EPROTO | Errno::ENOPROTOOPT) => Ending::HostUnreachable,
+        Some(Errno::EHOSTUNREACH | Errno::EHOSTDOWN | Errno::EPROTO | Errno::ENOPROTOOPT) => {
+            Ending::HostUnreachable
+        }
         Some(Errno::ETIMEDOUT) => Ending::Silent,
         _ => Ending::LocalError,
     }
 }
 
 fn elapsed_ms(since: Instant) -> f64 {
-    since.elapsed().as_secs_f64() * 1_000.0
+    (since.elapsed().as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }
 
 async fn udp(
@@ -214,7 +218,9 @@ fn send(socket: &UdpSocket, bytes: &[u8], tries: &mut u8) -> io::Result<()> {
     match socket.try_send(bytes) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            nix::sys::socket::send(socket.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT).map(|_| ()).map_err(io::Error::from)
+            nix::sys::socket::send(socket.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT)
+                .map(|_| ())
+                .map_err(io::Error::from)
         }
         Err(error) => Err(error),
     }
@@ -295,7 +301,9 @@ fn bind(socket: &Socket, source: &Source, server: SocketAddr) -> io::Result<()> 
         socket.bind_device(Some(interface.as_bytes()))?;
     }
     match source.address {
-        Some(address) if address.is_ipv4() == server.is_ipv4() => socket.bind(&SocketAddr::new(address, 0).into()),
+        Some(address) if address.is_ipv4() == server.is_ipv4() => {
+            socket.bind(&SocketAddr::new(address, 0).into())
+        }
         _ => Ok(()),
     }
 }
@@ -314,10 +322,16 @@ async fn tcp(
         Ok(Ok(answer)) => {
             let decoded = answers_to(&answer, id, &question.name, question.kind).then(|| read_reply(&answer));
             match decoded.flatten() {
-                Some(decoded) => {
-                    Ok(Heard { decoded, elapsed_ms: elapsed_ms(started), tries: 1, hop_limit: None, second: None })
+                Some(decoded) => Ok(Heard {
+                    decoded,
+                    elapsed_ms: elapsed_ms(started),
+                    tries: 1,
+                    hop_limit: None,
+                    second: None,
+                }),
+                None => {
+                    Err(Failure { ending: Ending::Silent, tries: 1, error: Some("not a DNS reply".into()) })
                 }
-                None => Err(Failure { ending: Ending::Silent, tries: 1, error: Some("not a DNS reply".into()) }),
             }
         }
     }

@@ -4,7 +4,9 @@ use crate::ask::{Patience, Question, ask};
 use crate::config::ResolvConf;
 use crate::message::{Flags, chain_loops};
 use crate::report::{Reply, Via};
-use crate::walk::{Cut, Delegation, Directory, SERVER_WAIT_MS, ServerReport, ServerState, Walk, delegation_of};
+use crate::walk::{
+    Cut, Delegation, Directory, SERVER_WAIT_MS, ServerReport, ServerState, Walk, delegation_of,
+};
 use hickory_proto::rr::RecordType;
 use netwhy_model::{Case, Source};
 use serde::{Deserialize, Serialize};
@@ -113,10 +115,12 @@ pub async fn find(source: &Source, resolvers: &[SocketAddr], name: &str, wait_ms
         }
     }
     let cuts = best?;
-    let parent_denied = match (cuts.last().and_then(|cut| cut.well().first().copied()), name.split_once('.')) {
-        (Some(server), Some((_, above))) if cuts.last().is_some_and(|cut| denies(cut)) => {
-            walk.ask_one(server, above, RecordType::SOA).await.is_some_and(|r| r.rcode == 3 && r.authoritative)
-        }
+    let parent_denied = match (cuts.last().and_then(|cut| cut.well().first().copied()), name.split_once('.'))
+    {
+        (Some(server), Some((_, above))) if cuts.last().is_some_and(denies) => walk
+            .ask_one(server, above, RecordType::SOA)
+            .await
+            .is_some_and(|r| r.rcode == 3 && r.authoritative),
         _ => false,
     };
     Some(Authority { name: name.to_owned(), cuts, parent_denied, resolvers })

@@ -126,13 +126,21 @@ fn unequal(said: &[Said], kind: RecordType) -> Option<String> {
     }
     let one = said.first()?;
     let other = said.iter().find(|s| s.first != one.first || s.rcode != one.rcode || s.chain != one.chain)?;
-    Some(format!("{kind}: {} says {}, {} says {}", one.server.ip(), shown(one), other.server.ip(), shown(other)))
+    Some(format!(
+        "{kind}: {} says {}, {} says {}",
+        one.server.ip(),
+        shown(one),
+        other.server.ip(),
+        shown(other)
+    ))
 }
 
 fn shown(said: &Said) -> String {
     match said.rcode {
         3 => "NXDOMAIN".to_owned(),
-        _ if said.first.is_empty() && said.chain.len() > 1 => format!("CNAME {}", said.chain[said.chain.len() - 1]),
+        _ if said.first.is_empty() && said.chain.len() > 1 => {
+            format!("CNAME {}", said.chain[said.chain.len() - 1])
+        }
         _ if said.first.is_empty() => "no data".to_owned(),
         _ => said.first.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
     }
@@ -189,10 +197,15 @@ async fn judge(
     }
     let zone = authority.zone().map(|z| z.zone.clone()).unwrap_or_default();
     let truth = said.first().map(shown).unwrap_or_default();
-    let freshness = if have.is_empty() { negative(&before, &now, &zone) } else { positive(&before, &now, &have) };
+    let freshness =
+        if have.is_empty() { negative(&before, &now, &zone) } else { positive(&before, &now, &have) };
     let (was, is) = (ttl_of(&before), ttl_of(&now));
     let authoritative = said.iter().find_map(|s| s.ttl).map_or("-".to_owned(), |ttl| ttl.to_string());
-    let got = if have.is_empty() { crate::facts::summary(&now, &first.name) } else { crate::facts::join(&have.iter().copied().collect::<Vec<_>>()) };
+    let got = if have.is_empty() {
+        crate::facts::summary(&now, &first.name)
+    } else {
+        crate::facts::join(&have.iter().copied().collect::<Vec<_>>())
+    };
     let text = format!(
         "{} says {got}, TTL {} then {}; the zone's {} servers say {truth}, TTL {authoritative}",
         resolver.server,

@@ -279,7 +279,7 @@ mod tests {
             let _ = ResolvConf::parse(&text, |_| Some(1));
             let _ = parse_hosts(&text, "a");
             let _ = parse_nsswitch(&text);
-            let _ = candidates(&text, &[text.clone()], 1);
+            let _ = candidates(&text, std::slice::from_ref(&text), 1);
         }
     }
 }

@@ -54,7 +54,8 @@ pub async fn names_deep_report(case: &Case, seen: &Resolution) -> (Vec<Evidence>
     }
     let flips = seen.evidence.iter().any(|e| e.fact == "dns.cd_flips" && e.value == "yes");
     report.asked.push(over_tcp.exchange);
-    report.validations = validations(source, &report.authorities, &living, &seen.report.final_name, flips).await;
+    report.validations =
+        validations(source, &report.authorities, &living, &seen.report.final_name, flips).await;
     deep_facts::dnssec(&mut notes, &report.validations);
     let checked = cache::check(source, seen, &report.authorities).await;
     deep_facts::authority(&mut notes, seen, &report.authorities, &checked);
@@ -101,7 +102,11 @@ async fn authorities(source: &Source, seen: &Resolution, living: &[SocketAddr]) 
     }
     // A resolver that needed seconds and answered says that a server may need seconds too.
     let slowest = seen.report.resolvers.iter().filter_map(|r| r.latency_ms).fold(0.0, f64::max);
-    let wait_ms = if slowest >= 1_000.0 { SERVER_WAIT_MS.max(slowest as u64 + 1_000).min(5_000) } else { SERVER_WAIT_MS };
+    let wait_ms = if slowest >= 1_000.0 {
+        SERVER_WAIT_MS.max(slowest as u64 + 1_000).min(5_000)
+    } else {
+        SERVER_WAIT_MS
+    };
     find_all(source, living, &seen.report.final_name, wait_ms).await
 }
 
@@ -143,7 +148,13 @@ async fn validations(
     found
 }
 
-async fn material(source: &Source, authority: &Authority, zone: &Cut, living: &[SocketAddr], insist: bool) -> Material {
+async fn material(
+    source: &Source,
+    authority: &Authority,
+    zone: &Cut,
+    living: &[SocketAddr],
+    insist: bool,
+) -> Material {
     let walk = Walk::new(source.clone(), Directory::Resolvers(living.to_vec()), SERVER_WAIT_MS);
     let own = zone.well();
     let above = authority.parent().map(Cut::well).unwrap_or_default();
@@ -156,7 +167,9 @@ async fn material(source: &Source, authority: &Authority, zone: &Cut, living: &[
     if signed {
         let mut walk = walk.clone();
         for server in own.iter().take(SIGNERS_COUNT_MAX) {
-            answers.extend(walk.ask_decoded(*server, &authority.name, RecordType::A, Flags::DIRECT_DNSSEC).await);
+            answers.extend(
+                walk.ask_decoded(*server, &authority.name, RecordType::A, Flags::DIRECT_DNSSEC).await,
+            );
         }
         if answers.is_empty() {
             answers.extend(fetch(walk, &[], living, &authority.name, RecordType::A).await);
@@ -180,10 +193,8 @@ async fn fetch(
         }
     }
     let resolver = living.first()?;
-    let question = Question {
-        kind,
-        ..question(*resolver, Via::Udp, name, Flags::UNCHECKED, UNCHECKED_MS_MAX)
-    };
+    let question =
+        Question { kind, ..question(*resolver, Via::Udp, name, Flags::UNCHECKED, UNCHECKED_MS_MAX) };
     let (first, again) = ask_whole(&walk.source, question).await;
     again.and_then(|a| a.decoded).or(first.decoded).filter(|d| matches!(d.reply.rcode, 0 | 3))
 }

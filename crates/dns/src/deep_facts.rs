@@ -41,7 +41,8 @@ pub(crate) fn authority(notes: &mut Notes, seen: &Resolution, authorities: &[Aut
         notes.unread("dns.authority", "the resolvers do not say which servers serve the zone");
         return;
     }
-    let judged: Vec<(&Authority, &str)> = authorities.iter().filter_map(|a| Some((a, value_of(a)?))).collect();
+    let judged: Vec<(&Authority, &str)> =
+        authorities.iter().filter_map(|a| Some((a, value_of(a)?))).collect();
     let bad = judged.iter().find(|(_, value)| !matches!(*value, "ok" | "slow" | "nxdomain" | "nodata"));
     let late = judged.iter().find(|(_, value)| *value == "slow");
     let Some((authority, value)) = bad.or(late).or(judged.last()).copied() else {
@@ -52,11 +53,16 @@ pub(crate) fn authority(notes: &mut Notes, seen: &Resolution, authorities: &[Aut
     // The resolver gets through where we do not: the servers are dead or closed for this client only.
     let resolver_well = !seen.resolver_addresses.is_empty();
     if resolver_well && matches!(value, "all_dead" | "refused" | "lame" | "servfail") {
-        notes.unread("dns.authority", format!("the servers do not answer this host, but the resolver has an answer: {text}"));
+        notes.unread(
+            "dns.authority",
+            format!("the servers do not answer this host, but the resolver has an answer: {text}"),
+        );
         return;
     }
     match (&checked.unequal, value) {
-        (Some(differ), "ok" | "slow" | "nxdomain" | "nodata") => notes.add("dns.authority", "unequal", differ.clone()),
+        (Some(differ), "ok" | "slow" | "nxdomain" | "nodata") => {
+            notes.add("dns.authority", "unequal", differ.clone())
+        }
         _ => notes.add("dns.authority", value, text),
     };
 }
@@ -148,7 +154,8 @@ pub(crate) fn cname(notes: &mut Notes, seen: &Resolution, authorities: &[Authori
 
 pub(crate) fn cache(notes: &mut Notes, checked: &Checked) {
     // Servers that differ among themselves leave nothing to compare with.
-    let Some((freshness, text, server)) = checked.freshness.as_ref().filter(|_| checked.unequal.is_none()) else {
+    let Some((freshness, text, server)) = checked.freshness.as_ref().filter(|_| checked.unequal.is_none())
+    else {
         return;
     };
     let value = match freshness {
@@ -162,7 +169,8 @@ pub(crate) fn cache(notes: &mut Notes, checked: &Checked) {
 
 pub(crate) fn slow_where(notes: &mut Notes, seen: &Resolution, authorities: &[Authority]) {
     let zones = || authorities.iter().filter_map(Authority::zone);
-    let Some(latency) = seen.evidence.iter().find(|e| e.fact == "dns.latency") else {
+    let answered = seen.report.resolvers.iter().any(|r| r.latency_ms.is_some());
+    let Some(latency) = seen.evidence.iter().find(|e| e.fact == "dns.latency" && answered) else {
         // No answer at all, while a server of the zone takes its time.
         if let Some(server) = zones().flat_map(Cut::asked).find(|s| s.is_slow()) {
             let took = server.least_ms().unwrap_or_default();
@@ -181,20 +189,23 @@ pub(crate) fn slow_where(notes: &mut Notes, seen: &Resolution, authorities: &[Au
         return;
     }
     let Some(winner) = winner else { return };
-    let slow_server = zones().flat_map(Cut::asked).find(|s| {
-        s.is_slow() || s.state == ServerState::Dead
-    });
+    let slow_server = zones().flat_map(Cut::asked).find(|s| s.is_slow() || s.state == ServerState::Dead);
     let own_ms = control_ms(winner);
     match (own_ms, slow_server) {
-        (Some(own), _) if own >= QUICK_MS => {
-            notes.add("dns.slow_where", "resolver", format!("{} needs {own:.0} ms for a name of its own", winner.server))
-        }
+        (Some(own), _) if own >= QUICK_MS => notes.add(
+            "dns.slow_where",
+            "resolver",
+            format!("{} needs {own:.0} ms for a name of its own", winner.server),
+        ),
         (_, Some(server)) => {
             let took = server.least_ms().map_or("silent".to_owned(), |ms| format!("{ms:.0} ms"));
             notes.add("dns.slow_where", "authority", format!("{}: {took}", server.label()))
         }
         (Some(own), None) if authorities.is_empty() => {
-            let text = format!("{} answers a name of its own after {own:.1} ms, the zone's servers are not known", winner.server);
+            let text = format!(
+                "{} answers a name of its own after {own:.1} ms, the zone's servers are not known",
+                winner.server
+            );
             notes.add("dns.slow_where", "authority", text)
         }
         (Some(_), None) => {

@@ -5,8 +5,8 @@
 
 use crate::message::{Decoded, line, plain};
 use crate::report::RecordLine;
-use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData, DS, RRSIG};
 use hickory_proto::dnssec::Verifier;
+use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData, DS, RRSIG};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +74,8 @@ pub struct Material {
 pub fn validate(zone: &str, material: &Material, now_s: u32) -> Option<Validation> {
     let apex = crate::message::parse_name(zone)?;
     let ds_set = material.ds.as_ref().map(|d| delegation_signers(d, zone)).unwrap_or_default();
-    let key_records = material.keys.as_ref().map(|k| records_of(&k.answers, zone, RecordType::DNSKEY)).unwrap_or_default();
+    let key_records =
+        material.keys.as_ref().map(|k| records_of(&k.answers, zone, RecordType::DNSKEY)).unwrap_or_default();
     let keys = keys_of(&key_records);
     let tags = keys.iter().filter_map(|k| k.calculate_key_tag().ok()).collect();
     let finding = |validity, detail: String| {
@@ -94,9 +95,14 @@ pub fn validate(zone: &str, material: &Material, now_s: u32) -> Option<Validatio
         let covered = |key: &&DNSKEY| ds_set.iter().any(|(ds, _)| ds.covers(&apex, key).unwrap_or(false));
         if !keys.iter().any(|key| covered(&key)) {
             let wanted: Vec<String> = ds_set.iter().map(|(ds, _)| ds.key_tag().to_string()).collect();
-            let have: Vec<String> = keys.iter().filter_map(|k| k.calculate_key_tag().ok()).map(|t| t.to_string()).collect();
-            let (wanted, have) = (wanted.join(" "), if have.is_empty() { "no key".into() } else { have.join(" ") });
-            return finding(Validity::DsMismatch, format!("{zone}: DS names key {wanted}, the zone has {have}"));
+            let have: Vec<String> =
+                keys.iter().filter_map(|k| k.calculate_key_tag().ok()).map(|t| t.to_string()).collect();
+            let (wanted, have) =
+                (wanted.join(" "), if have.is_empty() { "no key".into() } else { have.join(" ") });
+            return finding(
+                Validity::DsMismatch,
+                format!("{zone}: DS names key {wanted}, the zone has {have}"),
+            );
         }
     }
     let mut worst = (Validity::Valid, format!("{zone}: signatures agree with keys and DS"));
@@ -158,7 +164,8 @@ fn check_set(
     let set: Vec<&Record> = section.iter().filter(|r| r.name == *owner && r.record_type() == kind).collect();
     let of = format!("{} {kind}", plain(owner));
     let signatures = section.iter().filter(|r| r.name == *owner).filter_map(signature_of);
-    let signatures = signatures.filter(|s| s.input().type_covered == kind && plain(&s.input().signer_name) == zone);
+    let signatures =
+        signatures.filter(|s| s.input().type_covered == kind && plain(&s.input().signer_name) == zone);
     let mut best: Option<(Validity, String)> = None;
     for signature in signatures.take(SIGNATURES_COUNT_MAX) {
         let found = check_signature(signature, owner, &set, keys, now_s);
@@ -180,13 +187,14 @@ fn check_signature(
     let input = signature.input();
     let (from, until) = (input.sig_inception.get(), input.sig_expiration.get());
     let tag = input.key_tag;
-    let fits = |key: &&DNSKEY| key.algorithm() == input.algorithm && key.calculate_key_tag().ok() == Some(tag);
+    let fits =
+        |key: &&DNSKEY| key.algorithm() == input.algorithm && key.calculate_key_tag().ok() == Some(tag);
     let mut fitting = keys.iter().filter(fits).peekable();
     if fitting.peek().is_none() {
         return (Validity::SignatureBad, format!("RRSIG by key {tag}, which the zone does not have"));
     }
-    let good = fitting
-        .any(|key| key.verify_rrsig(owner, DNSClass::IN, signature, set.iter().copied()).is_ok());
+    let good =
+        fitting.any(|key| key.verify_rrsig(owner, DNSClass::IN, signature, set.iter().copied()).is_ok());
     if !good {
         (Validity::SignatureBad, format!("RRSIG by key {tag} does not verify"))
     } else if later(now_s, until) {
@@ -248,8 +256,10 @@ mod tests {
 
     #[test]
     fn without_ds_nothing_need_be_signed() {
-        let empty = Decoded { reply: Default::default(), answers: vec![], authorities: vec![], additionals: vec![] };
-        let material = Material { ds: Some(empty.clone()), keys: Some(empty), answers: vec![], insist: false };
+        let empty =
+            Decoded { reply: Default::default(), answers: vec![], authorities: vec![], additionals: vec![] };
+        let material =
+            Material { ds: Some(empty.clone()), keys: Some(empty), answers: vec![], insist: false };
         assert_eq!(validate("a.test", &material, 1).unwrap().validity, Validity::Unsigned);
         assert!(validate("a.test", &Material::default(), 1).is_none());
     }

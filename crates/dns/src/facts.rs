@@ -72,10 +72,10 @@ pub(crate) fn resolution(case: &Case, findings: Findings, elapsed_ms: f64) -> Re
     answer(&mut notes, &findings);
     hosts(&mut notes, &findings);
     resolvers(&mut notes, &findings);
+    truncated(&mut notes, &findings);
     latency(&mut notes, &findings);
     cname(&mut notes, &findings);
     addresses(&mut notes, case, &findings);
-    truncated(&mut notes, &findings);
     explained(&mut notes, &findings);
     injected(&mut notes, &findings);
     transport(&mut notes, &findings);
@@ -103,14 +103,21 @@ fn answer(notes: &mut Notes, findings: &Findings) {
     let name = &findings.report.final_name;
     let source = match (findings.from_hosts, findings.view.winner) {
         (true, _) => "hosts file".to_owned(),
-        (false, Some(at)) => findings.report.resolvers.get(at).map(|r| r.server.to_string()).unwrap_or_default(),
+        (false, Some(at)) => {
+            findings.report.resolvers.get(at).map(|r| r.server.to_string()).unwrap_or_default()
+        }
         (false, None) => said_by_all(&findings.report.resolvers, &findings.families),
     };
     let asked = if *name == findings.report.name { String::new() } else { format!(" as {name}") };
     let excerpt = match answer {
         Answer::Ok => format!("{}{asked} → {} ({source})", findings.report.name, join(&findings.addresses)),
         _ => {
-            let soa = findings.report.negative_soa.as_ref().map(|s| format!(", SOA {}", s.name)).unwrap_or_default();
+            let soa = findings
+                .report
+                .negative_soa
+                .as_ref()
+                .map(|s| format!(", SOA {}", s.name))
+                .unwrap_or_default();
             format!("{}{asked} → {}{soa} ({source})", findings.report.name, answer.value())
         }
     };
@@ -143,7 +150,8 @@ fn resolvers(notes: &mut Notes, findings: &Findings) {
     let all = &findings.report.resolvers;
     let excerpt = said_by_all(all, &findings.families);
     // With the hosts file's answer at hand the resolvers were waited for only shortly.
-    if findings.from_hosts && all.iter().any(|r| matches!(r.state, ResolverState::Dead | ResolverState::Mute)) {
+    if findings.from_hosts && all.iter().any(|r| matches!(r.state, ResolverState::Dead | ResolverState::Mute))
+    {
         notes.unread("dns.resolvers", format!("not waited for, the hosts file answers: {excerpt}"));
         return;
     }
@@ -155,7 +163,8 @@ fn resolvers(notes: &mut Notes, findings: &Findings) {
             notes.add("dns.resolver_reach", "ok", "each resolver sent something back");
         }
         Some(dead) => {
-            let ending = dead.exchange(Purpose::Ipv4).or_else(|| dead.exchange(Purpose::Ipv6)).map(|e| e.ending);
+            let ending =
+                dead.exchange(Purpose::Ipv4).or_else(|| dead.exchange(Purpose::Ipv6)).map(|e| e.ending);
             let value = match ending {
                 Some(Ending::PortUnreachable) => "port_unreachable",
                 Some(Ending::HostUnreachable) => "host_unreachable",
@@ -194,13 +203,23 @@ fn latency(notes: &mut Notes, findings: &Findings) {
         return;
     }
     let view = &findings.view;
+    if view.answer == Answer::Timeout {
+        // A truncated answer that TCP cannot fetch has a fact of its own.
+        let cut = notes.list.iter().any(|e| e.fact == "dns.truncated" && e.value == "tcp_fails");
+        if view.wait_ms >= SLOW_MS && !cut {
+            let text = format!("this host waits {:.0} ms and has no answer then", view.wait_ms);
+            notes.add("dns.latency", "slow", text);
+        }
+        return;
+    }
     let Some(winner) = view.winner.and_then(|at| findings.report.resolvers.get(at)) else { return };
     let own_ms = view.wait_ms - view.lost_ms;
     let late = own_ms >= SLOW_MS && confirmed_slow(winner);
     let value = if view.lost_ms >= SLOW_MS || late { "slow" } else { "fast" };
     let mut excerpt = format!("{} answers after {own_ms:.1} ms", winner.server);
     if view.lost_ms > 0.0 {
-        excerpt += &format!("; before that this host waits {:.0} ms for servers that do not answer", view.lost_ms);
+        excerpt +=
+            &format!("; before that this host waits {:.0} ms for servers that do not answer", view.lost_ms);
     }
     for exchange in winner.exchanges(Purpose::Control).chain(winner.exchanges(Purpose::Sibling)) {
         excerpt += &format!("; {} {}", short_name(exchange), ended(exchange));
@@ -210,15 +229,17 @@ fn latency(notes: &mut Notes, findings: &Findings) {
 
 /// Other questions to the same resolver were slow too, so it was neither one late packet nor a cold cache.
 fn confirmed_slow(resolver: &ResolverReport) -> bool {
-    let late = |e: &Exchange| e.elapsed_ms >= CONFIRM_MS && matches!(e.ending, Ending::Answered | Ending::Silent);
+    own_names_late(resolver) || resolver.exchanges(Purpose::Sibling).last().is_some_and(is_late)
+}
+
+/// The resolver is late even with what it knows by itself.
+pub(crate) fn own_names_late(resolver: &ResolverReport) -> bool {
     let mut own = resolver.exchanges(Purpose::Control).peekable();
-    if own.peek().is_some() && own.all(late) {
-        return true;
-    }
-    match resolver.exchanges(Purpose::Sibling).last() {
-        Some(uncached) => late(uncached),
-        None => false,
-    }
+    own.peek().is_some() && own.all(is_late)
+}
+
+fn is_late(exchange: &Exchange) -> bool {
+    exchange.elapsed_ms >= CONFIRM_MS && matches!(exchange.ending, Ending::Answered | Ending::Silent)
 }
 
 fn cname(notes: &mut Notes, findings: &Findings) {
@@ -269,7 +290,11 @@ fn addresses(notes: &mut Notes, case: &Case, findings: &Findings) {
     });
     let any = findings.addresses.iter().any(|address| expected.contains(address));
     let value = if fits && any { "match" } else { "miss" };
-    notes.add("dns.expected_address", value, format!("got {}, expected {}", join(&findings.addresses), join(expected)));
+    notes.add(
+        "dns.expected_address",
+        value,
+        format!("got {}, expected {}", join(&findings.addresses), join(expected)),
+    );
 }
 
 fn truncated(notes: &mut Notes, findings: &Findings) {
@@ -297,9 +322,9 @@ fn truncated(notes: &mut Notes, findings: &Findings) {
 fn explained(notes: &mut Notes, findings: &Findings) {
     let replies = || {
         let asked = findings.report.resolvers.iter().flat_map(|r| r.asked.iter());
-        asked.filter(|a| a.exchange.name == findings.report.final_name).filter_map(|a| {
-            a.exchange.reply.as_ref().map(|reply| (a.exchange.server, reply))
-        })
+        asked
+            .filter(|a| a.exchange.name == findings.report.final_name)
+            .filter_map(|a| a.exchange.reply.as_ref().map(|reply| (a.exchange.server, reply)))
     };
     if !replies().any(|(_, reply)| reply.edns_bytes.is_some()) {
         return;
@@ -331,7 +356,8 @@ pub fn extended_kind(code: u16) -> &'static str {
 
 fn injected(notes: &mut Notes, findings: &Findings) {
     let listened = [Purpose::Ipv4, Purpose::Explained];
-    let exchanges = || findings.report.resolvers.iter().flat_map(|r| listened.iter().filter_map(|p| r.exchange(*p)));
+    let exchanges =
+        || findings.report.resolvers.iter().flat_map(|r| listened.iter().filter_map(|p| r.exchange(*p)));
     let twice = exchanges().find_map(|e| Some((e, e.reply.as_ref()?, e.second.as_ref()?)));
     if let Some((exchange, first, second)) = twice {
         let excerpt = format!(
@@ -351,15 +377,16 @@ fn injected(notes: &mut Notes, findings: &Findings) {
 /// Known already when UDP kept silent and TCP was tried.
 fn transport(notes: &mut Notes, findings: &Findings) {
     let dead = findings.report.resolvers.iter().filter(|r| r.state == ResolverState::Dead);
-    let answered = |r: &&ResolverReport| r.exchange(Purpose::Tcp).is_some_and(|e| e.ending == Ending::Answered);
+    let answered =
+        |r: &&ResolverReport| r.exchange(Purpose::Tcp).is_some_and(|e| e.ending == Ending::Answered);
     if let Some(resolver) = dead.clone().find(answered) {
-        let excerpt = format!("{} silent over UDP, answers over TCP", resolver.server);
+        let excerpt = format!("{} gives nothing over UDP, answers over TCP", resolver.server);
         notes.add("dns.transport", "tcp_only", excerpt).subject = Some(resolver.server.to_string());
     } else if dead.clone().count() == findings.report.resolvers.len()
         && let Some(resolver) = dead.clone().find(|r| r.exchange(Purpose::Tcp).is_some())
     {
         let tcp = resolver.exchange(Purpose::Tcp).map(ended).unwrap_or_default();
-        notes.add("dns.transport", "none", format!("{} silent over UDP; TCP: {tcp}", resolver.server));
+        notes.add("dns.transport", "none", format!("{} gives nothing over UDP; TCP: {tcp}", resolver.server));
     }
 }
 
@@ -397,7 +424,11 @@ fn families(notes: &mut Notes, case: &Case, findings: &Findings) {
     let said = |ipv4: bool| {
         let purpose = if ipv4 { Purpose::Ipv4 } else { Purpose::Ipv6 };
         findings.from_hosts
-            || findings.report.resolvers.iter().any(|r| r.reply(purpose).is_some_and(|reply| matches!(reply.rcode, 0 | 3)))
+            || findings
+                .report
+                .resolvers
+                .iter()
+                .any(|r| r.reply(purpose).is_some_and(|reply| matches!(reply.rcode, 0 | 3)))
     };
     let missing = [true, false].into_iter().find(|ipv4| wanted(*ipv4) && !has(*ipv4) && said(*ipv4));
     let value = match (missing, has(true), has(false)) {
@@ -416,8 +447,11 @@ fn said_by_all(resolvers: &[ResolverReport], families: &[Purpose]) -> String {
 }
 
 fn said(resolver: &ResolverReport, families: &[Purpose]) -> String {
-    let mut words: Vec<String> =
-        families.iter().filter_map(|f| resolver.exchange(*f)).map(|e| format!("{} {}", e.kind, ended(e))).collect();
+    let mut words: Vec<String> = families
+        .iter()
+        .filter_map(|f| resolver.exchange(*f))
+        .map(|e| format!("{} {}", e.kind, ended(e)))
+        .collect();
     for purpose in [Purpose::Control, Purpose::Tcp] {
         words.extend(resolver.exchanges(purpose).map(|e| format!("{} {}", short_name(e), ended(e))));
     }

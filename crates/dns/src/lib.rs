@@ -14,6 +14,7 @@ mod facts;
 pub mod message;
 mod names;
 pub mod order;
+mod query;
 mod report;
 mod round;
 mod system;
@@ -25,6 +26,7 @@ use std::net::IpAddr;
 pub use deep::{DeepReport, names_deep, names_deep_report, validate_trace};
 pub use facts::{CHAIN_LONG, SLOW_MS, ended, extended_kind, is_fault};
 pub use names::{lookup, names, servers};
+pub use query::{Manner, is_kind, query, trace};
 pub use report::{
     Asking, Ending, Exchange, ExtendedError, NamesReport, Purpose, RecordLine, Reply, ResolverReport,
     ResolverState, Via,

@@ -156,7 +156,12 @@ fn partly(bytes: &[u8], reply: Reply) -> Decoded {
     filled(reply, answers, authorities, additionals)
 }
 
-fn filled(mut reply: Reply, answers: Vec<Record>, authorities: Vec<Record>, additionals: Vec<Record>) -> Decoded {
+fn filled(
+    mut reply: Reply,
+    answers: Vec<Record>,
+    authorities: Vec<Record>,
+    additionals: Vec<Record>,
+) -> Decoded {
     let lines = |records: &[Record]| records.iter().take(RECORDS_COUNT_MAX).map(line).collect();
     reply.answers = lines(&answers);
     reply.authorities = lines(&authorities);
@@ -213,7 +218,8 @@ fn extended_errors(edns: &Edns) -> Vec<ExtendedError> {
 
 fn extended_error(data: &[u8]) -> ExtendedError {
     let code = u16::from_be_bytes([data[0], data[1]]);
-    let text: String = String::from_utf8_lossy(&data[2..]).chars().filter(|c| !c.is_control()).take(200).collect();
+    let text: String =
+        String::from_utf8_lossy(&data[2..]).chars().filter(|c| !c.is_control()).take(200).collect();
     ExtendedError { code, name: extended_name(code).to_owned(), text }
 }
 
@@ -351,7 +357,10 @@ mod tests {
     #[test]
     fn extended_error_text_is_printable() {
         let error = extended_error(b"\x00\x07sig \x1b[31m");
-        assert_eq!((error.code, error.name.as_str(), error.text.as_str()), (7, "signature expired", "sig [31m"));
+        assert_eq!(
+            (error.code, error.name.as_str(), error.text.as_str()),
+            (7, "signature expired", "sig [31m")
+        );
     }
 
     proptest! {

@@ -122,7 +122,9 @@ fn families(case: &Case, conf: &ResolvConf) -> Vec<Purpose> {
 }
 
 fn hosts_addresses(system: &System, case: &Case, name: &str) -> Vec<IpAddr> {
-    let mut found = if matches!(system.lookup, Lookup::DnsOnly) { Vec::new() } else { parse_hosts(&system.hosts, name) };
+    let name = name.trim_end_matches('.');
+    let mut found =
+        if matches!(system.lookup, Lookup::DnsOnly) { Vec::new() } else { parse_hosts(&system.hosts, name) };
     // RFC 6761 section 6.3: these names never leave the host.
     if found.is_empty() && (name == "localhost" || name.ends_with(".localhost")) {
         found = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
@@ -150,8 +152,15 @@ async fn search(
     let mut rounds: Vec<Round> = Vec::new();
     let mut first: Option<(usize, View)> = None;
     for candidate in all {
-        let plan =
-            Plan { case, conf, name: &candidate, families: families.to_vec(), https, brief: false, wait_ms_max };
+        let plan = Plan {
+            case,
+            conf,
+            name: &candidate,
+            families: families.to_vec(),
+            https,
+            brief: false,
+            wait_ms_max,
+        };
         let round = round::run(&plan).await;
         let seen = view(conf, families, &candidate, &round.resolvers);
         rounds.push(round);
@@ -174,11 +183,14 @@ async fn follow_up(case: &Case, round: &mut Round, seen: &mut View, patient: boo
         return;
     }
     second_look(case, round, seen).await;
+    over_tcp(case, round).await;
     let failed: Vec<usize> = positions(&round.resolvers, |r| r.asked.iter().any(is_servfail));
     let differ = disagree(&round.resolvers);
     let mut tasks = JoinSet::new();
-    let again = if differ { positions(&round.resolvers, |r| r.state == ResolverState::Well) } else { Vec::new() };
-    let wanted = failed.iter().map(|at| (*at, Purpose::Unchecked)).chain(again.iter().map(|at| (*at, Purpose::Again)));
+    let again =
+        if differ { positions(&round.resolvers, |r| r.state == ResolverState::Well) } else { Vec::new() };
+    let wanted =
+        failed.iter().map(|at| (*at, Purpose::Unchecked)).chain(again.iter().map(|at| (*at, Purpose::Again)));
     for (at, purpose) in wanted {
         let resolver = &round.resolvers[at];
         let v6_fails = resolver.asked.iter().any(|a| a.purpose == Purpose::Ipv6 && is_servfail(a));
@@ -189,7 +201,8 @@ async fn follow_up(case: &Case, round: &mut Round, seen: &mut View, patient: boo
         let source = case.source.clone();
         tasks.spawn(async move {
             let asked = ask(&source, question.clone()).await;
-            let flipped = purpose == Purpose::Unchecked && asked.reply().is_some_and(|r| matches!(r.rcode, 0 | 3));
+            let flipped =
+                purpose == Purpose::Unchecked && asked.reply().is_some_and(|r| matches!(r.rcode, 0 | 3));
             // The answer may have come in meanwhile, with or without validation.
             let again = match flipped {
                 true => Some(ask(&source, Question { flags: Flags::EDNS, ..question }).await),
@@ -206,18 +219,33 @@ async fn follow_up(case: &Case, round: &mut Round, seen: &mut View, patient: boo
         let Ok((at, purpose, asked, again)) = done else { continue };
         let resolver = &mut round.resolvers[at];
         resolver.asked.push(Asking { purpose, exchange: asked.exchange });
-        resolver.asked.extend(again.map(|asked| Asking { purpose: Purpose::Again, exchange: asked.exchange }));
+        resolver
+            .asked
+            .extend(again.map(|asked| Asking { purpose: Purpose::Again, exchange: asked.exchange }));
     }
     if seen.chain.len() < walked.len() {
         seen.chain = walked;
     }
 }
 
+/// A resolver that refuses UDP at once was not asked over TCP yet.
+async fn over_tcp(case: &Case, round: &mut Round) {
+    let silent = round.resolvers.iter_mut().filter(|r| r.state == ResolverState::Dead);
+    let Some(resolver) = silent.into_iter().next().filter(|r| r.exchange(Purpose::Tcp).is_none()) else {
+        return;
+    };
+    let chaos = Flags { chaos: true, ..Flags::STUB };
+    let asking =
+        Question { via: Via::Tcp, ..question(resolver.server, "version.bind", RecordType::TXT, chaos) };
+    let asked = ask(&case.source, asking).await;
+    resolver.asked.push(Asking { purpose: Purpose::Tcp, exchange: asked.exchange });
+}
+
 /// After a slow answer: one more name that cannot be cached. A resolver that had to find its way to the
 /// zone first is quick now; one that waits for a slow server is slow again.
 async fn second_look(case: &Case, round: &mut Round, seen: &View) {
     let Some(winner) = seen.winner.and_then(|at| round.resolvers.get_mut(at)) else { return };
-    if seen.wait_ms - seen.lost_ms < facts::SLOW_MS {
+    if seen.wait_ms - seen.lost_ms < facts::SLOW_MS || facts::own_names_late(winner) {
         return;
     }
     let asking = question(winner.server, &round::sibling(&round.name), RecordType::A, Flags::STUB);
@@ -261,7 +289,8 @@ pub(crate) fn disagree(resolvers: &[ResolverReport]) -> bool {
         resolvers.iter().filter(|r| r.state == ResolverState::Well).map(addresses_of).collect();
     said.iter().enumerate().any(|(at, one)| {
         said[..at].iter().any(|other| {
-            (one.is_empty() != other.is_empty()) || (!one.is_empty() && !one.iter().any(|a| other.contains(a)))
+            (one.is_empty() != other.is_empty())
+                || (!one.is_empty() && !one.iter().any(|a| other.contains(a)))
         })
     })
 }
@@ -304,7 +333,11 @@ fn conclude(gathered: Gathered) -> Findings {
 }
 
 fn https_records(resolvers: &[ResolverReport]) -> Vec<RecordLine> {
-    let replies = resolvers.iter().filter_map(|r| r.exchange(Purpose::Https)).filter_map(|e: &Exchange| e.reply.as_ref());
-    let mut records = replies.map(|r| r.answers.iter().filter(|a| a.kind == "HTTPS").cloned().collect::<Vec<_>>());
+    let replies = resolvers
+        .iter()
+        .filter_map(|r| r.exchange(Purpose::Https))
+        .filter_map(|e: &Exchange| e.reply.as_ref());
+    let mut records =
+        replies.map(|r| r.answers.iter().filter(|a| a.kind == "HTTPS").cloned().collect::<Vec<_>>());
     records.find(|records| !records.is_empty()).unwrap_or_default()
 }

@@ -13,7 +13,7 @@ pub fn sort(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
 /// As [`sort`], with the choice of the source address given.
 pub fn sort_by_source(addresses: Vec<IpAddr>, source_of: impl Fn(IpAddr) -> Option<IpAddr>) -> Vec<IpAddr> {
     let mut keyed: Vec<_> = addresses.into_iter().map(|a| (key(a, source_of(a)), a)).collect();
-    keyed.sort_by(|one, other| one.0.cmp(&other.0));
+    keyed.sort_by_key(|one| one.0);
     let mut sorted: Vec<IpAddr> = keyed.into_iter().map(|(_, address)| address).collect();
     let mut seen = Vec::new();
     sorted.retain(|address| {
@@ -29,7 +29,9 @@ type Key = (bool, bool, bool, Reverse<u8>, u8, Reverse<u32>);
 /// Smaller sorts first: rule 1 (usable), 2 (matching scope), 5 (matching label), 6 (precedence),
 /// 8 (smaller scope), 9 (longest matching prefix, IPv6 alone as destinations differ in family otherwise).
 fn key(address: IpAddr, source: Option<IpAddr>) -> Key {
-    let Some(source) = source else { return (true, true, true, Reverse(policy(address).0), scope(address), Reverse(0)) };
+    let Some(source) = source else {
+        return (true, true, true, Reverse(policy(address).0), scope(address), Reverse(0));
+    };
     let prefix = match (address, source) {
         (IpAddr::V6(a), IpAddr::V6(s)) => (u128::from(a) ^ u128::from(s)).leading_zeros().min(64),
         _ => 0,

@@ -1,9 +1,9 @@
 //! One name asked of every resolver apart and at once, until each is settled.
 
 use crate::ask::{Asked, Patience, Question, ask, unanswered};
-use crate::facts::SLOW_MS;
 use crate::authority::{self, Authority};
 use crate::config::ResolvConf;
+use crate::facts::SLOW_MS;
 use crate::message::Flags;
 use crate::report::{Asking, Ending, Purpose, ResolverReport, ResolverState, Via};
 use hickory_proto::op::Message;
@@ -90,7 +90,8 @@ pub async fn run(plan: &Plan<'_>) -> Round {
         }
         if !plan.brief {
             escalate(plan, &mut states, &mut tasks, now_ms);
-            if search.is_none() && now_ms >= AUTHORITY_MS && states.iter().any(|s| s.alive() && s.waits(plan)) {
+            if search.is_none() && now_ms >= AUTHORITY_MS && states.iter().any(|s| s.alive() && s.waits(plan))
+            {
                 search = Some(authority::spawn(plan.case, plan.conf, plan.name));
             }
         }
@@ -176,11 +177,21 @@ fn settled(plan: &Plan<'_>, states: &[Progress], now_ms: u64, hopeless: bool) ->
 }
 
 impl Progress {
-    fn open(&mut self, plan: &Plan<'_>, tasks: &mut JoinSet<Done>, index: usize, purpose: Purpose, flags: Flags) {
+    fn open(
+        &mut self,
+        plan: &Plan<'_>,
+        tasks: &mut JoinSet<Done>,
+        index: usize,
+        purpose: Purpose,
+        flags: Flags,
+    ) {
         let (name, kind) = subject(plan.name, purpose, flags);
-        let linger_ms = if matches!(purpose, Purpose::Ipv4 | Purpose::Explained) && !plan.brief { LINGER_MS } else { 0 };
+        let linger_ms =
+            if matches!(purpose, Purpose::Ipv4 | Purpose::Explained) && !plan.brief { LINGER_MS } else { 0 };
         let cut = matches!(purpose, Purpose::Ipv4Tcp | Purpose::Ipv6Tcp);
-        let tcp = cut || purpose == Purpose::Tcp || (plan.conf.use_tcp && matches!(purpose, Purpose::Ipv4 | Purpose::Ipv6));
+        let tcp = cut
+            || purpose == Purpose::Tcp
+            || (plan.conf.use_tcp && matches!(purpose, Purpose::Ipv4 | Purpose::Ipv6));
         let via = if tcp { Via::Tcp } else { Via::Udp };
         let total_ms = if cut { TCP_MS_MAX } else { BUSY_MS_MAX + 500 };
         let patience = Patience { total_ms, linger_ms };
@@ -202,7 +213,9 @@ impl Progress {
     fn extra_ms(&self) -> u64 {
         let open = |wanted: &[Purpose]| self.open.iter().any(|(purpose, _)| wanted.contains(purpose));
         let late = self.asked.iter().any(|a| {
-            a.purpose != Purpose::Tcp && a.exchange.ending == Ending::Answered && a.exchange.elapsed_ms >= SLOW_MS
+            a.purpose != Purpose::Tcp
+                && a.exchange.ending == Ending::Answered
+                && a.exchange.elapsed_ms >= SLOW_MS
         });
         if late && open(&[Purpose::Control]) {
             CONTROL_MS
@@ -216,7 +229,9 @@ impl Progress {
     /// All families the system waits for came with an answer.
     fn has_answer(&self, plan: &Plan<'_>) -> bool {
         let answered = |family: &Purpose| {
-            self.asked.iter().any(|a| a.purpose == *family && a.exchange.reply.as_ref().is_some_and(|r| r.rcode == 0))
+            self.asked
+                .iter()
+                .any(|a| a.purpose == *family && a.exchange.reply.as_ref().is_some_and(|r| r.rcode == 0))
         };
         plan.families.iter().all(answered)
     }
@@ -227,7 +242,10 @@ impl Progress {
     }
 
     fn patience_ms(&self, plan: &Plan<'_>, spare: bool, hopeless: bool) -> u64 {
-        let half = plan.families.iter().any(|f| self.asked.iter().any(|a| a.purpose == *f && a.exchange.reply.is_some()));
+        let half = plan
+            .families
+            .iter()
+            .any(|f| self.asked.iter().any(|a| a.purpose == *f && a.exchange.reply.is_some()));
         let over_tcp = self.asked.iter().find(|a| a.purpose == Purpose::Tcp).map(|a| a.exchange.ending);
         let limit = match (self.alive(), over_tcp) {
             (true, _) if hopeless => HOPELESS_MS,
@@ -247,14 +265,17 @@ impl Progress {
         }
         let state = state_of(plan, &self.asked);
         let waited = self.asked.iter().filter(|a| plan.families.contains(&a.purpose));
-        let answered = waited.filter(|a| a.exchange.ending == Ending::Answered).map(|a| a.exchange.elapsed_ms);
+        let answered =
+            waited.filter(|a| a.exchange.ending == Ending::Answered).map(|a| a.exchange.elapsed_ms);
         let latency_ms = answered.reduce(f64::max);
         ResolverReport { server: self.server, state, latency_ms, asked: self.asked }
     }
 }
 
 fn state_of(plan: &Plan<'_>, asked: &[Asking]) -> ResolverState {
-    let replies = || asked.iter().filter(|a| plan.families.contains(&a.purpose)).filter_map(|a| a.exchange.reply.as_ref());
+    let replies = || {
+        asked.iter().filter(|a| plan.families.contains(&a.purpose)).filter_map(|a| a.exchange.reply.as_ref())
+    };
     let any = |rcodes: &[u16]| replies().any(|r| rcodes.contains(&r.rcode));
     let addresses = replies().any(|r| r.answers.iter().any(|a| a.kind == "A" || a.kind == "AAAA"));
     if addresses || (any(&[0, 3]) && !any(&[2])) {

@@ -151,7 +151,9 @@ fn worst(failures: &[Answer]) -> Answer {
     let all = |answer| !failures.is_empty() && failures.iter().all(|f| *f == answer);
     if failures.contains(&Answer::Servfail) {
         Answer::Servfail
-    } else if all(Answer::Refused) || (failures.contains(&Answer::Refused) && !failures.contains(&Answer::Bad)) {
+    } else if all(Answer::Refused)
+        || (failures.contains(&Answer::Refused) && !failures.contains(&Answer::Bad))
+    {
         Answer::Refused
     } else if failures.contains(&Answer::Bad) {
         Answer::Bad
@@ -192,7 +194,12 @@ mod tests {
 
     fn resolver(one: Exchange) -> ResolverReport {
         let asked = vec![Asking { purpose: Purpose::Ipv4, exchange: one }];
-        ResolverReport { server: "10.0.0.1:53".parse().unwrap(), state: ResolverState::Well, latency_ms: None, asked }
+        ResolverReport {
+            server: "10.0.0.1:53".parse().unwrap(),
+            state: ResolverState::Well,
+            latency_ms: None,
+            asked,
+        }
     }
 
     fn seen(all: Vec<Exchange>) -> View {
@@ -203,14 +210,17 @@ mod tests {
 
     #[test]
     fn a_dead_first_resolver_costs_its_time_out() {
-        let view = seen(vec![exchange(Ending::Silent, 0, None), exchange(Ending::Answered, 0, Some("10.0.0.9"))]);
+        let view =
+            seen(vec![exchange(Ending::Silent, 0, None), exchange(Ending::Answered, 0, Some("10.0.0.9"))]);
         assert_eq!((view.answer, view.winner, view.wait_ms), (Answer::Ok, Some(1), 5_003.0));
     }
 
     #[test]
     fn a_closed_port_costs_nothing() {
-        let view =
-            seen(vec![exchange(Ending::PortUnreachable, 0, None), exchange(Ending::Answered, 0, Some("10.0.0.9"))]);
+        let view = seen(vec![
+            exchange(Ending::PortUnreachable, 0, None),
+            exchange(Ending::Answered, 0, Some("10.0.0.9")),
+        ]);
         assert_eq!((view.answer, view.wait_ms), (Answer::Ok, 3.0));
     }
 

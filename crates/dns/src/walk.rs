@@ -3,7 +3,7 @@
 //! Glue is used as given; a server name without glue is looked up through the configured resolver, or by
 //! a walk of its own from the same roots.
 
-use crate::ask::{Asked, Patience, Question, ask_whole};
+use crate::ask::{Asked, Patience, Question, ask, ask_whole};
 use crate::authority::Authority;
 use crate::message::{Decoded, Flags};
 use crate::report::{Ending, Exchange, RecordLine, Reply, Via};
@@ -54,7 +54,10 @@ pub enum ServerState {
 impl ServerState {
     /// True when the server did its part.
     pub fn is_well(self) -> bool {
-        matches!(self, ServerState::Answers | ServerState::Nxdomain | ServerState::Nodata | ServerState::Refers)
+        matches!(
+            self,
+            ServerState::Answers | ServerState::Nxdomain | ServerState::Nodata | ServerState::Refers
+        )
     }
 }
 
@@ -176,7 +179,12 @@ impl Walk {
     }
 
     /// Asks every server of a zone; gives the delegation one step down when there is one.
-    async fn ask_cut(&mut self, here: &Delegation, name: &str, kind: RecordType) -> (Cut, Option<Delegation>) {
+    async fn ask_cut(
+        &mut self,
+        here: &Delegation,
+        name: &str,
+        kind: RecordType,
+    ) -> (Cut, Option<Delegation>) {
         let mut tasks = JoinSet::new();
         let mut servers = Vec::new();
         let addresses = here.servers.iter().flat_map(|(ns, all)| all.iter().map(move |a| (ns.clone(), *a)));
@@ -269,14 +277,14 @@ impl Walk {
             delegation.servers.iter().filter(|(_, all)| all.is_empty()).map(|(ns, _)| ns.clone()).collect();
         for ns in missing.into_iter().take(SERVERS_COUNT_MAX) {
             let found = match self.directory.clone() {
-                Directory::Resolvers(resolvers) => self.from_resolvers(&resolvers, &ns).await,
-                Directory::Roots(roots) => self.from_roots(roots, &ns).await,
+                Directory::Resolvers(resolvers) => self.ask_resolvers(&resolvers, &ns).await,
+                Directory::Roots(roots) => self.ask_roots(roots, &ns).await,
             };
             delegation.servers.insert(ns, found);
         }
     }
 
-    async fn from_resolvers(&mut self, resolvers: &[SocketAddr], ns: &str) -> Vec<IpAddr> {
+    async fn ask_resolvers(&mut self, resolvers: &[SocketAddr], ns: &str) -> Vec<IpAddr> {
         let mut tasks = JoinSet::new();
         for server in resolvers.iter().take(2) {
             for kind in [RecordType::A, RecordType::AAAA] {
@@ -298,7 +306,7 @@ impl Walk {
         found
     }
 
-    async fn from_roots(&mut self, roots: Vec<SocketAddr>, ns: &str) -> Vec<IpAddr> {
+    async fn ask_roots(&mut self, roots: Vec<SocketAddr>, ns: &str) -> Vec<IpAddr> {
         if self.nesting >= NESTING_COUNT_MAX {
             return Vec::new();
         }
@@ -306,7 +314,8 @@ impl Walk {
         let mut found = Vec::new();
         for kind in [RecordType::A, RecordType::AAAA] {
             let cuts = Box::pin(self.descend(roots_delegation(&roots), ns, kind)).await;
-            let replies = cuts.last().into_iter().flat_map(|c| c.servers.iter().filter_map(ServerReport::reply));
+            let replies =
+                cuts.last().into_iter().flat_map(|c| c.servers.iter().filter_map(ServerReport::reply));
             found.extend(replies.flat_map(|r| r.addresses(ns)));
         }
         self.nesting -= 1;
@@ -364,8 +373,16 @@ pub fn roots_delegation(roots: &[SocketAddr]) -> Delegation {
 async fn ask_patiently(source: &Source, question: Question) -> Vec<Asked> {
     let (first, again) = ask_whole(source, question.clone()).await;
     let late = first.exchange.ending == Ending::Answered && first.exchange.elapsed_ms >= SLOW_MS;
+    let failed = first.reply().is_some_and(|r| r.rcode == 2) && question.kind != RecordType::CNAME;
     let mut asked = vec![first];
     asked.extend(again);
+    if failed {
+        // Some servers give up on long CNAME chains; asked for the CNAME alone they show that they serve the zone.
+        let only = ask(source, Question { kind: RecordType::CNAME, ..question.clone() }).await;
+        if only.reply().is_some_and(|r| r.rcode == 0 && r.authoritative) {
+            asked.push(only);
+        }
+    }
     if late {
         let (once_more, over_tcp) = ask_whole(source, question).await;
         if once_more.exchange.ending == Ending::Answered {

@@ -225,7 +225,11 @@ fn headers(case: &Case, host: &str, secure: bool) -> Vec<(String, String)> {
 fn visible(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for byte in path.bytes() {
-        if byte.is_ascii_graphic() { out.push(char::from(byte)) } else { out.push_str(&format!("%{byte:02X}")) }
+        if byte.is_ascii_graphic() {
+            out.push(char::from(byte))
+        } else {
+            out.push_str(&format!("%{byte:02X}"))
+        }
     }
     out
 }

@@ -69,14 +69,19 @@ fn undo(name: &str, bytes: &[u8]) -> Decoded {
         "deflate" => {
             let zlib = read_all(flate2::read::ZlibDecoder::new(bytes));
             // Some servers send raw deflate under this name; clients take both.
-            if zlib.end == DecodeEnd::Broken { read_all(flate2::read::DeflateDecoder::new(bytes)) } else { zlib }
+            if zlib.end == DecodeEnd::Broken {
+                read_all(flate2::read::DeflateDecoder::new(bytes))
+            } else {
+                zlib
+            }
         }
         "br" => read_all(brotli_decompressor::Decompressor::new(bytes, 4096)),
-        "zstd" => match ruzstd::decoding::StreamingDecoder::new_with_max_window_size(bytes, ZSTD_WINDOW_BYTES_MAX)
-        {
-            Ok(decoder) => read_all(decoder),
-            Err(_) => Decoded { bytes: Vec::new(), end: DecodeEnd::Broken },
-        },
+        "zstd" => {
+            match ruzstd::decoding::StreamingDecoder::new_with_max_window_size(bytes, ZSTD_WINDOW_BYTES_MAX) {
+                Ok(decoder) => read_all(decoder),
+                Err(_) => Decoded { bytes: Vec::new(), end: DecodeEnd::Broken },
+            }
+        }
         _ => Decoded { bytes: bytes.to_vec(), end: DecodeEnd::UnknownCoding },
     }
 }

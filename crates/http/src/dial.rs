@@ -124,7 +124,11 @@ pub(crate) async fn dial(
 }
 
 /// Opens one TCP connection with the source, interface and family of the case.
-pub(crate) async fn connect(case: &Case, address: SocketAddr, wait: Duration) -> Result<TcpStream, DialError> {
+pub(crate) async fn connect(
+    case: &Case,
+    address: SocketAddr,
+    wait: Duration,
+) -> Result<TcpStream, DialError> {
     let socket = made(case, address).map_err(|e| DialError::Local(e.to_string()))?;
     match tokio::time::timeout(wait, socket.connect(address)).await {
         Err(_) => Err(DialError::Silent(millis(wait))),
@@ -160,8 +164,8 @@ fn connect_error(error: &io::Error) -> DialError {
 async fn shake_hands(case: &Case, line: Line, secure: &Secure, wait: Duration) -> Result<Line, DialError> {
     let Stream::Plain(tcp) = line.stream else { return Ok(line) };
     let alpn: Vec<&[u8]> = secure.alpn.iter().map(Vec::as_slice).collect();
-    let mut config = netwhy_tls::client_config(case, &alpn, Verify::None)
-        .map_err(|e| DialError::Local(e.to_string()))?;
+    let mut config =
+        netwhy_tls::client_config(case, &alpn, Verify::None).map_err(|e| DialError::Local(e.to_string()))?;
     if !secure.sni {
         Arc::make_mut(&mut config).enable_sni = false;
     }
@@ -194,8 +198,12 @@ fn tls_error(error: &io::Error) -> DialError {
         Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => DialError::NotTls,
         Some(rustls::Error::AlertReceived(alert)) => DialError::Tls(format!("alert {alert:?}")),
         Some(other) => DialError::Tls(other.to_string()),
-        None if error.kind() == ErrorKind::UnexpectedEof => DialError::Tls("closed during the handshake".into()),
-        None if error.kind() == ErrorKind::ConnectionReset => DialError::Tls("reset during the handshake".into()),
+        None if error.kind() == ErrorKind::UnexpectedEof => {
+            DialError::Tls("closed during the handshake".into())
+        }
+        None if error.kind() == ErrorKind::ConnectionReset => {
+            DialError::Tls("reset during the handshake".into())
+        }
         None => DialError::Tls(error.to_string()),
     }
 }
@@ -255,7 +263,11 @@ impl Line {
 }
 
 impl AsyncRead for Line {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match &mut self.stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Stream::Tls(tls) => Pin::new(tls.as_mut()).poll_read(cx, buf),

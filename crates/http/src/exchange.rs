@@ -134,7 +134,6 @@ pub(crate) async fn exchange_on(line: Line, ask: &Ask) -> (Answer, Option<Line>)
     (answer, Some(line))
 }
 
-
 /// One exchange under way.
 struct Talk<'a> {
     reader: ReadHalf<Line>,
@@ -245,7 +244,8 @@ impl Talk<'_> {
             match parse_head(&self.buffer) {
                 HeadParse::Whole(head, used) => {
                     self.buffer.drain(..used);
-                    if (100..200).contains(&head.status) && head.status != 101 && interim < INTERIM_COUNT_MAX {
+                    if (100..200).contains(&head.status) && head.status != 101 && interim < INTERIM_COUNT_MAX
+                    {
                         interim += 1;
                         continue;
                     }

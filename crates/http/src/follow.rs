@@ -165,7 +165,9 @@ impl Chain<'_> {
     fn keep_cookies(&mut self, ask: &Ask, view: &View) {
         let host = host_of(ask).unwrap_or_default();
         for (_, line) in view.head.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case("set-cookie")) {
-            let Some((name, value)) = line.split(';').next().and_then(|pair| pair.split_once('=')) else { continue };
+            let Some((name, value)) = line.split(';').next().and_then(|pair| pair.split_once('=')) else {
+                continue;
+            };
             let (name, value) = (name.trim().to_owned(), value.trim().to_owned());
             self.cookies.retain(|(h, n, _)| *h != host || *n != name);
             if self.cookies.len() < COOKIE_COUNT_MAX {
@@ -187,7 +189,8 @@ impl Chain<'_> {
     fn shown(&self) -> String {
         let Some(last) = self.redirects.last() else { return "no redirect".to_owned() };
         let first = &self.redirects[0];
-        let mut text = format!("{} redirects: {} {} → {}", self.redirects.len(), first.status, first.from, first.to);
+        let mut text =
+            format!("{} redirects: {} {} → {}", self.redirects.len(), first.status, first.from, first.to);
         if self.redirects.len() > 1 {
             text.push_str(&format!(" … {} {} → {}", last.status, last.from, last.to));
         }

@@ -20,7 +20,7 @@ pub(crate) async fn health(case: &Case, address: SocketAddr) -> Vec<Evidence> {
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
     // A load balancer asks what stands behind it.
     let (address, ask) = match origin::address(case) {
-        Some(to) => match how_it_speaks(case, to).await {
+        Some(to) => match how_it_speaks(case, to, None).await {
             Speaks::Plain(ask) | Speaks::Tls(ask) | Speaks::Neither(ask, _) => (to, ask),
         },
         None => (address, Ask::of(case, address)),

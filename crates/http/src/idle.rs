@@ -27,7 +27,9 @@ pub(crate) async fn idle(case: &Case, seen: &HttpSeen) -> Vec<Evidence> {
     let mut byte = [0; 1];
     let told = tokio::time::timeout(Duration::from_millis(IDLE_MS), line.read(&mut byte)).await;
     match told {
-        Ok(Ok(0)) => return vec![fact("http.idle", "closed", format!("FIN while idle, within {IDLE_MS} ms"))],
+        Ok(Ok(0)) => {
+            return vec![fact("http.idle", "closed", format!("FIN while idle, within {IDLE_MS} ms"))];
+        }
         // A TLS stack tells a close without close_notify as an error; it is a close all the same.
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             return vec![fact("http.idle", "closed", format!("FIN while idle, within {IDLE_MS} ms"))];
@@ -45,7 +47,8 @@ pub(crate) async fn idle(case: &Case, seen: &HttpSeen) -> Vec<Evidence> {
     match second.kind {
         Kind::Timeout => {
             let kernel = second.kernel.unwrap_or_default();
-            let more = format!("{text}; {} retransmissions, {} unacknowledged", kernel.retransmits, kernel.unacked);
+            let more =
+                format!("{text}; {} retransmissions, {} unacknowledged", kernel.retransmits, kernel.unacked);
             again(case, &ask, "lost", more).await
         }
         Kind::Reset | Kind::Closed | Kind::NoConnection | Kind::NoTls | Kind::Refused => {

@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 pub use decode::{DecodeEnd, Decoded, decode};
 pub use parse::{BadChunk, Chunks, Head, HeadParse, parse_date, parse_head, title};
+pub use repeat::TIMES_COUNT_MAX;
 pub use report::{BodyReport, ExchangeReport, Phases, Redirect};
 pub use signature::{Sign, sign, writer};
 
@@ -50,7 +51,7 @@ pub struct HttpSeen {
     pub ok: bool,
     told: follow::Followed,
     /// How each attempt ended, the first one first.
-    tries: Vec<view::Kind>,
+    tries: Vec<pattern::Try>,
 }
 
 /// The question `http`: the request itself, redirects followed.
@@ -70,6 +71,11 @@ pub async fn variants(case: &Case, _address: SocketAddr, seen: &HttpSeen) -> Vec
 /// The question `http.repeat`: the request repeated, on new and on kept connections.
 pub async fn repeat(case: &Case, _address: SocketAddr, seen: &HttpSeen) -> Vec<Evidence> {
     repeat::repeat(case, seen).await
+}
+
+/// So many requests one after another, each on a new connection; at most [`TIMES_COUNT_MAX`].
+pub async fn repeat_times(case: &Case, seen: &HttpSeen, count: usize) -> Vec<Evidence> {
+    repeat::times(case, seen, count).await
 }
 
 /// The question `http.idle`: a second request on a connection left idle.

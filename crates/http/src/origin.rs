@@ -25,6 +25,8 @@ const REDIRECT_COUNT_MAX: usize = 5;
 const MORE_MS: (u64, u64) = (1_200, 2_500);
 /// Shortest and longest wait for the origin's first byte, in milliseconds.
 const FIRST_BYTE_MS: (u64, u64) = (3_500, 6_500);
+/// Patience with the first words of an origin, beyond five round trips, in milliseconds.
+const SPEAK_MS: u64 = 500;
 /// How much longer than the node took the origin is given, in milliseconds.
 const BEYOND_NODE_MS: f64 = 2_000.0;
 /// A failure that came sooner is asked again before it is told, in milliseconds.
@@ -47,26 +49,41 @@ pub(crate) async fn origin(case: &Case, seen: Option<&HttpSeen>) -> Vec<Evidence
     let told = match connect(case, to, wait).await {
         Ok(stream) => {
             drop(stream);
-            fact("origin.tcp", "open", format!("{to} answers after {:.2} ms", begun.elapsed().as_secs_f64() * 1e3))
+            fact(
+                "origin.tcp",
+                "open",
+                format!("{to} answers after {:.2} ms", begun.elapsed().as_secs_f64() * 1e3),
+            )
         }
         Err(error) => return [vec![closed(to, &error)], ports::dead_port(case, to, seen).await].concat(),
     };
+    let rtt = begun.elapsed();
     let mut all = vec![told];
     let node = seen.map(|s| &s.told.view);
-    let speaks = how_it_speaks(case, to).await;
+    let speaks = how_it_speaks(case, to, Some(rtt)).await;
     let (facts, tls) = secured(case, to, &speaks).await;
     all.extend(facts);
     let ask = match speaks {
         Speaks::Plain(ask) | Speaks::Tls(ask) => ask,
         Speaks::Neither(ask, why) => {
-            all.extend(ports::wrong_port(case, to, seen).await);
-            all.push(unread("origin.http", format!("not asked: {why}")));
-            all.extend(proxied(&Ground { case, ask, node }, None).await);
+            all.extend(mute(&Ground { case, ask, node }, &why, seen).await);
             return all;
         }
     };
     let ground = Ground { case, ask: ask.within(patience(node)), node };
     all.extend(served(&ground, tls.as_ref(), seen).await);
+    all
+}
+
+/// An origin that speaks neither plain HTTP nor TLS: it may want a PROXY header, or be on another port.
+async fn mute(ground: &Ground<'_>, why: &str, seen: Option<&HttpSeen>) -> Vec<Evidence> {
+    let proxied = proxied(ground, None).await;
+    if let Some(needed) = proxied.as_ref().filter(|e| e.value == "needed") {
+        return vec![fact("origin.http", "proxy_header", needed.excerpt.clone()), needed.clone()];
+    }
+    let mut all = vec![unread("origin.http", format!("not asked: {why}"))];
+    all.extend(proxied);
+    all.extend(ports::wrong_port(ground.case, ground.ask.address, seen).await);
     all
 }
 
@@ -102,11 +119,12 @@ pub(crate) enum Speaks {
 }
 
 /// Finds out by asking both ways at once; the first answer that settles it ends the wait.
-pub(crate) async fn how_it_speaks(case: &Case, to: SocketAddr) -> Speaks {
+pub(crate) async fn how_it_speaks(case: &Case, to: SocketAddr, rtt: Option<Duration>) -> Speaks {
     let ask = Ask::of(case, to);
     let secure = Ask { secure: Some(Secure::named(&case.target.host)), ..ask.clone() };
     let plain = Ask { secure: None, ..ask };
-    let wait = Duration::from_millis(MORE_MS.0);
+    let most = Duration::from_millis(MORE_MS.0);
+    let wait = rtt.map_or(most, |rtt| (rtt * 5 + Duration::from_millis(SPEAK_MS)).min(most));
     let probe = plain.clone().as_get().within(wait);
     let offer = secure.secure.clone();
     let hello = dial(case, to, offer.as_ref(), &[], (wait, wait));
@@ -148,10 +166,16 @@ async fn secured(case: &Case, to: SocketAddr, speaks: &Speaks) -> (Vec<Evidence>
         Speaks::Plain(_) if wanted => {
             (vec![fact("origin.tls", "plain", format!("{to} answers HTTP without TLS"))], None)
         }
-        Speaks::Plain(_) => (vec![fact("origin.tls", "not_needed", "the target is plain HTTP, and so is the origin")], None),
+        Speaks::Plain(_) => {
+            (vec![fact("origin.tls", "not_needed", "the target is plain HTTP, and so is the origin")], None)
+        }
         Speaks::Tls(_) | Speaks::Neither(..) => {
             let tls = netwhy_tls::origin_tls(case, to).await;
-            let text = if wanted { tls.excerpt.clone() } else { format!("TLS on a plain target's origin: {}", tls.excerpt) };
+            let text = if wanted {
+                tls.excerpt.clone()
+            } else {
+                format!("TLS on a plain target's origin: {}", tls.excerpt)
+            };
             (vec![fact("origin.tls", tls.value, text)], Some(tls))
         }
     }
@@ -180,13 +204,15 @@ async fn served(ground: &Ground<'_>, tls: Option<&OriginTls>, seen: Option<&Http
     let more = view.wait_ms.unwrap_or(0.0) * 3.0 + 400.0;
     let wait = Duration::from_millis((more as u64).clamp(MORE_MS.0, MORE_MS.1));
     let short = Ground { ask: ground.ask.clone().within(wait), ..*ground };
-    let (content, sni) = tokio::join!(compare::content(&short, &view, seen), compare::sni(&short, &view, tls));
+    let (content, sni) =
+        tokio::join!(compare::content(&short, &view, seen), compare::sni(&short, &view, tls));
     let differs = content.as_ref().is_some_and(|e| e.value == "differs");
-    let host = compare::host(&short, &view, differs).await;
-    all.extend(content.into_iter().chain(sni).chain(host).chain(compare::cached(ground, &view)));
-    if view.good || view.status() != 0 {
+    let cached = compare::cached(ground, &view);
+    let host = if cached.is_some() { None } else { compare::host(&short, &view, differs, seen).await };
+    all.extend(content.into_iter().chain(sni).chain(host).chain(cached));
+    if view.status() != 0 {
         all.push(fact("origin.other_ports", "not_needed", format!("{} answers", ground.ask.address)));
-    } else {
+    } else if !needed && view.end != End::Timeout {
         all.extend(ports::wrong_port(ground.case, ground.ask.address, seen).await);
     }
     all
@@ -225,7 +251,7 @@ async fn follow_here(ground: &Ground<'_>) -> (View, bool) {
 /// `origin.proxy_header`: wanted by the origin, or sent by the node and not understood.
 async fn proxied(ground: &Ground<'_>, view: Option<&View>) -> Option<Evidence> {
     let failed = view.is_none_or(|v| {
-        matches!(v.kind, Kind::Closed | Kind::Reset | Kind::Garbage | Kind::Timeout | Kind::NoTls | Kind::Status(400))
+        matches!(v.kind, Kind::Closed | Kind::Reset | Kind::Garbage | Kind::NoTls | Kind::Status(400))
     });
     let quick = ground.ask.clone().within(Duration::from_millis(MORE_MS.0));
     let with = proxy_header::with_header(&quick);
@@ -244,7 +270,11 @@ async fn proxied(ground: &Ground<'_>, view: Option<&View>) -> Option<Evidence> {
     let quick_page = view.is_some_and(|v| v.good && v.wait_ms.is_none_or(|ms| ms < SLOW_MS_MIN));
     let node = ground.node.filter(|node| quick_page && (400..500).contains(&node.status()))?;
     let there = View::of(case, answer(case, &with).await);
-    let text = format!("without: {plain}; after a PROXY header: {}; through the node: {}", there.text(), node.text());
+    let text = format!(
+        "without: {plain}; after a PROXY header: {}; through the node: {}",
+        there.text(),
+        node.text()
+    );
     let value = if there.status() != 0 && there.same_page(node) { "as_node" } else { "not_needed" };
     Some(fact("origin.proxy_header", value, text))
 }

@@ -161,7 +161,10 @@ impl Chunks {
 fn chunk_size(line: &[u8]) -> Result<u64, BadChunk> {
     let text = std::str::from_utf8(line).map_err(|_| BadChunk)?;
     let digits = text.split(';').next().unwrap_or("").trim();
-    if digits.is_empty() || digits.len() > CHUNK_DIGIT_COUNT_MAX || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+    if digits.is_empty()
+        || digits.len() > CHUNK_DIGIT_COUNT_MAX
+        || !digits.bytes().all(|b| b.is_ascii_hexdigit())
+    {
         return Err(BadChunk);
     }
     u64::from_str_radix(digits, 16).map_err(|_| BadChunk)

@@ -13,8 +13,17 @@ const LIMIT_TAIL_MIN: usize = 4;
 /// Longest period looked for in the failures of back ends taken in turn.
 const PERIOD_MAX: usize = 4;
 /// Headers by which a load balancer's back ends give themselves away.
-const MARKS: [&str; 9] =
-    ["x-backend", "x-served-by", "x-upstream", "x-instance", "x-server", "x-node", "x-backend-server", "x-host", "server"];
+const MARKS: [&str; 9] = [
+    "x-backend",
+    "x-served-by",
+    "x-upstream",
+    "x-instance",
+    "x-server",
+    "x-node",
+    "x-backend-server",
+    "x-host",
+    "server",
+];
 
 /// One repeated request, as short as it can be told.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +37,20 @@ pub(crate) struct Shot {
     /// A limit says so itself: 429, or its sign.
     pub limit_says: bool,
     pub body_state: Option<&'static str>,
+}
+
+/// How an attempt of the first question ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Try {
+    pub kind: Kind,
+    pub good: bool,
+}
+
+impl Try {
+    /// The gist of one attempt.
+    pub fn of(view: &View) -> Try {
+        Try { kind: view.kind, good: view.good }
+    }
 }
 
 impl Shot {
@@ -46,21 +69,26 @@ impl Shot {
 }
 
 fn mark(view: &View) -> String {
-    let mut parts: Vec<String> = MARKS
-        .iter()
-        .filter_map(|name| view.head.get(name).map(|value| format!("{name}={value}")))
-        .collect();
+    let mut parts: Vec<String> =
+        MARKS.iter().filter_map(|name| view.head.get(name).map(|value| format!("{name}={value}"))).collect();
     let sticky = view.head.get("set-cookie").and_then(|c| c.split(';').next()).filter(|c| c.len() <= 40);
     let names = ["serverid", "srv", "backend", "route", "node"];
-    parts.extend(sticky.filter(|c| names.iter().any(|n| c.to_ascii_lowercase().contains(n))).map(str::to_owned));
+    parts.extend(
+        sticky.filter(|c| names.iter().any(|n| c.to_ascii_lowercase().contains(n))).map(str::to_owned),
+    );
     parts.join(" ")
 }
 
 /// True when one lone failure or wait asks for a second series.
-pub(crate) fn unsettled(shots: &[Shot], tries: &[Kind]) -> bool {
+pub(crate) fn unsettled(shots: &[Shot], tries: &[Try]) -> bool {
     let bad = shots.iter().filter(|s| !s.good).count();
     let slow = slow_count(shots);
-    (bad == 1 || slow == 1 || tries.len() > 1) && shots.len() > 2 && bad * 2 < shots.len()
+    (bad == 1 || slow == 1 || failed_once(tries)) && shots.len() > 2 && bad * 2 < shots.len()
+}
+
+/// The first question failed at first and passed then.
+fn failed_once(tries: &[Try]) -> bool {
+    tries.first().is_some_and(|t| !t.good) && tries.last().is_some_and(|t| t.good)
 }
 
 fn slow_count(shots: &[Shot]) -> usize {
@@ -75,19 +103,19 @@ fn median(shots: &[Shot]) -> f64 {
 }
 
 /// A value of `http.repeat`; nothing when the row proves nothing.
-pub(crate) fn series(shots: &[Shot], tries: &[Kind]) -> Option<&'static str> {
+pub(crate) fn series(shots: &[Shot], tries: &[Try]) -> Option<&'static str> {
     let bad: Vec<&Shot> = shots.iter().filter(|s| !s.good).collect();
     if shots.is_empty() {
         return None;
     }
     if bad.len() == shots.len() {
-        let steady = tries.last() == Some(&bad[0].kind) || shots.len() >= LIMIT_TAIL_MIN;
+        let steady = tries.last().is_some_and(|t| t.kind == bad[0].kind) || shots.len() >= LIMIT_TAIL_MIN;
         return steady.then_some("all_fail");
     }
     let slow = slow_count(shots);
     if bad.is_empty() {
         return match slow {
-            0 if tries.len() > 1 => Some("first_fails"),
+            0 if failed_once(tries) => Some("first_fails"),
             0 => Some("all_ok"),
             1 => None,
             _ => Some("some_slow"),
@@ -96,7 +124,7 @@ pub(crate) fn series(shots: &[Shot], tries: &[Kind]) -> Option<&'static str> {
     if tail(shots) >= LIMIT_TAIL_MIN && tail(shots) == bad.len() || bad.iter().all(|s| s.limit_says) {
         return scattered(&bad, true);
     }
-    if bad.len() + usize::from(tries.len() > 1) < 2 {
+    if bad.len() + usize::from(failed_once(tries)) < 2 {
         return None;
     }
     if bad.iter().all(|s| s.kind == Kind::Timeout) {
@@ -135,7 +163,11 @@ pub(crate) fn may_be_limited(verdict: Option<&str>, shots: &[Shot]) -> bool {
 }
 
 /// The verdict once it is known whether a request after a pause passes.
-pub(crate) fn after_pause(verdict: Option<&'static str>, shots: &[Shot], passes: bool) -> Option<&'static str> {
+pub(crate) fn after_pause(
+    verdict: Option<&'static str>,
+    shots: &[Shot],
+    passes: bool,
+) -> Option<&'static str> {
     let says = shots.iter().any(|s| s.limit_says);
     match verdict {
         Some("all_fail") if passes => Some("limited"),
@@ -185,10 +217,13 @@ pub(crate) fn backends(shots: &[Shot]) -> Option<(&'static str, String)> {
         && bad.iter().all(|s| s.mark == *theirs)
         && shots.iter().filter(|s| s.good).all(|s| s.mark != *theirs);
     if apart {
-        return Some(("some_bad", format!("every failure says {theirs:?}, no success does: {}", shown(shots))));
+        return Some((
+            "some_bad",
+            format!("every failure says {theirs:?}, no success does: {}", shown(shots)),
+        ));
     }
     let period = (2..=PERIOD_MAX).find(|period| in_turn(shots, *period))?;
-    Some(("some_bad", format!("every {period}th answer fails: {}", shown(shots))))
+    Some(("some_bad", format!("the same one of {period} in turn fails: {}", shown(shots))))
 }
 
 /// True when exactly the same places of each round fail, over three rounds at least.
@@ -241,13 +276,14 @@ mod tests {
 
     #[test]
     fn rows_are_told_apart() {
-        let tries = [Kind::Status(200)];
+        let tries = [Try { kind: Kind::Status(200), good: true }];
+        let failed = [Try { kind: Kind::Status(502), good: false }];
         assert_eq!(series(&row(&[200; 12]), &tries), Some("all_ok"));
         assert_eq!(series(&row(&[200, 200, 503, 503, 503, 503, 503]), &tries), Some("limited"));
         assert_eq!(series(&row(&[200, 429, 200, 429]), &tries), Some("limited"));
         assert_eq!(series(&row(&[200, 502, 200, 502, 200, 502]), &tries), Some("some_fail"));
         assert_eq!(series(&row(&[200, 502, 200, 200]), &tries), None);
-        assert_eq!(series(&row(&[502; 4]), &[Kind::Status(502)]), Some("all_fail"));
+        assert_eq!(series(&row(&[502; 4]), &failed), Some("all_fail"));
         let mut slow = row(&[200; 12]);
         slow[3].wait_ms = 900.0;
         assert_eq!(series(&slow, &tries), None);

@@ -43,9 +43,13 @@ async fn two(case: &Case, ask: &Ask, view: &View) -> Option<Evidence> {
         spoken = speak_two(case, ask).await.ok()?;
     }
     let (value, text) = match &spoken {
-        Spoken::NotOffered if wanted => ("missing_expected", "ALPN h2 offered, the server chose another".to_owned()),
+        Spoken::NotOffered if wanted => {
+            ("missing_expected", "ALPN h2 offered, the server chose another".to_owned())
+        }
         Spoken::NotOffered => ("not_offered", "ALPN h2 offered, the server chose another".to_owned()),
-        Spoken::Broken(why) if ask.secure.is_none() => ("missing_expected", format!("prior knowledge: {why}")),
+        Spoken::Broken(why) if ask.secure.is_none() => {
+            ("missing_expected", format!("prior knowledge: {why}"))
+        }
         Spoken::Broken(why) => ("broken", format!("{why}; over HTTP/1.1: {}", view.text())),
         Spoken::Status(status) if fits(&spoken, view, case) => ("ok", format!("HTTP/2 {status}")),
         Spoken::Status(status) => ("broken", format!("HTTP/2 {status}; over HTTP/1.1: {}", view.text())),
@@ -98,11 +102,12 @@ fn h3_port(value: &str) -> Option<u16> {
 
 /// One request over HTTP/2; an error means no connection to speak on.
 async fn speak_two(case: &Case, ask: &Ask) -> Result<Spoken, DialError> {
-    let secure = ask.secure.clone().map(|secure| Secure {
-        alpn: vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-        ..secure
-    });
-    let line = dial(case, ask.address, secure.as_ref(), &ask.prelude, (ask.waits.connect, ask.waits.tls)).await?;
+    let secure = ask
+        .secure
+        .clone()
+        .map(|secure| Secure { alpn: vec![b"h2".to_vec(), b"http/1.1".to_vec()], ..secure });
+    let line =
+        dial(case, ask.address, secure.as_ref(), &ask.prelude, (ask.waits.connect, ask.waits.tls)).await?;
     if secure.is_some() && line.alpn.as_deref() != Some(b"h2") {
         line.close();
         return Ok(Spoken::NotOffered);
@@ -157,7 +162,10 @@ pub(crate) fn request(ask: &Ask) -> Option<http::Request<()>> {
     for (name, value) in &ask.headers {
         let name = name.to_ascii_lowercase();
         // RFC 9113, section 8.2.2: these belong to one connection of HTTP/1.1.
-        if !matches!(name.as_str(), "host" | "connection" | "upgrade" | "keep-alive" | "transfer-encoding" | "content-length") {
+        if !matches!(
+            name.as_str(),
+            "host" | "connection" | "upgrade" | "keep-alive" | "transfer-encoding" | "content-length"
+        ) {
             builder = builder.header(name, value);
         }
     }

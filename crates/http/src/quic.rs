@@ -34,7 +34,8 @@ async fn attempt(case: &Case, ask: &Ask) -> Result<u16, String> {
         .map_err(|e| told(&e))?;
     endpoint.set_default_client_config(ClientConfig::new(Arc::new(crypto)));
     let name = ask.secure.as_ref().map_or("invalid.invalid", |secure| secure.name.as_str());
-    let connection = endpoint.connect(ask.address, name).map_err(|e| told(&e))?.await.map_err(|e| told(&e))?;
+    let connection =
+        endpoint.connect(ask.address, name).map_err(|e| told(&e))?.await.map_err(|e| told(&e))?;
     let (mut driver, mut sender) =
         h3::client::new(h3_quinn::Connection::new(connection)).await.map_err(|e| told(&e))?;
     let driving = tokio::spawn(async move {
@@ -70,7 +71,8 @@ fn socket(case: &Case, to: SocketAddr) -> io::Result<UdpSocket> {
     if let Some(interface) = &case.source.interface {
         socket.bind_device(Some(interface.as_bytes()))?;
     }
-    let any = if to.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
+    let any =
+        if to.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
     let source = case.source.address.filter(|a| a.is_ipv4() == to.is_ipv4()).unwrap_or(any);
     socket.bind(&SocketAddr::new(source, 0).into())?;
     Ok(socket.into())

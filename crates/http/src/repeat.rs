@@ -2,23 +2,33 @@
 
 use crate::HttpSeen;
 use crate::ask::Ask;
+use crate::dial::Line;
 use crate::exchange::{answer, exchange, exchange_on};
 use crate::facts::{seen as fact, unread};
 use crate::pattern::{self, Shot};
 use crate::view::{Kind, View};
 use netwhy_model::{Case, Evidence};
 use std::time::{Duration, Instant};
+use tokio::io::AsyncReadExt;
 
 /// Requests one after another, each on a new connection.
 const SERIES_COUNT: usize = 12;
 /// Time for one series, in milliseconds.
-const SERIES_MS_MAX: u64 = 2_400;
+const SERIES_MS_MAX: u64 = 1_600;
 /// Failures in a row after which a series without a success ends.
 const FAILURES_IN_A_ROW_MAX: usize = 4;
 /// Requests at once.
 const PARALLEL_COUNT: usize = 10;
 /// Requests on one kept connection.
 const KEPT_COUNT: usize = 6;
+/// Most requests asked one after another at the user's wish.
+pub const TIMES_COUNT_MAX: usize = 1_000;
+/// Patience with each of several requests at once, in milliseconds.
+const PARALLEL_MS_MAX: u64 = 1_200;
+/// After this time nothing further is begun, in milliseconds.
+const MORE_MS_MAX: u64 = 2_800;
+/// Pause between requests on a kept connection, long enough for a FIN to be seen, in milliseconds.
+const KEPT_GAP_MS: u64 = 15;
 /// Pause that lets a rate limit recover, in milliseconds.
 const PAUSE_MS: u64 = 1_100;
 /// Shortest and longest patience with one request, in milliseconds.
@@ -26,6 +36,7 @@ const WAIT_MS: (u64, u64) = (900, 2_000);
 
 /// Repeats the request whose answer was seen.
 pub(crate) async fn repeat(case: &Case, seen: &HttpSeen) -> Vec<Evidence> {
+    let begun = Instant::now();
     if matches!(seen.told.view.kind, Kind::NoConnection | Kind::Refused | Kind::NoTls) {
         return vec![unread("http.repeat", format!("not asked: {}", seen.told.view.text()))];
     }
@@ -47,10 +58,25 @@ pub(crate) async fn repeat(case: &Case, seen: &HttpSeen) -> Vec<Evidence> {
     }
     all.extend(pattern::backends(&shots).map(|(value, text)| fact("http.backends", value, text)));
     if verdict == Some("all_ok") {
-        all.extend(parallel(case, &ask, &shots).await);
-        all.extend(kept(case, &ask).await);
+        all.extend(parallel(case, &ask, &shots, begun).await);
+        if begun.elapsed() < Duration::from_millis(MORE_MS_MAX) {
+            all.extend(kept(case, &ask).await);
+        }
     }
     all
+}
+
+/// So many requests one after another, however long they take.
+pub(crate) async fn times(case: &Case, seen: &HttpSeen, count: usize) -> Vec<Evidence> {
+    let ask = seen.told.ask.clone();
+    let mut shots = Vec::new();
+    for _ in 0..count.min(TIMES_COUNT_MAX) {
+        shots.push(shoot(case, &ask).await);
+    }
+    let text = pattern::shown(&shots);
+    let backends = pattern::backends(&shots).map(|(value, text)| fact("http.backends", value, text));
+    let told = pattern::series(&shots, &seen.tries).map(|value| fact("http.repeat", value, text));
+    told.into_iter().chain(backends).collect()
 }
 
 /// The request with a patience that fits what was seen.
@@ -91,11 +117,16 @@ async fn volley(case: &Case, ask: &Ask) -> Vec<Shot> {
 }
 
 /// `http.parallel`; what is broken is seen twice before it is told.
-async fn parallel(case: &Case, ask: &Ask, alone: &[Shot]) -> Option<Evidence> {
+async fn parallel(case: &Case, ask: &Ask, alone: &[Shot], begun: Instant) -> Option<Evidence> {
+    let ask = &ask.clone().within(Duration::from_millis(PARALLEL_MS_MAX));
     let first = volley(case, ask).await;
     let verdict = pattern::parallel(&first, alone)?;
     if verdict == "all_ok" {
         return Some(fact("http.parallel", verdict, pattern::shown(&first)));
+    }
+    if begun.elapsed() > Duration::from_millis(MORE_MS_MAX) {
+        // A queue has steps nothing else makes; anything else would have to be seen twice.
+        return (verdict == "queued").then(|| fact("http.parallel", verdict, pattern::shown(&first)));
     }
     let second = volley(case, ask).await;
     let again = pattern::parallel(&second, alone)?;
@@ -113,14 +144,28 @@ async fn kept(case: &Case, ask: &Ask) -> Option<Evidence> {
     (again == "fails").then(|| fact("http.kept", "fails", format!("{text}; again: {more}")))
 }
 
+/// True when the server ended the connection on its own, as it may at any time (RFC 9112, section 9.6).
+async fn hung_up(line: &mut Line) -> bool {
+    let mut byte = [0; 1];
+    let wait = Duration::from_millis(KEPT_GAP_MS);
+    tokio::time::timeout(wait, line.read(&mut byte)).await.is_ok_and(|read| !matches!(read, Ok(1)))
+}
+
 async fn keep(case: &Case, ask: &Ask) -> Option<(&'static str, String)> {
     let (first, mut line) = exchange(case, ask).await;
     if !View::of(case, first).good {
         return None;
     }
     for nth in 2..=KEPT_COUNT {
-        let Some(open) = line else {
-            return Some(("closed_politely", format!("the answer to request {} ended the connection", nth - 1)));
+        let closed = match &mut line {
+            Some(open) => hung_up(open).await,
+            None => true,
+        };
+        let Some(open) = line.filter(|_| !closed) else {
+            return Some((
+                "closed_politely",
+                format!("the answer to request {} ended the connection", nth - 1),
+            ));
         };
         let (next, back) = exchange_on(open, ask).await;
         let view = View::of(case, next);

@@ -6,9 +6,10 @@ use crate::exchange::{End, Upload};
 use crate::facts::{seen, unread};
 use crate::follow::{Followed, follow};
 use crate::parse::parse_date;
+use crate::pattern::Try;
 use crate::signature::passed_by;
 use crate::speed::{Transfer, judge};
-use crate::view::{Kind, View, accepted};
+use crate::view::{View, accepted};
 use crate::{HttpSeen, Lookup, protocols, repeat, summary};
 use netwhy_model::{Case, Evidence};
 use std::net::SocketAddr;
@@ -29,12 +30,12 @@ const CUTOFF_LATE_MS_MAX: f64 = 70.0;
 pub(crate) async fn ask_target(case: &Case, address: SocketAddr, lookup: &Lookup) -> HttpSeen {
     let ask = Ask::of(case, address);
     let first = follow(case, ask.clone(), lookup).await;
-    let mut tries = vec![first.view.kind];
+    let mut tries = vec![Try::of(&first.view)];
     let told = if well(case, &first) || !worth_asking_again(&first) {
         first
     } else {
         let second = follow(case, ask.clone(), lookup).await;
-        tries.push(second.view.kind);
+        tries.push(Try::of(&second.view));
         better(case, first, second)
     };
     let ok = well(case, &told);
@@ -45,7 +46,7 @@ pub(crate) async fn ask_target(case: &Case, address: SocketAddr, lookup: &Lookup
     let missed = evidence.iter().any(|e| e.value == "missing_expected" || e.value == "broken");
     let report = summary::report(&told);
     let seen = HttpSeen { evidence, report, ok: ok && !missed, told, tries };
-    if seen.tries.len() > 1 && ok {
+    if seen.tries.first().is_some_and(|t| !t.good) && ok {
         // It failed once and passed once: how often is measured at once, not guessed.
         let more = repeat::repeat(case, &seen).await;
         return HttpSeen { evidence: [seen.evidence, more].concat(), ..seen };
@@ -57,7 +58,11 @@ pub(crate) async fn ask_target(case: &Case, address: SocketAddr, lookup: &Lookup
 fn well(case: &Case, told: &Followed) -> bool {
     let led = matches!(told.outcome, "none" | "ok");
     let asked = told.view.coding_offered(told.ask.header("accept-encoding").unwrap_or(""));
-    told.view.good && asked && led && !over_time(case, told) && told.view.wait_ms.is_none_or(|w| w < SLOW_MS_MIN)
+    told.view.good
+        && asked
+        && led
+        && !over_time(case, told)
+        && told.view.wait_ms.is_none_or(|w| w < SLOW_MS_MIN)
 }
 
 fn over_time(case: &Case, told: &Followed) -> bool {
@@ -77,7 +82,7 @@ fn better(case: &Case, first: Followed, second: Followed) -> Followed {
     if faster || (second.view.good && !first.view.good) { second } else { first }
 }
 
-async fn told_evidence(case: &Case, told: &Followed, tries: &[Kind]) -> Vec<Evidence> {
+async fn told_evidence(case: &Case, told: &Followed, tries: &[Try]) -> Vec<Evidence> {
     let view = &told.view;
     let mut all = exchange_facts(case, told, tries).await;
     if view.end == End::Answered {
@@ -100,14 +105,16 @@ async fn told_evidence(case: &Case, told: &Followed, tries: &[Kind]) -> Vec<Evid
 }
 
 /// `http.exchange`, and what a silent plain port says to a TLS hello.
-async fn exchange_facts(case: &Case, told: &Followed, tries: &[Kind]) -> Vec<Evidence> {
+async fn exchange_facts(case: &Case, told: &Followed, tries: &[Try]) -> Vec<Evidence> {
     let view = &told.view;
-    let tried: Vec<String> = tries.iter().map(ToString::to_string).collect();
+    let tried: Vec<String> = tries.iter().map(|t| t.kind.to_string()).collect();
     let excerpt = format!("{} → {} ({})", told.ask.url(), view.text(), tried.join(", "));
     let fact = "http.exchange";
     let value = match &view.end {
         End::NoConnection(error) => return vec![unread(fact, format!("not asked: {}", error.text()))],
-        End::Answered if matches!(view.body_state, Some("truncated" | "stalled" | "reset_midway")) => return Vec::new(),
+        End::Answered if matches!(view.body_state, Some("truncated" | "stalled" | "reset_midway")) => {
+            return Vec::new();
+        }
         End::Answered => "ok",
         End::TlsOnPlain => "tls_on_plain",
         _ if told.ask.secure.is_none() && speaks_tls(case, &told.ask).await => {
@@ -144,8 +151,8 @@ fn status(case: &Case, view: &View) -> Evidence {
 /// The catalogue's name of an unexpected status.
 fn status_value(status: u16) -> String {
     const NAMED: &[u16] = &[
-        400, 401, 403, 404, 405, 407, 408, 411, 413, 414, 421, 426, 429, 431, 444, 495, 496, 497, 500, 501, 502, 503,
-        504, 520, 521, 522, 523, 525, 526,
+        400, 401, 403, 404, 405, 407, 408, 411, 413, 414, 421, 426, 429, 431, 444, 495, 496, 497, 500, 501,
+        502, 503, 504, 520, 521, 522, 523, 525, 526,
     ];
     match status {
         named if NAMED.contains(&named) => named.to_string(),
@@ -157,7 +164,8 @@ fn status_value(status: u16) -> String {
 }
 
 fn writer_excerpt(view: &View, why: &str) -> String {
-    let server = view.head.get("server").map_or_else(|| "no Server header".to_owned(), |s| format!("Server: {s}"));
+    let server =
+        view.head.get("server").map_or_else(|| "no Server header".to_owned(), |s| format!("Server: {s}"));
     let passed = passed_by(&view.head);
     let passed = if passed.is_empty() { String::new() } else { format!("; {}", passed.join(", ")) };
     format!("{} {server}; {why}{passed}", view.status())
@@ -187,9 +195,17 @@ fn body(view: &View) -> Vec<Evidence> {
         all.push(seen("http.body", state, shown.clone()));
     }
     if view.decode_end == crate::decode::DecodeEnd::Broken {
-        all.push(seen("http.encoding", "mislabelled", format!("labelled {coding}, the bytes are not: {shown}")));
+        all.push(seen(
+            "http.encoding",
+            "mislabelled",
+            format!("labelled {coding}, the bytes are not: {shown}"),
+        ));
     } else if let Some(hidden) = view.hidden_coding {
-        all.push(seen("http.encoding", "mislabelled", format!("no Content-Encoding, the bytes are {hidden}: {shown}")));
+        all.push(seen(
+            "http.encoding",
+            "mislabelled",
+            format!("no Content-Encoding, the bytes are {hidden}: {shown}"),
+        ));
     }
     all
 }
@@ -211,15 +227,24 @@ fn timing(case: &Case, told: &Followed) -> Vec<Evidence> {
         }
         (End::Answered, Some(wait)) => {
             let expected = case.expect.max_time_ms.map(|most| most as f64);
-            let late = over && expected.is_some_and(|most| wait > most * 0.5 && rtt.unwrap_or(0.0) < most * 0.1);
+            let late =
+                over && expected.is_some_and(|most| wait > most * 0.5 && rtt.unwrap_or(0.0) < most * 0.1);
             let value = if wait >= SLOW_MS_MIN || late { "slow" } else { "fast" };
-            all.push(seen("http.ttfb", value, format!("first byte {wait:.1} ms after the request, round trip {shown_rtt}")));
+            all.push(seen(
+                "http.ttfb",
+                value,
+                format!("first byte {wait:.1} ms after the request, round trip {shown_rtt}"),
+            ));
         }
         _ => {}
     }
     if let Some(most) = case.expect.max_time_ms {
         let value = if over || view.end == End::Timeout { "over" } else { "within" };
-        all.push(seen("http.total_time", value, format!("{:.0} ms, expected at most {most} ms", told.total_ms)));
+        all.push(seen(
+            "http.total_time",
+            value,
+            format!("{:.0} ms, expected at most {most} ms", told.total_ms),
+        ));
     }
     all.push(cutoff(view));
     let missed = over || matches!(view.body_state, Some("too_small" | "stalled") | None);
@@ -256,7 +281,9 @@ fn upload(case: &Case, view: &View) -> Option<Evidence> {
     Some(seen(
         "http.upload",
         value,
-        format!("{bytes} bytes: {left} unsent, {unacked} segments unacknowledged, peer window {window} bytes"),
+        format!(
+            "{bytes} bytes: {left} unsent, {unacked} segments unacknowledged, peer window {window} bytes"
+        ),
     ))
 }
 
@@ -268,12 +295,19 @@ fn clock(view: &View) -> Option<Evidence> {
     let age = view.head.get("age").and_then(|a| a.trim().parse::<i64>().ok()).unwrap_or(0);
     let now = i64::try_from(now.as_secs()).ok()?;
     let ahead = now - (date + age);
-    let text = format!("Date is {} s {} this host's clock", ahead.abs(), if ahead > 0 { "behind" } else { "ahead of" });
+    let text = format!(
+        "Date is {} s {} this host's clock",
+        ahead.abs(),
+        if ahead > 0 { "behind" } else { "ahead of" }
+    );
     if ahead.abs() <= CLOCK_SECONDS_MAX {
         return Some(seen("source.clock", "agrees", text));
     }
     let Some((from, until)) = view.validity else {
-        return Some(unread("source.clock", format!("{text}; which of the two is wrong cannot be told without a certificate")));
+        return Some(unread(
+            "source.clock",
+            format!("{text}; which of the two is wrong cannot be told without a certificate"),
+        ));
     };
     let inside = |moment: i64| (from..=until).contains(&moment);
     let value = match (inside(now), inside(date)) {

@@ -52,7 +52,14 @@ const PAGE_WORDS: &[(&str, &[&str])] = &[
     ),
     (
         "disk_full",
-        &["no space left on device", "disk full", "disk is full", "enospc", "disk quota exceeded", "out of disk space"],
+        &[
+            "no space left on device",
+            "disk full",
+            "disk is full",
+            "enospc",
+            "disk quota exceeded",
+            "out of disk space",
+        ],
     ),
     (
         "pool",
@@ -77,7 +84,12 @@ const PAGE_WORDS: &[(&str, &[&str])] = &[
     ),
     (
         "upstream_timeout",
-        &["504 gateway time-out", "504 gateway timeout", "the server didn't respond in time", "upstream request timeout"],
+        &[
+            "504 gateway time-out",
+            "504 gateway timeout",
+            "the server didn't respond in time",
+            "upstream request timeout",
+        ],
     ),
     (
         "bad_gateway",
@@ -157,7 +169,17 @@ const PAGE_WORDS: &[(&str, &[&str])] = &[
             "nosuchbucket",
         ],
     ),
-    ("maintenance", &["under maintenance", "maintenance mode", "scheduled maintenance", "down for maintenance", "维护中", "maintenance"]),
+    (
+        "maintenance",
+        &[
+            "under maintenance",
+            "maintenance mode",
+            "scheduled maintenance",
+            "down for maintenance",
+            "维护中",
+            "maintenance",
+        ],
+    ),
     ("permission", &["permission denied", "eacces", "errno 13"]),
     (
         "crash",
@@ -228,7 +250,10 @@ fn by_header(head: &Head) -> Option<Sign> {
     }
     let waf = head.headers.iter().find(|(name, _)| {
         let name = name.to_ascii_lowercase();
-        name.contains("waf") || name.contains("x-sucuri-block") || name == "x-block-reason" || name == "x-blocked-by"
+        name.contains("waf")
+            || name.contains("x-sucuri-block")
+            || name == "x-block-reason"
+            || name == "x-blocked-by"
     });
     match waf {
         Some((name, value)) if (400..500).contains(&head.status) => sign("waf", format!("{name}: {value}")),
@@ -281,8 +306,23 @@ pub fn writer(head: &Head, body: &[u8]) -> (&'static str, String) {
 
 /// An answer that is no server's stock page.
 fn application(head: &Head, server: &str, text: &str, error: bool) -> (&'static str, String) {
-    let app_servers =
-        ["python", "basehttp", "simplehttp", "werkzeug", "gunicorn", "uvicorn", "express", "jetty", "tomcat", "php", "puma", "kestrel", "aiohttp", "tornado", "waitress"];
+    let app_servers = [
+        "python",
+        "basehttp",
+        "simplehttp",
+        "werkzeug",
+        "gunicorn",
+        "uvicorn",
+        "express",
+        "jetty",
+        "tomcat",
+        "php",
+        "puma",
+        "kestrel",
+        "aiohttp",
+        "tornado",
+        "waitress",
+    ];
     if let Some(name) = app_servers.iter().find(|name| server.contains(**name)) {
         return ("service", format!("Server names an application server ({name})"));
     }
@@ -321,14 +361,45 @@ fn server_page(text: &str, status: u16) -> Option<&'static str> {
 
 /// Server headers only a delivery network or a load balancer sends.
 fn edge_server(server: &str) -> Option<&'static str> {
-    ["cloudflare", "akamaighost", "cloudfront", "awselb", "tengine/edge", "envoy", "fastly", "sucuri", "imperva", "traefik", "haproxy", "bigip", "istio-envoy", "alb", "yunjiasu", "volc-dcdn"]
-        .into_iter()
-        .find(|name| server.starts_with(name))
+    [
+        "cloudflare",
+        "akamaighost",
+        "cloudfront",
+        "awselb",
+        "tengine/edge",
+        "envoy",
+        "fastly",
+        "sucuri",
+        "imperva",
+        "traefik",
+        "haproxy",
+        "bigip",
+        "istio-envoy",
+        "alb",
+        "yunjiasu",
+        "volc-dcdn",
+    ]
+    .into_iter()
+    .find(|name| server.starts_with(name))
 }
 
 /// Signs that a proxy or cache stood on the way, whoever wrote the answer.
 pub fn passed_by(head: &Head) -> Vec<String> {
-    let names = ["via", "x-cache", "x-cache-status", "x-served-by", "x-proxy-cache", "cf-ray", "cf-cache-status", "x-amz-cf-id", "age", "x-edge", "x-varnish", "eagleid", "x-swift-cachetime"];
+    let names = [
+        "via",
+        "x-cache",
+        "x-cache-status",
+        "x-served-by",
+        "x-proxy-cache",
+        "cf-ray",
+        "cf-cache-status",
+        "x-amz-cf-id",
+        "age",
+        "x-edge",
+        "x-varnish",
+        "eagleid",
+        "x-swift-cachetime",
+    ];
     head.headers
         .iter()
         .filter(|(name, _)| names.contains(&name.to_ascii_lowercase().as_str()))
@@ -339,10 +410,11 @@ pub fn passed_by(head: &Head) -> Vec<String> {
 
 /// What a cache says of itself: true for a hit, false for a miss, nothing when no cache speaks.
 pub fn cache_hit(head: &Head) -> Option<bool> {
-    let says = ["x-cache", "x-cache-status", "x-proxy-cache", "cf-cache-status", "x-nginx-cache", "x-cache-lookup"]
-        .iter()
-        .find_map(|name| head.get(name))
-        .map(str::to_ascii_lowercase);
+    let says =
+        ["x-cache", "x-cache-status", "x-proxy-cache", "cf-cache-status", "x-nginx-cache", "x-cache-lookup"]
+            .iter()
+            .find_map(|name| head.get(name))
+            .map(str::to_ascii_lowercase);
     if let Some(says) = says {
         let hit = ["hit", "stale", "updating", "revalidated"].iter().any(|word| says.contains(word));
         return Some(hit);

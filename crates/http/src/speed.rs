@@ -14,10 +14,8 @@ const RTT_MS_MIN: f64 = 3.0;
 const DELAYED_ACK_MS: (f64, f64) = (34.0, 52.0);
 /// Largest window that counts as small, in bytes.
 const WINDOW_BYTES_MAX: f64 = 160.0 * 1024.0;
-/// Spread of the rate (standard deviation over mean) up to which it is a flat ceiling.
-const FLAT_SPREAD_MAX: f64 = 0.5;
-/// Slices of time the transfer is cut into.
-const SLICE_COUNT: usize = 8;
+/// Departure from a straight line up to which a transfer runs against a ceiling.
+const UNEVENNESS_MAX: f64 = 0.15;
 
 /// A transfer: when how many bytes had come, and the round trip of its connection.
 #[derive(Debug, Clone, Copy)]
@@ -43,12 +41,13 @@ pub(crate) fn judge(transfer: Transfer<'_>) -> Option<(&'static str, String)> {
     }
     if let Some((window, gap_ms)) = window(&transfer) {
         let rtt = transfer.rtt_ms.unwrap_or(0.0);
-        let why = format!("{shown}; bursts of {window:.0} bytes every {gap_ms:.1} ms, round trip {rtt:.1} ms");
+        let why =
+            format!("{shown}; bursts of {window:.0} bytes every {gap_ms:.1} ms, round trip {rtt:.1} ms");
         return Some(("window_bound", why));
     }
-    let spread = spread(transfer.pace);
-    let value = if spread <= FLAT_SPREAD_MAX { "capped" } else { "slow" };
-    Some((value, format!("{shown}; rate varies by {:.0} %", spread * 100.0)))
+    let uneven = unevenness(transfer.pace);
+    let value = if uneven <= UNEVENNESS_MAX { "capped" } else { "slow" };
+    Some((value, format!("{shown}; {:.0} % off a constant rate", uneven * 100.0)))
 }
 
 /// The bytes that come per round and the time between rounds, when the transfer goes in such rounds.
@@ -95,25 +94,26 @@ fn rounds(pace: &[(f64, u64)], gap_ms_min: f64) -> Vec<(f64, f64)> {
     rounds
 }
 
-/// Standard deviation over mean of the rate in equal slices of time, slow start left out.
-fn spread(pace: &[(f64, u64)]) -> f64 {
-    let (Some(first), Some(last)) = (pace.first(), pace.last()) else { return f64::INFINITY };
-    let start = first.0 + (last.0 - first.0) * 0.2;
-    let slice = (last.0 - start) / SLICE_COUNT as f64;
-    if slice <= 0.0 {
-        return f64::INFINITY;
+/// How far the arrival record is from a straight line: 0 for a constant rate, 1 for none (one minus r squared).
+fn unevenness(pace: &[(f64, u64)]) -> f64 {
+    let Some(last) = pace.last() else { return 1.0 };
+    // Slow start is left out.
+    let late: Vec<(f64, f64)> =
+        pace.iter().filter(|(at, _)| *at >= last.0 * 0.2).map(|(at, bytes)| (*at, *bytes as f64)).collect();
+    let count = late.len() as f64;
+    if late.len() < 3 {
+        return 1.0;
     }
-    let mut sums = [0.0; SLICE_COUNT];
-    for pair in pace.windows(2) {
-        let at = pair[1].0;
-        if at >= start {
-            let index = (((at - start) / slice) as usize).min(SLICE_COUNT - 1);
-            sums[index] += pair[1].1.saturating_sub(pair[0].1) as f64;
-        }
+    let mean_at = late.iter().map(|p| p.0).sum::<f64>() / count;
+    let mean_bytes = late.iter().map(|p| p.1).sum::<f64>() / count;
+    let (mut both, mut at, mut bytes) = (0.0, 0.0, 0.0);
+    for point in &late {
+        let (x, y) = (point.0 - mean_at, point.1 - mean_bytes);
+        both += x * y;
+        at += x * x;
+        bytes += y * y;
     }
-    let mean = sums.iter().sum::<f64>() / SLICE_COUNT as f64;
-    let variance = sums.iter().map(|sum| (sum - mean).powi(2)).sum::<f64>() / SLICE_COUNT as f64;
-    if mean > 0.0 { variance.sqrt() / mean } else { f64::INFINITY }
+    if at * bytes <= 0.0 { 1.0 } else { 1.0 - both * both / (at * bytes) }
 }
 
 #[cfg(test)]

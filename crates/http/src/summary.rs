@@ -1,7 +1,7 @@
 //! An exchange as plain data for the command and for programs.
 
-use crate::exchange::End;
 use crate::dial::DialError;
+use crate::exchange::End;
 use crate::follow::Followed;
 use crate::report::{BodyReport, ExchangeReport, Phases};
 

@@ -27,11 +27,8 @@ pub(crate) async fn upgrade(case: &Case, address: SocketAddr, seen: &HttpSeen) -
     if first {
         return vec![fact("http.upgrade", "switched", format!("{}: 101", ask.url()))];
     }
-    let (second, view) = if view.status() == 0 || view.status() >= 500 {
-        attempt(case, &ask).await
-    } else {
-        (false, view)
-    };
+    let (second, view) =
+        if view.status() == 0 || view.status() >= 500 { attempt(case, &ask).await } else { (false, view) };
     if second {
         return vec![fact("http.upgrade", "switched", format!("{}: 101 at the second attempt", ask.url()))];
     }
@@ -41,7 +38,7 @@ pub(crate) async fn upgrade(case: &Case, address: SocketAddr, seen: &HttpSeen) -
     let mut text = format!("{}: {} instead of 101", ask.url(), view.text());
     let mut dropped = says_no_upgrade_came(&view);
     if let Some(to) = origin::address(case) {
-        let direct = match how_it_speaks(case, to).await {
+        let direct = match how_it_speaks(case, to, None).await {
             Speaks::Plain(ask) | Speaks::Tls(ask) | Speaks::Neither(ask, _) => ask,
         };
         let (switched, view) = attempt(case, &direct).await;

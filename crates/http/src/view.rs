@@ -66,7 +66,8 @@ impl View {
         // A body longer than what was kept cannot be decoded to its end.
         let partial = answer.body_len > answer.body.len() as u64;
         let decoded = decode(&coding, &answer.body);
-        let decode_end = if partial && decoded.end == DecodeEnd::CutShort { DecodeEnd::TooLarge } else { decoded.end };
+        let decode_end =
+            if partial && decoded.end == DecodeEnd::CutShort { DecodeEnd::TooLarge } else { decoded.end };
         let expected = answer.end == End::Answered && accepted(case, answer.head.status);
         let sign = match answer.end {
             End::Answered => sign(&answer.head, &decoded.bytes, expected),
@@ -99,7 +100,8 @@ impl View {
             validity: answer.validity,
         };
         view.body_state = body_state(case, &view, expected);
-        view.good = expected && matches!(view.body_state, Some("whole") | None) && view.hidden_coding.is_none();
+        view.good =
+            expected && matches!(view.body_state, Some("whole") | None) && view.hidden_coding.is_none();
         view
     }
 
@@ -118,7 +120,10 @@ impl View {
         let Some(codings) = self.head.get("content-encoding") else { return true };
         let offered = offered.to_ascii_lowercase();
         codings.split(',').map(|one| one.trim().to_ascii_lowercase()).all(|one| {
-            one.is_empty() || one == "identity" || offered.contains('*') || offered.contains(one.trim_start_matches("x-"))
+            one.is_empty()
+                || one == "identity"
+                || offered.contains('*')
+                || offered.contains(one.trim_start_matches("x-"))
         })
     }
 
@@ -131,7 +136,10 @@ impl View {
                 let page = if page.is_empty() { String::new() } else { format!(", page {page:?}") };
                 let server = self.head.get("server").map(|s| format!(", Server: {s}")).unwrap_or_default();
                 let first = self.wait_ms.map(|w| format!(" after {w:.0} ms")).unwrap_or_default();
-                format!("{} {}{first}{server}, {} bytes{page}", self.head.version, self.head.status, self.body_len)
+                format!(
+                    "{} {}{first}{server}, {} bytes{page}",
+                    self.head.version, self.head.status, self.body_len
+                )
             }
             End::NoConnection(error) => error.text(),
             End::Timeout => format!("no response {after}"),
@@ -153,7 +161,8 @@ impl View {
         if self.decode_end != DecodeEnd::Whole || other.decode_end != DecodeEnd::Whole {
             return false;
         }
-        let (small, large) = (self.decoded_len.min(other.decoded_len), self.decoded_len.max(other.decoded_len));
+        let (small, large) =
+            (self.decoded_len.min(other.decoded_len), self.decoded_len.max(other.decoded_len));
         // A time stamp, a counter or a request id in an otherwise equal page.
         large - small <= 8 + large / 50 && alike(&self.page, &other.page)
     }
@@ -211,7 +220,8 @@ fn body_state(case: &Case, view: &View, expected: bool) -> Option<&'static str> 
         DecodeEnd::CutShort if view.body_end == BodyEnd::Whole => return Some("encoding_broken"),
         _ => {}
     }
-    let small = expected && case.expect.min_bytes.is_some_and(|min| view.body_len.max(view.decoded_len) < min);
+    let small =
+        expected && case.expect.min_bytes.is_some_and(|min| view.body_len.max(view.decoded_len) < min);
     match view.body_end {
         BodyEnd::Cut => None,
         _ if small => Some("too_small"),
@@ -262,6 +272,8 @@ mod tests {
         let one = page(200, "<title>Shop</title> served at 2026-01-01 10:00:01, request 1f3a");
         assert!(one.same_page(&page(200, "<title>Shop</title> served at 2026-01-01 10:00:07, request 99bc")));
         assert!(!one.same_page(&page(200, "<title>Other</title> served at 2026-01-01 10:00:01")));
-        assert!(!one.same_page(&page(404, "<title>Shop</title> served at 2026-01-01 10:00:01, request 1f3a")));
+        assert!(
+            !one.same_page(&page(404, "<title>Shop</title> served at 2026-01-01 10:00:01, request 1f3a"))
+        );
     }
 }

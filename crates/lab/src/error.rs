@@ -31,6 +31,9 @@ pub enum LabError {
     /// A certificate could not be made.
     #[error("certificate {name}: {why}")]
     Certificate { name: String, why: String },
+    /// What went wrong inside, in its own words.
+    #[error("{0}")]
+    Inside(String),
     /// The process inside the namespaces ended without a result.
     #[error("the lab process ended early: {0}")]
     Ended(String),

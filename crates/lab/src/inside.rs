@@ -33,9 +33,13 @@ pub fn main() -> u8 {
     match isolate::enter() {
         Ok(Became::Keeper(status)) => return status,
         Ok(Became::Builder) => {}
+        Err(LabError::NeedsRoot(why)) => {
+            tell(&Event::Failed { why });
+            return EXIT_FORBIDDEN;
+        }
         Err(error) => {
             tell(&Event::Failed { why: error.to_string() });
-            return if matches!(error, LabError::NeedsRoot(_)) { EXIT_FORBIDDEN } else { 2 };
+            return 2;
         }
     }
     let outcome = told().and_then(|script| {
@@ -210,8 +214,8 @@ impl Stage {
         let ran = run(command, &log, &log, STEP_WAIT_MS_MAX)?;
         match ran.status {
             Some(status) if status.success() => Ok(tail(&log)),
-            Some(status) => Err(LabError::Ended(format!("{status}: {}", tail(&log)))),
-            None => Err(LabError::Ended(format!("no end in {STEP_WAIT_MS_MAX} ms: {}", tail(&log)))),
+            Some(status) => Err(LabError::Inside(format!("{status}: {}", tail(&log)))),
+            None => Err(LabError::Inside(format!("no end in {STEP_WAIT_MS_MAX} ms: {}", tail(&log)))),
         }
     }
 

@@ -53,7 +53,7 @@ async fn listen(child: &mut Child, on_event: &mut impl FnMut(Event)) -> Result<(
             Err(error) => failure = Some(error.to_string()),
         }
     }
-    Err(LabError::Ended(failure.unwrap_or_else(|| "it said nothing".into())))
+    Err(failure.map_or_else(|| LabError::Ended("it said nothing".into()), LabError::Inside))
 }
 
 async fn interrupted() -> &'static str {
@@ -75,7 +75,7 @@ async fn end(mut child: Child, lifeline: ChildStdin, told: Result<()>) -> Result
     drop(lifeline);
     let status = child.wait().await.map_err(|error| LabError::Ended(error.to_string()))?;
     match told {
-        Err(LabError::Ended(why)) if status.code() == Some(i32::from(EXIT_FORBIDDEN)) => {
+        Err(LabError::Inside(why)) if status.code() == Some(i32::from(EXIT_FORBIDDEN)) => {
             Err(LabError::NeedsRoot(why))
         }
         other => other,
@@ -87,7 +87,12 @@ pub fn missing(network: &Network) -> Vec<String> {
     let has = |need: &&String| match need.as_str() {
         "root" => nix::unistd::geteuid().is_root(),
         "tun" => Path::new("/dev/net/tun").exists(),
-        program => SEARCH_PATH.split(':').any(|directory| Path::new(directory).join(program).exists()),
+        program => program_exists(program),
     };
     network.needs.iter().filter(|need| !has(need)).cloned().collect()
+}
+
+/// Whether a program is where the lab looks for programs.
+pub fn program_exists(program: &str) -> bool {
+    SEARCH_PATH.split(':').any(|directory| Path::new(directory).join(program).exists())
 }

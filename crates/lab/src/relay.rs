@@ -169,10 +169,10 @@ fn flip_a_bit(frame: &mut [u8], random: u64) {
 }
 
 /// xorshift64*: small, fast, and the same everywhere.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    fn new(seed: u64) -> Dice {
+    pub(crate) fn new(seed: u64) -> Dice {
         let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         for _ in 0..8 {
             dice.next();
@@ -180,7 +180,7 @@ impl Dice {
         dice
     }
 
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -188,11 +188,11 @@ impl Dice {
     }
 
     /// 0 to 1.
-    fn fraction(&mut self) -> f64 {
+    pub(crate) fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    fn falls(&mut self, probability: f64) -> bool {
+    pub(crate) fn falls(&mut self, probability: f64) -> bool {
         probability > 0.0 && self.fraction() < probability
     }
 }

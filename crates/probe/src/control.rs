@@ -1,7 +1,7 @@
 //! Question "control": other answers of the same host, and the TTLs of what comes back.
 
 mod echo;
-mod hops;
+pub(crate) mod hops;
 
 use crate::connect::attempt::{Attempt, Plan, attempt};
 use crate::connect::{AddressResult, AttemptRecord, ConnectOutcome, Connected, NEEDS_RAW, record, unlikely_ports};

@@ -18,6 +18,7 @@ pub use udp::udp;
 
 pub mod icmp;
 pub mod loss;
+pub mod ping;
 pub mod pmtu;
 pub mod trace;
 pub use loss::loss;

@@ -7,7 +7,7 @@ mod held;
 mod ports;
 mod shape;
 
-use crate::connect::attempt::{Attempt, Plan, attempt};
+use crate::connect::attempt::{Attempt, Plan, finish, finish_by, start};
 use crate::connect::{AttemptRecord, ConnectOutcome, Connected, record};
 use crate::local::counters::Counters;
 use crate::tap::{Seen, Tap, What};
@@ -16,7 +16,9 @@ use shape::Shape;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 const COLLECTOR: &str = "tcp.series";
 /// Handshakes one after another.
@@ -28,16 +30,16 @@ const STEP_RTT_COUNT: f64 = 5.0;
 /// … within these bounds, in milliseconds.
 const STEP_MS_MIN: f64 = 25.0;
 const STEP_MS_MAX: f64 = 250.0;
-/// A SYN and its retry one second later must both have had their time.
-const WAIT: Duration = Duration::from_millis(1_400);
+/// What is still silent so long after the row's last SYN stays so in the record.
+const ROW_END: Duration = Duration::from_millis(250);
 /// A limit per second has filled up again after so long.
 const PAUSE: Duration = Duration::from_millis(2_050);
 /// Handshakes after the pause; one is enough to recover.
 const PAUSE_COUNT: usize = 2;
 
-/// Repeats the handshake in several ways. Under 0.3 s where all is well, some 4 s at most.
+/// Repeats the handshake in several ways. Under 0.3 s where all is well, some 5 s where handshakes fail now and then.
 pub async fn series(case: &Case, address: SocketAddr, connected: &Connected) -> Vec<Evidence> {
-    let mut run = Run {
+    let run = Run {
         address,
         plan: Plan { source: Arc::new(case.source.clone()), ..Plan::default() },
         step: step(connected.rtt_ms),
@@ -73,7 +75,7 @@ impl Run {
         Evidence::seen(fact, value, link, self.at, COLLECTOR, excerpt)
     }
 
-    async fn all(&mut self, mut tap: Option<&mut Tap>) -> Vec<Evidence> {
+    async fn all(&self, mut tap: Option<&mut Tap>) -> Vec<Evidence> {
         let mut attempts = self.row(SERIES_COUNT).await;
         if attempts.iter().filter(|a| !well(a)).count() == 1 {
             attempts.extend(self.row(SERIES_MORE_COUNT).await);
@@ -81,35 +83,77 @@ impl Run {
         let seen = tap.as_deref_mut().map(Tap::drain);
         let records: Vec<AttemptRecord> = attempts.iter().map(|a| record::record(a, seen)).collect();
         let shape = Shape::of(&records);
+        let row = |shape: Shape| {
+            shape.value().map(|value| self.fact("tcp.series", value, Link::Socket, shape.text(&records)))
+        };
         let mut facts = Vec::new();
-        if let Some(value) = shape.value() {
-            facts.push(self.fact("tcp.series", value, Link::Socket, shape.text(&records)));
-        }
         match shape {
-            Shape::AllOk | Shape::Unsure => facts.extend(held::held(self, tap).await),
-            Shape::FirstThenNone | Shape::NoneOk => facts.push(self.after_pause().await),
-            Shape::Scattered | Shape::SomeRefused => {
+            Shape::AllOk | Shape::Unsure => {
+                facts.extend(row(shape));
+                facts.extend(held::held(self, tap).await.facts);
+            }
+            Shape::NoneOk => {
+                facts.extend(row(shape));
+                facts.push(self.after_pause().await);
+            }
+            Shape::FirstThenNone | Shape::Scattered | Shape::SomeRefused => {
                 let failing: Vec<u16> =
                     attempts.iter().filter(|a| !well(a)).filter_map(|a| a.local.map(|l| l.port())).collect();
-                facts.extend(ports::ports(self, &failing).await);
-                facts.extend(held::held(self, tap).await);
+                let by_port = ports::ports(self, &failing).await;
+                let decides = by_port.as_ref().is_some_and(|fact| fact.value == "decides");
+                facts.extend(by_port);
+                if decides {
+                    facts.extend(row(if shape == Shape::FirstThenNone { Shape::Scattered } else { shape }));
+                } else {
+                    facts.extend(self.rested(shape, &records, &row, tap).await);
+                }
             }
+        }
+        facts
+    }
+
+    /// A burst after a pause: a limit lets its first ones pass again, loss takes them here and there.
+    async fn rested(
+        &self,
+        shape: Shape,
+        records: &[AttemptRecord],
+        row: &(impl Fn(Shape) -> Option<Evidence> + Sync),
+        tap: Option<&mut Tap>,
+    ) -> Vec<Evidence> {
+        tokio::time::sleep(PAUSE).await;
+        let held = held::held(self, tap).await;
+        let mut facts = held.facts;
+        if held.capped {
+            // The row met the limit through connections the server had not yet let go.
+            return facts;
+        }
+        facts.extend(row(if held.first_ones { Shape::FirstThenNone } else { shape }));
+        if shape::tail_fails(records) {
+            let value = if held.starts_well { "recovers" } else { "still_fails" };
+            let text = format!("the row ended in failures; after {} ms without a SYN: {}", PAUSE.as_millis(), held.row);
+            facts.push(self.fact("tcp.after_pause", value, Link::Socket, text));
         }
         facts
     }
 
     /// Handshakes one after another; a silent one goes on in the background while the next begins.
     async fn row(&self, count: usize) -> Vec<Attempt> {
+        let (mover, deadline) = watch::channel(Instant::now() + self.step * (count as u32 + 1) + ROW_END);
         let mut tasks: JoinSet<(usize, Attempt)> = JoinSet::new();
         let mut done = Vec::new();
         for index in 0..count {
-            let (plan, address) = (self.plan.clone(), self.address);
-            tasks.spawn(async move {
-                let mut one = attempt(&plan, address, WAIT).await;
-                one.close();
-                (index, one)
-            });
-            let until = tokio::time::Instant::now() + self.step;
+            match start(&self.plan, self.address) {
+                Ok(started) => {
+                    let deadline = deadline.clone();
+                    tasks.spawn(async move {
+                        let mut one = finish_by(started, deadline).await;
+                        one.close();
+                        (index, one)
+                    });
+                }
+                Err(failed) => done.push((index, *failed)),
+            }
+            let until = Instant::now() + self.step;
             while let Ok(Some(Ok((at, one)))) = tokio::time::timeout_at(until, tasks.join_next()).await {
                 let is_this = at == index;
                 done.push((at, one));
@@ -118,6 +162,7 @@ impl Run {
                 }
             }
         }
+        let _ = mover.send(Instant::now() + ROW_END.max(self.step));
         while let Some(ended) = tasks.join_next().await {
             done.extend(ended);
         }
@@ -130,8 +175,8 @@ impl Run {
         let mut tasks = JoinSet::new();
         let mut attempts = Vec::new();
         for _ in 0..count {
-            match crate::connect::attempt::start(&self.plan, self.address) {
-                Ok(started) => drop(tasks.spawn(crate::connect::attempt::finish(started, wait))),
+            match start(&self.plan, self.address) {
+                Ok(started) => drop(tasks.spawn(finish(started, wait))),
                 Err(failed) => attempts.push(*failed),
             }
         }

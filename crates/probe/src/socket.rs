@@ -30,6 +30,8 @@ pub(crate) struct TcpInfo {
     pub rtt_us: u32,
     pub total_retrans: u32,
     pub bytes_acked: u64,
+    /// Segments that came out of order: something before them is missing.
+    pub out_of_order: u32,
     /// The peer's window in bytes; `None` on kernels that do not say.
     pub peer_window: Option<u32>,
 }
@@ -164,6 +166,7 @@ pub(crate) fn tcp_info(socket: &Socket) -> Option<TcpInfo> {
         rtt_us: word(68),
         total_retrans: word(100),
         bytes_acked: u64::from(word(120)) | (u64::from(word(124)) << 32),
+        out_of_order: word(224),
         peer_window: (length >= 232).then(|| word(228)),
     })
 }

@@ -27,6 +27,8 @@ const SECOND_MS_MAX: u64 = 1_200;
 pub(crate) const DH_BITS_MIN: usize = 2_048;
 /// Shortest wait for the answer to a plain request.
 const PLAIN_WAIT_MIN: Duration = Duration::from_millis(400);
+/// A flight of TLS 1.3 shorter than this holds no certificate, in bytes.
+const FLIGHT_13_BYTES_MIN: usize = 500;
 /// A handshake longer than this beyond the round trips is slow, in milliseconds.
 const SLOW_MS_MIN: u64 = 1_000;
 
@@ -157,7 +159,8 @@ fn is_settled(
     wide: Option<&Exchange>,
     plain: Option<&Option<(Plain, String)>>,
 ) -> bool {
-    let is_page = |answer: &Option<(Plain, String)>| answer.as_ref().is_some_and(|(_, line)| !is_complaint(line));
+    let is_page =
+        |answer: &Option<(Plain, String)>| answer.as_ref().is_some_and(|(_, line)| !is_complaint(line));
     match (main, wide, plain) {
         (Some(_), Some(_), Some(_)) => true,
         (Some(main), Some(_), None) => main.complete,
@@ -204,7 +207,9 @@ async fn certificate_page(context: &Context) -> bool {
     let wish = Wish {
         alpn: vec![b"http/1.1".to_vec()],
         settle: false,
-        request: Some(format!("GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: netwhy\r\nConnection: close\r\n\r\n")),
+        request: Some(format!(
+            "GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: netwhy\r\nConnection: close\r\n\r\n"
+        )),
         ..context.wish(Duration::from_millis(SECOND_MS_MAX))
     };
     let seen = context.observe(&wish).await;
@@ -257,8 +262,10 @@ impl Inner {
         };
         let old = wide.as_ref().and_then(Exchange::version).or(main.flight.hello.as_ref().map(|h| h.version));
         let spoke = main.flight.is_tls() || wide.as_ref().is_some_and(Exchange::spoke_tls);
-        let from_wide = wide.as_ref().and_then(|w| w.flight.alert).filter(|alert| alert.fatal).map(|a| a.code);
-        let mut alert = if by_hand { None } else { main.alert.or(from_wide.filter(|_| main.objection.is_some())) };
+        let from_wide =
+            wide.as_ref().and_then(|w| w.flight.alert).filter(|alert| alert.fatal).map(|a| a.code);
+        let mut alert =
+            if by_hand { None } else { main.alert.or(from_wide.filter(|_| main.objection.is_some())) };
         let cut_off = matches!(main.ending, Ending::Closed | Ending::Reset);
         let outcome = if by_hand || (main.well() && !(main.certificate_asked && cut_off)) {
             "ok"
@@ -301,7 +308,9 @@ impl Inner {
             Ok(trust) if trust.parsed.is_empty() => self.trust_error = Some(TlsError::NoRoots.to_string()),
             Ok(trust) => {
                 let staple = match &self.wide {
-                    Some(wide) if self.main.staple.is_empty() => wide.flight.staple.clone().unwrap_or_default(),
+                    Some(wide) if self.main.staple.is_empty() => {
+                        wide.flight.staple.clone().unwrap_or_default()
+                    }
                     _ => self.main.staple.clone(),
                 };
                 self.verdict = Some(judge(&self.chain, &staple, &trust, &case.target.host, now));
@@ -321,12 +330,16 @@ fn works_by_hand(main: &Observed, wide: Option<&Exchange>) -> bool {
     let Some(wide) = wide.filter(|wide| wide.accepted() && !main.complete && !main.certificate_asked) else {
         return false;
     };
-    let new_enough = wide.version().is_some_and(|version| version >= TLS12);
     let strong = wide.flight.dh_bits.is_none_or(|bits| bits >= DH_BITS_MIN);
-    let whole = wide.flight.done || wide.flight.hello.as_ref().is_some_and(|hello| hello.retry);
-    let answered = main.alert.is_some() || main.objection.is_some();
-    let clear = wide.version() == Some(TLS12) && wide.flight.done;
-    new_enough && strong && wide.ending == Ending::Enough && (clear || (answered && whole))
+    let offered_too_little = main.objection.is_some() || matches!(main.alert, Some(40 | 47 | 71));
+    let retry = wide.flight.hello.as_ref().is_some_and(|hello| hello.retry);
+    let works = match wide.version() {
+        Some(TLS12) => wide.flight.done,
+        // Past the ServerHello all is encrypted, an alert too; only a flight of some size holds a certificate.
+        Some(TLS13) => offered_too_little && (retry || wide.answer_bytes >= FLIGHT_13_BYTES_MIN),
+        _ => false,
+    };
+    works && strong && wide.ending == Ending::Enough
 }
 
 fn report(context: &Context, inner: &Inner) -> HandshakeReport {

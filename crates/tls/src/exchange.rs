@@ -43,7 +43,9 @@ impl Ending {
     /// How an I/O error ends a connection.
     pub fn of(error: &std::io::Error) -> Ending {
         match error.kind() {
-            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => Ending::Reset,
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => {
+                Ending::Reset
+            }
             _ => Ending::Closed,
         }
     }
@@ -200,10 +202,15 @@ fn is_enough(flight: &Flight, until: Until) -> bool {
 }
 
 /// Sends a plain HTTP request and says what came back, if anything.
-pub(crate) async fn plain_request(case: &Case, address: SocketAddr, wait: Duration) -> Option<(Plain, String)> {
+pub(crate) async fn plain_request(
+    case: &Case,
+    address: SocketAddr,
+    wait: Duration,
+) -> Option<(Plain, String)> {
     let mut stream = dial(case, address, Duration::from_millis(CONNECT_MS_MAX)).await.ok()?.stream;
     let host = case.target.host_header();
-    let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nUser-Agent: netwhy\r\n\r\n");
+    let request =
+        format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nUser-Agent: netwhy\r\n\r\n");
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut buffer = [0u8; 1_024];
     let count = timeout(wait, stream.read(&mut buffer)).await.ok()?.ok()?;

@@ -59,7 +59,13 @@ fn chain(context: &Context, inner: &Inner, verdict: &ChainVerdict, at: Stamp) ->
     let validators: Vec<String> = verdict
         .validators
         .iter()
-        .map(|v| if v.accepts { format!("{} accepts", v.validator) } else { format!("{} refuses: {}", v.validator, v.why) })
+        .map(|v| {
+            if v.accepts {
+                format!("{} accepts", v.validator)
+            } else {
+                format!("{} refuses: {}", v.validator, v.why)
+            }
+        })
         .collect();
     let order = if verdict.ordered { "ordered" } else { "disordered" };
     let agree = if verdict.agree() { "agree" } else { "differ" };
@@ -96,20 +102,31 @@ fn handshake_line(context: &Context, inner: &Inner) -> String {
     if inner.outcome == "ok" && main.complete {
         let version = main.version.map(version_name).unwrap_or_default();
         let suite = main.cipher.map(suite_name).unwrap_or_default();
-        let alpn = main.alpn.as_ref().map_or("none".into(), |alpn| String::from_utf8_lossy(alpn).into_owned());
+        let alpn =
+            main.alpn.as_ref().map_or("none".into(), |alpn| String::from_utf8_lossy(alpn).into_owned());
         return format!("{head}{version} {suite}, ALPN {alpn}, {} certificates, {after}", main.chain.len());
     }
     let wide = inner.wide.as_ref().map_or(String::new(), |wide| {
-        format!("; second hello of {} bytes → {}, {} bytes came", wide.hello_bytes, wide.said(), wide.answer_bytes)
+        format!(
+            "; second hello of {} bytes → {}, {} bytes came",
+            wide.hello_bytes,
+            wide.said(),
+            wide.answer_bytes
+        )
     });
-    let plain = inner.plain.as_ref().map_or(String::new(), |(kind, line)| format!("; plain {}: {line}", kind.name()));
+    let plain =
+        inner.plain.as_ref().map_or(String::new(), |(kind, line)| format!("; plain {}: {line}", kind.name()));
     let first = match (main.alert.or(inner.alert), &main.objection) {
         (Some(code), _) => format!("alert {} {after}", alert_name(code)),
         (None, Some(objection)) => format!("{objection} {after}"),
         (None, None) => format!("{} {after}, {} bytes came", main.ending.word(), main.answer_bytes),
     };
     let tcp = if matches!(main.ending, Ending::Silent | Ending::Stalled) {
-        let hole = if main.tcp.has_hole() { ", a later part of the answer came, an earlier one did not" } else { "" };
+        let hole = if main.tcp.has_hole() {
+            ", a later part of the answer came, an earlier one did not"
+        } else {
+            ""
+        };
         format!(", unacknowledged {}, retransmitted {}{hole}", main.tcp.unacked, main.tcp.retransmitted)
     } else {
         String::new()
@@ -137,7 +154,10 @@ fn client_certificate(context: &Context, inner: &Inner) -> Option<(&'static str,
         return Some((refused, format!("CertificateRequest, then alert {}", alert_name(code))));
     }
     if inner.certificate_page {
-        return Some((refused, "CertificateRequest, then an HTTP error page about the certificate".to_owned()));
+        return Some((
+            refused,
+            "CertificateRequest, then an HTTP error page about the certificate".to_owned(),
+        ));
     }
     match main.ending {
         Ending::Closed | Ending::Reset => {

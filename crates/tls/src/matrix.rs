@@ -97,13 +97,19 @@ pub async fn matrix(case: &Case, address: SocketAddr) -> Matrix {
             TLS13 => accepted(&SUITES_13, &thirteen, version),
             TLS12 => accepted(&SUITES_12, &twelve, version),
             _ if served => {
-                let hellos: Vec<Hello> = SUITES_12.iter().map(|suite| one_suite(version, suite, name)).collect();
+                let hellos: Vec<Hello> =
+                    SUITES_12.iter().map(|suite| one_suite(version, suite, name)).collect();
                 out.hellos += hellos.len();
                 accepted(&SUITES_12, &ask(&context, hellos).await, version)
             }
             _ => Vec::new(),
         };
-        out.versions.push(VersionRow { version: version_name(version), served, answer: answer.said(), suites });
+        out.versions.push(VersionRow {
+            version: version_name(version),
+            served,
+            answer: answer.said(),
+            suites,
+        });
     }
     out.elapsed_ms = millis(started.elapsed());
     out
@@ -116,7 +122,8 @@ async fn ask(context: &Context, hellos: Vec<Hello>) -> Vec<Exchange> {
 
 fn accepted(suites: &[Suite], answers: &[Exchange], version: u16) -> Vec<SuiteRow> {
     let served = |answer: &Exchange, code: u16| {
-        answer.version() == Some(version) && answer.flight.hello.as_ref().is_some_and(|hello| hello.cipher == code)
+        answer.version() == Some(version)
+            && answer.flight.hello.as_ref().is_some_and(|hello| hello.cipher == code)
     };
     suites
         .iter()

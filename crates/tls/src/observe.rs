@@ -161,8 +161,11 @@ fn connection(
     address: SocketAddr,
     wish: &Wish,
 ) -> Result<ClientConnection, Error> {
-    let versions: &[&rustls::SupportedProtocolVersion] =
-        if wish.only_12 { &[&rustls::version::TLS12] } else { &[&rustls::version::TLS13, &rustls::version::TLS12] };
+    let versions: &[&rustls::SupportedProtocolVersion] = if wish.only_12 {
+        &[&rustls::version::TLS12]
+    } else {
+        &[&rustls::version::TLS13, &rustls::version::TLS12]
+    };
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(versions)?
         .dangerous()
@@ -218,7 +221,8 @@ impl Talk {
         out.handshake = self.started.elapsed();
         out.version = self.connection.protocol_version().map(u16::from);
         out.cipher = self.connection.negotiated_cipher_suite().map(|suite| u16::from(suite.suite()));
-        out.group = self.connection.negotiated_key_exchange_group().map(|group| format!("{:?}", group.name()));
+        out.group =
+            self.connection.negotiated_key_exchange_group().map(|group| format!("{:?}", group.name()));
         out.alpn = self.connection.alpn_protocol().map(<[u8]>::to_vec);
     }
 

@@ -38,7 +38,8 @@ pub async fn origin_tls(case: &Case, address: SocketAddr) -> OriginTls {
         ("ok", None) => "ok",
         _ => "fails",
     };
-    let (without_sni, why) = if inner.outcome == "ok" { nameless(case, address, &seen).await } else { ("", String::new()) };
+    let (without_sni, why) =
+        if inner.outcome == "ok" { nameless(case, address, &seen).await } else { ("", String::new()) };
     let value = if value == "ok" && without_sni == "fails_without" { "sni_needed" } else { value };
     OriginTls { value, excerpt: excerpt(format!("{line}{why}")), without_sni, seen }
 }
@@ -60,7 +61,8 @@ async fn nameless(case: &Case, address: SocketAddr, seen: &TlsSeen) -> (&'static
         if bare.complete {
             let leaf = bare.chain.first().and_then(|der| ParsedCertificate::parse(der));
             let ours = leaf.as_ref().is_some_and(|leaf| covers(leaf, &case.target.host));
-            let was_ours = seen.inner.as_ref().and_then(|i| i.verdict.as_ref()).is_some_and(|v| v.covers_name);
+            let was_ours =
+                seen.inner.as_ref().and_then(|i| i.verdict.as_ref()).is_some_and(|v| v.covers_name);
             if ours || !was_ours {
                 return ("indifferent", "; without SNI the same".to_owned());
             }

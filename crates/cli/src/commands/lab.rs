@@ -46,6 +46,9 @@ struct Source {
     /// Move all addresses and names, and throw other dice; 0 leaves them as written
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// Strew harmless oddities over the network, drawn by the seed
+    #[arg(long)]
+    odd: bool,
     /// Run this program in netwhy's place
     #[arg(long, value_name = "FILE", hide = true)]
     program: Option<PathBuf>,

@@ -3,10 +3,13 @@
 mod completions;
 mod demo;
 pub(crate) mod diagnose;
+mod dns;
 pub(crate) mod explain;
+mod http;
 mod lab;
 mod man;
 mod reference;
+mod tcp;
 mod tls;
 
 use crate::Common;
@@ -17,8 +20,14 @@ use clap::Subcommand;
 pub enum Command {
     /// Say why this host cannot reach a target, and what fixes it
     Diagnose(Box<diagnose::Args>),
+    /// Ask DNS: every resolver apart, the walk from the root, DNSSEC, and who is wrong or slow
+    Dns(dns::Args),
+    /// Make a TCP handshake and say how it ended, who ended it, and what retries did
+    Tcp(tcp::Args),
     /// Ask a TLS server: handshake, certificate chain, versions, ciphers, and what one change to the hello does
     Tls(tls::Args),
+    /// Make an HTTP request: every phase timed, redirects followed, and who wrote the status
+    Http(http::Args),
     /// Teach one cause: what it is, how it looks, how to prove it, how to mend it
     Explain(explain::Args),
     /// See netwhy at work: a small network, three faults, three verdicts; needs nothing else
@@ -39,6 +48,9 @@ pub async fn run(command: Command, common: Common) -> anyhow::Result<u8> {
     match command {
         Command::Diagnose(args) => diagnose::run(*args, common).await,
         Command::Tls(args) => tls::run(args, &common).await,
+        Command::Dns(args) => dns::run(args, &common).await,
+        Command::Http(args) => http::run(args, &common).await,
+        Command::Tcp(args) => tcp::run(args, &common).await,
         Command::Explain(args) => explain::run(&args, &common),
         Command::Demo(args) => demo::run(args, common).await,
         Command::Lab(args) => lab::run(args, common).await,

@@ -2,6 +2,7 @@
 
 use crate::{Common, fail, print};
 use anyhow::Result;
+use netwhy_catalogue::Catalogue;
 use netwhy_model::{Case, Evidence, Host, Lang, Scheme, Source, Target};
 use netwhy_tls::{HandshakeReport, Matrix, TlsSeen};
 use serde::Serialize;
@@ -156,7 +157,10 @@ impl Args {
         if let Some(name) = &self.sni {
             let named: Target = format!("https://{name}").parse()?;
             if !matches!(named.host, Host::Name(_)) {
-                return Err(fail(format!("{name} is not a name"), "SNI carries names only, such as shop.example"));
+                return Err(fail(
+                    format!("{name} is not a name"),
+                    "SNI carries names only, such as shop.example",
+                ));
             }
             case.target.host = named.host;
         }
@@ -251,7 +255,8 @@ impl Page<'_> {
         let outcome = format!("{}{alert}", seen.outcome);
         let outcome = self.mark(ok, &outcome);
         let first = seen.first_byte_ms.map_or(String::new(), |ms| format!(", first byte {ms:.1} ms"));
-        let times = format!("connect {:.1} ms{first}, handshake {:.1} ms", seen.connect_ms, seen.handshake_ms);
+        let times =
+            format!("connect {:.1} ms{first}, handshake {:.1} ms", seen.connect_ms, seen.handshake_ms);
         self.row("handshake", "握手", &format!("{outcome} · {times}"))?;
         if let (Some(version), Some(cipher)) = (&seen.version, &seen.cipher) {
             let group = seen.group.as_deref().unwrap_or("-");
@@ -259,7 +264,11 @@ impl Page<'_> {
             self.row("spoken", "协商结果", &format!("{version} · {cipher} · {group} · ALPN {alpn}"))?;
         }
         if seen.certificate_request {
-            self.row("client cert", "客户端证书", self.common.lang.pick("the server asks for one", "服务器要求提供"))?;
+            self.row(
+                "client cert",
+                "客户端证书",
+                self.common.lang.pick("the server asks for one", "服务器要求提供"),
+            )?;
         }
         Ok(())
     }
@@ -275,7 +284,10 @@ impl Page<'_> {
         }
         for (at, certificate) in seen.chain.iter().enumerate() {
             let dates = format!("{} … {}", day(&certificate.not_before), day(&certificate.not_after));
-            let line = format!("{at} {} · {dates} · {} · {}", certificate.subject, certificate.key, certificate.signature);
+            let line = format!(
+                "{at} {} · {dates} · {} · {}",
+                certificate.subject, certificate.key, certificate.signature
+            );
             self.row("", "", &line)?;
             if at == 0 {
                 let names = certificate.names.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
@@ -283,10 +295,13 @@ impl Page<'_> {
             }
         }
         for validator in &seen.validators {
-            let verdict = self.mark(validator.accepts, self.common.lang.pick(
-                if validator.accepts { "accepts" } else { "refuses" },
-                if validator.accepts { "接受" } else { "拒绝" },
-            ));
+            let verdict = self.mark(
+                validator.accepts,
+                self.common.lang.pick(
+                    if validator.accepts { "accepts" } else { "refuses" },
+                    if validator.accepts { "接受" } else { "拒绝" },
+                ),
+            );
             let client = self.client(validator.validator);
             let why = if validator.why.is_empty() { String::new() } else { format!(": {}", validator.why) };
             self.row("", "", &format!("{verdict} {client}{why}"))?;
@@ -307,17 +322,18 @@ impl Page<'_> {
 
     fn findings(&mut self, asked: &Asked) -> std::fmt::Result {
         for evidence in &asked.evidence {
-            if !evidence.speaks() || ["tls.handshake", "tls.chain", "tls.staple", "tls.time"].contains(&evidence.fact.as_str()) {
+            if !evidence.speaks()
+                || ["tls.handshake", "tls.chain", "tls.staple", "tls.time"].contains(&evidence.fact.as_str())
+            {
                 continue;
             }
             let well = is_well(&evidence.fact, &evidence.value);
             let value = self.mark(well, &evidence.value);
             let name = evidence.fact.trim_start_matches("tls.");
-            if well {
-                self.row(name, name, &value)?;
-            } else {
-                self.row(name, name, &format!("{value} · {}", evidence.excerpt))?;
-            }
+            let meaning =
+                Catalogue::embedded().fact(&evidence.fact).map_or("", |fact| fact.text.get(self.common.lang));
+            let detail = if well { meaning } else { evidence.excerpt.as_str() };
+            self.row(name, name, &format!("{value} · {detail}"))?;
         }
         Ok(())
     }
@@ -325,15 +341,21 @@ impl Page<'_> {
     fn matrix(&mut self, matrix: &Matrix) -> std::fmt::Result {
         for row in &matrix.versions {
             let old = !matches!(row.version.as_str(), "TLS 1.3" | "TLS 1.2");
-            let served = self.common.lang.pick(if row.served { "served" } else { "no" }, if row.served { "支持" } else { "否" });
-            let text = if row.served { self.mark(!old, served) } else { format!("{served} · {}", row.answer) };
+            let served = self
+                .common
+                .lang
+                .pick(if row.served { "served" } else { "no" }, if row.served { "支持" } else { "否" });
+            let text =
+                if row.served { self.mark(!old, served) } else { format!("{served} · {}", row.answer) };
             self.row(&row.version, &row.version, &text)?;
             for suite in &row.suites {
-                let weakness = if suite.weakness.is_empty() { String::new() } else { self.mark(false, suite.weakness) };
+                let weakness =
+                    if suite.weakness.is_empty() { String::new() } else { self.mark(false, suite.weakness) };
                 self.row("", "", &format!("0x{:04x} {} {weakness}", suite.code, suite.name))?;
             }
         }
-        let served: Vec<&str> = matrix.groups.iter().filter(|group| group.served).map(|group| group.name).collect();
+        let served: Vec<&str> =
+            matrix.groups.iter().filter(|group| group.served).map(|group| group.name).collect();
         self.row("groups", "密钥交换组", &served.join(" "))?;
         self.row("ALPN", "ALPN", &matrix.alpn.join(" "))?;
         self.row("no name", "不带名称", &matrix.without_name)?;

@@ -6,6 +6,7 @@ use crate::ask::Ask;
 use crate::dial::Secure;
 use crate::exchange::answer;
 use crate::facts::seen as fact;
+use crate::request::SLOW_MS_MIN;
 use crate::signature::cache_hit;
 use crate::variants::invented;
 use crate::view::{Kind, View};
@@ -30,7 +31,13 @@ pub(super) async fn content(ground: &Ground<'_>, view: &View, seen: Option<&Http
     let node_ask = seen.told.ask.clone().within(Duration::from_millis(super::MORE_MS.1));
     let (origin_again, node_again) = tokio::join!(view_of(ground, &ground.ask), view_of(ground, &node_ask));
     let steady = origin_again.same_page(view) && node_again.same_page(node);
-    let text = format!("origin: {}, SHA-256 {}; node: {}, SHA-256 {}", view.text(), view.hash, node.text(), node.hash);
+    let text = format!(
+        "origin: {}, SHA-256 {}; node: {}, SHA-256 {}",
+        view.text(),
+        view.hash,
+        node.text(),
+        node.hash
+    );
     if origin_again.same_page(&node_again) || origin_again.same_page(node) {
         return Some(fact("origin.content", "same", text));
     }
@@ -58,27 +65,41 @@ pub(super) async fn sni(ground: &Ground<'_>, view: &View, tls: Option<&OriginTls
 }
 
 /// `origin.host_header`: whether the node's answer is the one the origin gives to a Host it does not know.
-pub(super) async fn host(ground: &Ground<'_>, view: &View, content_differs: bool) -> Option<Evidence> {
+pub(super) async fn host(
+    ground: &Ground<'_>,
+    view: &View,
+    content_differs: bool,
+    seen: Option<&HttpSeen>,
+) -> Option<Evidence> {
     let node = ground.node?;
-    if !view.good || (node.good && !content_differs) || node.status() == 0 {
+    let slow = view.wait_ms.is_some_and(|ms| ms >= SLOW_MS_MIN);
+    if !view.good || slow || (node.good && !content_differs) || matches!(node.status(), 0 | 504) {
         return Some(fact("origin.host_header", "not_needed", "node and origin do not disagree over a page"));
     }
-    let address = ground.ask.address;
-    let bare = match address.ip() {
-        std::net::IpAddr::V6(v6) => format!("[{v6}]"),
-        v4 => v4.to_string(),
-    };
-    let hosts = [format!("netwhy-{}.invalid", invented()), bare, address.to_string(), "localhost".to_owned()];
+    let fresh = seen.map(|s| s.told.ask.busted(&invented()).within(Duration::from_millis(super::MORE_MS.1)));
+    if let Some(fresh) = fresh.filter(|_| !node.good)
+        && view_of(ground, &fresh).await.good
+    {
+        return Some(fact(
+            "origin.host_header",
+            "not_needed",
+            "with a query no cache knows the node gives a good page",
+        ));
+    }
     let mut other = None;
-    for host in hosts {
-        let there = view_of(ground, &ground.ask.clone().with_header("Host", &host)).await;
+    for (host, there) in strangers(ground).await {
         let hung_up = matches!(there.kind, Kind::Closed | Kind::Reset) && node.status() == 502;
+        let text = format!(
+            "Host {host}: {}; through the node: {}; our Host: {}",
+            there.text(),
+            node.text(),
+            view.text()
+        );
         if there.same_page(node) || hung_up {
-            let text = format!("Host {host}: {}; through the node: {}; our Host: {}", there.text(), node.text(), view.text());
             return Some(fact("origin.host_header", "as_node", text));
         }
         if !there.same_page(view) {
-            other = Some(format!("Host {host}: {}; our Host: {}", there.text(), view.text()));
+            other = Some(text);
         }
     }
     Some(match other {
@@ -87,10 +108,34 @@ pub(super) async fn host(ground: &Ground<'_>, view: &View, content_differs: bool
     })
 }
 
+/// What the origin gives for Hosts a careless node would send, all asked at once.
+async fn strangers(ground: &Ground<'_>) -> Vec<(String, View)> {
+    let address = ground.ask.address;
+    let bare = match address.ip() {
+        std::net::IpAddr::V6(v6) => format!("[{v6}]"),
+        v4 => v4.to_string(),
+    };
+    let hosts = [format!("netwhy-{}.invalid", invented()), bare, address.to_string(), "localhost".to_owned()];
+    let asks = hosts.clone().map(|host| ground.ask.clone().with_header("Host", &host));
+    let [one, two, three, four] = &asks;
+    let views = tokio::join!(
+        view_of(ground, one),
+        view_of(ground, two),
+        view_of(ground, three),
+        view_of(ground, four)
+    );
+    hosts.into_iter().zip([views.0, views.1, views.2, views.3]).collect()
+}
+
 /// `http.cache`: the node calls its error a hit, and the origin has none.
 pub(super) fn cached(ground: &Ground<'_>, view: &View) -> Option<Evidence> {
     let node = ground.node.filter(|node| !node.good && node.status() >= 400)?;
     let hit = cache_hit(&node.head) == Some(true);
-    (view.good && hit)
-        .then(|| fact("http.cache", "stale_error", format!("node, from its cache: {}; origin: {}", node.text(), view.text())))
+    (view.good && hit).then(|| {
+        fact(
+            "http.cache",
+            "stale_error",
+            format!("node, from its cache: {}; origin: {}", node.text(), view.text()),
+        )
+    })
 }

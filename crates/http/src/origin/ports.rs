@@ -49,16 +49,24 @@ async fn elsewhere(case: &Case, to: SocketAddr, seen: Option<&HttpSeen>) -> Evid
     found.retain(|(port, _)| node != Some(&on_port(to, *port)));
     let shown: Vec<String> = found.iter().map(|(port, view)| format!("{port}: {}", view.text())).collect();
     if found.iter().any(|(_, view)| view.good) {
-        return fact("origin.other_ports", "only_other", format!("{to} does not serve; {}", shown.join("; ")));
+        return fact(
+            "origin.other_ports",
+            "only_other",
+            format!("{to} does not serve; {}", shown.join("; ")),
+        );
     }
     let tried = WEB_PORTS.map(|port| port.to_string()).join(", ");
-    fact("origin.other_ports", "none", format!("nor do {tried} of {} serve the site; {}", to.ip(), shown.join("; ")))
+    fact(
+        "origin.other_ports",
+        "none",
+        format!("nor do {tried} of {} serve the site; {}", to.ip(), shown.join("; ")),
+    )
 }
 
 async fn serves(case: &Case, to: SocketAddr) -> Option<View> {
     let wait = Duration::from_millis(CONNECT_MS_MAX);
     drop(connect(case, to, wait).await.ok()?);
-    let ask = match how_it_speaks(case, to).await {
+    let ask = match how_it_speaks(case, to, None).await {
         Speaks::Plain(ask) | Speaks::Tls(ask) => ask.within(Duration::from_millis(WAIT_MS)),
         Speaks::Neither(..) => return None,
     };

@@ -94,7 +94,11 @@ async fn benign(base: &Base<'_>) -> Option<Evidence> {
     let first = base.view_of(&plain).await;
     let ours = base.view().text();
     if !passes(&first) {
-        return Some(fact("http.benign", "same", format!("plain GET {}: {}; ours: {ours}", plain.path, first.text())));
+        return Some(fact(
+            "http.benign",
+            "same",
+            format!("plain GET {}: {}; ours: {ours}", plain.path, first.text()),
+        ));
     }
     if !base.still_fails().await || !passes(&base.view_of(&plain).await) {
         return None;

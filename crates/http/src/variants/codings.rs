@@ -28,7 +28,11 @@ pub(super) async fn ask(base: &Base<'_>) -> Vec<Evidence> {
 async fn cache(base: &Base<'_>) -> Option<Evidence> {
     let view = base.view();
     let says = cache_hit(&view.head);
-    let shown = format!("{}; cache says {}", view.text(), says.map_or("nothing", |hit| if hit { "hit" } else { "miss" }));
+    let shown = format!(
+        "{}; cache says {}",
+        view.text(),
+        says.map_or("nothing", |hit| if hit { "hit" } else { "miss" })
+    );
     if view.good || says == Some(false) {
         return Some(fact("http.cache", if says == Some(true) { "hit_ok" } else { "none" }, shown));
     }
@@ -37,7 +41,11 @@ async fn cache(base: &Base<'_>) -> Option<Evidence> {
     }
     let fresh = base.view_of(&base.ask.busted(&invented())).await;
     if !fresh.good {
-        return Some(fact("http.cache", "none", format!("{shown}; with a query no cache knows: {}", fresh.text())));
+        return Some(fact(
+            "http.cache",
+            "none",
+            format!("{shown}; with a query no cache knows: {}", fresh.text()),
+        ));
     }
     let steady = base.still_fails().await && base.view_of(&base.ask.busted(&invented())).await.good;
     steady.then(|| {
@@ -82,7 +90,13 @@ async fn encodings(base: &Base<'_>) -> Vec<Evidence> {
     let odd = rows.iter().any(|(offered, view)| !view.coding_offered(offered));
     let (vary, text) = mixing(base, odd).await;
     let always = vary == Mixing::NeverAsked;
-    let value = if odd && always { Some("unasked") } else if odd { None } else { Some("as_asked") };
+    let value = if odd && always {
+        Some("unasked")
+    } else if odd {
+        None
+    } else {
+        Some("as_asked")
+    };
     all.extend(value.map(|value| fact("http.encoding", value, format!("{shown}; {text}"))));
     match vary {
         Mixing::Mixed => all.push(fact("http.vary", "mixed", format!("{shown}; {text}"))),
@@ -109,10 +123,9 @@ async fn mixing(base: &Base<'_>, odd: bool) -> (Mixing, String) {
         return (Mixing::Unknown, format!("with another query: {}", alone.text()));
     }
     if !alone.coding_offered("identity") {
-        // The query may be no part of the cache's key: then a fresh copy cannot be had.
-        let cached = cache_hit(&alone.head) == Some(true);
-        let text = format!("identity on a fresh URL → {:?}", coding(&alone));
-        return (if cached { Mixing::Mixed } else { Mixing::NeverAsked }, text);
+        let (mixed, why) = keyed_without_query(base, &alone).await;
+        let text = format!("identity with another query → {:?}; {why}", coding(&alone));
+        return (if mixed { Mixing::Mixed } else { Mixing::NeverAsked }, text);
     }
     let mut mixed = 0;
     let mut text = String::new();
@@ -122,7 +135,8 @@ async fn mixing(base: &Base<'_>, odd: bool) -> (Mixing, String) {
         let second = base.view_of(&offering(&fresh, "identity")).await;
         mixed += usize::from(!second.coding_offered("identity"));
         let (one, two) = (coding(&first), coding(&second));
-        text = format!("one fresh URL: br, gzip → {one:?}, then identity → {two:?}; identity alone → identity");
+        text =
+            format!("one fresh URL: br, gzip → {one:?}, then identity → {two:?}; identity alone → identity");
         if mixed == 0 {
             break;
         }
@@ -132,4 +146,20 @@ async fn mixing(base: &Base<'_>, odd: bool) -> (Mixing, String) {
         (0, false) => (Mixing::Apart, text),
         _ => (Mixing::Unknown, text),
     }
+}
+
+/// The query may be no part of the cache's key, so that no fresh copy of the page can be had: three other signs.
+async fn keyed_without_query(base: &Base<'_>, alone: &View) -> (bool, String) {
+    if cache_hit(&alone.head) == Some(true) {
+        return (true, "the cache calls it a hit".to_owned());
+    }
+    if alone.head.has_token("vary", "accept-encoding") {
+        return (true, "its Vary names Accept-Encoding".to_owned());
+    }
+    let name = coding(alone).unwrap_or_default();
+    let page =
+        |offered: &str| offering(&base.ask.clone().with_path(&format!("/netwhy-{}", invented())), offered);
+    let (plain, coded) = (base.view_of(&page("identity")).await, base.view_of(&page(&name)).await);
+    let obeys = coding(&plain).is_none() && coding(&coded).is_some();
+    (obeys, format!("another path: identity → {:?}, {name} → {:?}", coding(&plain), coding(&coded)))
 }

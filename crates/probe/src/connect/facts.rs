@@ -199,10 +199,11 @@ fn handshake_time(input: &Input<'_>, main: &AddressResult) -> Option<Evidence> {
     (slow * 2 > open.len()).then(|| input.seen("tcp.handshake_time", "slow", Link::Socket, text))
 }
 
+/// Two connections at least: one lost ACK of ours makes one SYN-ACK come again.
 fn syn_ack_again(input: &Input<'_>) -> Option<Evidence> {
-    let (result, attempt) =
-        input.results.iter().find_map(|r| Some((r, r.attempts.iter().find(|a| a.syn_ack_again)?)))?;
-    let text = format!("{} repeats its SYN-ACK after our ACK, port {:?}", result.address, attempt.local.map(|l| l.port()));
+    let again = |r: &&AddressResult| r.attempts.iter().filter(|a| a.syn_ack_again).count() >= 2;
+    let result = input.results.iter().find(again)?;
+    let text = format!("{} repeats its SYN-ACK after our ACK", result.address);
     Some(input.seen("tcp.synack_again", "yes", Link::Socket, text))
 }
 

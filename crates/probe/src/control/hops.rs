@@ -2,11 +2,11 @@
 
 /// Hops a packet has crossed, guessed from its TTL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Hops(u8);
+pub(crate) struct Hops(u8);
 
 /// One sender's place beside another's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Same,
     Nearer,
     Farther,
@@ -14,13 +14,13 @@ pub(super) enum Place {
 
 impl Hops {
     /// Guesses the distance from the next common starting value at or above.
-    pub(super) fn of(ttl: u8) -> Hops {
+    pub(crate) fn of(ttl: u8) -> Hops {
         let start = [32, 64, 128, 255].into_iter().find(|start| ttl <= *start).unwrap_or(255);
         Hops(start - ttl)
     }
 
     /// Where this sender is beside another.
-    pub(super) fn beside(self, other: Hops) -> Place {
+    pub(crate) fn beside(self, other: Hops) -> Place {
         match self.cmp(&other) {
             std::cmp::Ordering::Equal => Place::Same,
             std::cmp::Ordering::Less => Place::Nearer,

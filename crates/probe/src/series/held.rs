@@ -1,6 +1,7 @@
 //! Many connections at once, held open together, then some of them let go.
 
 use super::Run;
+use super::shape::is_limit;
 use crate::connect::attempt::{Attempt, Ended};
 use crate::connect::record;
 use crate::tap::Tap;
@@ -17,36 +18,67 @@ const WAIT: Duration = Duration::from_millis(1_350);
 const REPEAT: Duration = Duration::from_millis(1_150);
 /// A server that turns a connection away does it at once.
 const TURNED_AWAY: Duration = Duration::from_millis(30);
+/// The same on a busy server.
+const TURNED_AWAY_BUSY: Duration = Duration::from_millis(200);
+/// SYNs at the head of a burst that tell whether a limit has filled up again.
+const START_COUNT: usize = 4;
 /// A handshake this slow waited for a SYN retry, in milliseconds.
 const LATE_MS: f64 = 900.0;
 
+/// What holding many connections showed.
+pub(super) struct Held {
+    pub facts: Vec<Evidence>,
+    /// Past a number held open, further ones fail.
+    pub capped: bool,
+    /// The first SYNs passed, nearly all later ones did not.
+    pub first_ones: bool,
+    /// Most of the first few SYNs passed.
+    pub starts_well: bool,
+    /// The burst as letters, in the order of the SYNs.
+    pub row: String,
+}
+
 /// Opens connections at once, holds them, and sees whether the number held decides.
-pub(super) async fn held(run: &Run, tap: Option<&mut Tap>) -> Vec<Evidence> {
+pub(super) async fn held(run: &Run, tap: Option<&mut Tap>) -> Held {
     let mut attempts = run.burst(HELD_COUNT, WAIT).await;
     tokio::time::sleep(TURNED_AWAY.max(run.step)).await;
     let mut count = Count::of(&attempts);
-    if run.patient && count.open == HELD_COUNT {
+    if count.turned_away > 0 {
+        // A busy server turns the last ones away a little later.
+        tokio::time::sleep(TURNED_AWAY_BUSY).await;
+        count = Count::of(&attempts);
+    } else if run.patient && count.open == HELD_COUNT {
         tokio::time::sleep(REPEAT).await;
         count = Count::of(&attempts);
     }
-    let mut facts = Vec::new();
-    let text = count.text();
+    let well: Vec<bool> = attempts.iter().map(|a| is_kept(a) && a.retries() == 0).collect();
+    let mut held = Held {
+        facts: Vec::new(),
+        capped: false,
+        first_ones: is_limit(&well),
+        starts_well: well.iter().take(START_COUNT).filter(|w| **w).count() * 2 >= START_COUNT,
+        row: well.iter().map(|w| if *w { '.' } else { 'x' }).collect(),
+    };
+    let text = format!("{}; {}", count.text(), held.row);
     if let Some(value) = count.value() {
-        facts.push(run.fact("tcp.parallel", value, Link::Socket, text.as_str()));
+        held.facts.push(run.fact("tcp.parallel", value, Link::Socket, text.as_str()));
     }
     if count.failed() == 0 {
-        facts.push(run.fact("tcp.held", "all_ok", Link::Socket, text));
-    } else if count.kept() > 0 {
-        facts.extend(capped(run, &mut attempts, &text).await);
+        held.facts.push(run.fact("tcp.held", "all_ok", Link::Socket, text));
+    } else if count.open > 0 {
+        let capped = capped(run, &mut attempts, &text).await;
+        held.capped = capped.as_ref().is_some_and(|fact| fact.value == "capped");
+        held.facts.extend(capped);
     }
     if let Some(seen) = tap.map(Tap::drain) {
         let again = attempts.iter().filter(|a| record::record(a, Some(seen)).syn_ack_again).count();
-        if again > 0 {
+        // Loss of our ACKs makes a few SYN-ACKs come again; a full accept queue many.
+        if again * 3 >= count.open.max(1) && again > 1 {
             let text = format!("{again} of {HELD_COUNT} connections: SYN-ACK again after our ACK");
-            facts.push(run.fact("tcp.synack_again", "yes", Link::Socket, text));
+            held.facts.push(run.fact("tcp.synack_again", "yes", Link::Socket, text));
         }
     }
-    facts
+    held
 }
 
 /// Whether further connections fail while these are held, and pass once half are let go.
@@ -126,10 +158,6 @@ impl Count {
         count
     }
 
-    fn kept(&self) -> usize {
-        self.open
-    }
-
     fn failed(&self) -> usize {
         self.silent + self.refused + self.turned_away
     }
@@ -145,7 +173,8 @@ impl Count {
                 // Whatever is turned away every time is no matter of number.
                 (self.open > 0).then_some("some_reset")
             }
-            () if most > 0 => Some("some_silent"),
+            // Loss costs a retry more often than the connection; a limit the other way round.
+            () if most > 0 && self.silent >= self.late => Some("some_silent"),
             () if self.late > 1 => Some("some_late"),
             () if self.late == 1 => None,
             () if self.open > 0 => Some("all_ok"),

@@ -1,10 +1,9 @@
 //! Whether failures follow the source port, as they do when one of several paths is dead.
 
 use super::Run;
-use crate::connect::attempt::{Ended, Plan, attempt};
+use crate::connect::attempt::{Ended, Plan, finish, start};
 use netwhy_model::{Evidence, Link};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -71,15 +70,14 @@ fn choose(failing: &[u16]) -> Vec<u16> {
 /// One round: every port once, all at once; a port this host cannot bind is left out.
 async fn once(run: &Run, order: &[u16]) -> Vec<(u16, bool)> {
     let mut tasks = JoinSet::new();
+    let wait = run.step.max(WAIT_MIN);
     for port in order.iter().copied() {
         // A RST at the end leaves no TIME_WAIT, so that the port is free for the next round.
         let plan = Plan { port: Some(port), abort: true, ..run.plan.clone() };
-        let (address, wait): (SocketAddr, Duration) = (run.address, run.step.max(WAIT_MIN));
-        tasks.spawn(async move {
-            let mut one = attempt(&plan, address, wait).await;
-            one.close();
-            (port, one.ended)
-        });
+        // Started here and not in the task: the order of the SYNs matters.
+        if let Ok(started) = start(&plan, run.address) {
+            tasks.spawn(async move { (port, finish(started, wait).await.ended) });
+        }
     }
     let mut results = Vec::new();
     while let Some(done) = tasks.join_next().await {

@@ -77,8 +77,14 @@ fn is_refused(record: &AttemptRecord) -> bool {
     matches!(record.outcome, ConnectOutcome::Refused | ConnectOutcome::Rejected { .. })
 }
 
+/// True when most of the row's last handshakes failed.
+pub(super) fn tail_fails(records: &[AttemptRecord]) -> bool {
+    let tail = records.get(records.len() / 2..).unwrap_or_default();
+    tail.iter().filter(|r| !record_well(r)).count() as f64 >= tail.len() as f64 * TAIL_SHARE_MIN
+}
+
 /// Some pass, then nearly all fail: far from what the same share of random failures would look like.
-fn is_limit(well: &[bool]) -> bool {
+pub(super) fn is_limit(well: &[bool]) -> bool {
     let first = well.iter().position(|w| !*w).unwrap_or(well.len());
     let tail = well.get(first..).unwrap_or_default();
     let failed = tail.iter().filter(|w| !**w).count();

@@ -5,7 +5,7 @@ mod lane;
 mod report;
 mod walk;
 
-pub use judge::{Loop, SynTrace, Traced, find_loop, hops_back};
+pub use judge::{Loop, SynTrace, Traced, answer_name, find_loop, hops_back};
 pub use lane::{HopSeen, Lane};
 pub use report::{Hop, LaneReport, RttSummary, TraceReport};
 

@@ -7,8 +7,8 @@ mod rest;
 use crate::style::{Style, Tone, clean, display_width, padded, shortened, wrapped};
 use netwhy_model::{CauseFinding, FixStep, Lang, LinkState, Reachability, Verdict};
 
-/// From this confidence on the first cause's fix stands at the top.
-const FIX_FIRST_MIN: f64 = 0.5;
+/// From this confidence on the first cause's fix stands at the top; the sentence names it alone from here on too.
+const FIX_FIRST_MIN: f64 = 0.6;
 /// Columns of the thing to do next at the top; the whole text stands further down.
 const ACT_COLUMNS_MAX: usize = 180;
 /// Columns by which the body of a section is set in.

@@ -89,7 +89,8 @@ impl ParsedCertificate {
         }
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         let key = certificate.public_key();
-        let (key_kind, key_bits) = key_size(key.parsed().ok().as_ref(), &key.algorithm.algorithm.to_id_string());
+        let (key_kind, key_bits) =
+            key_size(key.parsed().ok().as_ref(), &key.algorithm.algorithm.to_id_string());
         let algorithm = &certificate.signature_algorithm;
         let mut out = ParsedCertificate {
             der: der.to_vec(),
@@ -114,7 +115,11 @@ impl ParsedCertificate {
             ..ParsedCertificate::default()
         };
         for extension in certificate.extensions() {
-            out.read_extension(extension.parsed_extension(), extension.critical, &extension.oid.to_id_string());
+            out.read_extension(
+                extension.parsed_extension(),
+                extension.critical,
+                &extension.oid.to_id_string(),
+            );
             if extension.oid.to_id_string() == "1.3.6.1.5.5.7.1.24" {
                 out.must_staple = extension.value.windows(3).any(|w| w == [2, 1, 5]);
             }
@@ -142,7 +147,9 @@ impl ParsedCertificate {
                 self.may_key_exchange =
                     Some(usage.digital_signature() || usage.key_encipherment() || usage.key_agreement());
             }
-            ParsedExtension::ExtendedKeyUsage(usage) => self.server_auth = Some(usage.server_auth || usage.any),
+            ParsedExtension::ExtendedKeyUsage(usage) => {
+                self.server_auth = Some(usage.server_auth || usage.any)
+            }
             ParsedExtension::SubjectKeyIdentifier(id) => self.subject_key = Some(id.0.to_vec()),
             ParsedExtension::AuthorityKeyIdentifier(authority) => {
                 self.authority_key = authority.key_identifier.as_ref().map(|id| id.0.to_vec());

@@ -98,7 +98,8 @@ impl ChainVerdict {
 
 /// Judges a chain as sent, with its staple, for a host, at a time in seconds since the epoch.
 pub(crate) fn judge(sent: &[Vec<u8>], staple: &[u8], trust: &Trust, host: &Host, now: i64) -> ChainVerdict {
-    let parsed: Vec<ParsedCertificate> = sent.iter().filter_map(|der| ParsedCertificate::parse(der)).collect();
+    let parsed: Vec<ParsedCertificate> =
+        sent.iter().filter_map(|der| ParsedCertificate::parse(der)).collect();
     let mut work = Judgement { now, host, faults: Vec::new(), notes: Vec::new() };
     let leaf_reads = sent.first().is_some_and(|der| parsed.first().is_some_and(|leaf| leaf.der == *der));
     if !leaf_reads {
@@ -214,7 +215,10 @@ impl Judgement<'_> {
             let name = certificate.short_name();
             if self.now > certificate.not_after {
                 let fault = if at == 0 { Fault::Expired } else { Fault::IntermediateExpired };
-                self.add(fault, format!("{name} ended {}, now {}", date(certificate.not_after), date(self.now)));
+                self.add(
+                    fault,
+                    format!("{name} ended {}, now {}", date(certificate.not_after), date(self.now)),
+                );
             } else if self.now < certificate.not_before {
                 let begins = date(certificate.not_before);
                 self.add(Fault::NotYetValid, format!("{name} begins {begins}, now {}", date(self.now)));
@@ -233,7 +237,10 @@ impl Judgement<'_> {
         }
         let issuer = top.issuer_common_name.as_deref().unwrap_or(&top.issuer);
         if trust.parsed.iter().any(|root| same_name(top, root)) {
-            let note = format!("the trusted root {issuer} has another key than the one that signed {}", top.short_name());
+            let note = format!(
+                "the trusted root {issuer} has another key than the one that signed {}",
+                top.short_name()
+            );
             self.add(Fault::UntrustedRoot, note);
             return;
         }
@@ -241,7 +248,11 @@ impl Judgement<'_> {
             sent.iter().skip(1).filter(|c| !path.iter().any(|p| p.key_info == c.key_info)).collect();
         if let Some(stray) = strays.iter().find(|c| !c.names_itself()) {
             let reason = if same_name(top, stray) { "has that name but another key" } else { "is another" };
-            let note = format!("{} was signed by {issuer}; {} was sent, which {reason}", top.short_name(), stray.short_name());
+            let note = format!(
+                "{} was signed by {issuer}; {} was sent, which {reason}",
+                top.short_name(),
+                stray.short_name()
+            );
             self.add(Fault::IntermediateWrong, note);
             return;
         }
@@ -254,7 +265,8 @@ impl Judgement<'_> {
 
     fn strength(&mut self, path: &[&ParsedCertificate], trusted: bool) {
         for (at, certificate) in path.iter().enumerate() {
-            let (kind, bits, name) = (certificate.key_kind.as_str(), certificate.key_bits, certificate.short_name());
+            let (kind, bits, name) =
+                (certificate.key_kind.as_str(), certificate.key_bits, certificate.short_name());
             let weak = match kind {
                 "RSA" => bits < RSA_BITS_MIN,
                 "EC" => bits < 224,
@@ -283,7 +295,9 @@ impl Judgement<'_> {
         for (at, certificate) in path.iter().enumerate().skip(1) {
             let name = certificate.short_name();
             let is_anchor = trusted && at + 1 == path.len();
-            if (certificate.ca != Some(true) && !is_anchor) || certificate.may_sign_certificates == Some(false) {
+            if (certificate.ca != Some(true) && !is_anchor)
+                || certificate.may_sign_certificates == Some(false)
+            {
                 self.add(Fault::Broken, format!("{name} signed another certificate without being a CA"));
             }
             if certificate.path_length.is_some_and(|limit| at - 1 > limit as usize) {
@@ -297,7 +311,8 @@ impl Judgement<'_> {
         }
         let intermediates = path.len().saturating_sub(if trusted { 2 } else { 1 });
         if trusted && intermediates > INTERMEDIATE_COUNT_MAX {
-            let note = format!("{intermediates} intermediates, strict clients follow {INTERMEDIATE_COUNT_MAX}");
+            let note =
+                format!("{intermediates} intermediates, strict clients follow {INTERMEDIATE_COUNT_MAX}");
             self.add(Fault::TooLong, note);
         }
     }
@@ -307,9 +322,13 @@ impl Judgement<'_> {
         let answers = parse_staple(bytes);
         let Some(answer) = answers.iter().find(|answer| answer.serial == leaf.serial) else {
             return match (leaf.must_staple, bytes.is_empty()) {
-                (true, _) => ("missing_but_required", "the certificate demands a staple, none came".to_owned()),
+                (true, _) => {
+                    ("missing_but_required", "the certificate demands a staple, none came".to_owned())
+                }
                 (false, true) => ("none", "no staple came".to_owned()),
-                (false, false) => ("none", format!("{} bytes that are no answer about this leaf", bytes.len())),
+                (false, false) => {
+                    ("none", format!("{} bytes that are no answer about this leaf", bytes.len()))
+                }
             };
         };
         let until = answer.next_update.map_or("without end".to_owned(), |end| format!("until {}", date(end)));
@@ -346,7 +365,8 @@ impl Judgement<'_> {
     fn webpki(&self, sent: &[Vec<u8>], trust: &Trust) -> Option<ValidatorVerdict> {
         let verifier =
             WebPkiServerVerifier::builder_with_provider(trust.store.clone(), provider()).build().ok()?;
-        let certificates: Vec<CertificateDer<'_>> = sent.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+        let certificates: Vec<CertificateDer<'_>> =
+            sent.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
         let (leaf, intermediates) = certificates.split_first()?;
         let name = match self.host {
             Host::Name(name) => ServerName::try_from(name.as_str()).ok()?,
@@ -382,8 +402,11 @@ fn verdict(validator: &'static str, accepts: bool, why: String) -> ValidatorVerd
 
 /// The certificates the path uses were sent in the order it uses them.
 fn is_ordered(path: &Path) -> bool {
-    let places: Vec<usize> =
-        path.steps.iter().filter_map(|step| if let Step::Sent(at) = step { Some(*at) } else { None }).collect();
+    let places: Vec<usize> = path
+        .steps
+        .iter()
+        .filter_map(|step| if let Step::Sent(at) = step { Some(*at) } else { None })
+        .collect();
     places.windows(2).all(|pair| pair[0] < pair[1])
 }
 
@@ -417,29 +440,57 @@ fn seems_intermediate(top: &ParsedCertificate, is_leaf: bool, trust: &Trust) -> 
     if has(&["intermediate", "issuing", "sub", "subca", "subordinate", "int", "inter", "ica", "middle"]) {
         return true;
     }
-    if has(&["root", "rootca", "untrusted", "unknown", "rogue", "other", "private", "foreign", "fake", "evil"]) {
+    const STRANGERS: [&str; 20] = [
+        "root",
+        "rootca",
+        "untrusted",
+        "unknown",
+        "rogue",
+        "other",
+        "private",
+        "foreign",
+        "fake",
+        "evil",
+        "second",
+        "alternative",
+        "external",
+        "stranger",
+        "wrong",
+        "corp",
+        "corporate",
+        "internal",
+        "mitm",
+        "inspection",
+    ];
+    if has(&STRANGERS) {
         return false;
     }
     if is_leaf && top.issuer_url {
         return true;
     }
-    // A private store of few roots: a family name in common speaks for a descendant of one of them.
+    is_leaf && is_of_a_trusted_family(&issuer, trust)
+}
+
+/// Whether a name shares a telling word with a trusted root: any in a small private store, a rare one in a large.
+fn is_of_a_trusted_family(issuer: &[String], trust: &Trust) -> bool {
     const SMALL_STORE_COUNT_MAX: usize = 20;
-    const COMMON: [&str; 16] = [
-        "ca", "cn", "o", "ou", "c", "st", "l", "the", "authority", "certificate", "certification", "tls", "ssl", "test",
-        "server", "trust",
+    const RARE_COUNT_MAX: usize = 2;
+    const COMMON: [&str; 18] = [
+        "ca", "cn", "o", "ou", "c", "st", "l", "the", "authority", "certificate", "certification", "tls", "ssl",
+        "test", "server", "trust", "global", "internet",
     ];
-    let telling = |word: &&String| word.len() >= 3 && !COMMON.contains(&word.as_str());
-    is_leaf
-        && trust.parsed.len() <= SMALL_STORE_COUNT_MAX
-        && trust.parsed.iter().any(|root| {
-            let family = words(&root.subject);
-            issuer.iter().filter(telling).any(|word| family.contains(word))
-        })
+    let families: Vec<Vec<String>> = trust.parsed.iter().map(|root| words(&root.subject)).collect();
+    issuer.iter().filter(|word| word.len() >= 3 && !COMMON.contains(&word.as_str())).any(|word| {
+        let count = families.iter().filter(|family| family.contains(word)).count();
+        count > 0 && (families.len() <= SMALL_STORE_COUNT_MAX || count <= RARE_COUNT_MAX)
+    })
 }
 
 fn words(name: &str) -> Vec<String> {
-    name.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_ascii_lowercase).collect()
+    name.split(|c: char| !c.is_alphanumeric())
+        .filter(|w| !w.is_empty())
+        .map(str::to_ascii_lowercase)
+        .collect()
 }
 
 /// An address without the brackets of a URL.

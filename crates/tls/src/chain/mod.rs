@@ -5,6 +5,8 @@ mod judge;
 mod path;
 mod signature;
 mod staple;
+#[cfg(test)]
+mod tests;
 
 pub use certificate::{Certificate, ParsedCertificate};
 pub use judge::{ChainVerdict, Fault, ValidatorVerdict};

@@ -76,7 +76,10 @@ impl<'a> Finder<'a> {
         for at in 1..self.sent.len() {
             let step = Step::Sent(at);
             let candidate = &self.sent[at];
-            let again = way.iter().any(|step| self.at(*step).key_info == candidate.key_info && self.at(*step).subject_raw == candidate.subject_raw);
+            let again = way.iter().any(|step| {
+                self.at(*step).key_info == candidate.key_info
+                    && self.at(*step).subject_raw == candidate.subject_raw
+            });
             if !again && self.issued(top, candidate) {
                 way.push(step);
                 let done = self.walk(way, best);

@@ -42,7 +42,9 @@ fn algorithms(child: &ParsedCertificate, parent: &ParsedCertificate) -> Option<A
         (_, RSA) if small => return None,
         ("1.2.840.113549.1.1.5", RSA) => vec![&signature::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY],
         ("1.2.840.113549.1.1.11", RSA) => vec![&signature::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY],
-        ("1.2.840.113549.1.1.12", RSA) if parent.key_bits >= 2_048 => vec![&signature::RSA_PKCS1_2048_8192_SHA384],
+        ("1.2.840.113549.1.1.12", RSA) if parent.key_bits >= 2_048 => {
+            vec![&signature::RSA_PKCS1_2048_8192_SHA384]
+        }
         ("1.2.840.113549.1.1.13", RSA) => vec![&signature::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY],
         ("1.2.840.113549.1.1.10", RSA) if parent.key_bits >= 2_048 => vec![
             &signature::RSA_PSS_2048_8192_SHA256,

@@ -1,7 +1,7 @@
 //! Reads an OCSP answer (RFC 6960 section 4.2.1): whose, good or revoked, until when. Pure, bounded.
 
-use time::macros::format_description;
 use time::PrimitiveDateTime;
+use time::macros::format_description;
 
 /// Largest staple read, in bytes.
 pub const STAPLE_BYTES_MAX: usize = 64 * 1024;

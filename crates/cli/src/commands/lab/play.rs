@@ -65,7 +65,10 @@ async fn tell(scenario: &Scenario, args: &Args, common: &Common) -> anyhow::Resu
             .say("SKIPPED", &format!("{} {}", common.lang.pick("missing:", "缺少："), missing.join(", ")))?;
         return Ok(Row::skipped(head, format!("missing: {}", missing.join(", "))));
     }
-    let script = script_of(scenario, &args.source, args.keep.is_some(), common);
+    let (script, oddities) = script_of(scenario, &args.source, args.keep.is_some(), common);
+    for oddity in oddities {
+        teller.say(teller.pick("odd", "怪癖"), oddity)?;
+    }
     let played = play(&script, &teller).await.map_err(in_our_words)?;
     if let Some(directory) = &args.keep {
         keep(directory, &head.name, &played)?;
@@ -75,14 +78,33 @@ async fn tell(scenario: &Scenario, args: &Args, common: &Common) -> anyhow::Resu
     Ok(row)
 }
 
-/// The script of a scenario as the user wants it played.
-pub fn script_of(scenario: &Scenario, source: &Source, save: bool, common: &Common) -> Script {
+/// The script of a scenario as the user wants it played, and the oddities strewn over it.
+pub fn script_of(
+    scenario: &Scenario,
+    source: &Source,
+    save: bool,
+    common: &Common,
+) -> (Script, Vec<&'static str>) {
     let mut script = Script::of(scenario);
     script.program.clone_from(&source.program);
     script.seed = source.seed + 1;
     script.save = save;
     script.arguments = vec!["--lang".into(), common.lang.pick("en", "zh").into()];
-    script
+    let oddities = if source.odd {
+        netwhy_lab::sprinkle(&mut script.network, seed_of(scenario, source))
+    } else {
+        Vec::new()
+    };
+    (script, oddities)
+}
+
+/// Each scenario draws its own oddities.
+fn seed_of(scenario: &Scenario, source: &Source) -> u64 {
+    scenario
+        .head
+        .name
+        .bytes()
+        .fold(source.seed, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)))
 }
 
 /// Plays a script, telling every event as it comes.

@@ -5,8 +5,6 @@ use super::{Source, in_our_words, list};
 use crate::{Common, print};
 use netwhy_lab::{LabError, Results, Row, Scenario, Totals};
 use std::path::PathBuf;
-use std::sync::Arc;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// Labs at the same time at most.
@@ -37,27 +35,39 @@ pub async fn run(args: Args, common: &Common) -> anyhow::Result<u8> {
     let selected =
         list::selected(&library, args.filter.as_deref()).map_err(|error| in_our_words(error.into()))?;
     let width = selected.iter().map(|(_, scenario)| scenario.head.name.len()).max().unwrap_or(0);
-    let room = Arc::new(Semaphore::new(args.jobs.clamp(1, JOBS_COUNT_MAX)));
+    let jobs = args.jobs.clamp(1, JOBS_COUNT_MAX);
     let mut playing = JoinSet::new();
-    for (number, (_, scenario)) in selected.into_iter().enumerate() {
-        let (room, args, common) = (Arc::clone(&room), args.clone(), common.clone());
-        playing.spawn(async move {
-            let _permit = room.acquire().await;
-            (number, one(&scenario, &args, &common).await)
-        });
-    }
     let mut rows = Vec::new();
-    while let Some(done) = playing.join_next().await {
-        let (number, row) = done?;
-        let row = row?;
-        if !common.json {
-            print(&line(&row, width))?;
+    for (number, (_, scenario)) in selected.into_iter().enumerate() {
+        if playing.len() >= jobs {
+            rows.extend(next_row(&mut playing, width, common).await?);
         }
-        rows.push((number, row));
+        let (args, common) = (args.clone(), common.clone());
+        playing.spawn(async move { (number, one(&scenario, &args, &common).await) });
+    }
+    while !playing.is_empty() {
+        rows.extend(next_row(&mut playing, width, common).await?);
     }
     rows.sort_by_key(|(number, _)| *number);
     let results = netwhy_lab::score(rows.into_iter().map(|(_, row)| row).collect());
     report(&results, &args, common)
+}
+
+type Playing = JoinSet<(usize, anyhow::Result<Row>)>;
+
+/// Waits for the next scenario to end and writes its line.
+async fn next_row(
+    playing: &mut Playing,
+    width: usize,
+    common: &Common,
+) -> anyhow::Result<Option<(usize, Row)>> {
+    let Some(done) = playing.join_next().await else { return Ok(None) };
+    let (number, row) = done?;
+    let row = row?;
+    if !common.json {
+        print(&line(&row, width))?;
+    }
+    Ok(Some((number, row)))
 }
 
 async fn one(scenario: &Scenario, args: &Args, common: &Common) -> anyhow::Result<Row> {
@@ -66,7 +76,7 @@ async fn one(scenario: &Scenario, args: &Args, common: &Common) -> anyhow::Resul
     if !missing.is_empty() {
         return Ok(Row::skipped(head, format!("missing: {}", missing.join(", "))));
     }
-    let script = script_of(scenario, &args.source, args.keep.is_some(), common);
+    let (script, _) = script_of(scenario, &args.source, args.keep.is_some(), common);
     let played = match play(&script, &Teller { common, silent: true, stories: &[] }).await {
         Ok(played) => played,
         Err(error) if is_fatal(&error) => return Err(in_our_words(error)),
