@@ -28,6 +28,14 @@ const TEXTS: &[(&str, &str)] = &[
         "做 TCP 握手，说明结局、由谁造成、重试如何",
     ),
     (
+        "Measure loss, latency and jitter by TCP, ICMP or UDP, as the wire sees them",
+        "以 TCP、ICMP 或 UDP 测量线路上真实的丢包、时延与抖动",
+    ),
+    (
+        "Follow the path hop by hop: where SYN, UDP and ping die, loss, loops and path MTU",
+        "逐跳追踪路径：SYN、UDP、ping 各在哪里消失，丢包、环路与路径 MTU",
+    ),
+    (
         "Ask a TLS server: handshake, certificate chain, versions, ciphers, and what one change to the hello does",
         "询问 TLS 服务器：握手、证书链、版本、密码套件，以及只改 ClientHello 一处的差别",
     ),

@@ -22,6 +22,9 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 pub const REPEAT_MS: u64 = 700;
 /// How soon a refusal by ICMP is confirmed by asking again.
 const CONFIRM_MS: u64 = 30;
+/// How long an answer is still waited for after an ICMP error; hosts send such errors about once a second,
+/// so that the second one may never come.
+const REFUSED_MS: u64 = 400;
 /// Datagrams looked at in one exchange; a flood of strays ends it.
 const DATAGRAMS_COUNT_MAX: usize = 64;
 /// Packets sent in one exchange.
@@ -173,7 +176,7 @@ async fn udp(
     started: Instant,
 ) -> Result<Heard, Failure> {
     let socket = udp_socket(source, question.server).map_err(|e| Failure::from_error(&e, 0))?;
-    let until = started + Duration::from_millis(question.patience.total_ms);
+    let mut until = started + Duration::from_millis(question.patience.total_ms);
     let mut repeat = started + Duration::from_millis(REPEAT_MS);
     let mut tries = 0u8;
     send(&socket, bytes, &mut tries).map_err(|e| Failure::from_error(&e, 1))?;
@@ -196,6 +199,7 @@ async fn udp(
                     return Err(Failure::from_error(&error, tries));
                 }
                 refused = Some(error);
+                until = until.min(Instant::now() + Duration::from_millis(REFUSED_MS));
                 sleep_until((Instant::now() + Duration::from_millis(CONFIRM_MS)).min(until)).await;
                 let _ = send(&socket, bytes, &mut tries);
             }

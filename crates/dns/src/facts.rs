@@ -1,11 +1,13 @@
 //! Turns what the resolvers said into the facts of question `names`.
 
 use crate::Resolution;
+use crate::authority::Authority;
 use crate::message::{chain_loops, rcode_name};
 use crate::names::{Findings, disagree};
 use crate::order::is_bogus;
 use crate::report::{Ending, Exchange, Purpose, Reply, ResolverReport, ResolverState, Via};
 use crate::system::Answer;
+use crate::walk::ServerReport;
 use netwhy_model::{Case, Evidence, Link, Stamp};
 use std::net::IpAddr;
 use std::time::SystemTime;
@@ -155,7 +157,11 @@ fn resolvers(notes: &mut Notes, findings: &Findings) {
         notes.unread("dns.resolvers", format!("not waited for, the hosts file answers: {excerpt}"));
         return;
     }
-    if let Some(value) = resolvers_value(all) {
+    // A resolver that waits for a slow server has not failed, it has not finished.
+    let mut zones = findings.report.authorities.iter().filter_map(Authority::zone);
+    let waits = all.iter().any(|r| r.state == ResolverState::Mute)
+        && zones.any(|zone| zone.asked().any(ServerReport::is_slow));
+    if let Some(value) = resolvers_value(all).filter(|_| !waits) {
         notes.add("dns.resolvers", value, excerpt);
     }
     match all.iter().find(|r| r.state == ResolverState::Dead) {
@@ -163,13 +169,17 @@ fn resolvers(notes: &mut Notes, findings: &Findings) {
             notes.add("dns.resolver_reach", "ok", "each resolver sent something back");
         }
         Some(dead) => {
-            let ending =
-                dead.exchange(Purpose::Ipv4).or_else(|| dead.exchange(Purpose::Ipv6)).map(|e| e.ending);
-            let value = match ending {
-                Some(Ending::PortUnreachable) => "port_unreachable",
-                Some(Ending::HostUnreachable) => "host_unreachable",
-                Some(Ending::LocalError) => "local_error",
-                _ => "silent",
+            // Refusals are sent about once a second: one of several questions may be all that was refused.
+            let ended =
+                |ending| dead.asked.iter().any(|a| a.exchange.via == Via::Udp && a.exchange.ending == ending);
+            let value = if ended(Ending::PortUnreachable) {
+                "port_unreachable"
+            } else if ended(Ending::HostUnreachable) {
+                "host_unreachable"
+            } else if ended(Ending::LocalError) {
+                "local_error"
+            } else {
+                "silent"
             };
             notes.add("dns.resolver_reach", value, said(dead, &findings.families)).subject =
                 Some(dead.server.to_string());

@@ -18,6 +18,8 @@ use tokio::time::{Instant, sleep};
 const ESCALATE_MS: u64 = 250;
 /// No sign of life over UDP or TCP by then: dead. Three packets were sent.
 const DEAD_MS_MAX: u64 = 2_250;
+/// One of the questions was refused by ICMP: the others were too, though nobody said so again.
+const REFUSED_MS_MAX: u64 = 900;
 /// Its host refuses TCP but UDP is silent: it may be slow, so the stub's own wait nearly runs out.
 const DOUBT_MS_MAX: u64 = 4_500;
 /// It is there and busy with this name.
@@ -247,7 +249,9 @@ impl Progress {
             .iter()
             .any(|f| self.asked.iter().any(|a| a.purpose == *f && a.exchange.reply.is_some()));
         let over_tcp = self.asked.iter().find(|a| a.purpose == Purpose::Tcp).map(|a| a.exchange.ending);
+        let refused = self.asked.iter().any(|a| a.exchange.via == Via::Udp && is_refusal(a.exchange.ending));
         let limit = match (self.alive(), over_tcp) {
+            (false, _) if refused => REFUSED_MS_MAX,
             (true, _) if hopeless => HOPELESS_MS,
             (true, _) if half => SPARE_MS_MAX,
             (true, _) => BUSY_MS_MAX,
@@ -270,6 +274,10 @@ impl Progress {
         let latency_ms = answered.reduce(f64::max);
         ResolverReport { server: self.server, state, latency_ms, asked: self.asked }
     }
+}
+
+fn is_refusal(ending: Ending) -> bool {
+    matches!(ending, Ending::PortUnreachable | Ending::HostUnreachable | Ending::LocalError)
 }
 
 fn state_of(plan: &Plan<'_>, asked: &[Asking]) -> ResolverState {

@@ -66,7 +66,9 @@ pub fn view(conf: &ResolvConf, families: &[Purpose], name: &str, resolvers: &[Re
         let timeout_ms = conf.wait_ms(position) as f64;
         let all: Vec<Got<'_>> = families.iter().map(|family| got(resolver, *family)).collect();
         let definite: Vec<&Reply> = all.iter().filter_map(Got::reply).collect();
-        let silent = all.iter().any(|got| matches!(got, Got::Nothing));
+        // Both questions leave through one socket: an ICMP error to either ends the wait for both.
+        let unreachable = all.iter().any(|got| matches!(got, Got::Unreachable));
+        let silent = all.iter().any(|got| matches!(got, Got::Nothing)) && !unreachable;
         if definite.is_empty() {
             failures.extend(all.iter().map(|got| match got {
                 Got::Unusable(answer) => *answer,

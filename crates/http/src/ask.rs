@@ -16,11 +16,11 @@ const STALL_MS: u64 = 2_500;
 /// Time for a whole body beyond the wait for its first byte, in milliseconds.
 const BODY_MS_MAX: u64 = 5_000;
 /// Most bytes of a body that are read; a larger minimum expected raises it.
-const READ_BYTES: u64 = 8 * 1024 * 1024;
+const READ_BYTES: u64 = 4 * 1024 * 1024;
 /// Most bytes of a body that are read, whatever is expected.
 const READ_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Most bytes of a body that are kept.
-const KEEP_BYTES_MAX: usize = 2 * 1024 * 1024;
+const KEEP_BYTES_MAX: usize = 1024 * 1024;
 
 /// How long to wait for each step.
 #[derive(Debug, Clone, Copy)]
@@ -131,7 +131,7 @@ impl Ask {
 
     /// A plain GET without body.
     #[must_use]
-    pub fn as_get(mut self) -> Ask {
+    pub fn into_get(mut self) -> Ask {
         "GET".clone_into(&mut self.method);
         self.body_len = 0;
         self.without_header("content-length").without_header("content-type")

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read};
 
 /// Most bytes a decoded body may grow to.
-pub const DECODED_BYTES_MAX: u64 = 8 * 1024 * 1024;
+pub const DECODED_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Most codings applied one over the other.
 const CODING_COUNT_MAX: usize = 4;
 /// Largest window a zstd frame may ask for, in bytes (RFC 8878, section 3.1.1.1.2, recommends 8 MiB).
@@ -65,7 +65,15 @@ fn undo(name: &str, bytes: &[u8]) -> Decoded {
         return Decoded { bytes: Vec::new(), end: DecodeEnd::Whole };
     }
     match name {
-        "gzip" | "x-gzip" => read_all(flate2::read::MultiGzDecoder::new(bytes)),
+        "gzip" | "x-gzip" => {
+            let members = read_all(flate2::read::MultiGzDecoder::new(bytes));
+            if members.end == DecodeEnd::Whole || members.end == DecodeEnd::TooLarge {
+                return members;
+            }
+            // Padding after the first member is odd and harmless; clients take it.
+            let first = read_all(flate2::read::GzDecoder::new(bytes));
+            if first.end == DecodeEnd::Whole { first } else { members }
+        }
         "deflate" => {
             let zlib = read_all(flate2::read::ZlibDecoder::new(bytes));
             // Some servers send raw deflate under this name; clients take both.
@@ -123,6 +131,7 @@ mod tests {
         assert_eq!(decode("br", page.as_bytes()).end, DecodeEnd::Broken);
         assert_eq!(decode("zstd", page.as_bytes()).end, DecodeEnd::Broken);
         assert_eq!(decode("gzip, gzip", &gzipped(&bytes)).bytes, page.as_bytes());
+        assert_eq!(decode("gzip", &[bytes.as_slice(), b"\0\0pad"].concat()).end, DecodeEnd::Whole);
         assert_eq!(decode("odd", &bytes).end, DecodeEnd::UnknownCoding);
         assert_eq!((sniff(&bytes), sniff(b"<html>")), (Some("gzip"), None));
     }

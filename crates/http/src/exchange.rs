@@ -2,7 +2,8 @@
 
 use crate::ask::Ask;
 use crate::dial::{DialError, Kernel, Line, dial, kernel_of};
-use crate::parse::{Chunks, HEAD_BYTES_MAX, Head, HeadParse, parse_head};
+use crate::framing::{Framing, note_pace};
+use crate::parse::{HEAD_BYTES_MAX, Head, HeadParse, parse_head};
 use netwhy_model::Case;
 use std::io::ErrorKind;
 use std::os::fd::RawFd;
@@ -14,8 +15,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 const READ_BYTES: usize = 64 * 1024;
 /// Bytes of a request body written at once.
 const WRITE_BYTES: usize = 16 * 1024;
-/// Points of the arrival record kept.
-const PACE_COUNT_MAX: usize = 2_048;
 /// How often an upload's progress is looked at, in milliseconds.
 const UPLOAD_TICK_MS: u64 = 100;
 /// An upload without progress for so long is stuck, in milliseconds.
@@ -349,89 +348,6 @@ async fn send(writer: &mut WriteHalf<Line>, ask: &Ask, progress: &AtomicU64) {
         }
     }
     let _ = writer.flush().await;
-}
-
-/// How the end of a body is told.
-enum Framing {
-    None,
-    Length { want: u64, got: u64 },
-    Chunked(Chunks),
-    UntilClose,
-}
-
-impl Framing {
-    fn of(method: &str, head: &Head) -> Framing {
-        if method == "HEAD" || head.status < 200 || matches!(head.status, 204 | 304) {
-            return Framing::None;
-        }
-        if head.has_token("transfer-encoding", "chunked") {
-            return Framing::Chunked(Chunks::default());
-        }
-        match head.get("content-length").and_then(|text| text.parse().ok()) {
-            Some(want) => Framing::Length { want, got: 0 },
-            None => Framing::UntilClose,
-        }
-    }
-
-    fn announced(&self) -> Option<u64> {
-        match self {
-            Framing::Length { want, .. } => Some(*want),
-            _ => None,
-        }
-    }
-
-    fn done(&self) -> bool {
-        match self {
-            Framing::None => true,
-            Framing::Length { want, got } => got >= want,
-            Framing::Chunked(chunks) => chunks.done(),
-            Framing::UntilClose => false,
-        }
-    }
-
-    /// Moves what belongs to the body out of the buffer.
-    fn take(
-        &mut self,
-        buffer: &mut Vec<u8>,
-        answer: &mut Answer,
-        keep_max: usize,
-    ) -> Result<(), crate::parse::BadChunk> {
-        let used = match self {
-            Framing::None => 0,
-            Framing::Chunked(chunks) => chunks.push(buffer, |data| keep(answer, data, keep_max))?,
-            Framing::UntilClose => {
-                keep(answer, buffer, keep_max);
-                buffer.len()
-            }
-            Framing::Length { want, got } => {
-                let left = usize::try_from(*want - *got).unwrap_or(usize::MAX);
-                let size = buffer.len().min(left);
-                *got += size as u64;
-                keep(answer, &buffer[..size], keep_max);
-                size
-            }
-        };
-        buffer.drain(..used);
-        Ok(())
-    }
-}
-
-fn keep(answer: &mut Answer, data: &[u8], keep_max: usize) {
-    let room = keep_max.saturating_sub(answer.body.len()).min(data.len());
-    answer.body.extend_from_slice(&data[..room]);
-    answer.body_len += data.len() as u64;
-}
-
-/// Adds a point to the arrival record; thins it out when it is full.
-fn note_pace(pace: &mut Vec<(f64, u64)>, at_ms: f64, bytes: u64) {
-    if pace.len() >= PACE_COUNT_MAX {
-        let mut index = 0;
-        pace.retain(|_| {
-            index += 1;
-            index % 2 == 0
-        });
-    }
-    pace.push((at_ms, bytes));
 }
 
 impl Answer {

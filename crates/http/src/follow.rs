@@ -132,7 +132,7 @@ impl Chain<'_> {
         let address = self.address_of(ask, &host, port).await.ok_or_else(|| host.to_string())?;
         let mut next = ask.clone();
         if status == 303 || (matches!(status, 301 | 302) && next.method == "POST") {
-            next = next.as_get();
+            next = next.into_get();
         }
         let shown = match to.port() {
             Some(port) => format!("{host}:{port}"),

@@ -25,7 +25,7 @@ pub(crate) async fn health(case: &Case, address: SocketAddr) -> Vec<Evidence> {
         },
         None => (address, Ask::of(case, address)),
     };
-    let mut ask = ask.as_get().with_path(&path).within(Duration::from_millis(WAIT_MS));
+    let mut ask = ask.into_get().with_path(&path).within(Duration::from_millis(WAIT_MS));
     ask.headers = vec![
         ("Host".to_owned(), host(address)),
         ("User-Agent".to_owned(), "netwhy/0.1 (health check)".to_owned()),

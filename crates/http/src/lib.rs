@@ -6,6 +6,7 @@ mod dial;
 mod exchange;
 mod facts;
 mod follow;
+mod framing;
 mod health;
 mod idle;
 mod origin;
@@ -23,6 +24,7 @@ mod summary;
 mod upgrade;
 mod variants;
 mod view;
+mod words;
 
 use netwhy_model::{Case, Evidence};
 use std::future::Future;

@@ -125,7 +125,7 @@ pub(crate) async fn how_it_speaks(case: &Case, to: SocketAddr, rtt: Option<Durat
     let plain = Ask { secure: None, ..ask };
     let most = Duration::from_millis(MORE_MS.0);
     let wait = rtt.map_or(most, |rtt| (rtt * 5 + Duration::from_millis(SPEAK_MS)).min(most));
-    let probe = plain.clone().as_get().within(wait);
+    let probe = plain.clone().into_get().within(wait);
     let offer = secure.secure.clone();
     let hello = dial(case, to, offer.as_ref(), &[], (wait, wait));
     let get = async { View::of(case, answer(case, &probe).await) };
@@ -183,7 +183,7 @@ async fn secured(case: &Case, to: SocketAddr, speaks: &Speaks) -> (Vec<Evidence>
 
 /// `origin.http` and everything that depends on it.
 async fn served(ground: &Ground<'_>, tls: Option<&OriginTls>, seen: Option<&HttpSeen>) -> Vec<Evidence> {
-    let (view, looped) = request(ground).await;
+    let (view, looped) = request(ground, seen).await;
     let proxied = proxied(ground, Some(&view)).await;
     let needed = proxied.as_ref().is_some_and(|e| e.value == "needed");
     let value = match view.status() {
@@ -219,10 +219,16 @@ async fn served(ground: &Ground<'_>, tls: Option<&OriginTls>, seen: Option<&Http
 }
 
 /// The request, its redirects followed on the origin itself; true when they lead round through the node.
-async fn request(ground: &Ground<'_>) -> (View, bool) {
-    let first = follow_here(ground).await;
-    if first.0.good || first.1 || first.0.times.total >= CONFIRM_MS_MAX {
-        return first;
+async fn request(ground: &Ground<'_>, seen: Option<&HttpSeen>) -> (View, bool) {
+    let (view, looped) = follow_here(ground).await;
+    let node_loops = seen.is_none_or(|s| matches!(s.told.outcome, "loop" | "scheme_loop" | "too_many"));
+    if looped && !node_loops {
+        // A node that ends TLS says so in this header, and the origin then sends nobody away.
+        let ask = ground.ask.clone().with_header("X-Forwarded-Proto", ground.case.target.scheme.name());
+        return (follow_here(&Ground { ask, ..*ground }).await.0, false);
+    }
+    if view.good || looped || view.times.total >= CONFIRM_MS_MAX {
+        return (view, looped);
     }
     follow_here(ground).await
 }
@@ -244,7 +250,7 @@ async fn follow_here(ground: &Ground<'_>) -> (View, bool) {
             return (view, false);
         }
         visited.push(to.to_string());
-        ask = ask.as_get().with_path(&to[url::Position::BeforePath..url::Position::AfterQuery]);
+        ask = ask.into_get().with_path(&to[url::Position::BeforePath..url::Position::AfterQuery]);
     }
 }
 

@@ -15,7 +15,7 @@ const CHUNK_LINE_BYTES_MAX: usize = 8 * 1024;
 /// A status line with its headers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Head {
-    /// The minor version: 0 or 1; HTTP/2 and 3 set `version` alone.
+    /// `HTTP/1.0` or `HTTP/1.1`.
     pub version: &'static str,
     pub status: u16,
     pub reason: String,

@@ -10,6 +10,8 @@ const SLOW_MS_MIN: f64 = 400.0;
 const QUEUE_STEP_MS_MIN: f64 = 15.0;
 /// Failures in a row at the end that make a limit.
 const LIMIT_TAIL_MIN: usize = 4;
+/// A burst of so many requests is more than a page load.
+const BURST_COUNT_MIN: usize = 10;
 /// Longest period looked for in the failures of back ends taken in turn.
 const PERIOD_MAX: usize = 4;
 /// Headers by which a load balancer's back ends give themselves away.
@@ -121,8 +123,11 @@ pub(crate) fn series(shots: &[Shot], tries: &[Try]) -> Option<&'static str> {
             _ => Some("some_slow"),
         };
     }
-    if tail(shots) >= LIMIT_TAIL_MIN && tail(shots) == bad.len() || bad.iter().all(|s| s.limit_says) {
-        return scattered(&bad, true);
+    let run = tail(shots) >= LIMIT_TAIL_MIN && tail(shots) == bad.len();
+    if run || bad.iter().all(|s| s.limit_says) {
+        // A limit that lets a browser's burst through is no trouble to anyone.
+        let passed = shots.iter().take_while(|s| s.good).count();
+        return if passed >= BURST_COUNT_MIN { None } else { scattered(&bad, true) };
     }
     if bad.len() + usize::from(failed_once(tries)) < 2 {
         return None;

@@ -31,6 +31,8 @@ const MORE_MS_MAX: u64 = 2_800;
 const KEPT_GAP_MS: u64 = 15;
 /// Pause that lets a rate limit recover, in milliseconds.
 const PAUSE_MS: u64 = 1_100;
+/// Most bytes kept of each of many bodies.
+const KEEP_BYTES_MAX: usize = 64 * 1024;
 /// Shortest and longest patience with one request, in milliseconds.
 const WAIT_MS: (u64, u64) = (900, 2_000);
 
@@ -83,7 +85,8 @@ pub(crate) async fn times(case: &Case, seen: &HttpSeen, count: usize) -> Vec<Evi
 fn patient(seen: &HttpSeen) -> Ask {
     let known = seen.told.view.wait_ms.unwrap_or(0.0) * 4.0 + 400.0;
     let wait = (known as u64).clamp(WAIT_MS.0, WAIT_MS.1);
-    seen.told.ask.clone().within(Duration::from_millis(wait))
+    let ask = seen.told.ask.clone().within(Duration::from_millis(wait));
+    Ask { keep_max: KEEP_BYTES_MAX, ..ask }
 }
 
 async fn shoot(case: &Case, ask: &Ask) -> Shot {

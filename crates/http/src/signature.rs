@@ -1,6 +1,7 @@
 //! Who wrote a response, and what an error page says: read from status, headers and body.
 
 use crate::parse::{Head, title};
+use crate::words::{DEFAULT_PAGES, PAGE_WORDS};
 use std::borrow::Cow;
 
 /// Bytes of a body in which a sign is looked for.
@@ -15,206 +16,6 @@ pub struct Sign {
     pub value: &'static str,
     pub words: Cow<'static, str>,
 }
-
-/// Words that stand in the page of one kind of failure; the first that fits wins.
-const PAGE_WORDS: &[(&str, &[&str])] = &[
-    (
-        "plain_to_tls",
-        &[
-            "the plain http request was sent to https port",
-            "speaking plain http to an ssl-enabled server port",
-            "client sent an http request to an https server",
-            "this combination of host and port requires tls",
-            "http request was sent to https",
-        ],
-    ),
-    (
-        "client_cert",
-        &[
-            "no required ssl certificate was sent",
-            "the ssl certificate error",
-            "client certificate required",
-            "ssl certificate required",
-        ],
-    ),
-    (
-        "no_backend",
-        &[
-            "no server is available to handle this request",
-            "no healthy upstream",
-            "no available server",
-            "no live upstreams",
-            "no healthy backend",
-            "no backend available",
-            "no endpoints available",
-            "default backend - 404",
-        ],
-    ),
-    (
-        "disk_full",
-        &[
-            "no space left on device",
-            "disk full",
-            "disk is full",
-            "enospc",
-            "disk quota exceeded",
-            "out of disk space",
-        ],
-    ),
-    (
-        "pool",
-        &[
-            "too many connections",
-            "remaining connection slots",
-            "too many clients already",
-            "connection pool",
-            "pool exhausted",
-            "pool is exhausted",
-            "queuepool limit",
-            "max_clients",
-            "worker_connections",
-            "no free worker",
-            "all workers busy",
-            "all workers are busy",
-            "no idle workers",
-            "server too busy",
-            "pool timeout",
-            "pool timed out",
-        ],
-    ),
-    (
-        "upstream_timeout",
-        &[
-            "504 gateway time-out",
-            "504 gateway timeout",
-            "the server didn't respond in time",
-            "upstream request timeout",
-        ],
-    ),
-    (
-        "bad_gateway",
-        &[
-            "502 bad gateway",
-            "the server returned an invalid or incomplete response",
-            "upstream connect error or disconnect/reset before headers",
-            "backend fetch failed",
-            "error reading from remote server",
-            "received an invalid response from an upstream server",
-            "err_connect_fail",
-        ],
-    ),
-    (
-        "challenge",
-        &[
-            "captcha",
-            "checking your browser",
-            "just a moment...",
-            "verify you are human",
-            "please enable javascript and cookies to continue",
-            "acw_sc__v2",
-            "human verification",
-        ],
-    ),
-    ("rate_limit", &["too many requests", "rate limit", "ratelimit", "request limit exceeded", "slow down"]),
-    (
-        "waf",
-        &[
-            "web application firewall",
-            "modsecurity",
-            "mod_security",
-            "attention required! | cloudflare",
-            "the requested url was rejected",
-            "request blocked",
-            "has been blocked",
-            "was blocked",
-            "you have been blocked",
-            "blocked by",
-            "security policy",
-            "security rule",
-            "potential threats to the server",
-            "access denied by",
-            "forbidden by waf",
-            "rule id",
-            "rule_id",
-            "incident id",
-            "event id:",
-            "attack detected",
-            "malicious",
-            "您的访问被",
-            "已被拦截",
-            "请求被拦截",
-        ],
-    ),
-    (
-        "unknown_host",
-        &[
-            "unknown domain",
-            "unknown host",
-            "unknown site",
-            "unknown virtual host",
-            "no such host",
-            "no such site",
-            "no such app",
-            "host not found",
-            "invalid hostname",
-            "invalid host header",
-            "disallowedhost",
-            "domain not configured",
-            "domain is not configured",
-            "site not found",
-            "no site configured",
-            "no site for",
-            "not configured on this server",
-            "misdirected request",
-            "nosuchbucket",
-        ],
-    ),
-    (
-        "maintenance",
-        &[
-            "under maintenance",
-            "maintenance mode",
-            "scheduled maintenance",
-            "down for maintenance",
-            "维护中",
-            "maintenance",
-        ],
-    ),
-    ("permission", &["permission denied", "eacces", "errno 13"]),
-    (
-        "crash",
-        &[
-            "traceback (most recent call last)",
-            "exception in thread",
-            "stack trace",
-            "uncaught exception",
-            "unhandled exception",
-            "panic:",
-            "panicked at",
-            "fatal error:",
-            "segmentation fault",
-            "nullpointerexception",
-        ],
-    ),
-];
-
-/// Titles and texts of the pages a web server ships with.
-const DEFAULT_PAGES: &[&str] = &[
-    "welcome to nginx",
-    "apache2 debian default page",
-    "apache2 ubuntu default page",
-    "test page for the",
-    "<h1>it works!</h1>",
-    "iis windows server",
-    "welcome to caddy",
-    "welcome to openresty",
-    "congratulations! your web server is working",
-    "this is the default site",
-    "default site",
-    "default server",
-    "default virtual host",
-    "default vhost",
-];
 
 /// Reads what an error response says; `expected` responses are only read for a server's own default page.
 pub fn sign(head: &Head, body: &[u8], expected: bool) -> Sign {
@@ -298,7 +99,7 @@ pub fn writer(head: &Head, body: &[u8]) -> (&'static str, String) {
     if let Some(edge) = edge_server(&server).filter(|_| error) {
         return ("proxy", format!("Server: {edge}"));
     }
-    if let Some(page) = page.filter(|_| error) {
+    if let Some(page) = page.filter(|_| head.status >= 300) {
         return ("unknown", format!("{page}, of the edge or of the web server itself"));
     }
     application(head, &server, &text, error)

@@ -72,7 +72,7 @@ async fn attempt(case: &Case, ask: &Ask) -> (bool, View) {
     let key = key();
     let asked = ask
         .clone()
-        .as_get()
+        .into_get()
         .without_header("accept-encoding")
         .with_header("Connection", "Upgrade")
         .with_header("Upgrade", "websocket")

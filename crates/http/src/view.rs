@@ -115,15 +115,13 @@ impl View {
         (200..300).contains(&self.status()) && self.body_end == BodyEnd::Whole
     }
 
-    /// True when the coding of the answer is among those offered.
+    /// True when the coding of the answer is among those offered; a label that names no coding is no coding.
     pub fn coding_offered(&self, offered: &str) -> bool {
         let Some(codings) = self.head.get("content-encoding") else { return true };
         let offered = offered.to_ascii_lowercase();
         codings.split(',').map(|one| one.trim().to_ascii_lowercase()).all(|one| {
-            one.is_empty()
-                || one == "identity"
-                || offered.contains('*')
-                || offered.contains(one.trim_start_matches("x-"))
+            let known = matches!(one.as_str(), "gzip" | "x-gzip" | "deflate" | "br" | "zstd" | "compress");
+            !known || offered.contains('*') || offered.contains(one.trim_start_matches("x-"))
         })
     }
 

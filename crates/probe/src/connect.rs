@@ -11,6 +11,7 @@ pub(crate) mod record;
 
 pub(crate) use ask::unlikely_ports;
 pub(crate) use facts::NEEDS_RAW;
+pub use facts::answer as describe_attempt;
 pub use record::{AddressResult, AttemptRecord, ConnectOutcome, IcmpSeen};
 
 use crate::local::counters::Counters;

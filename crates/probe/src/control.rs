@@ -4,7 +4,9 @@ mod echo;
 pub(crate) mod hops;
 
 use crate::connect::attempt::{Attempt, Plan, attempt};
-use crate::connect::{AddressResult, AttemptRecord, ConnectOutcome, Connected, NEEDS_RAW, record, unlikely_ports};
+use crate::connect::{
+    AddressResult, AttemptRecord, ConnectOutcome, Connected, NEEDS_RAW, record, unlikely_ports,
+};
 use crate::tap::{Seen, Tap, What};
 use echo::{EchoAnswer, echo};
 use hops::{Hops, Place};
@@ -36,10 +38,11 @@ pub async fn control(case: &Case, address: SocketAddr, connected: &Connected) ->
         let source = Arc::clone(&source);
         tokio::task::spawn_blocking(move || echo(&source, address.ip(), wait))
     };
+    let plan = Plan::new(&source);
     let unlikely = unlikely_ports(address.port(), UNLIKELY_COUNT);
     let mut tasks = JoinSet::new();
     for port in COMMON_PORTS.into_iter().filter(|p| *p != address.port()).chain(unlikely.iter().copied()) {
-        let plan = Plan { source: Arc::clone(&source), ..Plan::default() };
+        let plan = plan.clone();
         // The scope of a link-local address must come along.
         let mut other = address;
         other.set_port(port);
@@ -96,12 +99,6 @@ impl Control<'_> {
 
     /// What most of the unlikely ports do.
     fn control_port(&self) -> Option<Evidence> {
-        let word = |outcome| match outcome {
-            ConnectOutcome::Open => "open",
-            ConnectOutcome::Refused => "refused",
-            ConnectOutcome::Rejected { .. } => "rejected",
-            _ => "silent",
-        };
         let asked: Vec<&(u16, AttemptRecord)> = self
             .answers
             .iter()
@@ -109,16 +106,28 @@ impl Control<'_> {
             .collect();
         let text: Vec<String> = asked
             .iter()
-            .map(|(port, a)| format!("{port} {}{}", word(a.outcome), a.rst_ttl.map_or(String::new(), |t| format!(" TTL {t}"))))
+            .map(|(port, a)| {
+                format!(
+                    "{port} {}{}",
+                    a.outcome.name(),
+                    a.rst_ttl.map_or(String::new(), |t| format!(" TTL {t}"))
+                )
+            })
             .collect();
-        let count = |value: &str| asked.iter().filter(|(_, a)| word(a.outcome) == value).count();
+        let count = |value: &str| asked.iter().filter(|(_, a)| a.outcome.name() == value).count();
         // RSTs and ICMP errors are rate-limited by their senders, so a few of them outweigh silence.
-        let value = ["open", "refused", "rejected"].into_iter().find(|value| count(value) * 2 >= asked.len().max(1));
+        let value =
+            ["open", "refused", "rejected"].into_iter().find(|value| count(value) * 2 >= asked.len().max(1));
         let value = value.or_else(|| ["refused", "rejected"].into_iter().find(|value| count(value) >= 2));
         if asked.is_empty() {
             return None;
         }
-        let fact = self.fact("tcp.control_port", value.unwrap_or("silent"), Link::OriginHost, format!("ports {}", text.join(", ")));
+        let fact = self.fact(
+            "tcp.control_port",
+            value.unwrap_or("silent"),
+            Link::OriginHost,
+            format!("ports {}", text.join(", ")),
+        );
         Some(if value.is_none() { fact.unanswered() } else { fact })
     }
 
@@ -138,9 +147,15 @@ impl Control<'_> {
         };
         let list: Vec<String> = open
             .iter()
-            .map(|(port, a)| format!("{port}{}", a.syn_ack_ttl.map_or(String::new(), |t| format!(" TTL {t}"))))
+            .map(|(port, a)| {
+                format!("{port}{}", a.syn_ack_ttl.map_or(String::new(), |t| format!(" TTL {t}")))
+            })
             .collect();
-        let text = format!("{} ports asked, open: {}", self.answers.len(), if list.is_empty() { "none".to_owned() } else { list.join(", ") });
+        let text = format!(
+            "{} ports asked, open: {}",
+            self.answers.len(),
+            if list.is_empty() { "none".to_owned() } else { list.join(", ") }
+        );
         Some(self.fact("tcp.open_elsewhere", value, Link::OriginHost, text))
     }
 
@@ -150,7 +165,9 @@ impl Control<'_> {
             return Some(ttl);
         }
         self.seen?.iter().find_map(|s| match s.what {
-            What::Echo { reply: true, source, ttl, .. } if source == self.address.ip() && !s.outgoing => Some(ttl),
+            What::Echo { reply: true, source, ttl, .. } if source == self.address.ip() && !s.outgoing => {
+                Some(ttl)
+            }
             _ => None,
         })
     }

@@ -5,7 +5,7 @@ mod neighbour;
 mod netlink;
 mod resources;
 
-pub(crate) use resources::ports_used;
+pub(crate) use resources::{few_ports, ports_used};
 
 use netlink::{Netlink, RouteAnswer};
 use netwhy_model::{Case, Evidence, Link, Stamp};

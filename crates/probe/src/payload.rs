@@ -35,7 +35,7 @@ pub async fn payload(case: &Case, address: SocketAddr, connected: &Connected) ->
         case,
         address,
         kind: Kind::of(case, address),
-        plan: Plan { source: Arc::new(case.source.clone()), ..Plan::default() },
+        plan: Plan::new(&Arc::new(case.source.clone())),
         rtt: Duration::from_micros((connected.rtt_ms.unwrap_or(10.0) * 1e3) as u64),
         at,
     };
@@ -127,7 +127,7 @@ impl Asker<'_> {
             Met::AckedSilent => "acked_silent",
         };
         let view = match (seen, first.local) {
-            (Some(seen), Some(local)) => Some(flow(seen, local, self.address)),
+            (Some(seen), Some(local)) => Some(flow(seen, local, self.address, first.started_ns)),
             _ => None,
         };
         let sent = view.map_or(String::new(), |v| {
@@ -144,7 +144,8 @@ impl Asker<'_> {
     }
 
     fn reset_ttl(&self, first: &Exchange, seen: Option<&[Seen]>) -> Option<Evidence> {
-        let fact = |value: &str, text: String| Some(self.fact("tcp.payload_rst_ttl", value, Link::Path, text));
+        let fact =
+            |value: &str, text: String| Some(self.fact("tcp.payload_rst_ttl", value, Link::Path, text));
         if !matches!(first.met, Met::Reset | Met::ResetFirst) {
             return fact("none", "no RST after our bytes".to_owned());
         }
@@ -152,7 +153,7 @@ impl Asker<'_> {
             let why = crate::connect::NEEDS_RAW;
             return Some(Evidence::unread("tcp.payload_rst_ttl", Link::Path, self.at, COLLECTOR, why));
         };
-        let view = flow(seen, first.local?, self.address);
+        let view = flow(seen, first.local?, self.address, first.started_ns);
         let (rst, syn_ack) = (view.resets.first()?.segment.ttl, view.syn_acks.first()?.segment.ttl);
         let same = Hops::of(rst).beside(Hops::of(syn_ack)) == Place::Same;
         fact(if same { "same" } else { "differs" }, format!("RST TTL {rst}, SYN-ACK TTL {syn_ack}"))
@@ -161,9 +162,12 @@ impl Asker<'_> {
     /// Harmless bytes where the real ones fail; long ones where short ones pass.
     async fn follow_up(&self, first: &Exchange) -> Vec<Evidence> {
         match first.met {
-            Met::Reset | Met::Unacked if self.kind.reply_due() => self.benign(first).await.into_iter().collect(),
+            Met::Reset | Met::Unacked if self.kind.reply_due() => {
+                self.benign(first).await.into_iter().collect()
+            }
             Met::Answered => {
-                let none = self.fact("tcp.payload_benign", "not_needed", Link::Path, "the real bytes are answered");
+                let none =
+                    self.fact("tcp.payload_benign", "not_needed", Link::Path, "the real bytes are answered");
                 let mut facts = vec![none];
                 if self.kind.has_large() && self.case.body_bytes.is_none() {
                     facts.extend(self.large().await);
@@ -188,7 +192,8 @@ impl Asker<'_> {
             Met::Reset => matches!(e.met, Met::Answered | Met::AckedSilent | Met::Closed),
             _ => matches!(e.met, Met::Answered | Met::AckedSilent | Met::Closed | Met::Reset),
         };
-        let pass = passes(&other) || (first.met == Met::Unacked && passes(&blank));
+        let pass =
+            passes(&other) || blank.met == Met::Answered || (first.met == Met::Unacked && passes(&blank));
         let text = format!("another name: {:?}; four blank bytes: {:?}", other.met, blank.met);
         Some(self.fact("tcp.payload_benign", if pass { "passes" } else { "same" }, Link::Path, text))
     }
@@ -204,18 +209,33 @@ impl Asker<'_> {
         }
         let again = exchange(self.script(Variant::Large, WAIT_SHORT)).await;
         (again.met == Met::Unacked)
-            .then(|| fact("large_stalls", format!("{length} bytes twice: not acknowledged; the short request is answered")))
+            .then(|| {
+                fact(
+                    "large_stalls",
+                    format!("{length} bytes twice: not acknowledged; the short request is answered"),
+                )
+            })
             .flatten()
     }
 
-    fn syn_ack_again(&self, first: &Exchange, second: Option<&Exchange>, seen: Option<&[Seen]>) -> Option<Evidence> {
+    fn syn_ack_again(
+        &self,
+        first: &Exchange,
+        second: Option<&Exchange>,
+        seen: Option<&[Seen]>,
+    ) -> Option<Evidence> {
         let seen = seen?;
         // Bytes follow our ACK at once, so a single lost ACK does not bring the SYN-ACK back.
         let again = [Some(first), second].into_iter().flatten().all(|e| {
-            e.local.is_some_and(|local| flow(seen, local, self.address).syn_ack_again())
+            e.local.is_some_and(|local| flow(seen, local, self.address, e.started_ns).syn_ack_again())
         });
         if again {
-            return Some(self.fact("tcp.synack_again", "yes", Link::Socket, "SYN-ACK again after our ACK and bytes"));
+            return Some(self.fact(
+                "tcp.synack_again",
+                "yes",
+                Link::Socket,
+                "SYN-ACK again after our ACK and bytes",
+            ));
         }
         // An answer proves that the connection was accepted; silence shorter than a SYN-ACK timer proves nothing.
         let settled = first.met == Met::Answered || first.took_ms >= WAIT_SHORT.as_secs_f64() * 1e3;

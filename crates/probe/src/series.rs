@@ -7,7 +7,7 @@ mod held;
 mod ports;
 mod shape;
 
-use crate::connect::attempt::{Attempt, Plan, finish, finish_by, start};
+use crate::connect::attempt::{Attempt, Ended, Plan, finish, finish_by, start};
 use crate::connect::{AttemptRecord, ConnectOutcome, Connected, record};
 use crate::local::counters::Counters;
 use crate::tap::{Seen, Tap, What};
@@ -30,6 +30,9 @@ const STEP_RTT_COUNT: f64 = 5.0;
 /// … within these bounds, in milliseconds.
 const STEP_MS_MIN: f64 = 25.0;
 const STEP_MS_MAX: f64 = 250.0;
+/// After so many handshakes without any answer the rest follow in quick order.
+const HOPELESS_COUNT: usize = 4;
+const STEP_HOPELESS: Duration = Duration::from_millis(20);
 /// What is still silent so long after the row's last SYN stays so in the record.
 const ROW_END: Duration = Duration::from_millis(250);
 /// A limit per second has filled up again after so long.
@@ -41,7 +44,7 @@ const PAUSE_COUNT: usize = 2;
 pub async fn series(case: &Case, address: SocketAddr, connected: &Connected) -> Vec<Evidence> {
     let run = Run {
         address,
-        plan: Plan { source: Arc::new(case.source.clone()), ..Plan::default() },
+        plan: Plan::new(&Arc::new(case.source.clone())),
         step: step(connected.rtt_ms),
         at: Stamp::from(SystemTime::now()),
         patient: case.expect.success_min.is_some() || case.expect.max_time_ms.is_some(),
@@ -81,7 +84,12 @@ impl Run {
             attempts.extend(self.row(SERIES_MORE_COUNT).await);
         }
         let seen = tap.as_deref_mut().map(Tap::drain);
+        // What this host itself could not send says nothing of the way.
+        attempts.retain(|a| !matches!(a.ended, Ended::Local(_)));
         let records: Vec<AttemptRecord> = attempts.iter().map(|a| record::record(a, seen)).collect();
+        if records.len() < SERIES_COUNT / 2 {
+            return Vec::new();
+        }
         let shape = Shape::of(&records);
         let row = |shape: Shape| {
             shape.value().map(|value| self.fact("tcp.series", value, Link::Socket, shape.text(&records)))
@@ -130,7 +138,11 @@ impl Run {
         facts.extend(row(if held.first_ones { Shape::FirstThenNone } else { shape }));
         if shape::tail_fails(records) {
             let value = if held.starts_well { "recovers" } else { "still_fails" };
-            let text = format!("the row ended in failures; after {} ms without a SYN: {}", PAUSE.as_millis(), held.row);
+            let text = format!(
+                "the row ended in failures; after {} ms without a SYN: {}",
+                PAUSE.as_millis(),
+                held.row
+            );
             facts.push(self.fact("tcp.after_pause", value, Link::Socket, text));
         }
         facts
@@ -153,7 +165,9 @@ impl Run {
                 }
                 Err(failed) => done.push((index, *failed)),
             }
-            let until = Instant::now() + self.step;
+            // Nothing came so far: waiting longer for each one teaches nothing.
+            let hopeless = index >= HOPELESS_COUNT && done.is_empty();
+            let until = Instant::now() + if hopeless { STEP_HOPELESS } else { self.step };
             while let Ok(Some(Ok((at, one)))) = tokio::time::timeout_at(until, tasks.join_next()).await {
                 let is_this = at == index;
                 done.push((at, one));
@@ -192,13 +206,16 @@ impl Run {
         let attempts = self.burst(PAUSE_COUNT, self.step.max(Duration::from_millis(300))).await;
         let open = attempts.iter().filter(|a| a.is_open()).count();
         let value = if open > 0 { "recovers" } else { "still_fails" };
-        let text = format!("after {} ms without a SYN, {open} of {PAUSE_COUNT} handshakes pass", PAUSE.as_millis());
+        let text =
+            format!("after {} ms without a SYN, {open} of {PAUSE_COUNT} handshakes pass", PAUSE.as_millis());
         self.fact("tcp.after_pause", value, Link::Socket, text)
     }
 
     fn checksums(&self, seen: Option<&[Seen]>, counted: u64) -> Option<Evidence> {
         let damaged = seen.map_or(0, |seen| {
-            seen.iter().filter(|s| matches!(s.what, What::Damaged { source } if source == self.address.ip())).count()
+            seen.iter()
+                .filter(|s| matches!(s.what, What::Damaged { source } if source == self.address.ip()))
+                .count()
         });
         let text = format!("{damaged} damaged packets captured, the kernel counted {counted}");
         match (damaged, counted) {

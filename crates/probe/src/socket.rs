@@ -37,7 +37,12 @@ pub(crate) struct TcpInfo {
 }
 
 /// Makes a nonblocking socket bound as the case asks, in the family of `remote`.
-pub(crate) fn open(source: &Source, remote: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+pub(crate) fn open(
+    source: &Source,
+    remote: SocketAddr,
+    kind: Type,
+    protocol: Protocol,
+) -> io::Result<Socket> {
     open_from(source, remote, kind, protocol, None)
 }
 
@@ -109,8 +114,7 @@ pub(crate) fn queued_errors(socket: &Socket) -> Vec<QueuedError> {
         let mut space = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6, [u8; 64]);
         let mut parts = [io::IoSliceMut::new(&mut bytes)];
         let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
-        let Ok(message) =
-            recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags)
+        let Ok(message) = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags)
         else {
             break;
         };
@@ -122,7 +126,8 @@ pub(crate) fn queued_errors(socket: &Socket) -> Vec<QueuedError> {
                     errors.push(queued(error, from));
                 }
                 ControlMessageOwned::Ipv6RecvErr(error, from) => {
-                    errors.push(queued(error, from.map(|a| IpAddr::from(Ipv6Addr::from(a.sin6_addr.s6_addr)))));
+                    errors
+                        .push(queued(error, from.map(|a| IpAddr::from(Ipv6Addr::from(a.sin6_addr.s6_addr)))));
                 }
                 _ => {}
             }

@@ -41,14 +41,38 @@ pub(crate) struct Seen {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum What {
     Tcp(Segment),
-    Echo { reply: bool, source: IpAddr, destination: IpAddr, ttl: u8, ident: u16, sequence: u16 },
-    IcmpError { from: IpAddr, ttl: u8, kind: u8, code: u8, error: IcmpError },
+    Echo {
+        reply: bool,
+        source: IpAddr,
+        destination: IpAddr,
+        ttl: u8,
+        ident: u16,
+        sequence: u16,
+    },
+    IcmpError {
+        from: IpAddr,
+        ttl: u8,
+        kind: u8,
+        code: u8,
+        error: IcmpError,
+    },
     Arp(Arp),
-    Solicit { target: Ipv6Addr },
-    Advert { target: Ipv6Addr, mac: Option<[u8; 6]> },
-    Udp { source: SocketAddr, destination: SocketAddr, ttl: u8 },
+    Solicit {
+        target: Ipv6Addr,
+    },
+    Advert {
+        target: Ipv6Addr,
+        mac: Option<[u8; 6]>,
+    },
+    Udp {
+        source: SocketAddr,
+        destination: SocketAddr,
+        ttl: u8,
+    },
     /// A transport checksum was wrong, whatever was in it.
-    Damaged { source: IpAddr },
+    Damaged {
+        source: IpAddr,
+    },
 }
 
 /// One TCP segment's fields that the facts need.
@@ -138,7 +162,9 @@ fn stamp_packets() {
 
 /// Now, in nanoseconds since the epoch, on the clock of the kernel's timestamps.
 pub(crate) fn now_ns() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// Milliseconds from one moment to a later one, both in nanoseconds.

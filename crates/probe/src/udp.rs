@@ -35,7 +35,8 @@ pub async fn udp(case: &Case, address: SocketAddr) -> Vec<Evidence> {
         }
         Ended::Icmp { from, kind: icmp, code, errno } => {
             let class = ErrorClass::of(address.is_ipv6(), icmp, code);
-            let refused = class == Some(ErrorClass::PortUnreachable) || from.is_none() && errno == libc::ECONNREFUSED;
+            let refused =
+                class == Some(ErrorClass::PortUnreachable) || from.is_none() && errno == libc::ECONNREFUSED;
             let sender = from.map_or("?".to_owned(), |from| from.to_string());
             let text = format!("{kind} request to {address}: ICMP {icmp}/{code} from {sender}");
             // The host itself says that nobody listens; a box on the way only says no.
@@ -43,14 +44,22 @@ pub async fn udp(case: &Case, address: SocketAddr) -> Vec<Evidence> {
             vec![fact(if refused && by_target { "port_unreachable" } else { "rejected" }, text)]
         }
         Ended::Silent => {
-            let text = format!("{kind} request to {address}: {} sent, silence for {WAIT_MS} ms", ASK_MS.len());
+            let text =
+                format!("{kind} request to {address}: {} sent, silence for {WAIT_MS} ms", ASK_MS.len());
             vec![fact("silent", text).unanswered()]
         }
         Ended::Local(errno) => {
             let text = format!("{kind} request to {address}: {} from this host", socket::errno_name(errno));
             let mut facts = vec![Evidence::unread("udp.answer", Link::Service, at, COLLECTOR, text.as_str())];
             if errno == libc::EPERM {
-                facts.push(Evidence::seen("source.egress", "refused_locally", Link::SourceHost, at, COLLECTOR, text));
+                facts.push(Evidence::seen(
+                    "source.egress",
+                    "refused_locally",
+                    Link::SourceHost,
+                    at,
+                    COLLECTOR,
+                    text,
+                ));
             }
             facts
         }

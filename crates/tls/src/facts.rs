@@ -118,6 +118,7 @@ fn handshake_line(context: &Context, inner: &Inner) -> String {
         inner.plain.as_ref().map_or(String::new(), |(kind, line)| format!("; plain {}: {line}", kind.name()));
     let first = match (main.alert.or(inner.alert), &main.objection) {
         (Some(code), _) => format!("alert {} {after}", alert_name(code)),
+        _ if inner.outcome == "plain" => format!("not TLS {after}"),
         (None, Some(objection)) => format!("{objection} {after}"),
         (None, None) => format!("{} {after}, {} bytes came", main.ending.word(), main.answer_bytes),
     };

@@ -15,7 +15,7 @@ use std::time::Instant;
 /// The schema of the JSON this command writes.
 const SCHEMA: &str = "netwhy.http/1";
 /// Columns of the labels.
-const LABEL_COLUMNS: usize = 14;
+const LABEL_COLUMNS: usize = 21;
 /// Header lines shown with `--headers`.
 const HEADER_COUNT_MAX: usize = 100;
 
@@ -323,7 +323,7 @@ impl Page<'_> {
             }
             let fact = Catalogue::embedded().fact(&evidence.fact);
             let name = fact.map_or(evidence.fact.as_str(), |fact| fact.text.get(self.common.lang));
-            let text = self.mark(well, &format!("{}: {}", evidence.value, name));
+            let text = self.mark(well, &format!("{name}: {}", evidence.value));
             self.row(&evidence.fact, &evidence.fact, &text)?;
             if !well || self.common.verbose > 0 {
                 self.row("", "", &evidence.excerpt)?;

@@ -8,9 +8,11 @@ pub(crate) mod explain;
 mod http;
 mod lab;
 mod man;
+mod ping;
 mod reference;
 mod tcp;
 mod tls;
+mod trace;
 
 use crate::Common;
 use clap::Subcommand;
@@ -22,8 +24,12 @@ pub enum Command {
     Diagnose(Box<diagnose::Args>),
     /// Ask DNS: every resolver apart, the walk from the root, DNSSEC, and who is wrong or slow
     Dns(dns::Args),
+    /// Measure loss, latency and jitter by TCP, ICMP or UDP, as the wire sees them
+    Ping(ping::Args),
     /// Make a TCP handshake and say how it ended, who ended it, and what retries did
     Tcp(tcp::Args),
+    /// Follow the path hop by hop: where SYN, UDP and ping die, loss, loops and path MTU
+    Trace(trace::Args),
     /// Ask a TLS server: handshake, certificate chain, versions, ciphers, and what one change to the hello does
     Tls(tls::Args),
     /// Make an HTTP request: every phase timed, redirects followed, and who wrote the status
@@ -51,6 +57,8 @@ pub async fn run(command: Command, common: Common) -> anyhow::Result<u8> {
         Command::Dns(args) => dns::run(args, &common).await,
         Command::Http(args) => http::run(args, &common).await,
         Command::Tcp(args) => tcp::run(args, &common).await,
+        Command::Ping(args) => ping::run(args, &common).await,
+        Command::Trace(args) => trace::run(args, &common).await,
         Command::Explain(args) => explain::run(&args, &common),
         Command::Demo(args) => demo::run(args, common).await,
         Command::Lab(args) => lab::run(args, common).await,

@@ -187,7 +187,8 @@ impl Args {
 /// Reads the host, resolves it as the system does, and picks the first address of the wanted family.
 pub(super) async fn find(host: &str, from: &From) -> Result<Place> {
     let text = host.trim();
-    let bare = ["https://", "http://", "tcp://", "udp://", "tls://"].iter().find_map(|p| text.strip_prefix(p));
+    let bare =
+        ["https://", "http://", "tcp://", "udp://", "tls://"].iter().find_map(|p| text.strip_prefix(p));
     let text = bare.map_or(text, |rest| rest.split('/').next().unwrap_or(rest));
     let (target, port) = match format!("tcp://{text}").parse::<Target>() {
         Ok(target) => {
@@ -212,7 +213,10 @@ pub(super) async fn find(host: &str, from: &From) -> Result<Place> {
     let Some(address) = wanted else {
         let name = case.target.host.to_string();
         let kind = family.map_or(String::new(), |family| format!(" of IPv{family}"));
-        return Err(fail(format!("{name} has no address{kind} here"), format!("ask why with: netwhy dns {name}")));
+        return Err(fail(
+            format!("{name} has no address{kind} here"),
+            format!("ask why with: netwhy dns {name}"),
+        ));
     };
     Ok(Place { case, address, port })
 }
@@ -253,7 +257,10 @@ fn time(what: &str, text: &str, least: Duration) -> Result<Duration> {
     let millis = netwhy_model::Limits::parse_ms(text)?;
     let time = Duration::from_millis(millis);
     if time < least {
-        return Err(fail(format!("{what} {text} is too short"), format!("give {} ms or more", least.as_millis())));
+        return Err(fail(
+            format!("{what} {text} is too short"),
+            format!("give {} ms or more", least.as_millis()),
+        ));
     }
     Ok(time)
 }
@@ -297,7 +304,9 @@ impl Live {
         let line = match event {
             PingEvent::Start { source, raw } => self.head(*source, *raw),
             PingEvent::Answer { number, reply } => line_of(*number, reply, lang, ""),
-            PingEvent::Duplicate { number, reply } => line_of(*number, reply, lang, lang.pick("duplicate", "重复")),
+            PingEvent::Duplicate { number, reply } => {
+                line_of(*number, reply, lang, lang.pick("duplicate", "重复"))
+            }
             PingEvent::Late { number, reply } => {
                 self.marked(&line_of(*number, reply, lang, lang.pick("too late", "过迟")))
             }
@@ -321,10 +330,9 @@ impl Live {
         };
         let how = match (raw, self.protocol) {
             (true, _) => self.lang.pick("raw packets", "原始报文"),
-            (false, Protocol::Tcp) => self.lang.pick(
-                "connections of the kernel; as root raw SYNs",
-                "内核连接；以 root 运行可发送原始 SYN",
-            ),
+            (false, Protocol::Tcp) => self
+                .lang
+                .pick("connections of the kernel; as root raw SYNs", "内核连接；以 root 运行可发送原始 SYN"),
             (false, _) => self.lang.pick("kernel sockets", "内核套接字"),
         };
         format!("{what} {} {source} ({how})", self.lang.pick("from", "源地址"))
@@ -338,7 +346,9 @@ impl Live {
 
 fn line_of(number: u32, reply: &Reply, lang: Lang, note: &str) -> String {
     let answer = match reply.answer {
-        netwhy_probe::icmp::Answer::Unreachable(Unreachable::Port) => lang.pick("port unreachable", "端口不可达"),
+        netwhy_probe::icmp::Answer::Unreachable(Unreachable::Port) => {
+            lang.pick("port unreachable", "端口不可达")
+        }
         other => answer_name(other),
     };
     let ttl = reply.ttl.map_or(String::new(), |ttl| format!("  TTL {ttl}"));
@@ -393,7 +403,11 @@ fn in_words(summary: &PingSummary, lang: Lang) -> String {
     }
     if summary.ttls.len() > 1 {
         let ttls: Vec<String> = summary.ttls.iter().map(|(ttl, count)| format!("{ttl} × {count}")).collect();
-        text += &format!("{} {}\n", lang.pick("answers with different TTLs:", "应答的 TTL 不同："), ttls.join(", "));
+        text += &format!(
+            "{} {}\n",
+            lang.pick("answers with different TTLs:", "应答的 TTL 不同："),
+            ttls.join(", ")
+        );
     }
     text
 }

@@ -2,7 +2,7 @@
 
 use crate::{Common, fail};
 use anyhow::Result;
-use netwhy_model::{Case, Evidence, Host, Lang, Limits, Origin, Source, Target};
+use netwhy_model::{Case, Evidence, Lang, Source, Target};
 use netwhy_probe::connect::describe_attempt;
 use netwhy_probe::{AddressResult, ConnectOutcome, Connected};
 use serde_json::{Value, json};
@@ -102,7 +102,12 @@ fn case(args: &Args) -> Result<Case> {
 }
 
 async fn addresses(case: &Case) -> Result<Vec<SocketAddr>> {
-    let found = netwhy_dns::names(case).await.addresses;
+    let found: Vec<SocketAddr> = netwhy_dns::names(case)
+        .await
+        .addresses
+        .into_iter()
+        .map(|address| netwhy_probe::socket_address(&case.target, address))
+        .collect();
     if found.is_empty() {
         let name = case.target.host.to_string();
         return Err(fail(format!("{name} has no address here"), format!("`netwhy dns {name}` says why")));

@@ -6,7 +6,9 @@ use anyhow::Result;
 use netwhy_model::Lang;
 use netwhy_probe::icmp::Protocol;
 use netwhy_probe::pmtu::{PmtuOptions, PmtuReport, PmtuValue};
-use netwhy_probe::trace::{HOPS_COUNT_MAX, Hop, LaneReport, ROUNDS_COUNT_MAX, TraceOptions, TraceReport, hops_back};
+use netwhy_probe::trace::{
+    HOPS_COUNT_MAX, Hop, LaneReport, ROUNDS_COUNT_MAX, TraceOptions, TraceReport, hops_back,
+};
 use serde::Serialize;
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -57,7 +59,7 @@ pub struct Args {
         value_parser = clap::value_parser!(u8).range(1..=i64::from(HOPS_COUNT_MAX))
     )]
     max_hops: u8,
-    /// Times every hop is asked
+    /// Times every hop is asked; from the fourth on at the pace routers answer, one a second for each protocol
     #[arg(
         short, long, value_name = "N", default_value_t = 3,
         value_parser = clap::value_parser!(u32).range(1..=i64::from(ROUNDS_COUNT_MAX))
@@ -86,9 +88,15 @@ pub async fn run(args: Args, common: &Common) -> Result<u8> {
     let source = place.case.source.clone();
     let protocols = args.protocols();
     let first = protocols.first().copied().unwrap_or(Protocol::Icmp);
-    let options =
-        TraceOptions { target, source: source.clone(), protocols, hops_max: args.max_hops, rounds: args.rounds };
-    let trace = netwhy_probe::trace::run(options, stop_on_interrupt()).await.map_err(|e| explained(e, first))?;
+    let options = TraceOptions {
+        target,
+        source: source.clone(),
+        protocols,
+        hops_max: args.max_hops,
+        rounds: args.rounds,
+    };
+    let trace =
+        netwhy_probe::trace::run(options, stop_on_interrupt()).await.map_err(|e| explained(e, first))?;
     if trace.lanes.iter().all(|lane| lane.refused) {
         return Err(fail(
             "this host sent none of the probes",
@@ -191,7 +199,8 @@ fn cell(hop: &Hop, lang: Lang) -> String {
     }
     let who: Vec<String> = hop.senders.iter().map(ToString::to_string).collect();
     let time = hop.rtt_ms.map_or(String::new(), |rtt| format!("  {:.2} ms", rtt.median));
-    let loss = if hop.received < hop.sent { format!("  {}/{}", hop.received, hop.sent) } else { String::new() };
+    let loss =
+        if hop.received < hop.sent { format!("  {}/{}", hop.received, hop.sent) } else { String::new() };
     let notes = if hop.notes.is_empty() { String::new() } else { format!("  {}", hop.notes.join(", ")) };
     format!("{}{time}{loss}{notes}", who.join(" "))
 }
@@ -203,15 +212,33 @@ fn fate(lane: &LaneReport, lang: Lang) -> String {
         return lang.pick("not sent by this host (needs root)", "本机未能发出（需要 root）").to_owned();
     }
     if let Some(from) = lane.loop_from {
-        return if zh { format!("从第 {from} 跳起成环") } else { format!("circles from hop {from} on") };
+        return if zh {
+            format!("从第 {from} 跳起成环")
+        } else {
+            format!("circles from hop {from} on")
+        };
+    }
+    if let Some(router) = lane.ran_out_at {
+        return if zh { format!("成环：TTL 64 在 {router} 耗尽") } else { format!("circles: a TTL of 64 ran out at {router}") };
+    }
+    if let (Some((router, why)), false) = (lane.rejected_by, lane.arrives) {
+        return if zh { format!("{router} 答复不可达：{}", why.name()) } else { format!("{router} says {}", why.name()) };
     }
     let last = lane.last_router;
     match (lane.distance, lane.arrives) {
         (Some(distance), _) => {
             let back = lane.answer_ttl.map(hops_back).map_or(String::new(), |back| {
-                if zh { format!("，应答 TTL 表明回程 {back} 个路由器") } else { format!(", {back} routers back by its TTL") }
+                if zh {
+                    format!("，应答 TTL 表明回程 {back} 个路由器")
+                } else {
+                    format!(", {back} routers back by its TTL")
+                }
             });
-            if zh { format!("第 {distance} 跳到达目标{back}") } else { format!("reaches the target at hop {distance}{back}") }
+            if zh {
+                format!("第 {distance} 跳到达目标{back}")
+            } else {
+                format!("reaches the target at hop {distance}{back}")
+            }
         }
         (None, true) => lang.pick("reaches the target, at a hop not found", "到达目标，跳数未知").to_owned(),
         (None, false) => match last {
@@ -224,18 +251,27 @@ fn fate(lane: &LaneReport, lang: Lang) -> String {
 
 /// Where the SYN dies beside the others.
 fn compared(lanes: &[&LaneReport], lang: Lang) -> Option<String> {
-    let syn = lanes.iter().find(|lane| lane.protocol == Protocol::Tcp && !lane.arrives && lane.loop_from.is_none())?;
+    let syn = lanes
+        .iter()
+        .find(|lane| lane.protocol == Protocol::Tcp && !lane.arrives && lane.ran_out_at.is_none())?;
     let reach = syn.last_router.unwrap_or(0);
-    let other = lanes.iter().filter(|lane| lane.protocol != Protocol::Tcp).find(|lane| {
-        lane.last_router.unwrap_or(0) > reach || lane.arrives
-    })?;
+    let other = lanes
+        .iter()
+        .filter(|lane| lane.protocol != Protocol::Tcp)
+        .find(|lane| lane.last_router.unwrap_or(0) > reach || lane.arrives)?;
     let (name, port) = (lane_name(other), syn.port);
     let farther = other.last_router.unwrap_or(0) > reach;
     Some(match (lang, farther) {
-        (Lang::En, true) => format!("{name} goes on where the SYN dies: a device behind hop {reach} filters port {port}"),
-        (Lang::En, false) => format!("{name} arrives, the SYN dies behind hop {reach}: the target or its last router filters port {port}"),
+        (Lang::En, true) => {
+            format!("{name} goes on where the SYN dies: a device behind hop {reach} filters port {port}")
+        }
+        (Lang::En, false) => format!(
+            "{name} arrives, the SYN dies behind hop {reach}: the target or its last router filters port {port}"
+        ),
         (Lang::Zh, true) => format!("SYN 消失处 {name} 仍可继续：第 {reach} 跳之后有设备过滤端口 {port}"),
-        (Lang::Zh, false) => format!("{name} 可到达，SYN 在第 {reach} 跳之后消失：目标或其最后一跳路由器过滤端口 {port}"),
+        (Lang::Zh, false) => {
+            format!("{name} 可到达，SYN 在第 {reach} 跳之后消失：目标或其最后一跳路由器过滤端口 {port}")
+        }
     })
 }
 

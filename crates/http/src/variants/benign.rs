@@ -65,7 +65,7 @@ fn parts(base: &Base<'_>) -> Vec<(String, Ask)> {
         }
     }
     if ask.method != "GET" || ask.body_len > 0 {
-        all.push((format!("method {} with body", ask.method), ask.clone().as_get()));
+        all.push((format!("method {} with body", ask.method), ask.clone().into_get()));
     }
     all.push(("our User-Agent".to_owned(), ask.clone().with_header("User-Agent", BROWSER)));
     let lower = ask.path.to_ascii_lowercase();
@@ -77,7 +77,7 @@ fn parts(base: &Base<'_>) -> Vec<(String, Ask)> {
 
 /// Everything taken out at once.
 fn plainest(base: &Base<'_>) -> Ask {
-    let mut ask = base.ask.clone().as_get().with_header("User-Agent", BROWSER);
+    let mut ask = base.ask.clone().into_get().with_header("User-Agent", BROWSER);
     for header in &base.case.headers {
         if !["host", "authorization", "user-agent"].contains(&header.name.to_ascii_lowercase().as_str()) {
             ask = ask.without_header(&header.name);

@@ -23,10 +23,10 @@ pub(super) async fn ask(base: &Base<'_>) -> Option<Evidence> {
     if view.good || !limiting || (long.is_none() && !body) {
         return Some(fact("http.limits", "not_needed", view.text()));
     }
-    if let Some(part) = long {
-        if let Some(text) = halve(base, part.length(base), |size| part.cut(base, size)).await {
-            return Some(fact("http.limits", "header_small", format!("{}: {text}", part.name())));
-        }
+    if let Some(part) = long
+        && let Some(text) = halve(base, part.length(base), |size| part.cut(base, size)).await
+    {
+        return Some(fact("http.limits", "header_small", format!("{}: {text}", part.name())));
     }
     if body {
         let size = usize::try_from(base.ask.body_len).unwrap_or(usize::MAX);

@@ -8,7 +8,7 @@ use netwhy_model::{Evidence, Host};
 /// `http.random_path`.
 pub(super) async fn random_path(base: &Base<'_>) -> Option<Evidence> {
     let path = format!("/netwhy-{}", invented());
-    let view = base.view_of(&base.ask.clone().as_get().with_path(&path)).await;
+    let view = base.view_of(&base.ask.clone().into_get().with_path(&path)).await;
     let value = match view.status() {
         404 | 410 => "not_found",
         _ if !base.view().good && view.kind == base.view().kind => "same_error",
@@ -29,10 +29,10 @@ pub(super) async fn other_host(base: &Base<'_>) -> Option<Evidence> {
     if unknown.status() == 0 {
         return Some(fact("http.host_variant", "differs", format!("Host {name}: {}", unknown.text())));
     }
-    if !ours.good {
-        if let Some(found) = works(base, &name, &unknown).await {
-            return Some(found);
-        }
+    if !ours.good
+        && let Some(found) = works(base, &name, &unknown).await
+    {
+        return Some(found);
     }
     let value = if unknown.same_page(ours) { "same" } else { "differs" };
     Some(fact("http.host_variant", value, format!("Host {name}: {}; ours: {}", unknown.text(), ours.text())))

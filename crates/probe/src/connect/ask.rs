@@ -35,7 +35,7 @@ pub(super) struct Asked {
 
 /// Asks one address.
 pub(super) async fn ask(source: Arc<Source>, address: SocketAddr) -> Asked {
-    let plan = Plan { source, ..Plan::default() };
+    let plan = Plan::new(&source);
     let began = Instant::now();
     let started = match start(&plan, address) {
         Ok(started) => started,

@@ -13,13 +13,20 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// How to make the attempt.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub source: Arc<Source>,
     /// Connect from this source port instead of one the kernel picks.
     pub port: Option<u16>,
     /// Close with a RST, so that the source port is free again at once.
     pub abort: bool,
+}
+
+impl Plan {
+    /// From a port the kernel picks, closed politely unless ports are few.
+    pub(crate) fn new(source: &Arc<Source>) -> Plan {
+        Plan { source: Arc::clone(source), port: None, abort: crate::local::few_ports() }
+    }
 }
 
 /// How an attempt ended, by the socket alone.

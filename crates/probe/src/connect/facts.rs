@@ -70,14 +70,7 @@ fn representative(results: &[AddressResult]) -> Option<&AddressResult> {
 }
 
 fn connect(input: &Input<'_>, main: &AddressResult) -> Evidence {
-    let value = match main.outcome {
-        ConnectOutcome::Open => "open",
-        ConnectOutcome::Refused => "refused",
-        ConnectOutcome::Rejected { .. } => "rejected",
-        ConnectOutcome::Silent => "silent",
-        ConnectOutcome::Intermittent => "intermittent",
-        ConnectOutcome::Local(_) => "local",
-    };
+    let value = main.outcome.name();
     let fact = input.seen("tcp.connect", value, Link::Socket, describe(main)).about(main.address.to_string());
     if value == "silent" { fact.unanswered() } else { fact }
 }
@@ -92,7 +85,7 @@ pub(crate) fn describe(result: &AddressResult) -> String {
     }
     text += &format!(" → {}", answer(first));
     if result.attempts.len() > 1 {
-        let count = |name: &str| result.attempts.iter().filter(|a| word(a.outcome) == name).count();
+        let count = |name: &str| result.attempts.iter().filter(|a| a.outcome.name() == name).count();
         let counts: Vec<String> = ["open", "refused", "rejected", "silent", "local"]
             .iter()
             .filter(|name| count(name) > 0)
@@ -106,24 +99,17 @@ pub(crate) fn describe(result: &AddressResult) -> String {
     text
 }
 
-fn word(outcome: ConnectOutcome) -> &'static str {
-    match outcome {
-        ConnectOutcome::Open => "open",
-        ConnectOutcome::Refused => "refused",
-        ConnectOutcome::Rejected { .. } => "rejected",
-        ConnectOutcome::Silent => "silent",
-        ConnectOutcome::Intermittent => "intermittent",
-        ConnectOutcome::Local(_) => "local",
-    }
-}
-
 /// What came back to one attempt, with its time and TTL.
-pub(crate) fn answer(attempt: &AttemptRecord) -> String {
+pub fn answer(attempt: &AttemptRecord) -> String {
     let ttl = |ttl: Option<u8>| ttl.map_or(String::new(), |ttl| format!(", TTL {ttl}"));
     let time = attempt.rtt_ms.unwrap_or(attempt.elapsed_ms);
     match attempt.outcome {
         ConnectOutcome::Open => {
-            let retried = if attempt.retries > 0 { format!(", {} SYN retries", attempt.retries) } else { String::new() };
+            let retried = if attempt.retries > 0 {
+                format!(", {} SYN retries", attempt.retries)
+            } else {
+                String::new()
+            };
             format!("SYN-ACK after {time:.1} ms{}{retried}", ttl(attempt.syn_ack_ttl))
         }
         ConnectOutcome::Refused => format!("RST after {time:.1} ms{}", ttl(attempt.rst_ttl)),
@@ -132,7 +118,10 @@ pub(crate) fn answer(attempt: &AttemptRecord) -> String {
             None => format!("ICMP {kind}/{code}"),
         },
         ConnectOutcome::Silent if attempt.answer_dropped => {
-            format!("an answer on the wire{}, none at the socket", ttl(attempt.syn_ack_ttl.or(attempt.rst_ttl)))
+            format!(
+                "an answer on the wire{}, none at the socket",
+                ttl(attempt.syn_ack_ttl.or(attempt.rst_ttl))
+            )
         }
         ConnectOutcome::Silent | ConnectOutcome::Intermittent => {
             format!("silence for {:.0} ms", attempt.elapsed_ms)
@@ -181,12 +170,14 @@ fn icmp(input: &Input<'_>, main: &AddressResult) -> Vec<Evidence> {
 }
 
 fn handshake_time(input: &Input<'_>, main: &AddressResult) -> Option<Evidence> {
-    let open: Vec<&AttemptRecord> = main.attempts.iter().filter(|a| a.outcome == ConnectOutcome::Open).collect();
+    let open: Vec<&AttemptRecord> =
+        main.attempts.iter().filter(|a| a.outcome == ConnectOutcome::Open).collect();
     let longest = open.iter().map(|a| a.elapsed_ms).reduce(f64::max)?;
     let shortest = open.iter().filter_map(|a| a.rtt_ms).reduce(f64::min);
     let retried = open.iter().filter(|a| a.retries > 0).count();
     if retried > 0 {
-        let text = format!("{retried} of {} handshakes needed a SYN retry; longest {longest:.0} ms", open.len());
+        let text =
+            format!("{retried} of {} handshakes needed a SYN retry; longest {longest:.0} ms", open.len());
         return Some(input.seen("tcp.handshake_time", "retried", Link::Socket, text));
     }
     let shortest = shortest?;
@@ -195,7 +186,8 @@ fn handshake_time(input: &Input<'_>, main: &AddressResult) -> Option<Evidence> {
         return Some(input.seen("tcp.handshake_time", "fast", Link::Socket, text));
     }
     // One slow handshake of three may be a busy moment here; most of them are not.
-    let slow = open.iter().filter(|a| a.elapsed_ms >= (shortest * SLOW_FACTOR).max(shortest + SLOW_MS)).count();
+    let slow =
+        open.iter().filter(|a| a.elapsed_ms >= (shortest * SLOW_FACTOR).max(shortest + SLOW_MS)).count();
     (slow * 2 > open.len()).then(|| input.seen("tcp.handshake_time", "slow", Link::Socket, text))
 }
 
@@ -211,23 +203,39 @@ fn addresses(input: &Input<'_>) -> Option<Evidence> {
     let mut value = "one";
     let mut text = Vec::new();
     for v6 in [false, true] {
-        let family: Vec<&AddressResult> = input.results.iter().filter(|r| r.address.is_ipv6() == v6).collect();
+        let family: Vec<&AddressResult> =
+            input.results.iter().filter(|r| r.address.is_ipv6() == v6).collect();
         if family.len() < 2 {
             continue;
         }
-        let works = |r: &&&AddressResult| {
-            matches!(r.outcome, ConnectOutcome::Open | ConnectOutcome::Intermittent)
-        };
+        let works =
+            |r: &&&AddressResult| matches!(r.outcome, ConnectOutcome::Open | ConnectOutcome::Intermittent);
         let open = family.iter().filter(works).count();
-        text.push(family.iter().map(|r| format!("{} {}", r.address.ip(), word(r.outcome))).collect::<Vec<_>>().join(", "));
+        text.push(
+            family
+                .iter()
+                .map(|r| format!("{} {}", r.address.ip(), r.outcome.name()))
+                .collect::<Vec<_>>()
+                .join(", "),
+        );
         value = match (open, value) {
             (_, "some_fail") => "some_fail",
             (0, "all_ok") | (0, "one" | "all_fail") => "all_fail",
-            (n, _) if n == family.len() => if value == "all_fail" { "all_fail" } else { "all_ok" },
+            (n, _) if n == family.len() => {
+                if value == "all_fail" {
+                    "all_fail"
+                } else {
+                    "all_ok"
+                }
+            }
             _ => "some_fail",
         };
     }
-    let text = if text.is_empty() { format!("{} address(es), one in each family", input.results.len()) } else { text.join("; ") };
+    let text = if text.is_empty() {
+        format!("{} address(es), one in each family", input.results.len())
+    } else {
+        text.join("; ")
+    };
     Some(input.seen("tcp.addresses", value, Link::OriginHost, text))
 }
 
@@ -243,12 +251,16 @@ fn rtt(input: &Input<'_>) -> Option<Evidence> {
 
 fn egress(input: &Input<'_>, main: &AddressResult) -> Option<Evidence> {
     let fact = "source.egress";
-    if let Some(attempt) = main.attempts.iter().find(|a| matches!(a.outcome, ConnectOutcome::Local(0 | libc::EPERM))) {
+    if let Some(attempt) =
+        main.attempts.iter().find(|a| matches!(a.outcome, ConnectOutcome::Local(0 | libc::EPERM)))
+    {
         return Some(input.seen(fact, "refused_locally", Link::SourceHost, answer(attempt)));
     }
     let Some(seen) = input.seen else {
         return match main.outcome {
-            ConnectOutcome::Silent => Some(Evidence::unread(fact, Link::SourceHost, input.at, COLLECTOR, NEEDS_RAW)),
+            ConnectOutcome::Silent => {
+                Some(Evidence::unread(fact, Link::SourceHost, input.at, COLLECTOR, NEEDS_RAW))
+            }
             ConnectOutcome::Local(_) => None,
             _ => Some(input.seen(fact, "sent", Link::SourceHost, "an answer came back")),
         };
@@ -258,7 +270,8 @@ fn egress(input: &Input<'_>, main: &AddressResult) -> Option<Evidence> {
         return Some(input.seen(fact, "sent", Link::SourceHost, format!("{count} SYNs seen to leave")));
     }
     let own_icmp = main.icmp().is_some_and(|i| {
-        main.attempts.iter().filter_map(|a| a.local).any(|l| l.ip() == i.from) && i.class != ErrorClass::HostUnreachable
+        main.attempts.iter().filter_map(|a| a.local).any(|l| l.ip() == i.from)
+            && i.class != ErrorClass::HostUnreachable
     });
     match main.outcome {
         ConnectOutcome::Local(_) | ConnectOutcome::Rejected { .. } if own_icmp => {
@@ -305,23 +318,31 @@ fn reverse_path(input: &Input<'_>) -> Option<Evidence> {
     // The counter counts all traffic of this host: it speaks only beside an answer that went missing.
     match (count, dropped) {
         (0, _) => Some(input.seen("source.rp_filter", "none", Link::SourceHost, "IPReversePathFilter +0")),
-        (_, true) => {
-            Some(input.seen("source.rp_filter", "drops", Link::SourceHost, format!("IPReversePathFilter +{count}")))
-        }
+        (_, true) => Some(input.seen(
+            "source.rp_filter",
+            "drops",
+            Link::SourceHost,
+            format!("IPReversePathFilter +{count}"),
+        )),
         _ => None,
     }
 }
 
 /// Speaks only when the kernel found no port; the local question counts them beforehand.
 fn ports(input: &Input<'_>) -> Option<Evidence> {
-    let all_out = |r: &AddressResult| r.outcome == ConnectOutcome::Local(libc::EADDRNOTAVAIL);
-    let result = input.results.iter().find(|r| all_out(r))?;
+    let out = ConnectOutcome::Local(libc::EADDRNOTAVAIL);
+    let result = input.results.iter().find(|r| r.attempts.iter().any(|a| a.outcome == out))?;
     if input.case.source.address.is_some() {
         // The same errno means that the chosen source address is not ours.
         return None;
     }
     let (value, text) = crate::local::ports_used(result.address);
-    Some(input.seen("source.ports", value, Link::SourceHost, format!("EADDRNOTAVAIL for {}; {text}", result.address)))
+    Some(input.seen(
+        "source.ports",
+        value,
+        Link::SourceHost,
+        format!("EADDRNOTAVAIL for {}; {text}", result.address),
+    ))
 }
 
 fn checksums(input: &Input<'_>) -> Option<Evidence> {

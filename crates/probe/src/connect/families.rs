@@ -13,7 +13,9 @@ pub(super) fn families(results: &[AddressResult], at: Stamp) -> Option<Evidence>
             _ => 2,
         })
     };
-    let fact = |value, text: String| Some(Evidence::seen("tcp.families", value, Link::Path, at, "tcp.connect", text));
+    let fact = |value, text: String| {
+        Some(Evidence::seen("tcp.families", value, Link::Path, at, "tcp.connect", text))
+    };
     let (Some(v4), Some(v6)) = (best(false), best(true)) else {
         let family = if results.first()?.address.is_ipv6() { "IPv6" } else { "IPv4" };
         return fact("one", format!("addresses of {family} only"));

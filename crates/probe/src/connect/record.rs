@@ -23,6 +23,20 @@ pub enum ConnectOutcome {
     Local(i32),
 }
 
+impl ConnectOutcome {
+    /// The word the fact `tcp.connect` uses for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ConnectOutcome::Open => "open",
+            ConnectOutcome::Refused => "refused",
+            ConnectOutcome::Rejected { .. } => "rejected",
+            ConnectOutcome::Silent => "silent",
+            ConnectOutcome::Intermittent => "intermittent",
+            ConnectOutcome::Local(_) => "local",
+        }
+    }
+}
+
 /// An ICMP error that ended an attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct IcmpSeen {
@@ -96,13 +110,19 @@ impl AddressResult {
 pub(super) fn result(asked: Asked, seen: Option<&[Seen]>) -> AddressResult {
     let attempts: Vec<AttemptRecord> = asked.attempts.iter().map(|attempt| record(attempt, seen)).collect();
     let rtt_ms = attempts.iter().filter_map(|a| a.rtt_ms).reduce(f64::min);
-    AddressResult { address: asked.address, outcome: overall(&attempts), rtt_ms, attempts, alive: asked.alive }
+    AddressResult {
+        address: asked.address,
+        outcome: overall(&attempts),
+        rtt_ms,
+        attempts,
+        alive: asked.alive,
+    }
 }
 
 /// Joins one attempt with the tap's record.
 pub(crate) fn record(attempt: &Attempt, seen: Option<&[Seen]>) -> AttemptRecord {
     let view = match (seen, attempt.local) {
-        (Some(seen), Some(local)) => Some(flow(seen, local, attempt.remote)),
+        (Some(seen), Some(local)) => Some(flow(seen, local, attempt.remote, attempt.started_ns)),
         _ => None,
     };
     let own = attempt.local.map(|l| l.ip());

@@ -17,7 +17,10 @@ const PAYLOAD: &[u8] = b"netwhy echo payload, 40 bytes in length.";
 pub(super) enum EchoAnswer {
     /// With the reply's TTL where the socket shows it.
     Reply(Option<u8>),
-    Unreachable { kind: u8, code: u8 },
+    Unreachable {
+        kind: u8,
+        code: u8,
+    },
     Silent,
     /// Neither kind of socket is allowed here.
     NotAllowed,

@@ -46,12 +46,7 @@ pub fn receive(socket: &impl AsFd, errors: bool, buffer: &mut [u8]) -> io::Resul
         Err(nix::errno::Errno::EAGAIN) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let mut received = Received {
-        length: message.bytes,
-        at: SystemTime::now(),
-        ttl: None,
-        error: None,
-    };
+    let mut received = Received { length: message.bytes, at: SystemTime::now(), ttl: None, error: None };
     for part in message.cmsgs()? {
         match part {
             ControlMessageOwned::ScmTimestampns(time) => received.at = moment(&time),

@@ -49,7 +49,9 @@ impl Counters {
     fn paired(&mut self, text: &str) {
         let lines: Vec<&str> = text.lines().collect();
         for pair in lines.chunks_exact(2) {
-            let (Some((group, names)), Some((_, numbers))) = (pair[0].split_once(':'), pair[1].split_once(':')) else {
+            let (Some((group, names)), Some((_, numbers))) =
+                (pair[0].split_once(':'), pair[1].split_once(':'))
+            else {
                 continue;
             };
             for (name, number) in names.split_whitespace().zip(numbers.split_whitespace()) {

@@ -35,7 +35,9 @@ pub(super) fn neighbour(
     let fact = |fact: &str, link: Link, value: &str, text: String| {
         Evidence::seen(fact, value, link, at, COLLECTOR, text)
     };
-    let Some(link) = netlink.links().into_iter().find(|l| l.index == route.interface) else { return Vec::new() };
+    let Some(link) = netlink.links().into_iter().find(|l| l.index == route.interface) else {
+        return Vec::new();
+    };
     if route.to_self || link.needs_no_neighbour() {
         let text = format!("{} needs no neighbour", link.name);
         return vec![fact("source.neighbour", Link::SourceHost, "not_needed", text)];
@@ -61,7 +63,9 @@ pub(super) fn neighbour(
         }
         (false, _) => ("ok", format!("{hop} is at {list}")),
         (true, Some(mac)) => ("ok", format!("{hop} has a static entry, {}", mac_text(mac))),
-        (true, None) => (failed, format!("{hop} answered none of {} requests in {} ms", ASK_MS.len(), WAIT.as_millis())),
+        (true, None) => {
+            (failed, format!("{hop} answered none of {} requests in {} ms", ASK_MS.len(), WAIT.as_millis()))
+        }
     };
     let mut facts = vec![fact("source.neighbour", Link::SourceHost, value, text)];
     if !stations.is_empty() {
@@ -122,7 +126,8 @@ fn stations(seen: &[Seen], hop: IpAddr, own: [u8; 6]) -> BTreeSet<[u8; 6]> {
 fn send_request(hop: IpAddr, source: IpAddr, mac: [u8; 6], interface: u32) -> std::io::Result<()> {
     match (hop, source) {
         (IpAddr::V4(target), IpAddr::V4(sender)) => {
-            let arp = Arp { operation: ArpOperation::Request, sender_mac: mac, sender, target_mac: [0; 6], target };
+            let arp =
+                Arp { operation: ArpOperation::Request, sender_mac: mac, sender, target_mac: [0; 6], target };
             send_link(interface, libc::ETH_P_ARP as u16, [0xff; 6], &arp.bytes())
         }
         (IpAddr::V6(target), source) => {
@@ -162,7 +167,9 @@ fn by_kernel(
             _ => std::thread::sleep(PAUSE),
         }
     }
-    last.map(|entry| (false, format!("{hop} not resolved in {} ms, state {:#x}", WAIT.as_millis(), entry.state)))
+    last.map(|entry| {
+        (false, format!("{hop} not resolved in {} ms, state {:#x}", WAIT.as_millis(), entry.state))
+    })
 }
 
 fn mac_text(mac: [u8; 6]) -> String {

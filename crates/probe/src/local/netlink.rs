@@ -113,7 +113,10 @@ impl Netlink {
     /// Lists the interfaces.
     pub(super) fn links(&mut self) -> Vec<Interface> {
         let replies = self.ask(GET_LINK, REQUEST | DUMP, &[0; 16]).unwrap_or_default();
-        replies.iter().filter_map(|reply| if let Reply::Message(m) = reply { read_link(m) } else { None }).collect()
+        replies
+            .iter()
+            .filter_map(|reply| if let Reply::Message(m) = reply { read_link(m) } else { None })
+            .collect()
     }
 
     /// True when a family has a global address beside the loopback's.
@@ -122,7 +125,9 @@ impl Netlink {
         let replies =
             self.ask(GET_ADDRESS, REQUEST | DUMP, &[family, 0, 0, 0, 0, 0, 0, 0]).unwrap_or_default();
         // Scope 0 is global; the loopback's addresses have scope host.
-        replies.iter().any(|reply| matches!(reply, Reply::Message(m) if m.first() == Some(&family) && m.get(3) == Some(&0)))
+        replies.iter().any(
+            |reply| matches!(reply, Reply::Message(m) if m.first() == Some(&family) && m.get(3) == Some(&0)),
+        )
     }
 
     /// Reads one neighbour; `None` when there is no such entry.

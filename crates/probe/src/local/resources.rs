@@ -53,6 +53,20 @@ pub(super) fn ports(remote: SocketAddr, at: Stamp) -> Option<Evidence> {
         .then(|| Evidence::seen("source.ports", "free", Link::SourceHost, at, COLLECTOR, count.text()))
 }
 
+/// With fewer ephemeral ports than this, our own connections in TIME_WAIT could use them up.
+const RANGE_SMALL: usize = 2_000;
+
+/// True when the ephemeral range is so small that probing must not leave TIME_WAIT behind.
+pub(crate) fn few_ports() -> bool {
+    range().is_some_and(|(first, last)| usize::from(last.saturating_sub(first)) < RANGE_SMALL)
+}
+
+fn range() -> Option<(u16, u16)> {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let mut numbers = text.split_whitespace().filter_map(|n| n.parse::<u16>().ok());
+    Some((numbers.next()?, numbers.next()?))
+}
+
 /// Says who holds the ports, once the kernel found none: the value of `source.ports` and the numbers.
 pub(crate) fn ports_used(remote: SocketAddr) -> (&'static str, String) {
     match count(remote) {
@@ -83,9 +97,7 @@ impl PortCount {
 }
 
 fn count(remote: SocketAddr) -> Option<PortCount> {
-    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
-    let mut numbers = text.split_whitespace().filter_map(|n| n.parse::<u16>().ok());
-    let (first, last) = (numbers.next()?, numbers.next()?);
+    let (first, last) = range()?;
     let (mut waiting, mut live, mut to_target) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for path in ["/proc/net/tcp", "/proc/net/tcp6"] {
         let table = std::fs::read_to_string(path).unwrap_or_default();
@@ -97,7 +109,11 @@ fn count(remote: SocketAddr) -> Option<PortCount> {
             if peer == remote {
                 to_target.insert(local);
             }
-            if state == TIME_WAIT { waiting.insert(local) } else { live.insert(local) };
+            if state == TIME_WAIT {
+                waiting.insert(local)
+            } else {
+                live.insert(local)
+            };
         }
     }
     let used = waiting.union(&live).count();

@@ -85,7 +85,8 @@ impl Series {
         let rtt = stats::summary(&times).map_or(String::new(), |s| {
             format!(", RTT min {:.2} median {:.2} p95 {:.2} max {:.2} ms", s.min, s.median, s.p95, s.max)
         });
-        let copies = if self.duplicates > 0 { format!(", {} duplicates", self.duplicates) } else { String::new() };
+        let copies =
+            if self.duplicates > 0 { format!(", {} duplicates", self.duplicates) } else { String::new() };
         format!("{}: {lost} of {sent} lost ({share:.1} %){rtt}{copies}", self.kind)
     }
 }
@@ -110,7 +111,8 @@ pub fn judge(series: &Series, limit: Limit) -> Option<Loss> {
         return Some(if over { word } else { Loss::None });
     }
     let hit = series.rounds.iter().filter(|round| round.iter().any(|ok| !ok)).count();
-    let confirmed = lost >= LOST_COUNT_MIN && (hit >= 2 || (series.rounds.len() == 1 && share >= HEAVY_SHARE));
+    let confirmed =
+        lost >= LOST_COUNT_MIN && (hit >= 2 || (series.rounds.len() == 1 && share >= HEAVY_SHARE));
     Some(if confirmed { word } else { Loss::None })
 }
 

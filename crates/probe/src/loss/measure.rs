@@ -1,9 +1,7 @@
 //! The probes of the question `loss`, round by round.
 
 use super::judge::{Limit, Series, wants_more};
-use crate::icmp::{
-    Answer, Link, OpenFlow, Outcome, Packet, Probe, Protocol, Route, Wait, run_batch,
-};
+use crate::icmp::{Answer, Link, OpenFlow, Outcome, Packet, Probe, Protocol, Route, Wait, run_batch};
 use std::io;
 use std::time::Duration;
 
@@ -77,9 +75,8 @@ pub fn measure(link: &mut Link, route: &Route, tcp: bool, limit: Limit) -> io::R
 fn carrier(link: &mut Link, base: &mut usize) -> io::Result<Carrier> {
     let Link::Raw(raw) = link else { return Ok(Carrier::Handshakes) };
     let Ok(flow) = OpenFlow::open(raw, CONNECT_WAIT) else { return Ok(Carrier::Handshakes) };
-    let trial: Vec<Probe> = (1..=TRIAL_COUNT)
-        .map(|length| Probe::new(Packet::Again { flow: flow.flow, length }))
-        .collect();
+    let trial: Vec<Probe> =
+        (1..=TRIAL_COUNT).map(|length| Probe::new(Packet::Again { flow: flow.flow, length })).collect();
     let outcomes = run_batch(link, *base, &trial, GAP, ROUND_WAIT, None)?;
     *base += trial.len();
     let answered = outcomes.iter().any(|o| o.first().is_some_and(|r| r.answer == Answer::Ack));

@@ -24,7 +24,9 @@ pub async fn loss(case: &Case, address: SocketAddr) -> Vec<Evidence> {
     let asked = tokio::task::spawn_blocking(move || ask(&case, address)).await;
     match asked {
         Ok(Ok(evidence)) => evidence,
-        Ok(Err(error)) => vec![unread("tcp.loss", COLLECTOR, format!("the probes could not be sent: {error}"))],
+        Ok(Err(error)) => {
+            vec![unread("tcp.loss", COLLECTOR, format!("the probes could not be sent: {error}"))]
+        }
         Err(_) => Vec::new(),
     }
 }
@@ -67,7 +69,8 @@ fn tcp_loss(series: &Series, limit: Limit) -> Option<Evidence> {
     };
     match judge::judge(series, limit)? {
         Loss::Limited => {
-            let why = format!("{told}: answers stop after a first run, as by a limit on the rate, not by loss");
+            let why =
+                format!("{told}: answers stop after a first run, as by a limit on the rate, not by loss");
             Some(unread("tcp.loss", COLLECTOR, why))
         }
         Loss::All => Some(unread("tcp.loss", COLLECTOR, format!("{told}: nothing is answered at all"))),

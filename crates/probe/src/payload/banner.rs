@@ -41,8 +41,11 @@ pub(super) fn banner(asker: &Asker<'_>, first: &Exchange, second: Option<&Exchan
     }
     let spoke = [Some(first), second].into_iter().flatten().find(|e| !e.answer.is_empty());
     let Some(exchange) = spoke else {
-        let text = format!("no greeting from {}: {:?} after {:.0} ms", asker.address, first.met, first.took_ms);
-        return Some(Evidence::seen("tcp.banner", "none", Link::Service, asker.at, COLLECTOR, text).unanswered());
+        let text =
+            format!("no greeting from {}: {:?} after {:.0} ms", asker.address, first.met, first.took_ms);
+        return Some(
+            Evidence::seen("tcp.banner", "none", Link::Service, asker.at, COLLECTOR, text).unanswered(),
+        );
     };
     let text = String::from_utf8_lossy(&exchange.answer);
     let lower = text.to_ascii_lowercase();
@@ -58,5 +61,12 @@ pub(super) fn banner(asker: &Asker<'_>, first: &Exchange, second: Option<&Exchan
         }
     };
     let shown: String = text.trim().chars().take(SHOWN_CHARS_MAX).collect();
-    Some(Evidence::seen("tcp.banner", value, Link::Service, asker.at, COLLECTOR, format!("greeting {shown:?}")))
+    Some(Evidence::seen(
+        "tcp.banner",
+        value,
+        Link::Service,
+        asker.at,
+        COLLECTOR,
+        format!("greeting {shown:?}"),
+    ))
 }

@@ -11,7 +11,9 @@ use tokio::time::Instant;
 
 /// Most bytes of an answer that are kept.
 const ANSWER_BYTES_MAX: usize = 2_048;
-/// The kernel repeats unacknowledged bytes twice or more within this.
+/// Retransmissions without an acknowledgment that are no chance.
+const RETRANS_COUNT_MIN: u32 = 2;
+/// The kernel repeats unacknowledged bytes so often within this.
 const UNACKED_AFTER: Duration = Duration::from_millis(1_300);
 const HANDSHAKE_WAIT: Duration = Duration::from_millis(1_500);
 
@@ -51,6 +53,7 @@ pub(super) enum Met {
 pub(super) struct Exchange {
     pub met: Met,
     pub local: Option<SocketAddr>,
+    pub started_ns: u64,
     pub answer: Vec<u8>,
     /// From our bytes, or from the handshake where none were sent, to the end, in milliseconds.
     pub took_ms: f64,
@@ -60,8 +63,14 @@ pub(super) struct Exchange {
 /// Plays one script.
 pub(super) async fn exchange(script: Script) -> Exchange {
     let opened = attempt(&script.plan, script.address, HANDSHAKE_WAIT).await;
-    let mut record =
-        Exchange { met: Met::NoHandshake, local: opened.local, answer: Vec::new(), took_ms: 0.0, info: TcpInfo::default() };
+    let mut record = Exchange {
+        met: Met::NoHandshake,
+        local: opened.local,
+        started_ns: opened.started_ns,
+        answer: Vec::new(),
+        took_ms: 0.0,
+        info: TcpInfo::default(),
+    };
     let (Ended::Open, Some(socket)) = (opened.ended, opened.socket) else { return record };
     let began = Instant::now();
     let first = wait_for(&socket, began + script.listen, &mut record.answer, script.greeting).await;
@@ -78,15 +87,33 @@ pub(super) async fn exchange(script: Script) -> Exchange {
     let began = Instant::now();
     // A request larger than the send buffer goes as far as the peer's window lets it.
     let _ = socket.get_ref().write(&script.bytes);
-    let heard = wait_for(&socket, began + script.wait, &mut record.answer, false).await;
+    let mut heard =
+        wait_for(&socket, began + script.wait.min(UNACKED_AFTER), &mut record.answer, false).await;
     record.info = info(&socket);
+    let unacked = record.info.unacked > 0 && record.info.total_retrans >= RETRANS_COUNT_MIN;
+    if matches!(heard, Heard::Nothing) && !unacked {
+        heard = wait_for(&socket, began + script.wait, &mut record.answer, false).await;
+        record.info = info(&socket);
+    }
     record.took_ms = ms(began);
     record.met = match heard {
         Heard::Bytes => Met::Answered,
-        Heard::Closed => if record.answer.is_empty() { Met::Closed } else { Met::Answered },
-        Heard::Reset => if record.answer.is_empty() { Met::Reset } else { Met::Answered },
+        Heard::Closed => {
+            if record.answer.is_empty() {
+                Met::Closed
+            } else {
+                Met::Answered
+            }
+        }
+        Heard::Reset => {
+            if record.answer.is_empty() {
+                Met::Reset
+            } else {
+                Met::Answered
+            }
+        }
         Heard::Nothing if record.info.peer_window == Some(0) => Met::ZeroWindow,
-        Heard::Nothing if record.info.unacked > 0 && script.wait >= UNACKED_AFTER => Met::Unacked,
+        Heard::Nothing if record.info.unacked > 0 => Met::Unacked,
         Heard::Nothing => Met::AckedSilent,
     };
     record

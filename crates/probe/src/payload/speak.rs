@@ -77,7 +77,8 @@ pub(super) fn bytes(kind: Kind, variant: Variant, case: &Case) -> Vec<u8> {
 
 fn http(case: &Case, variant: Variant) -> Vec<u8> {
     if variant == Variant::OtherName {
-        return format!("GET / HTTP/1.1\r\nHost: {OTHER_NAME}\r\nAccept: */*\r\nConnection: close\r\n\r\n").into_bytes();
+        return format!("GET / HTTP/1.1\r\nHost: {OTHER_NAME}\r\nAccept: */*\r\nConnection: close\r\n\r\n")
+            .into_bytes();
     }
     let host = case.header("host").map_or_else(|| case.target.host_header(), str::to_owned);
     let body = case.body_bytes.unwrap_or(0).min(1 << 20) as usize;

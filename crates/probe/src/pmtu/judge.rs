@@ -42,7 +42,8 @@ pub struct Carrier {
 impl Carrier {
     /// Large packets vanish: there is a sharp border, and it lies below what a router reported, if any did.
     pub fn vanishes(&self) -> bool {
-        let below_report = |fails: u16| self.reported.is_none_or(|(mtu, _)| mtu == 0 || u32::from(fails) <= mtu);
+        let below_report =
+            |fails: u16| self.reported.is_none_or(|(mtu, _)| mtu == 0 || u32::from(fails) <= mtu);
         self.alive
             && matches!((self.passes, self.fails), (Some(passes), Some(fails))
                 if passes.saturating_add(1) == fails && below_report(fails))

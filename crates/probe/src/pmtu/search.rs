@@ -1,7 +1,9 @@
 //! The sizes tried: the largest first, and where it vanishes, all sizes between at once.
 
 use super::judge::{Carrier, PmtuReport};
-use crate::icmp::{Answer, Link, OpenFlow, Outcome, Packet, Probe, Route, Wait, run_batch, tcp_info, tcp_packet_max};
+use crate::icmp::{
+    Answer, Link, OpenFlow, Outcome, Packet, Probe, Route, Wait, run_batch, tcp_info, tcp_packet_max,
+};
 use std::io;
 use std::time::Duration;
 
@@ -142,7 +144,8 @@ impl Search<'_> {
             }
             let sizes = between(low, high);
             for _ in 0..2 {
-                let left: Vec<u16> = sizes.iter().copied().filter(|size| Some(*size) > carrier.passes).collect();
+                let left: Vec<u16> =
+                    sizes.iter().copied().filter(|size| Some(*size) > carrier.passes).collect();
                 self.ask(kind, &left, carrier)?;
             }
             carrier.fails = sizes.into_iter().find(|size| Some(*size) > carrier.passes).or(Some(high));

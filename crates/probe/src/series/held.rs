@@ -41,13 +41,15 @@ pub(super) struct Held {
 /// Opens connections at once, holds them, and sees whether the number held decides.
 pub(super) async fn held(run: &Run, tap: Option<&mut Tap>) -> Held {
     let mut attempts = run.burst(HELD_COUNT, WAIT).await;
+    // What this host itself could not send, as for want of ports, says nothing of the server.
+    attempts.retain(|a| !matches!(a.ended, Ended::Local(_)));
     tokio::time::sleep(TURNED_AWAY.max(run.step)).await;
     let mut count = Count::of(&attempts);
     if count.turned_away > 0 {
         // A busy server turns the last ones away a little later.
         tokio::time::sleep(TURNED_AWAY_BUSY).await;
         count = Count::of(&attempts);
-    } else if run.patient && count.open == HELD_COUNT {
+    } else if run.patient && count.open == attempts.len() {
         tokio::time::sleep(REPEAT).await;
         count = Count::of(&attempts);
     }
@@ -74,7 +76,7 @@ pub(super) async fn held(run: &Run, tap: Option<&mut Tap>) -> Held {
         let again = attempts.iter().filter(|a| record::record(a, Some(seen)).syn_ack_again).count();
         // Loss of our ACKs makes a few SYN-ACKs come again; a full accept queue many.
         if again * 3 >= count.open.max(1) && again > 1 {
-            let text = format!("{again} of {HELD_COUNT} connections: SYN-ACK again after our ACK");
+            let text = format!("{again} of {} connections: SYN-ACK again after our ACK", attempts.len());
             held.facts.push(run.fact("tcp.synack_again", "yes", Link::Socket, text));
         }
     }
@@ -86,7 +88,12 @@ async fn capped(run: &Run, attempts: &mut [Attempt], text: &str) -> Option<Evide
     let wait = run.step.max(Duration::from_millis(250));
     let while_held = kept_of(run, wait).await;
     if while_held > 0 {
-        return Some(run.fact("tcp.held", "all_ok", Link::Socket, format!("{text}; {while_held} of {TRY_COUNT} more pass")));
+        return Some(run.fact(
+            "tcp.held",
+            "all_ok",
+            Link::Socket,
+            format!("{text}; {while_held} of {TRY_COUNT} more pass"),
+        ));
     }
     let kept: Vec<usize> =
         attempts.iter().enumerate().filter(|(_, a)| is_kept(a)).map(|(index, _)| index).collect();
@@ -184,8 +191,13 @@ impl Count {
 
     fn text(&self) -> String {
         format!(
-            "{HELD_COUNT} at once: {} open and held, {} of them after a SYN retry, {} silent, {} refused, {} turned away",
-            self.open, self.late, self.silent, self.refused, self.turned_away
+            "{} at once: {} open and held, {} of them after a SYN retry, {} silent, {} refused, {} turned away",
+            self.open + self.failed(),
+            self.open,
+            self.late,
+            self.silent,
+            self.refused,
+            self.turned_away
         )
     }
 }

@@ -34,12 +34,15 @@ pub(super) async fn ports(run: &Run, failing: &[u16]) -> Option<Evidence> {
             passed.entry(port).or_default().push(open);
         }
     }
-    let tried: Vec<(&u16, &Vec<bool>)> = passed.iter().filter(|(_, tries)| tries.len() == ROUND_COUNT).collect();
+    let tried: Vec<(&u16, &Vec<bool>)> =
+        passed.iter().filter(|(_, tries)| tries.len() == ROUND_COUNT).collect();
     if tried.len() < PORT_COUNT / 2 {
         return None;
     }
-    let always: Vec<u16> = tried.iter().filter(|(_, t)| t.iter().all(|p| *p)).map(|(port, _)| **port).collect();
-    let never: Vec<u16> = tried.iter().filter(|(_, t)| t.iter().all(|p| !*p)).map(|(port, _)| **port).collect();
+    let always: Vec<u16> =
+        tried.iter().filter(|(_, t)| t.iter().all(|p| *p)).map(|(port, _)| **port).collect();
+    let never: Vec<u16> =
+        tried.iter().filter(|(_, t)| t.iter().all(|p| !*p)).map(|(port, _)| **port).collect();
     let mixed = tried.len() - always.len() - never.len();
     let text = format!(
         "{} source ports, {ROUND_COUNT} tries each: {} always pass {:?}, {} never {:?}, {mixed} now and then",

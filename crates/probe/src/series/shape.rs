@@ -69,7 +69,10 @@ impl Shape {
             })
             .collect();
         let failed = records.iter().filter(|r| !record_well(r)).count();
-        format!("{failed} of {} first SYNs failed: {row} (. well, r retried, x silent, R refused)", records.len())
+        format!(
+            "{failed} of {} first SYNs failed: {row} (. well, r retried, x silent, R refused)",
+            records.len()
+        )
     }
 }
 

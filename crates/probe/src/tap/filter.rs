@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn every_path_ends_in_a_return() {
-        let peers: Vec<IpAddr> = ["10.0.0.1", "fd00::1", "fd00::2"].iter().map(|a| a.parse().unwrap()).collect();
+        let peers: Vec<IpAddr> =
+            ["10.0.0.1", "fd00::1", "fd00::2"].iter().map(|a| a.parse().unwrap()).collect();
         let code = program(&peers);
         for (at, one) in code.iter().enumerate() {
             let far = match one.code {

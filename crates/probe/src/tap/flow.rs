@@ -79,16 +79,19 @@ impl FlowView {
     }
 }
 
-/// Collects the packets between `local` and `remote`.
-pub(crate) fn flow(seen: &[Seen], local: SocketAddr, remote: SocketAddr) -> FlowView {
+/// Collects the packets between `local` and `remote` from a moment on, up to the port's next use.
+pub(crate) fn flow(seen: &[Seen], local: SocketAddr, remote: SocketAddr, since_ns: u64) -> FlowView {
     let mut view = FlowView::default();
     let mut sent: Vec<(u64, u32, Option<u32>)> = Vec::new();
     let mut last: Option<(u64, Segment, bool)> = None;
-    for one in seen {
+    for one in seen.iter().filter(|s| s.at_ns >= since_ns) {
         match &one.what {
             What::Tcp(segment) if same(segment.source, local) && same(segment.destination, remote) => {
                 if !one.outgoing || is_copy(&mut last, one, segment) {
                     continue;
+                }
+                if segment.flags.is_syn() && view.our_sequence.is_some_and(|ours| ours != segment.sequence) {
+                    break;
                 }
                 sent.push((one.at_ns, segment.ident, segment.timestamp));
                 outgoing(&mut view, one.at_ns, segment);
@@ -100,7 +103,9 @@ pub(crate) fn flow(seen: &[Seen], local: SocketAddr, remote: SocketAddr) -> Flow
                 incoming(&mut view, one, segment);
             }
             What::IcmpError { from, ttl, kind, code, error } if !one.outgoing => {
-                let Some(quoted) = error.quoted.as_ref().filter(|q| quotes(q, local, remote)) else { continue };
+                let Some(quoted) = error.quoted.as_ref().filter(|q| quotes(q, local, remote)) else {
+                    continue;
+                };
                 view.errors.push(FlowError {
                     at_ns: one.at_ns,
                     from: *from,

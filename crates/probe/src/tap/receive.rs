@@ -118,7 +118,8 @@ fn control_values(message: &libc::msghdr) -> (Option<u64>, u32) {
 
 /// Sends one packet without its link-layer header to a station on an interface; needs CAP_NET_RAW.
 pub(crate) fn send_link(interface: u32, ethertype: u16, to: [u8; 6], bytes: &[u8]) -> io::Result<()> {
-    let socket = Socket::new(socket2::Domain::PACKET, socket2::Type::DGRAM, Some(socket2::Protocol::from(0)))?;
+    let socket =
+        Socket::new(socket2::Domain::PACKET, socket2::Type::DGRAM, Some(socket2::Protocol::from(0)))?;
     // SAFETY: sockaddr_ll is plain data, and all zeroes is a valid value of it.
     let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
     address.sll_family = libc::AF_PACKET as u16;

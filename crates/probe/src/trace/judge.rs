@@ -94,6 +94,10 @@ impl Traced {
         if let Some((ttl, from, why)) = self.ping.rejection() {
             return Some(("unreachable", format!("ping TTL {ttl} → {} from {from}", why.name())));
         }
+        if known_end(&self.syn) {
+            // The router that speaks of the SYN may have had no word left for the ping.
+            return None;
+        }
         let last = self.ping.last_router()?;
         Some(("stops", format!("ping answered by {}, nothing after", place(&self.ping, last))))
     }
@@ -113,7 +117,8 @@ impl Traced {
         let last = self.syn.last_router();
         if let Some((lane, ttl)) = self.farther_router() {
             let dies = last.map_or("nowhere".to_owned(), |ttl| place(&self.syn, ttl));
-            let excerpt = format!("{syn} answered last by {dies}, {} by {}", lane_name(lane), place(lane, ttl));
+            let excerpt =
+                format!("{syn} answered last by {dies}, {} by {}", lane_name(lane), place(lane, ttl));
             return Some((SynTrace::Earlier, excerpt));
         }
         let last = last?;
@@ -124,7 +129,7 @@ impl Traced {
             }
             // Routers between are silent to all: the SYN may die at any of them.
             Some(_) => None,
-            None if self.controls().any(|lane| lane.arrival().is_some()) => None,
+            None if self.controls().any(|lane| lane.arrival().is_some() || known_end(lane)) => None,
             None => Some((SynTrace::Stops, excerpt)),
         }
     }
@@ -143,7 +148,10 @@ impl Traced {
             }
             (None, Some((lane, (ttl, reply)))) => {
                 let name = lane_name(lane);
-                Some(("syn_earlier", format!("{name} {}, SYN to port {} is not", arrived(ttl, reply), self.syn.port)))
+                Some((
+                    "syn_earlier",
+                    format!("{name} {}, SYN to port {} is not", arrived(ttl, reply), self.syn.port),
+                ))
             }
             (None, None) => self.both_die(),
         }
@@ -169,13 +177,17 @@ impl Traced {
     }
 
     fn both_die(&self) -> Told {
+        if known_end(&self.syn) != known_end(&self.ping) {
+            return None;
+        }
         if let Some((lane, ttl)) = self.farther_router() {
             let far = place(lane, ttl);
             return Some(("syn_earlier", format!("{} answered by {far}, the SYN is not", lane_name(lane))));
         }
         let syn = self.syn.last_router()?;
         let ping = self.ping.last_router()?;
-        let told = format!("SYN answered last by {}, ping by {}", place(&self.syn, syn), place(&self.ping, ping));
+        let told =
+            format!("SYN answered last by {}, ping by {}", place(&self.syn, syn), place(&self.ping, ping));
         Some((if ping < syn { "ping_earlier" } else { "same" }, told))
     }
 
@@ -192,6 +204,12 @@ impl Traced {
         Some((value, format!("{out} routers out, {back} back by an answer with TTL {ttl}")))
     }
 
+    /// True when nothing is left that a word of a router could still explain.
+    pub fn explained(&self) -> bool {
+        let arrives = |lane: &Lane| lane.arrival().is_some();
+        self.syn.refused() || arrives(&self.syn) || known_end(&self.syn) || self.controls().any(arrives)
+    }
+
     /// A router that answers a control at a TTL where SYNs, tried as often as it takes, meet silence.
     pub fn farther_router(&self) -> Option<(&Lane, u8)> {
         let reach = self.syn.last_router().unwrap_or(0);
@@ -205,6 +223,11 @@ impl Traced {
     fn controls(&self) -> impl Iterator<Item = &Lane> {
         [&self.ping].into_iter().chain(&self.control)
     }
+}
+
+/// True when a router says how the lane ends: in a loop, or with an error.
+fn known_end(lane: &Lane) -> bool {
+    lane.rejection().is_some() || lane_loops(lane).is_some()
 }
 
 /// Says how a lane loops: by its routers, or because an ordinary TTL ran out.
@@ -238,7 +261,11 @@ fn hop_text(ttl: Option<u8>) -> String {
 fn arrived(ttl: Option<u8>, reply: &Reply) -> String {
     let back = reply.ttl.map_or(String::new(), |ttl| format!(", TTL {ttl}"));
     let hop = hop_text(ttl);
-    format!("answered by the target at hop {hop}: {} after {}{back}", answer_name(reply.answer), millis(reply.rtt))
+    format!(
+        "answered by the target at hop {hop}: {} after {}{back}",
+        answer_name(reply.answer),
+        millis(reply.rtt)
+    )
 }
 
 /// The name of an answer in excerpts.

@@ -118,7 +118,8 @@ impl Lane {
 
     /// The first answer of the target, whatever the TTL, with that TTL when it is below the ordinary one.
     pub fn arrival(&self) -> Option<(Option<u8>, &Reply)> {
-        let near = self.answered().find(|(_, reply)| self.arrived(reply)).map(|(ttl, reply)| (Some(ttl), reply));
+        let near =
+            self.answered().find(|(_, reply)| self.arrived(reply)).map(|(ttl, reply)| (Some(ttl), reply));
         near.or_else(|| self.full.first().filter(|r| self.arrived(r)).map(|r| (None, r)))
     }
 
@@ -129,7 +130,9 @@ impl Lane {
 
     /// Every first answer by TTL.
     pub fn answered(&self) -> impl Iterator<Item = (u8, &Reply)> {
-        (1u8..).zip(&self.hops).flat_map(|(ttl, hop)| hop.replies.iter().take(1).map(move |reply| (ttl, reply)))
+        (1u8..)
+            .zip(&self.hops)
+            .flat_map(|(ttl, hop)| hop.replies.iter().take(1).map(move |reply| (ttl, reply)))
     }
 
     /// The routers by TTL, where they answered.
@@ -145,11 +148,11 @@ impl Lane {
     /// A router, not the target, that says the target cannot be reached, at the smallest TTL it said so.
     pub fn rejection(&self) -> Option<(u8, IpAddr, Unreachable)> {
         let all = (1u8..).zip(&self.hops).chain([(TTL_DEFAULT, &self.full)]);
-        all.flat_map(|(ttl, hop)| hop.replies.iter().map(move |reply| (ttl, reply))).find_map(|(ttl, reply)| {
-            match reply.answer {
+        all.flat_map(|(ttl, hop)| hop.replies.iter().map(move |reply| (ttl, reply))).find_map(
+            |(ttl, reply)| match reply.answer {
                 Answer::Unreachable(why) if reply.from != self.target => Some((ttl, reply.from, why)),
                 _ => None,
-            }
-        })
+            },
+        )
     }
 }

@@ -56,7 +56,11 @@ fn ask(address: SocketAddr, source: &Source) -> io::Result<Vec<Evidence>> {
     add(FACTS[2], traced.syn_vs_ping());
     add(FACTS[3], traced.reverse_hops());
     if !link.is_raw() && traced.ping.refused() {
-        evidence.push(unread(FACTS[0], COLLECTOR, "needs CAP_NET_RAW or a group in net.ipv4.ping_group_range"));
+        evidence.push(unread(
+            FACTS[0],
+            COLLECTOR,
+            "needs CAP_NET_RAW or a group in net.ipv4.ping_group_range",
+        ));
     }
     Ok(evidence)
 }

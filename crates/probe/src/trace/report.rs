@@ -2,7 +2,7 @@
 
 use super::judge::{answer_name, find_loop};
 use super::lane::{HopSeen, Lane};
-use crate::icmp::{Answer, Protocol, Route};
+use crate::icmp::{Answer, Protocol, Route, Unreachable};
 use crate::loss::stats;
 use serde::Serialize;
 use std::net::IpAddr;
@@ -48,6 +48,10 @@ pub struct LaneReport {
     pub last_router: Option<u8>,
     /// First hop of a loop.
     pub loop_from: Option<u8>,
+    /// The router at which an ordinary TTL of 64 ran out: no path is that long, so it circles.
+    pub ran_out_at: Option<IpAddr>,
+    /// A router that says the target cannot be reached, and its word.
+    pub rejected_by: Option<(IpAddr, Unreachable)>,
     /// TTL the target's answer arrived with.
     pub answer_ttl: Option<u8>,
     /// Why this host sent nothing.
@@ -75,7 +79,8 @@ impl TraceReport {
 impl LaneReport {
     fn new(lane: &Lane) -> LaneReport {
         let end = lane.distance().or(lane.answered().map(|(ttl, _)| ttl).last()).unwrap_or(0);
-        let tried = (1u8..).zip(&lane.hops).filter(|(_, hop)| hop.sent > 0).map(|(ttl, _)| ttl).last().unwrap_or(0);
+        let tried =
+            (1u8..).zip(&lane.hops).filter(|(_, hop)| hop.sent > 0).map(|(ttl, _)| ttl).last().unwrap_or(0);
         // Silence past the last answer is shown by two rows at most.
         let shown = if lane.distance().is_some() { end } else { tried.min(end + 2) };
         LaneReport {
@@ -86,6 +91,8 @@ impl LaneReport {
             arrives: lane.arrival().is_some(),
             last_router: lane.last_router(),
             loop_from: find_loop(&lane.routers()).map(|found| found.ttl),
+            ran_out_at: lane.full.router(),
+            rejected_by: lane.rejection().map(|(_, from, why)| (from, why)),
             answer_ttl: lane.arrival().and_then(|(_, reply)| reply.ttl),
             refused: lane.refused(),
         }

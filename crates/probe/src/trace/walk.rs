@@ -5,7 +5,7 @@ use super::lane::Lane;
 use super::{HOPS_COUNT_MAX, ROUNDS_COUNT_MAX, TraceOptions};
 use crate::icmp::{Link, Protocol, Route, Stop, TTL_DEFAULT, Wait, run_batch};
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Hops asked at once while nothing says how far the target is. Linux routers send one host six errors in a row
 /// and then one each second (`icmp_ratelimit`), so two lanes in a loop of two routers may take six TTLs.
@@ -19,6 +19,12 @@ const GAP: Duration = Duration::from_micros(200);
 
 /// Waits of one round: while all is silent, and once something was heard.
 const ROUND_WAIT: Wait = Wait::millis(300, 150);
+
+/// Time after which a Linux router has a word for us again (`icmp_ratelimit`, `ip_rt_error_cost`).
+const REFILL: Duration = Duration::from_millis(1_100);
+
+/// Rounds sent one right after another; later ones wait for the routers' budget.
+const ROUNDS_QUICK_COUNT: u32 = 3;
 
 /// Rounds that confirm that the SYN dies where a control does not.
 const CONFIRM_COUNT: usize = 2;
@@ -35,6 +41,8 @@ struct Walk<'a> {
     /// Longest round trip seen so far.
     longest: Option<Duration>,
     stop: Option<&'a Stop>,
+    /// Show every hop, where the question is content with the verdict.
+    thorough: bool,
 }
 
 impl Walk<'_> {
@@ -67,10 +75,10 @@ impl Walk<'_> {
         let mut from = 1;
         let mut to = guess.unwrap_or(HOPS_BLIND_COUNT).min(hops_max);
         while from <= to && !self.stopped() {
-            let ttls = pairs(&all, from..=to, |lane, _| !finished(lanes[lane]));
+            let ttls = pairs(&all, from..=to, |lane, _| !self.finished(lanes[lane]));
             self.round(lanes, &ttls)?;
             let reach = lanes.iter().filter_map(|lane| lane.last_router()).max().unwrap_or(0);
-            let on = lanes.iter().any(|lane| !finished(lane) && (wants_more(lane) || reach + 3 > to));
+            let on = lanes.iter().any(|lane| !self.finished(lane) && (wants_more(lane) || reach + 3 > to));
             from = to + 1;
             to = if on { (to + HOPS_MORE_COUNT).min(hops_max) } else { to };
         }
@@ -85,7 +93,8 @@ impl Walk<'_> {
                 break;
             }
             let reach = lanes.iter().filter_map(|lane| lane.last_router()).max().unwrap_or(0);
-            let end = lanes.iter().filter_map(|lane| lane.distance()).max().unwrap_or(reach + 2).min(hops_max);
+            let end =
+                lanes.iter().filter_map(|lane| lane.distance()).max().unwrap_or(reach + 2).min(hops_max);
             let mut ttls = pairs(&all, 1..=end.max(1), |lane, ttl| silent(lanes[lane], ttl));
             for lane in &all {
                 if lanes[*lane].arrival().is_none() && !lane_loops(lanes[*lane]) {
@@ -97,6 +106,16 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// Nothing more to learn from larger TTLs.
+    fn finished(&self, lane: &Lane) -> bool {
+        let ran_out = lane.full.router().is_some() && !self.thorough;
+        lane.distance().is_some()
+            || lane.rejection().is_some()
+            || lane.refused()
+            || ran_out
+            || find_loop(&lane.routers()).is_some()
+    }
+
     fn stopped(&self) -> bool {
         self.stop.is_some_and(Stop::asked)
     }
@@ -104,9 +123,10 @@ impl Walk<'_> {
 
 /// Runs the lanes the question needs: the SYN, ping, and a control port where those leave it open.
 pub fn question(link: &mut Link, route: &Route) -> io::Result<Traced> {
+    let started = Instant::now();
     let mut syn = Lane::new(link, route, Protocol::Tcp, route.target.port())?;
     let mut ping = Lane::new(link, route, Protocol::Icmp, 0)?;
-    let mut walk = Walk { link, route, base: 0, longest: None, stop: None };
+    let mut walk = Walk { link, route, base: 0, longest: None, stop: None, thorough: false };
     walk.discover(&mut [&mut syn, &mut ping], HOPS_COUNT_MAX)?;
     // Where both arrive, a silent router between says nothing of interest.
     if syn.distance().is_none() || ping.distance().is_none() {
@@ -123,6 +143,11 @@ pub fn question(link: &mut Link, route: &Route) -> io::Result<Traced> {
     }
     if traced.syn.arrival().is_none() && traced.farther_router().is_some() {
         confirm(&mut walk, &mut traced)?;
+    }
+    if !traced.explained() {
+        // Earlier questions may have used up what a router says to one host; one error each second is allowed.
+        std::thread::sleep(REFILL.saturating_sub(started.elapsed()));
+        walk.round(&mut [&mut traced.syn, &mut traced.ping], &[(0, TTL_DEFAULT), (1, TTL_DEFAULT)])?;
     }
     Ok(traced)
 }
@@ -168,13 +193,16 @@ pub fn rounds(link: &mut Link, route: &Route, options: &TraceOptions, stop: &Sto
         lanes.push(Lane::new(link, route, *protocol, port)?);
     }
     let hops_max = options.hops_max.clamp(1, HOPS_COUNT_MAX);
-    let mut walk = Walk { link, route, base: 0, longest: None, stop: Some(stop) };
+    let mut walk = Walk { link, route, base: 0, longest: None, stop: Some(stop), thorough: true };
     {
         let mut borrowed: Vec<&mut Lane> = lanes.iter_mut().collect();
         walk.discover(&mut borrowed, hops_max)?;
         walk.insist(&mut borrowed, hops_max)?;
         let ends: Vec<u8> = borrowed.iter().map(|lane| end_of(lane)).collect();
-        for _ in 1..options.rounds.min(ROUNDS_COUNT_MAX) {
+        for round in 1..options.rounds.min(ROUNDS_COUNT_MAX) {
+            if round >= ROUNDS_QUICK_COUNT {
+                rest(REFILL * u32::try_from(borrowed.len()).unwrap_or(1), stop);
+            }
             if stop.asked() {
                 break;
             }
@@ -184,6 +212,15 @@ pub fn rounds(link: &mut Link, route: &Route, options: &TraceOptions, stop: &Sto
         }
     }
     Ok(lanes)
+}
+
+/// Sleeps, looking for a stop now and then.
+fn rest(time: Duration, stop: &Stop) {
+    const LOOK: Duration = Duration::from_millis(100);
+    let until = Instant::now() + time;
+    while !stop.asked() && Instant::now() < until {
+        std::thread::sleep(LOOK.min(until.saturating_duration_since(Instant::now())));
+    }
 }
 
 /// The last TTL worth asking: the target's, or the last router's.
@@ -196,12 +233,9 @@ fn pairs(
     ttls: std::ops::RangeInclusive<u8>,
     wanted: impl Fn(usize, u8) -> bool,
 ) -> Vec<(usize, u8)> {
-    ttls.flat_map(|ttl| lanes.iter().map(move |lane| (*lane, ttl))).filter(|(lane, ttl)| wanted(*lane, *ttl)).collect()
-}
-
-/// Nothing more to learn from larger TTLs.
-fn finished(lane: &Lane) -> bool {
-    lane.distance().is_some() || lane.rejection().is_some() || lane.refused() || lane_loops(lane)
+    ttls.flat_map(|ttl| lanes.iter().map(move |lane| (*lane, ttl)))
+        .filter(|(lane, ttl)| wanted(*lane, *ttl))
+        .collect()
 }
 
 fn lane_loops(lane: &Lane) -> bool {

@@ -476,8 +476,24 @@ fn is_of_a_trusted_family(issuer: &[String], trust: &Trust) -> bool {
     const SMALL_STORE_COUNT_MAX: usize = 20;
     const RARE_COUNT_MAX: usize = 2;
     const COMMON: [&str; 18] = [
-        "ca", "cn", "o", "ou", "c", "st", "l", "the", "authority", "certificate", "certification", "tls", "ssl",
-        "test", "server", "trust", "global", "internet",
+        "ca",
+        "cn",
+        "o",
+        "ou",
+        "c",
+        "st",
+        "l",
+        "the",
+        "authority",
+        "certificate",
+        "certification",
+        "tls",
+        "ssl",
+        "test",
+        "server",
+        "trust",
+        "global",
+        "internet",
     ];
     let families: Vec<Vec<String>> = trust.parsed.iter().map(|root| words(&root.subject)).collect();
     issuer.iter().filter(|word| word.len() >= 3 && !COMMON.contains(&word.as_str())).any(|word| {

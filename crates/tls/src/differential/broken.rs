@@ -95,7 +95,8 @@ impl Work<'_> {
             return None;
         }
         let line = format!(
-            "our name: {}; no name: {}; {OTHER_NAME}: {}",
+            "{}: {}; no name: {}; {OTHER_NAME}: {}",
+            if self.context.name().is_some() { "our name" } else { "as the address asks (no name)" },
             ours.said(),
             nameless.said(),
             other.said()

@@ -203,7 +203,7 @@ impl Teller<'_> {
     fn step(&self, phase: Phase, text: &str, output: &str) -> anyhow::Result<()> {
         let label = match phase {
             Phase::Broken => self.pick("broke", "破坏"),
-            Phase::Healed => self.pick("mended", "修复"),
+            Phase::Healed => self.pick("mended", "恢复"),
         };
         self.say(label, text)?;
         if self.common.verbose == 0 || output.is_empty() { Ok(()) } else { self.say("", output) }
@@ -257,6 +257,6 @@ impl Teller<'_> {
             };
             self.say(self.pick("after", "之后"), &text)?;
         }
-        self.paragraph("")
+        if self.silent { Ok(()) } else { print("\n") }
     }
 }
