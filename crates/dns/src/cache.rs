@@ -197,8 +197,11 @@ async fn judge(
     }
     let zone = authority.zone().map(|z| z.zone.clone()).unwrap_or_default();
     let truth = said.first().map(shown).unwrap_or_default();
-    let freshness =
-        if have.is_empty() { negative(&before, &now, &zone) } else { positive(&before, &now, &have) };
+    let freshness = if have.is_empty() {
+        negative(&before, &now, &zone)
+    } else {
+        positive(&before, &now, &have, said.iter().find_map(|s| s.ttl))
+    };
     let (was, is) = (ttl_of(&before), ttl_of(&now));
     let authoritative = said.iter().find_map(|s| s.ttl).map_or("-".to_owned(), |ttl| ttl.to_string());
     let got = if have.is_empty() {
@@ -216,12 +219,13 @@ async fn judge(
     Some((freshness, text, resolver.server))
 }
 
-/// A cached answer counts down; one that was made up stays at its TTL, claims authority, or is no
-/// address at all.
-fn positive(before: &Reply, now: &Reply, have: &BTreeSet<IpAddr>) -> Freshness {
+/// A cached answer counts down; one that was made up stays at its TTL, has more of it than the zone
+/// gives, claims authority, or is no address at all.
+fn positive(before: &Reply, now: &Reply, have: &BTreeSet<IpAddr>, zone_ttl: Option<u32>) -> Freshness {
     let stale_said = now.extended_errors.iter().chain(&before.extended_errors).any(|e| e.code == 3);
     let counts_down = matches!((ttl_of(before), ttl_of(now)), (Some(was), Some(is)) if is < was);
-    let strange = now.authoritative || have.iter().all(|address| is_bogus(*address));
+    let too_long = matches!((ttl_of(before), zone_ttl), (Some(was), Some(zone)) if was > zone);
+    let strange = too_long || now.authoritative || have.iter().all(|address| is_bogus(*address));
     if stale_said || (counts_down && !strange) { Freshness::Stale } else { Freshness::Forged }
 }
 
@@ -262,9 +266,13 @@ mod tests {
     #[test]
     fn a_countdown_is_a_cache() {
         let have = BTreeSet::from(["10.0.0.1".parse().unwrap()]);
-        assert_eq!(positive(&reply(60, "10.0.0.1"), &reply(58, "10.0.0.1"), &have), Freshness::Stale);
-        assert_eq!(positive(&reply(60, "10.0.0.1"), &reply(60, "10.0.0.1"), &have), Freshness::Forged);
+        let judged =
+            |was, is, zone| positive(&reply(was, "10.0.0.1"), &reply(is, "10.0.0.1"), &have, Some(zone));
+        assert_eq!(judged(60, 58, 60), Freshness::Stale);
+        assert_eq!(judged(60, 60, 60), Freshness::Forged);
+        assert_eq!(judged(3_600, 3_598, 60), Freshness::Forged);
         let strange = BTreeSet::from(["127.0.0.1".parse().unwrap()]);
-        assert_eq!(positive(&reply(60, "127.0.0.1"), &reply(58, "127.0.0.1"), &strange), Freshness::Forged);
+        let loopback = |ttl| reply(ttl, "127.0.0.1");
+        assert_eq!(positive(&loopback(60), &loopback(58), &strange, Some(60)), Freshness::Forged);
     }
 }

@@ -330,17 +330,23 @@ fn truncated(notes: &mut Notes, findings: &Findings) {
 }
 
 fn explained(notes: &mut Notes, findings: &Findings) {
+    // Other types may be refused without harm: what counts is said about the addresses.
+    let wanted = [Purpose::Ipv4, Purpose::Ipv6, Purpose::Explained];
     let replies = || {
         let asked = findings.report.resolvers.iter().flat_map(|r| r.asked.iter());
-        asked
-            .filter(|a| a.exchange.name == findings.report.final_name)
-            .filter_map(|a| a.exchange.reply.as_ref().map(|reply| (a.exchange.server, reply)))
+        let asked = asked.filter(|a| wanted.contains(&a.purpose));
+        asked.filter_map(|a| Some((a.exchange.server, a.exchange.reply.as_ref()?)))
     };
     if !replies().any(|(_, reply)| reply.edns_bytes.is_some()) {
         return;
     }
-    let errors = replies().flat_map(|(server, r)| r.extended_errors.iter().map(move |e| (server, e)));
-    let mut kinds: Vec<_> = errors.map(|(server, e)| (extended_kind(e.code), server, e)).collect();
+    // A server that refuses because it serves nothing for us says so with the code of a lame one.
+    let kind = |reply: &Reply, code: u16| match (reply.rcode, extended_kind(code)) {
+        (5, "lame") => "other",
+        (_, kind) => kind,
+    };
+    let errors = replies().flat_map(|(server, r)| r.extended_errors.iter().map(move |e| (server, r, e)));
+    let mut kinds: Vec<_> = errors.map(|(server, r, e)| (kind(r, e.code), server, e)).collect();
     kinds.sort_by_key(|(kind, _, _)| *kind == "other");
     match kinds.first() {
         None => notes.add("dns.extended_error", "none", "EDNS answers carry no extended error"),

@@ -54,8 +54,17 @@ pub(crate) async fn idle(case: &Case, seen: &HttpSeen) -> Vec<Evidence> {
         Kind::Reset | Kind::Closed | Kind::NoConnection | Kind::NoTls | Kind::Refused => {
             again(case, &ask, "reset", text).await
         }
+        Kind::Status(502..=504) if first.good => stale_behind(case, &ask, text).await,
         _ => vec![fact("http.idle", "ok", text)],
     }
+}
+
+/// The connection to the proxy lives; its own connection to the service, kept as long, may not.
+async fn stale_behind(case: &Case, ask: &crate::ask::Ask, text: String) -> Vec<Evidence> {
+    let fresh = View::of(case, answer(case, ask).await);
+    let told = fact("http.idle", "ok", text.clone());
+    let text = format!("{text}; at once again: {}", fresh.text());
+    if fresh.good { vec![told, fact("http.kept", "fails", text)] } else { vec![told] }
 }
 
 /// Blames the idle time only when a fresh connection still works.

@@ -181,17 +181,19 @@ pub(crate) fn after_pause(
     }
 }
 
-/// A value of `http.parallel`, judged beside the same request alone.
+/// A value of `http.parallel`, judged beside the same request alone; what TCP or TLS held back is not HTTP's.
 pub(crate) fn parallel(together: &[Shot], alone: &[Shot]) -> Option<&'static str> {
-    let bad = together.iter().filter(|s| !s.good && s.kind != Kind::Timeout).count();
+    let heard: Vec<&Shot> =
+        together.iter().filter(|s| !matches!(s.kind, Kind::NoConnection | Kind::NoTls)).collect();
+    let bad = heard.iter().filter(|s| !s.good && s.kind != Kind::Timeout).count();
     if bad >= 2 {
         return Some("some_fail");
     }
-    if bad == 1 {
+    if bad == 1 || heard.len() < 3 {
         return None;
     }
     let single = median(alone);
-    let mut waits: Vec<f64> = together.iter().map(|s| s.total_ms).collect();
+    let mut waits: Vec<f64> = heard.iter().map(|s| s.wait_ms).collect();
     waits.sort_by(f64::total_cmp);
     let (first, last) = (waits.first().copied()?, waits.last().copied()?);
     if last < SLOW_MS_MIN / 2.0 || last < single * 3.0 + 50.0 {
@@ -226,6 +228,10 @@ pub(crate) fn backends(shots: &[Shot]) -> Option<(&'static str, String)> {
             "some_bad",
             format!("every failure says {theirs:?}, no success does: {}", shown(shots)),
         ));
+    }
+    // A gateway's own errors may come in turn for other reasons, such as connections reused once too often.
+    if bad.iter().any(|s| matches!(s.kind, Kind::Status(502..=504))) {
+        return None;
     }
     let period = (2..=PERIOD_MAX).find(|period| in_turn(shots, *period))?;
     Some(("some_bad", format!("the same one of {period} in turn fails: {}", shown(shots))))

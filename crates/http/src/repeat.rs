@@ -17,8 +17,8 @@ const SERIES_COUNT: usize = 12;
 const SERIES_MS_MAX: u64 = 1_600;
 /// Failures in a row after which a series without a success ends.
 const FAILURES_IN_A_ROW_MAX: usize = 4;
-/// Requests at once.
-const PARALLEL_COUNT: usize = 10;
+/// Requests at once, as many as a browser opens to one site.
+const PARALLEL_COUNT: usize = 6;
 /// Requests on one kept connection.
 const KEPT_COUNT: usize = 6;
 /// Most requests asked one after another at the user's wish.
@@ -27,6 +27,8 @@ pub const TIMES_COUNT_MAX: usize = 1_000;
 const PARALLEL_MS_MAX: u64 = 1_200;
 /// After this time nothing further is begun, in milliseconds.
 const MORE_MS_MAX: u64 = 2_800;
+/// Time after which no further request goes out on a kept connection, in milliseconds.
+const KEPT_MS_MAX: u64 = 700;
 /// Pause between requests on a kept connection, long enough for a FIN to be seen, in milliseconds.
 const KEPT_GAP_MS: u64 = 15;
 /// Pause that lets a rate limit recover, in milliseconds.
@@ -159,7 +161,11 @@ async fn keep(case: &Case, ask: &Ask) -> Option<(&'static str, String)> {
     if !View::of(case, first).good {
         return None;
     }
+    let until = Instant::now() + Duration::from_millis(KEPT_MS_MAX);
     for nth in 2..=KEPT_COUNT {
+        if Instant::now() > until {
+            return Some(("ok", format!("{} requests on one connection", nth - 1)));
+        }
         let closed = match &mut line {
             Some(open) => hung_up(open).await,
             None => true,

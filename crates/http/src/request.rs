@@ -2,7 +2,7 @@
 
 use crate::ask::Ask;
 use crate::dial::dial;
-use crate::exchange::{End, Upload};
+use crate::exchange::{BodyEnd, End, Upload};
 use crate::facts::{seen, unread};
 use crate::follow::{Followed, follow};
 use crate::parse::parse_date;
@@ -244,7 +244,8 @@ fn timing(case: &Case, told: &Followed) -> Vec<Evidence> {
     }
     all.push(cutoff(view));
     let missed = over || matches!(view.body_state, Some("too_small" | "stalled") | None);
-    let transfer = Transfer { pace: &view.pace, rtt_ms: rtt, missed };
+    let endless = view.body_end == BodyEnd::Cut && view.announced.is_some();
+    let transfer = Transfer { pace: &view.pace, rtt_ms: rtt, missed, endless };
     all.extend(judge(transfer).map(|(value, excerpt)| seen("http.speed", value, excerpt)));
     all
 }

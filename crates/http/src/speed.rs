@@ -25,13 +25,16 @@ pub(crate) struct Transfer<'a> {
     pub rtt_ms: Option<f64>,
     /// An expectation of time or size was missed.
     pub missed: bool,
+    /// A body of known length that was still coming when our time was up.
+    pub endless: bool,
 }
 
 /// A value of `http.speed` with its excerpt; nothing when the body is too small to tell.
 pub(crate) fn judge(transfer: Transfer<'_>) -> Option<(&'static str, String)> {
     let (took_ms, bytes) = transfer.pace.last().copied()?;
     if bytes < BODY_BYTES_MIN {
-        return None;
+        let text = || format!("only {bytes} bytes in {took_ms:.0} ms, and still coming");
+        return (transfer.endless && took_ms >= LONG_MS_MIN).then(|| ("slow", text()));
     }
     let rate = bytes as f64 / took_ms.max(0.1) * 1_000.0;
     let shown = format!("{bytes} bytes in {took_ms:.0} ms, {:.0} kB/s", rate / 1_000.0);
@@ -127,17 +130,17 @@ mod tests {
     #[test]
     fn tells_a_ceiling_from_a_window() {
         let shaped = steps(400, 11.6, 1_448);
-        let transfer = Transfer { pace: &shaped, rtt_ms: Some(0.2), missed: true };
+        let transfer = Transfer { pace: &shaped, rtt_ms: Some(0.2), missed: true, endless: false };
         assert_eq!(judge(transfer).unwrap().0, "capped");
         let windowed = steps(60, 50.0, 14_000);
-        let transfer = Transfer { pace: &windowed, rtt_ms: Some(50.0), missed: true };
+        let transfer = Transfer { pace: &windowed, rtt_ms: Some(50.0), missed: true, endless: false };
         assert_eq!(judge(transfer).unwrap().0, "window_bound");
         let acked = steps(60, 41.0, 4_000);
-        let transfer = Transfer { pace: &acked, rtt_ms: Some(0.1), missed: true };
+        let transfer = Transfer { pace: &acked, rtt_ms: Some(0.1), missed: true, endless: false };
         assert_eq!(judge(transfer).unwrap().0, "window_bound");
         let quick = steps(60, 0.1, 14_000);
-        let transfer = Transfer { pace: &quick, rtt_ms: Some(0.1), missed: true };
+        let transfer = Transfer { pace: &quick, rtt_ms: Some(0.1), missed: true, endless: false };
         assert_eq!(judge(transfer).unwrap().0, "fine");
-        assert_eq!(judge(Transfer { pace: &[], rtt_ms: None, missed: true }), None);
+        assert_eq!(judge(Transfer { pace: &[], rtt_ms: None, missed: true, endless: false }), None);
     }
 }

@@ -7,7 +7,7 @@ mod resources;
 
 pub(crate) use resources::{few_ports, ports_used};
 
-use netlink::{Netlink, RouteAnswer};
+use netlink::{Interface, Netlink, RouteAnswer};
 use netwhy_model::{Case, Evidence, Link, Stamp};
 use std::net::{IpAddr, SocketAddr};
 use std::time::SystemTime;
@@ -101,11 +101,17 @@ fn interface(netlink: &mut Netlink, main: &Looked, at: Stamp) -> Option<Evidence
     if outside.is_empty() {
         return None;
     }
+    let (v4, v6) = (netlink.addressed(false), netlink.addressed(true));
+    // Interfaces without any address, such as spare tunnels, are nobody's way out.
+    let down = |l: &&&Interface| !l.carrier() && (v4.contains(&l.index) || v6.contains(&l.index));
+    if let Some(link) = outside.iter().find(down) {
+        return fact("down", format!("{} has an address and no carrier: flags {:#x}", link.name, link.flags));
+    }
     if !outside.iter().any(|l| l.carrier()) {
         let names: Vec<&str> = outside.iter().map(|l| l.name.as_str()).collect();
         return fact("down", format!("no interface carries traffic: {}", names.join(", ")));
     }
-    if main.address.is_ipv4() && !netlink.has_address(false) {
+    if main.address.is_ipv4() && v4.is_empty() {
         return fact("no_address", "no IPv4 address beside the loopback's".to_owned());
     }
     fact("up", "an interface carries traffic".to_owned())

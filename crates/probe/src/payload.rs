@@ -9,7 +9,8 @@ pub(crate) mod speak;
 use crate::connect::Connected;
 use crate::connect::attempt::Plan;
 use crate::control::hops::{Hops, Place};
-use crate::tap::{Seen, Tap, flow};
+use crate::local::counters::Counters;
+use crate::tap::{Seen, Tap, bad_checksums, flow};
 use exchange::{Exchange, Met, Script, exchange};
 use netwhy_model::{Case, Evidence, Link, Stamp};
 use speak::{Kind, Variant};
@@ -31,6 +32,7 @@ const LISTEN: Duration = Duration::from_millis(12);
 pub async fn payload(case: &Case, address: SocketAddr, connected: &Connected) -> Vec<Evidence> {
     let at = Stamp::from(SystemTime::now());
     let mut tap = Tap::open(&[address.ip()]).ok();
+    let before = Counters::read();
     let asker = Asker {
         case,
         address,
@@ -52,6 +54,10 @@ pub async fn payload(case: &Case, address: SocketAddr, connected: &Connected) ->
     if agree {
         facts.extend(asker.main(&first, seen));
         facts.extend(asker.reset_ttl(&first, seen));
+    }
+    let counted = Counters::read().since(&before).bad_checksums();
+    if let Some((value @ "seen", text)) = bad_checksums(seen, &[address.ip()], counted) {
+        facts.push(asker.fact("source.bad_checksums", value, Link::Path, text));
     }
     facts.extend(banner::banner(&asker, &first, second.as_ref()));
     facts.extend(asker.syn_ack_again(&first, second.as_ref(), seen));

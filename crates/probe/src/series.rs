@@ -10,7 +10,7 @@ mod shape;
 use crate::connect::attempt::{Attempt, Ended, Plan, finish, finish_by, start};
 use crate::connect::{AttemptRecord, ConnectOutcome, Connected, record};
 use crate::local::counters::Counters;
-use crate::tap::{Seen, Tap, What};
+use crate::tap::{Seen, Tap, bad_checksums};
 use netwhy_model::{Case, Evidence, Link, Stamp};
 use shape::Shape;
 use std::net::SocketAddr;
@@ -33,6 +33,9 @@ const STEP_MS_MAX: f64 = 250.0;
 /// After so many handshakes without any answer the rest follow in quick order.
 const HOPELESS_COUNT: usize = 4;
 const STEP_HOPELESS: Duration = Duration::from_millis(20);
+/// A small server with a backlog of five must keep up, or we would accuse it of our own haste.
+pub(super) const PACE: Duration = Duration::from_millis(1);
+const PACE_ROW: Duration = Duration::from_millis(3);
 /// What is still silent so long after the row's last SYN stays so in the record.
 const ROW_END: Duration = Duration::from_millis(250);
 /// A limit per second has filled up again after so long.
@@ -167,6 +170,7 @@ impl Run {
             }
             // Nothing came so far: waiting longer for each one teaches nothing.
             let hopeless = index >= HOPELESS_COUNT && done.is_empty();
+            tokio::time::sleep(PACE_ROW).await;
             let until = Instant::now() + if hopeless { STEP_HOPELESS } else { self.step };
             while let Ok(Some(Ok((at, one)))) = tokio::time::timeout_at(until, tasks.join_next()).await {
                 let is_this = at == index;
@@ -189,6 +193,7 @@ impl Run {
         let mut tasks = JoinSet::new();
         let mut attempts = Vec::new();
         for _ in 0..count {
+            tokio::time::sleep(PACE).await;
             match start(&self.plan, self.address) {
                 Ok(started) => drop(tasks.spawn(finish(started, wait))),
                 Err(failed) => attempts.push(*failed),
@@ -212,18 +217,8 @@ impl Run {
     }
 
     fn checksums(&self, seen: Option<&[Seen]>, counted: u64) -> Option<Evidence> {
-        let damaged = seen.map_or(0, |seen| {
-            seen.iter()
-                .filter(|s| matches!(s.what, What::Damaged { source } if source == self.address.ip()))
-                .count()
-        });
-        let text = format!("{damaged} damaged packets captured, the kernel counted {counted}");
-        match (damaged, counted) {
-            (0, 0) => Some(self.fact("source.bad_checksums", "none", Link::Path, text)),
-            // Either alone may be another flow's packet, or one the kernel need not check.
-            (1.., 1..) => Some(self.fact("source.bad_checksums", "seen", Link::Path, text)),
-            _ => None,
-        }
+        let (value, text) = bad_checksums(seen, &[self.address.ip()], counted)?;
+        Some(self.fact("source.bad_checksums", value, Link::Path, text))
     }
 }
 

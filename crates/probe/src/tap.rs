@@ -231,6 +231,25 @@ fn read(raw: &receive::Raw) -> Option<Seen> {
     }
 }
 
+/// The fact `source.bad_checksums`, where the wire and the kernel's counters agree on it.
+///
+/// Either alone may be another flow's packet, or one that the kernel need not check.
+pub(crate) fn bad_checksums(
+    seen: Option<&[Seen]>,
+    peers: &[IpAddr],
+    counted: u64,
+) -> Option<(&'static str, String)> {
+    let damaged = seen.map_or(0, |seen| {
+        seen.iter().filter(|s| matches!(&s.what, What::Damaged { source } if peers.contains(source))).count()
+    });
+    let text = format!("{damaged} damaged packets captured, the kernel counted {counted}");
+    match (damaged, counted) {
+        (0, 0) => Some(("none", text)),
+        (1.., 1..) => Some(("seen", text)),
+        _ => None,
+    }
+}
+
 /// True when this host asked for a neighbour since `since_ns` and nobody answered.
 pub(crate) fn neighbour_unanswered(seen: &[Seen], since_ns: u64) -> bool {
     let recent = || seen.iter().filter(move |s| s.at_ns >= since_ns);

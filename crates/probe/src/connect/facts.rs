@@ -4,7 +4,7 @@ use super::families;
 use super::record::{AddressResult, AttemptRecord, ConnectOutcome, IcmpSeen};
 use crate::local::counters::Counters;
 use crate::socket::errno_name;
-use crate::tap::{Seen, What, neighbour_unanswered};
+use crate::tap::{Seen, bad_checksums, neighbour_unanswered};
 use netwhy_model::{Case, Evidence, Link, Stamp};
 use netwhy_wire::ErrorClass;
 
@@ -345,15 +345,9 @@ fn ports(input: &Input<'_>) -> Option<Evidence> {
     ))
 }
 
+/// Only what is bad: the series looks at more packets before it says that none is.
 fn checksums(input: &Input<'_>) -> Option<Evidence> {
-    let damaged = input
-        .seen?
-        .iter()
-        .filter(|s| matches!(s.what, What::Damaged { source } if input.results.iter().any(|r| r.address.ip() == source)))
-        .count();
-    let counted = input.counted.bad_checksums();
-    (damaged > 0 && counted > 0).then(|| {
-        let text = format!("{damaged} packets with a wrong checksum captured, the kernel counted {counted}");
-        input.seen("source.bad_checksums", "seen", Link::Path, text)
-    })
+    let peers: Vec<_> = input.results.iter().map(|r| r.address.ip()).collect();
+    let (value, text) = bad_checksums(input.seen, &peers, input.counted.bad_checksums())?;
+    (value == "seen").then(|| input.seen("source.bad_checksums", value, Link::Path, text))
 }

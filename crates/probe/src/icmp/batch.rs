@@ -102,7 +102,8 @@ impl Tally {
         };
         if outcome.replies.is_empty() {
             self.open = self.open.saturating_sub(1);
-            self.longest = self.longest.max(Some(reply.rtt));
+            // A SYN sent again says nothing of the round trip.
+            self.longest = self.longest.max(Some(reply.rtt).filter(|_| !reply.retried));
         }
         if outcome.replies.len() < REPLIES_COUNT_MAX {
             outcome.replies.push(reply);

@@ -162,6 +162,8 @@ pub struct Reply {
     pub rtt: Duration,
     /// The maximum segment size a SYN-ACK names.
     pub mss: Option<u16>,
+    /// The kernel had to send the SYN again: the first one, or its answer, was lost.
+    pub retried: bool,
 }
 
 /// A way to the wire.

@@ -151,12 +151,12 @@ fn error_reply(received: &Received, ipv6: bool, sent: SystemTime) -> Option<Repl
     let class = ErrorClass::of(ipv6, error.kind, error.code)?;
     let answer = Answer::from_error(class, Some(error.info).filter(|mtu| *mtu != 0))?;
     let rtt = received.at.duration_since(sent).unwrap_or(Duration::ZERO);
-    Some(Reply { answer, from: error.offender?, ttl: received.ttl, rtt, mss: None })
+    Some(Reply { answer, from: error.offender?, ttl: received.ttl, rtt, mss: None, retried: false })
 }
 
 fn answer_reply(waiting: &Waiting, route: &Route, buffer: &mut [u8]) -> Option<Reply> {
     let from = route.target.ip();
-    let reply = |answer, rtt, ttl| Some(Reply { answer, from, ttl, rtt, mss: None });
+    let reply = |answer, rtt, ttl| Some(Reply { answer, from, ttl, rtt, mss: None, retried: false });
     let since = |at: SystemTime| at.duration_since(waiting.sent).unwrap_or(Duration::ZERO);
     match waiting.packet {
         Packet::Syn { .. } => match waiting.socket.take_error() {
@@ -164,8 +164,9 @@ fn answer_reply(waiting: &Waiting, route: &Route, buffer: &mut [u8]) -> Option<R
                 // The kernel's own measure leaves our waiting in the run queue out.
                 let info = system::tcp_info(&waiting.socket).ok()?;
                 let measured = Duration::from_micros(info.tcpi_rtt.into());
-                let rtt = if info.tcpi_total_retrans > 0 { since(SystemTime::now()) } else { measured };
-                reply(Answer::SynAck, rtt, None)
+                let retried = info.tcpi_total_retrans > 0;
+                let rtt = if retried { since(SystemTime::now()) } else { measured };
+                reply(Answer::SynAck, rtt, None).map(|reply| Reply { retried, ..reply })
             }
             Ok(Some(error)) if error.raw_os_error() == Some(libc::ECONNREFUSED) => {
                 reply(Answer::Reset, since(SystemTime::now()), None)

@@ -106,7 +106,7 @@ impl RawLink {
             if let Some((index, sent)) = found {
                 let rtt = at.duration_since(*sent).unwrap_or(Duration::ZERO);
                 let (from, ttl, mss) = (heard.from, Some(heard.ttl), heard.mss);
-                return Ok(Some((*index, Reply { answer, from, ttl, rtt, mss })));
+                return Ok(Some((*index, Reply { answer, from, ttl, rtt, mss, retried: false })));
             }
         }
         Ok(None)

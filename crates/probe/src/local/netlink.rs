@@ -119,15 +119,21 @@ impl Netlink {
             .collect()
     }
 
-    /// True when a family has a global address beside the loopback's.
-    pub(super) fn has_address(&mut self, v6: bool) -> bool {
+    /// The interfaces that have an address of a family, the loopback's own aside.
+    pub(super) fn addressed(&mut self, v6: bool) -> Vec<u32> {
         let family = if v6 { libc::AF_INET6 } else { libc::AF_INET } as u8;
         let replies =
             self.ask(GET_ADDRESS, REQUEST | DUMP, &[family, 0, 0, 0, 0, 0, 0, 0]).unwrap_or_default();
-        // Scope 0 is global; the loopback's addresses have scope host.
-        replies.iter().any(
-            |reply| matches!(reply, Reply::Message(m) if m.first() == Some(&family) && m.get(3) == Some(&0)),
-        )
+        let index = |message: &Vec<u8>| {
+            let head = message.first_chunk::<8>()?;
+            // Scope 0 is global; the loopback's addresses have scope host.
+            (head[0] == family && head[3] == 0)
+                .then(|| u32::from_ne_bytes([head[4], head[5], head[6], head[7]]))
+        };
+        replies
+            .iter()
+            .filter_map(|reply| if let Reply::Message(m) = reply { index(m) } else { None })
+            .collect()
     }
 
     /// Reads one neighbour; `None` when there is no such entry.

@@ -127,7 +127,7 @@ fn take(tcp: &mut Series, icmp: &mut Series, probes: &[Probe], outcomes: &[Outco
         let echo = matches!(probe.packet, Packet::Echo { .. });
         let series = if echo { &mut *icmp } else { &mut *tcp };
         // An ICMP error is an answer too: the wire did not lose it.
-        let first = outcome.first();
+        let first = outcome.first().filter(|reply| !reply.retried);
         if let Some(round) = series.rounds.last_mut() {
             round.push(first.is_some());
         }

@@ -176,6 +176,11 @@ impl Pinger<'_> {
         let was_open = self.open.remove(&number).is_some();
         let arrived = reply.answer.from_destination()
             || matches!(reply.answer, Answer::Unreachable(_) if reply.from == self.options.target.ip());
+        if reply.retried && was_open {
+            self.tally.late();
+            (self.on_event)(PingEvent::Late { number, reply });
+            return;
+        }
         let event = match (arrived, was_open) {
             (true, true) => {
                 self.tally.answered(number, &reply);

@@ -24,6 +24,8 @@ const TURNED_AWAY_BUSY: Duration = Duration::from_millis(200);
 const START_COUNT: usize = 4;
 /// A handshake this slow waited for a SYN retry, in milliseconds.
 const LATE_MS: f64 = 900.0;
+/// Fewer late handshakes of a burst may be chance.
+const LATE_COUNT_MIN: usize = 3;
 
 /// What holding many connections showed.
 pub(super) struct Held {
@@ -57,7 +59,8 @@ pub(super) async fn held(run: &Run, tap: Option<&mut Tap>) -> Held {
     let mut held = Held {
         facts: Vec::new(),
         capped: false,
-        first_ones: is_limit(&well),
+        // A backlog that overflows lets the same SYNs in one second later, a limit most of them not.
+        first_ones: is_limit(&well) && count.failed() >= count.late,
         starts_well: well.iter().take(START_COUNT).filter(|w| **w).count() * 2 >= START_COUNT,
         row: well.iter().map(|w| if *w { '.' } else { 'x' }).collect(),
     };
@@ -182,8 +185,8 @@ impl Count {
             }
             // Loss costs a retry more often than the connection; a limit the other way round.
             () if most > 0 && self.silent >= self.late => Some("some_silent"),
-            () if self.late > 1 => Some("some_late"),
-            () if self.late == 1 => None,
+            () if self.late >= LATE_COUNT_MIN => Some("some_late"),
+            () if self.late > 0 => None,
             () if self.open > 0 => Some("all_ok"),
             () => None,
         }

@@ -1,6 +1,6 @@
 //! Whether failures follow the source port, as they do when one of several paths is dead.
 
-use super::Run;
+use super::{PACE, Run};
 use crate::connect::attempt::{Ended, Plan, finish, start};
 use netwhy_model::{Evidence, Link};
 use std::collections::BTreeMap;
@@ -75,6 +75,7 @@ async fn once(run: &Run, order: &[u16]) -> Vec<(u16, bool)> {
     let mut tasks = JoinSet::new();
     let wait = run.step.max(WAIT_MIN);
     for port in order.iter().copied() {
+        tokio::time::sleep(PACE).await;
         // A RST at the end leaves no TIME_WAIT, so that the port is free for the next round.
         let plan = Plan { port: Some(port), abort: true, ..run.plan.clone() };
         // Started here and not in the task: the order of the SYNs matters.

@@ -20,8 +20,11 @@ const GAP: Duration = Duration::from_micros(200);
 /// Waits of one round: while all is silent, and once something was heard.
 const ROUND_WAIT: Wait = Wait::millis(300, 150);
 
-/// Time after which a Linux router has a word for us again (`icmp_ratelimit`, `ip_rt_error_cost`).
-const REFILL: Duration = Duration::from_millis(1_100);
+/// Time after which a Linux router has a word for us again (`icmp_ratelimit`, one second).
+const REFILL: Duration = Duration::from_millis(1_050);
+
+/// The same for a router without a route, which pays twice (`ip_rt_error_cost` besides).
+const REFILL_REJECT: Duration = Duration::from_millis(2_100);
 
 /// Rounds sent one right after another; later ones wait for the routers' budget.
 const ROUNDS_QUICK_COUNT: u32 = 3;
@@ -123,7 +126,6 @@ impl Walk<'_> {
 
 /// Runs the lanes the question needs: the SYN, ping, and a control port where those leave it open.
 pub fn question(link: &mut Link, route: &Route) -> io::Result<Traced> {
-    let started = Instant::now();
     let mut syn = Lane::new(link, route, Protocol::Tcp, route.target.port())?;
     let mut ping = Lane::new(link, route, Protocol::Icmp, 0)?;
     let mut walk = Walk { link, route, base: 0, longest: None, stop: None, thorough: false };
@@ -145,8 +147,8 @@ pub fn question(link: &mut Link, route: &Route) -> io::Result<Traced> {
         confirm(&mut walk, &mut traced)?;
     }
     if !traced.explained() {
-        // Earlier questions may have used up what a router says to one host; one error each second is allowed.
-        std::thread::sleep(REFILL.saturating_sub(started.elapsed()));
+        // Earlier questions may have used up what a router says to one host.
+        std::thread::sleep(REFILL_REJECT);
         walk.round(&mut [&mut traced.syn, &mut traced.ping], &[(0, TTL_DEFAULT), (1, TTL_DEFAULT)])?;
     }
     Ok(traced)
