@@ -83,7 +83,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("Send through this interface", "从此网卡发出"),
     ("Use IPv4 only", "只用 IPv4"),
     ("Use IPv6 only", "只用 IPv6"),
-    ("Longest time for one target [default: 15s]", "每个目标的最长用时 [默认：15s]"),
+    ("Longest time for one target [default: 11s]", "每个目标的最长用时 [默认：11s]"),
     ("Keep the case with all that was seen", "把案例连同全部所见保存下来"),
     (
         "Conclude again from a kept case; nothing is asked ('-' reads stdin)",

@@ -76,7 +76,7 @@ fn read(file: &str, text: &str) -> Result<Config> {
     let table = DeTable::parse(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
         let message = error.message().lines().collect::<Vec<_>>().join(", ");
-        fail(format!("{}: {message}", place(file, text, start)), "a setting looks like: budget = \"15s\"")
+        fail(format!("{}: {message}", place(file, text, start)), "a setting looks like: budget = \"11s\"")
     })?;
     let mut config = Config::default();
     for (key, value) in table.get_ref() {

@@ -14,9 +14,9 @@ use std::collections::BTreeSet;
 /// Below this probability of "nothing wrong", causes are named.
 const ACCUSE_BELOW: f64 = 0.5;
 /// Causes less likely than this are not listed.
-const LISTED_MIN: f64 = 0.01;
+const LISTED_MIN: f64 = 0.004;
 /// Most causes listed: a group the client cannot split may be wide.
-const LISTED_MAX: usize = 14;
+const LISTED_MAX: usize = 24;
 /// A look-alike at or below this probability counts as ruled out.
 const RULED_OUT_MAX: f64 = 0.005;
 /// Most look-alikes named as ruled out.

@@ -265,7 +265,7 @@ fn cname(notes: &mut Notes, findings: &Findings) {
         "none"
     } else if chain_loops(chain) {
         "loop"
-    } else if findings.view.answer == Answer::Nxdomain {
+    } else if findings.view.answer == Answer::Nxdomain || target_denied(findings) {
         "dangling"
     } else if chain.len() > CHAIN_LONG + 1 {
         "long"
@@ -278,6 +278,11 @@ fn cname(notes: &mut Notes, findings: &Findings) {
         chain.join(" → ")
     };
     notes.add("dns.cname", value, excerpt);
+}
+
+fn target_denied(findings: &Findings) -> bool {
+    let asked = findings.report.resolvers.iter().filter_map(|r| r.exchange(Purpose::Target));
+    asked.filter_map(|e| e.reply.as_ref()).any(|reply| reply.rcode == 3)
 }
 
 fn addresses(notes: &mut Notes, case: &Case, findings: &Findings) {

@@ -184,6 +184,7 @@ async fn follow_up(case: &Case, round: &mut Round, seen: &mut View, patient: boo
     }
     second_look(case, round, seen).await;
     over_tcp(case, round).await;
+    chain_target(case, round, seen).await;
     let failed: Vec<usize> = positions(&round.resolvers, |r| r.asked.iter().any(is_servfail));
     let differ = disagree(&round.resolvers);
     let mut tasks = JoinSet::new();
@@ -239,6 +240,18 @@ async fn over_tcp(case: &Case, round: &mut Round) {
         Question { via: Via::Tcp, ..question(resolver.server, "version.bind", RecordType::TXT, chaos) };
     let asked = ask(&case.source, asking).await;
     resolver.asked.push(Asking { purpose: Purpose::Tcp, exchange: asked.exchange });
+}
+
+/// Some resolvers forget that a cached CNAME leads nowhere, and say "no data": asked for the target itself,
+/// they say whether it exists.
+async fn chain_target(case: &Case, round: &mut Round, seen: &View) {
+    let Some(winner) = seen.winner.and_then(|at| round.resolvers.get_mut(at)) else { return };
+    let Some(target) = seen.chain.last().filter(|_| seen.chain.len() > 1 && seen.answer == Answer::Nodata)
+    else {
+        return;
+    };
+    let asked = ask(&case.source, question(winner.server, target, RecordType::A, Flags::STUB)).await;
+    winner.asked.push(Asking { purpose: Purpose::Target, exchange: asked.exchange });
 }
 
 /// After a slow answer: one more name that cannot be cached. A resolver that had to find its way to the

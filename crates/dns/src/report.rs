@@ -122,6 +122,8 @@ pub enum Purpose {
     Unchecked,
     /// The A question once more.
     Again,
+    /// The last target of a CNAME chain, by itself.
+    Target,
 }
 
 /// One exchange with a resolver, and what it was for.

@@ -2,11 +2,12 @@
 
 use crate::ask::{Answer, ask};
 use crate::state::State;
+use futures_util::future::join_all;
 use netwhy_catalogue::Catalogue;
 use netwhy_diagnose::{Candidate, Inputs, Posterior, Table, diagnose, rank_questions};
 use netwhy_model::{Case, Lang, Question, SAVED_SCHEMA, SavedCase, Scheme, Stamp, Verdict};
-use futures_util::future::join_all;
 use std::time::{Duration, Instant, SystemTime};
+use tokio::time::error::Elapsed;
 
 /// Questions one case may ask.
 const QUESTIONS_MAX: usize = 40;
@@ -15,11 +16,17 @@ const BATCH_MAX: usize = 4;
 /// A question worth less than this, in nats, is not asked.
 const GAIN_MIN: f64 = 0.008;
 /// Nor one worth less than this per second of cost, in nats.
-const RATE_MIN: f64 = 0.03;
+const RATE_MIN: f64 = 0.06;
 /// Nothing more is asked once one hypothesis holds this much.
 const SETTLED_MIN: f64 = 0.985;
 /// While nothing looks wrong, looking further stops after this long, in milliseconds.
 const HEALTHY_BUDGET_MS: u64 = 1_300;
+/// A handshake unanswered for so long makes the path worth asking about at once, in milliseconds.
+const SILENCE_MS: u64 = 450;
+/// No question may take longer than so many times the cost it declares for a dead target.
+const WORST_FACTOR: f64 = 1.5;
+/// Nor is any cut off before so many milliseconds.
+const WORST_MS_MIN: u64 = 4_000;
 /// Questions that load the target or time it; they run alone.
 const ALONE: [&str; 4] = ["series", "loss", "http.repeat", "payload"];
 
@@ -115,16 +122,35 @@ impl Runner<'_> {
         } else {
             self.state.resolution = netwhy_dns::names(&self.case).await;
         }
-        for step in [
-            &["connect", "local", "udp"][..],
-            &["tls", "control"][..],
-            &["http", "tls.differential"][..],
-        ] {
+        self.handshake().await;
+        for step in [&["tls", "control"][..], &["http", "tls.differential"][..]] {
             self.ask_all(step).await;
         }
         if self.case.target.scheme == Scheme::Tcp {
             self.ask_all(&["payload"]).await;
         }
+    }
+
+    /// The handshake; while it meets silence, the path is asked beside it rather than after.
+    async fn handshake(&mut self) {
+        if !self.state.may_ask(&self.case, "connect") {
+            return self.ask_all(&["local", "udp"]).await;
+        }
+        for question in ["connect", "local"] {
+            (self.on_event)(Event::Asking(Question(question.to_owned())));
+        }
+        let left = Duration::from_millis(self.case.limits.budget_ms.saturating_sub(self.elapsed_ms()));
+        let (answers, traced) = watch_handshake(&self.case, &self.state, left).await;
+        let (connect, local) = answers.unwrap_or_default();
+        connect.into_state(&mut self.state, "connect");
+        local.into_state(&mut self.state, "local");
+        // A path asked while the handshake then succeeded may have met the same passing trouble.
+        if let Some(answer) = traced
+            && !self.state.opens()
+        {
+            answer.into_state(&mut self.state, "trace");
+        }
+        (self.on_event)(Event::Seen(self.state.evidence.len()));
     }
 
     /// What the user's own words ask for, whatever the posterior thinks of it.
@@ -179,11 +205,8 @@ impl Runner<'_> {
 
     /// Asks several questions side by side, each within what is left of the budget.
     async fn ask_all(&mut self, questions: &[&str]) {
-        let due: Vec<String> = questions
-            .iter()
-            .filter(|q| self.state.may_ask(&self.case, q))
-            .map(|q| (*q).to_owned())
-            .collect();
+        let due: Vec<String> =
+            questions.iter().filter(|q| self.state.may_ask(&self.case, q)).map(|q| (*q).to_owned()).collect();
         let left = Duration::from_millis(self.case.limits.budget_ms.saturating_sub(self.elapsed_ms()));
         if left.is_zero() {
             return;
@@ -192,7 +215,8 @@ impl Runner<'_> {
         let running = due.into_iter().map(|question| {
             (self.on_event)(Event::Asking(Question(question.clone())));
             async move {
-                let answer = tokio::time::timeout(left, ask(case, state, &question)).await;
+                let answer =
+                    tokio::time::timeout(left.min(patience(&question)), ask(case, state, &question)).await;
                 (question, answer.unwrap_or_default())
             }
         });
@@ -220,6 +244,36 @@ impl Runner<'_> {
     }
 }
 
+/// The handshake and what this host knows of itself; the path as well, once silence lasts.
+async fn watch_handshake(
+    case: &Case,
+    state: &State,
+    left: Duration,
+) -> (Result<(Answer, Answer), Elapsed>, Option<Answer>) {
+    let mut trace = std::pin::pin!(async {
+        tokio::time::sleep(Duration::from_millis(SILENCE_MS)).await;
+        tokio::time::timeout(left, ask(case, state, "trace")).await.ok()
+    });
+    let both = async { tokio::join!(ask(case, state, "connect"), ask(case, state, "local")) };
+    let mut both = std::pin::pin!(tokio::time::timeout(left, both));
+    let begun = Instant::now();
+    tokio::select! {
+        answers = &mut both => {
+            let silent = answers.as_ref().is_ok_and(|(c, _)| c.connected.as_ref().is_some_and(|c| c.best.is_none()));
+            // What was begun is worth finishing only if the handshake explains nothing by itself.
+            let worth = silent && begun.elapsed() > Duration::from_millis(SILENCE_MS);
+            (answers, if worth { trace.await } else { None })
+        }
+        answer = &mut trace => (both.await, answer),
+    }
+}
+
+/// The longest a question is waited for, whatever its collector thinks.
+fn patience(question: &str) -> Duration {
+    let worst_ms = Catalogue::embedded().question(question).map_or(0.0, |q| q.worst_ms * WORST_FACTOR);
+    Duration::from_millis((worst_ms as u64).max(WORST_MS_MIN))
+}
+
 /// The best question and, unless it must run alone, the next best that may run beside it.
 fn batch(ranked: &[Candidate]) -> Vec<&str> {
     let worth: Vec<&Candidate> = ranked.iter().filter(|c| c.gain >= GAIN_MIN && c.rate >= RATE_MIN).collect();
@@ -227,10 +281,5 @@ fn batch(ranked: &[Candidate]) -> Vec<&str> {
     if ALONE.contains(&best.question.as_str()) {
         return vec![&best.question];
     }
-    worth
-        .into_iter()
-        .map(|c| c.question.as_str())
-        .filter(|q| !ALONE.contains(q))
-        .take(BATCH_MAX)
-        .collect()
+    worth.into_iter().map(|c| c.question.as_str()).filter(|q| !ALONE.contains(q)).take(BATCH_MAX).collect()
 }

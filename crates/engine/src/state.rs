@@ -80,18 +80,21 @@ impl State {
             "local" => has_address,
             "udp" => has_address && scheme == Scheme::Udp,
             "connect" => tcp,
-            "control" | "series" | "trace" | "pmtu" | "loss" => tcp && self.connected.is_some(),
+            "control" | "trace" | "pmtu" => tcp && self.connected.is_some(),
+            // Nothing more is learnt from twenty silences than from four.
+            "series" | "loss" => {
+                tcp && !matches!(self.value("tcp.connect"), "" | "silent" | "rejected" | "local")
+            }
             "payload" => tcp && self.opens() && (scheme == Scheme::Tcp || self.speechless()),
             "tls" => tcp && self.opens() && scheme.uses_tls(),
             "tls.differential" => self.tls.is_some(),
             "http" => tcp && self.opens() && scheme.uses_http() && self.tls_allows_http(case),
             "http.variants" | "http.repeat" | "http.idle" => self.http.is_some(),
             "http.upgrade" => {
-                self.http.is_some() && (case.header("upgrade").is_some() || self.value("http.status") == "426")
+                self.http.is_some()
+                    && (case.header("upgrade").is_some() || self.value("http.status") == "426")
             }
-            "http.health" => {
-                tcp && self.opens() && case.health_path.is_some() && self.tls_allows_http(case)
-            }
+            "http.health" => tcp && self.opens() && case.health_path.is_some() && self.tls_allows_http(case),
             "origin" => case.origin.is_some() && scheme.uses_http(),
             _ => false,
         }

@@ -81,6 +81,9 @@ enum Stream {
 pub(crate) struct Kernel {
     pub rtt_ms: f64,
     pub min_rtt_ms: f64,
+    /// The receiver's own estimate of the round trip, queues on the way included; 0 when unknown.
+    pub receive_rtt_ms: f64,
+    pub out_of_order: u32,
     pub unacked: u32,
     pub unsent_bytes: u32,
     pub peer_window: u32,
@@ -242,6 +245,8 @@ pub(crate) fn kernel_of(fd: RawFd) -> Option<Kernel> {
     (got == 0).then(|| Kernel {
         rtt_ms: f64::from(info.tcpi_rtt) / 1_000.0,
         min_rtt_ms: f64::from(info.tcpi_min_rtt) / 1_000.0,
+        receive_rtt_ms: f64::from(info.tcpi_rcv_rtt) / 1_000.0,
+        out_of_order: info.tcpi_rcv_ooopack,
         unacked: info.tcpi_unacked,
         unsent_bytes: info.tcpi_notsent_bytes,
         peer_window: info.tcpi_snd_wnd,

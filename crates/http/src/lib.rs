@@ -59,7 +59,7 @@ pub struct HttpSeen {
 /// The question `http`: the request itself, redirects followed.
 ///
 /// TLS is spoken without verifying the certificate, so that a bad one hides nothing of what lies behind it.
-/// A failure that came within 1.5 s is asked again before it is told; when the second attempt differs, the
+/// A failure that came within 0.7 s is asked again before it is told; when the second attempt differs, the
 /// repeated requests of [`repeat`] are part of the evidence. Takes at most about 9 s when nothing answers.
 pub async fn http(case: &Case, address: SocketAddr, lookup: Lookup) -> HttpSeen {
     request::ask_target(case, address, &lookup).await

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A failure that came sooner is asked again before it is believed, in milliseconds.
-const CONFIRM_MS_MAX: f64 = 1_500.0;
+const CONFIRM_MS_MAX: f64 = 700.0;
 /// A slow answer that came sooner is asked again before it is believed, in milliseconds.
 const CONFIRM_SLOW_MS_MAX: f64 = 3_000.0;
 /// Time to the first byte from which a service counts as slow, in milliseconds.
@@ -245,7 +245,9 @@ fn timing(case: &Case, told: &Followed) -> Vec<Evidence> {
     all.push(cutoff(view));
     let missed = over || matches!(view.body_state, Some("too_small" | "stalled") | None);
     let endless = view.body_end == BodyEnd::Cut && view.announced.is_some();
-    let transfer = Transfer { pace: &view.pace, rtt_ms: rtt, missed, endless };
+    let kernel = view.kernel.unwrap_or_default();
+    let (loaded_rtt_ms, out_of_order) = (kernel.receive_rtt_ms, kernel.out_of_order);
+    let transfer = Transfer { pace: &view.pace, rtt_ms: rtt, loaded_rtt_ms, out_of_order, missed, endless };
     all.extend(judge(transfer).map(|(value, excerpt)| seen("http.speed", value, excerpt)));
     all
 }

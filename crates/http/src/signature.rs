@@ -9,6 +9,9 @@ const LOOKED_BYTES_MAX: usize = 32 * 1024;
 /// A page longer than this is no error page; only short ones are read for loose words.
 const ERROR_PAGE_BYTES_MAX: usize = 16 * 1024;
 
+/// Characters at the top of a page that is well in which a server's default page names itself.
+const TOP_CHARS: usize = 600;
+
 /// What the body and headers of a response say, with the words that say it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sign {
@@ -20,7 +23,11 @@ pub struct Sign {
 /// Reads what an error response says; `expected` responses are only read for a server's own default page.
 pub fn sign(head: &Head, body: &[u8], expected: bool) -> Sign {
     let text = lowered(body);
-    if let Some(words) = DEFAULT_PAGES.iter().find(|words| text.contains(**words)) {
+    // A page that is well may speak of such things further down; a default page begins with them.
+    let end = text.char_indices().nth(TOP_CHARS).map_or(text.len(), |(at, _)| at);
+    let looked = if expected { &text[..end] } else { text.as_str() };
+    let vague = |words: &str| expected && words.contains("it works");
+    if let Some(words) = DEFAULT_PAGES.iter().find(|words| looked.contains(**words) && !vague(words)) {
         return Sign { value: "default_site", words: Cow::Borrowed(words) };
     }
     let none = Sign { value: "none", words: Cow::Borrowed("") };
@@ -291,6 +298,10 @@ mod tests {
         assert_eq!(sign(&head(200, &[]), page, true).value, "none");
         assert_eq!(sign(&head(401, &[("WWW-Authenticate", "Basic realm=x")]), b"", false).value, "auth");
         assert_eq!(sign(&head(200, &[]), b"<title>Welcome to nginx!</title>", true).value, "default_site");
+        assert_eq!(
+            sign(&head(200, &[]), b"<html><body><h1>It works!</h1></body></html>", true).value,
+            "none"
+        );
     }
 
     #[test]

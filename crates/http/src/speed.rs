@@ -23,6 +23,10 @@ pub(crate) struct Transfer<'a> {
     /// Milliseconds since the first byte, and body bytes received by then, rising.
     pub pace: &'a [(f64, u64)],
     pub rtt_ms: Option<f64>,
+    /// The round trip the receiver saw during the transfer; longer than `rtt_ms` when a queue filled.
+    pub loaded_rtt_ms: f64,
+    /// Packets that came out of order, as after a loss.
+    pub out_of_order: u32,
     /// An expectation of time or size was missed.
     pub missed: bool,
     /// A body of known length that was still coming when our time was up.
@@ -46,6 +50,11 @@ pub(crate) fn judge(transfer: Transfer<'_>) -> Option<(&'static str, String)> {
         let rtt = transfer.rtt_ms.unwrap_or(0.0);
         let why =
             format!("{shown}; bursts of {window:.0} bytes every {gap_ms:.1} ms, round trip {rtt:.1} ms");
+        return Some(("window_bound", why));
+    }
+    if let Some(window) = clocked(&transfer, rate) {
+        let rtt = transfer.rtt_ms.unwrap_or(0.0);
+        let why = format!("{shown}; {window:.0} bytes per round trip of {rtt:.1} ms, no queue, no loss");
         return Some(("window_bound", why));
     }
     let uneven = unevenness(transfer.pace);
@@ -77,6 +86,22 @@ fn window(transfer: &Transfer<'_>) -> Option<(f64, f64)> {
         }
     }
     None
+}
+
+/// The bytes per round trip of a transfer that is clocked by its acknowledgements alone.
+///
+/// A shaper would have filled a queue and lengthened the round trip, a policer would have dropped packets, and a
+/// sender that rests leaves gaps longer than a round trip.
+fn clocked(transfer: &Transfer<'_>, rate: f64) -> Option<f64> {
+    let rtt = transfer.rtt_ms.filter(|rtt| *rtt >= RTT_MS_MIN)?;
+    let window = rate * rtt / 1_000.0;
+    let mut gaps: Vec<f64> = transfer.pace.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+    gaps.sort_by(f64::total_cmp);
+    let longest = gaps.get(gaps.len() * 95 / 100).copied()?;
+    let unloaded = transfer.loaded_rtt_ms > 0.0 && transfer.loaded_rtt_ms <= rtt * 1.4;
+    let clocked =
+        window <= WINDOW_BYTES_MAX && unloaded && transfer.out_of_order == 0 && longest <= rtt * 1.6;
+    clocked.then_some(window)
 }
 
 /// Bursts of arrival: the gap before each, and its bytes.
@@ -127,20 +152,38 @@ mod tests {
         (0..count).map(|i| (i as f64 * gap_ms, (i as u64 + 1) * size)).collect()
     }
 
+    const MISSED: Transfer<'static> = Transfer {
+        pace: &[],
+        rtt_ms: None,
+        loaded_rtt_ms: 0.0,
+        out_of_order: 0,
+        missed: true,
+        endless: false,
+    };
+
+    #[test]
+    fn tells_a_window_without_bursts_from_a_queue() {
+        let smooth = steps(400, 2.0, 1_448);
+        let window = Transfer { pace: &smooth, rtt_ms: Some(50.0), loaded_rtt_ms: 51.0, ..MISSED };
+        assert_eq!(judge(window).unwrap().0, "window_bound");
+        let queued = Transfer { loaded_rtt_ms: 150.0, ..window };
+        assert_eq!(judge(queued).unwrap().0, "capped");
+    }
+
     #[test]
     fn tells_a_ceiling_from_a_window() {
         let shaped = steps(400, 11.6, 1_448);
-        let transfer = Transfer { pace: &shaped, rtt_ms: Some(0.2), missed: true, endless: false };
+        let transfer = Transfer { pace: &shaped, rtt_ms: Some(0.2), ..MISSED };
         assert_eq!(judge(transfer).unwrap().0, "capped");
         let windowed = steps(60, 50.0, 14_000);
-        let transfer = Transfer { pace: &windowed, rtt_ms: Some(50.0), missed: true, endless: false };
+        let transfer = Transfer { pace: &windowed, rtt_ms: Some(50.0), ..MISSED };
         assert_eq!(judge(transfer).unwrap().0, "window_bound");
         let acked = steps(60, 41.0, 4_000);
-        let transfer = Transfer { pace: &acked, rtt_ms: Some(0.1), missed: true, endless: false };
+        let transfer = Transfer { pace: &acked, rtt_ms: Some(0.1), ..MISSED };
         assert_eq!(judge(transfer).unwrap().0, "window_bound");
         let quick = steps(60, 0.1, 14_000);
-        let transfer = Transfer { pace: &quick, rtt_ms: Some(0.1), missed: true, endless: false };
+        let transfer = Transfer { pace: &quick, rtt_ms: Some(0.1), ..MISSED };
         assert_eq!(judge(transfer).unwrap().0, "fine");
-        assert_eq!(judge(Transfer { pace: &[], rtt_ms: None, missed: true, endless: false }), None);
+        assert_eq!(judge(MISSED), None);
     }
 }

@@ -1,5 +1,7 @@
 //! An HTTP/3 server of our own on loopback, and one that is advertised and dead.
 
+#![allow(clippy::unwrap_used)]
+
 use bytes::Bytes;
 use netwhy_http::{Lookup, http, variants};
 use netwhy_model::{Case, Evidence};

@@ -1,5 +1,7 @@
 //! Small broken servers on loopback, asked for real.
 
+#![allow(clippy::unwrap_used)]
+
 use netwhy_http::{Lookup, http, repeat, upgrade, variants};
 use netwhy_model::{Case, Evidence, Header};
 use std::net::SocketAddr;

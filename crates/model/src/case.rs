@@ -51,7 +51,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { budget_ms: 15_000, wait_ms_max: 3_000 }
+        Limits { budget_ms: 11_000, wait_ms_max: 3_000 }
     }
 }
 

@@ -118,7 +118,7 @@ pub struct Args {
     /// Use IPv6 only
     #[arg(short = '6', long, help_heading = "How to ask")]
     ipv6: bool,
-    /// Longest time for one target [default: 15s]
+    /// Longest time for one target [default: 11s]
     #[arg(
         long,
         value_name = "TIME",

@@ -219,10 +219,18 @@ fn fate(lane: &LaneReport, lang: Lang) -> String {
         };
     }
     if let Some(router) = lane.ran_out_at {
-        return if zh { format!("成环：TTL 64 在 {router} 耗尽") } else { format!("circles: a TTL of 64 ran out at {router}") };
+        return if zh {
+            format!("成环：TTL 64 在 {router} 耗尽")
+        } else {
+            format!("circles: a TTL of 64 ran out at {router}")
+        };
     }
     if let (Some((router, why)), false) = (lane.rejected_by, lane.arrives) {
-        return if zh { format!("{router} 答复不可达：{}", why.name()) } else { format!("{router} says {}", why.name()) };
+        return if zh {
+            format!("{router} 答复不可达：{}", why.name())
+        } else {
+            format!("{router} says {}", why.name())
+        };
     }
     let last = lane.last_router;
     match (lane.distance, lane.arrives) {

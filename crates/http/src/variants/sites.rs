@@ -2,6 +2,7 @@
 
 use super::{Base, invented};
 use crate::facts::seen as fact;
+use crate::request::SLOW_MS_MIN;
 use crate::view::{View, accepted};
 use netwhy_model::{Evidence, Host};
 
@@ -29,7 +30,10 @@ pub(super) async fn other_host(base: &Base<'_>) -> Option<Evidence> {
     if unknown.status() == 0 {
         return Some(fact("http.host_variant", "differs", format!("Host {name}: {}", unknown.text())));
     }
+    // A gateway that gave up on its origin knows the site.
+    let patient = ours.wait_ms.is_none_or(|ms| ms < SLOW_MS_MIN);
     if !ours.good
+        && patient
         && let Some(found) = works(base, &name, &unknown).await
     {
         return Some(found);

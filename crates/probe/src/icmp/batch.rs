@@ -10,6 +10,9 @@ const PROBES_COUNT_MAX: usize = 4_096;
 /// Answers kept for one probe; more are counted as the last.
 const REPLIES_COUNT_MAX: usize = 4;
 
+/// Late answers to earlier batches that are kept.
+const STRAYS_COUNT_MAX: usize = 64;
+
 /// Longest sleep before a stop is looked for.
 const STOP_LOOK_MS: u64 = 100;
 
@@ -44,6 +47,15 @@ impl Outcome {
     }
 }
 
+/// What became of a batch.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// One for each probe, in the order given.
+    pub outcomes: Vec<Outcome>,
+    /// Answers to probes of earlier batches, by their number.
+    pub strays: Vec<(usize, Reply)>,
+}
+
 /// Sends the probes `gap` apart and gathers their answers until all have one or the wait is over.
 ///
 /// `base` numbers the probes of this batch; later batches of the same link must start higher, so that a late
@@ -55,22 +67,22 @@ pub fn run_batch(
     gap: Duration,
     wait: Wait,
     stop: Option<&Stop>,
-) -> io::Result<Vec<Outcome>> {
+) -> io::Result<Batch> {
     let probes = probes.get(..probes.len().min(PROBES_COUNT_MAX)).unwrap_or_default();
-    let mut outcomes = vec![Outcome::default(); probes.len()];
+    let mut batch = Batch { outcomes: vec![Outcome::default(); probes.len()], strays: Vec::new() };
     let start = Instant::now();
     let mut tally = Tally { base, open: probes.len(), longest: None };
     for (place, probe) in probes.iter().enumerate() {
         let due = start + gap * u32::try_from(place).unwrap_or(u32::MAX);
         // A due time in the past still takes what has come, so that the queue does not grow.
         while let Some((index, reply)) = link.receive(due)? {
-            tally.take(&mut outcomes, index, reply);
+            tally.take(&mut batch, index, reply);
         }
         if stop.is_some_and(Stop::asked) {
             break;
         }
         if let Err(error) = link.send(base + place, probe) {
-            outcomes[place].refused = Some(error.raw_os_error().unwrap_or(libc::EIO));
+            batch.outcomes[place].refused = Some(error.raw_os_error().unwrap_or(libc::EIO));
             tally.open = tally.open.saturating_sub(1);
         }
     }
@@ -83,10 +95,10 @@ pub fn run_batch(
             break;
         }
         if let Some((index, reply)) = link.receive(end.min(now + Duration::from_millis(STOP_LOOK_MS)))? {
-            tally.take(&mut outcomes, index, reply);
+            tally.take(&mut batch, index, reply);
         }
     }
-    Ok(outcomes)
+    Ok(batch)
 }
 
 struct Tally {
@@ -96,8 +108,12 @@ struct Tally {
 }
 
 impl Tally {
-    fn take(&mut self, outcomes: &mut [Outcome], index: usize, reply: Reply) {
-        let Some(outcome) = index.checked_sub(self.base).and_then(|place| outcomes.get_mut(place)) else {
+    fn take(&mut self, batch: &mut Batch, index: usize, reply: Reply) {
+        let place = index.checked_sub(self.base);
+        let Some(outcome) = place.and_then(|place| batch.outcomes.get_mut(place)) else {
+            if batch.strays.len() < STRAYS_COUNT_MAX {
+                batch.strays.push((index, reply));
+            }
             return;
         };
         if outcome.replies.is_empty() {

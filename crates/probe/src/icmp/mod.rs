@@ -13,7 +13,7 @@ mod raw;
 mod route;
 mod system;
 
-pub use batch::{Outcome, Wait, run_batch};
+pub use batch::{Batch, Outcome, Wait, run_batch};
 pub use flow::{Flow, FlowError, OpenFlow, tcp_packet_max};
 pub use packet::{Heard, What, read};
 pub use plain::PlainLink;

@@ -277,7 +277,7 @@ mod tests {
             let whole = build(&probe, &route, 1).unwrap();
             let cut = pieces(&whole, 600, 77);
             assert_eq!(cut.len(), 3);
-            let mut joined = Vec::new();
+            let mut joined: Vec<u8> = Vec::new();
             for bytes in &cut {
                 assert!(bytes.len() <= 600);
                 let ip = netwhy_wire::parse_ip(bytes).unwrap();

@@ -55,7 +55,7 @@ pub fn measure(link: &mut Link, route: &Route, tcp: bool, limit: Limit) -> io::R
     let mut icmp = Series { kind: "echo requests", ..Series::default() };
     for round in 0..ROUNDS_COUNT_MAX {
         let (probes, gap) = probes(link, route, &carrier, round)?;
-        let outcomes = run_batch(link, base, &probes, gap, ROUND_WAIT, None)?;
+        let outcomes = run_batch(link, base, &probes, gap, ROUND_WAIT, None)?.outcomes;
         base += probes.len();
         take(&mut tcp, &mut icmp, &probes, &outcomes);
         let broken = matches!(&carrier, Carrier::Again(flow) if !flow.alive());
@@ -77,7 +77,7 @@ fn carrier(link: &mut Link, base: &mut usize) -> io::Result<Carrier> {
     let Ok(flow) = OpenFlow::open(raw, CONNECT_WAIT) else { return Ok(Carrier::Handshakes) };
     let trial: Vec<Probe> =
         (1..=TRIAL_COUNT).map(|length| Probe::new(Packet::Again { flow: flow.flow, length })).collect();
-    let outcomes = run_batch(link, *base, &trial, GAP, ROUND_WAIT, None)?;
+    let outcomes = run_batch(link, *base, &trial, GAP, ROUND_WAIT, None)?.outcomes;
     *base += trial.len();
     let answered = outcomes.iter().any(|o| o.first().is_some_and(|r| r.answer == Answer::Ack));
     Ok(if answered && flow.alive() { Carrier::Again(Box::new(flow)) } else { Carrier::Handshakes })

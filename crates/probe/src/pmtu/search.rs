@@ -166,7 +166,7 @@ impl Search<'_> {
             return Ok(());
         }
         let probes: Vec<Probe> = sizes.iter().map(|size| self.probe(kind, *size)).collect();
-        let outcomes = run_batch(&mut self.link, self.base, &probes, GAP, self.wait, None)?;
+        let outcomes = run_batch(&mut self.link, self.base, &probes, GAP, self.wait, None)?.outcomes;
         self.base += probes.len();
         let refusals = outcomes.iter().filter_map(|outcome| outcome.refused);
         if let Some(code) = refusals.into_iter().find(|code| matches!(*code, libc::EACCES | libc::EPERM)) {

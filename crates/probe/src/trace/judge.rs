@@ -285,6 +285,7 @@ pub fn answer_name(answer: Answer) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::icmp::{Protocol, Unreachable};
 
     fn routers(text: &str) -> Vec<Option<IpAddr>> {
         text.split_whitespace().map(|w| w.parse::<u8>().ok().map(|n| IpAddr::from([10, 0, 0, n]))).collect()
@@ -297,6 +298,53 @@ mod tests {
         assert_eq!(find_loop(&routers("1 2 3 4 2 3 4 2 3 4")).unwrap().routers.len(), 3);
         for healthy in ["1 2 3 4", "1 1 1 1 1 1", "1 2 2 3 3", "1 2 1 2", "* * * *", ""] {
             assert_eq!(find_loop(&routers(healthy)), None, "{healthy}");
+        }
+    }
+
+    /// Reads `1 2 * E`: routers by number, silence, and the target's own answer.
+    fn lane(protocol: Protocol, text: &str) -> Lane {
+        let target = IpAddr::from([10, 9, 9, 9]);
+        let answers: Vec<_> = text
+            .split_whitespace()
+            .map(|word| match word {
+                "E" => Some((target, Answer::Echo)),
+                "S" => Some((target, Answer::SynAck)),
+                "R" => Some((target, Answer::Reset)),
+                "X" => Some((IpAddr::from([10, 0, 0, 7]), Answer::Unreachable(Unreachable::Prohibited))),
+                number => {
+                    number.parse().ok().map(|n: u8| (IpAddr::from([10, 0, 0, n]), Answer::TimeExceeded))
+                }
+            })
+            .collect();
+        Lane::answered_so(protocol, target, &answers)
+    }
+
+    #[test]
+    fn facts_of_two_lanes() {
+        // SYN, ping, then what both say: syn_trace, ping_trace, syn_vs_ping.
+        let cases = [
+            ("1 2 S", "1 2 E", Some("reaches"), Some("reaches"), Some("same")),
+            ("1 2 S", "1 2 *", Some("reaches"), Some("stops"), Some("ping_earlier")),
+            ("1 2 *", "1 2 E", Some("at_last_router"), Some("reaches"), Some("syn_earlier")),
+            ("1 * *", "1 2 E", Some("earlier"), Some("reaches"), Some("syn_earlier")),
+            ("1 * * *", "1 2 * *", Some("earlier"), Some("stops"), Some("syn_earlier")),
+            ("1 * * *", "1 * * *", Some("stops"), Some("stops"), Some("same")),
+            // A router silent to all: the SYN may die there or behind it.
+            ("1 * * *", "1 * E *", None, Some("reaches"), Some("syn_earlier")),
+            ("* * *", "* * *", None, None, None),
+            ("1 X *", "1 X *", Some("unreachable"), Some("unreachable"), Some("same")),
+            // The router had one word left, and the SYN got it.
+            ("1 X *", "1 * *", Some("unreachable"), None, None),
+            ("1 2 1 2 1 2", "1 2 1 2 1 2", Some("loops"), Some("loops"), Some("same")),
+            ("1 R", "1 2 E", Some("reaches"), Some("reaches"), Some("answered_nearer")),
+            ("1 S", "1 2 E", Some("reaches"), Some("reaches"), Some("same")),
+        ];
+        for (syn, ping, syn_trace, ping_trace, versus) in cases {
+            let traced =
+                Traced { syn: lane(Protocol::Tcp, syn), ping: lane(Protocol::Icmp, ping), control: None };
+            assert_eq!(traced.syn_trace().map(|(v, _)| v.name()), syn_trace, "SYN of {syn} | {ping}");
+            assert_eq!(traced.ping_trace().map(|(v, _)| v), ping_trace, "ping of {syn} | {ping}");
+            assert_eq!(traced.syn_vs_ping().map(|(v, _)| v), versus, "{syn} | {ping}");
         }
     }
 

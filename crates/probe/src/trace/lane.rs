@@ -63,6 +63,33 @@ impl Lane {
         })
     }
 
+    /// A lane as if answered so by TTL, for tests of what is concluded.
+    #[cfg(test)]
+    pub fn answered_so(protocol: Protocol, target: IpAddr, answers: &[Option<(IpAddr, Answer)>]) -> Lane {
+        let mut lane = Lane {
+            protocol,
+            port: 80,
+            target,
+            source_port: 1,
+            counter: 0,
+            start: 0,
+            hops: vec![HopSeen::default(); usize::from(HOPS_COUNT_MAX)],
+            full: HopSeen { sent: 3, ..HopSeen::default() },
+        };
+        for (hop, answer) in lane.hops.iter_mut().zip(answers) {
+            hop.sent = super::judge::TRIES_COUNT;
+            hop.replies.extend(answer.map(|(from, answer)| Reply {
+                answer,
+                from,
+                ttl: Some(61),
+                rtt: std::time::Duration::from_millis(1),
+                mss: None,
+                retried: false,
+            }));
+        }
+        lane
+    }
+
     /// The next probe of this lane; one flow, told apart by fields no balancer looks at.
     pub fn probe(&mut self, route: &Route, ttl: u8) -> Probe {
         self.counter = self.counter.wrapping_add(1);
@@ -102,6 +129,19 @@ impl Lane {
         {
             hop.replies.push(*reply);
         }
+    }
+
+    /// Writes down an answer that came when its round was over.
+    pub fn late(&mut self, ttl: u8, reply: Reply) {
+        let hop = self.at(ttl);
+        if hop.replies.len() < (hop.sent as usize).min(REPLIES_COUNT_MAX) {
+            hop.replies.push(reply);
+        }
+    }
+
+    /// What tells this lane from the others of a trace.
+    pub const fn flow(&self) -> (Protocol, u16) {
+        (self.protocol, self.port)
     }
 
     /// True when this host refused every probe.

@@ -26,6 +26,9 @@ const REFILL: Duration = Duration::from_millis(1_050);
 /// The same for a router without a route, which pays twice (`ip_rt_error_cost` besides).
 const REFILL_REJECT: Duration = Duration::from_millis(2_100);
 
+/// Time a router tries to find a neighbour before it calls the host unreachable: three tries, one a second each.
+const RESOLUTION: Duration = Duration::from_millis(3_080);
+
 /// Rounds sent one right after another; later ones wait for the routers' budget.
 const ROUNDS_QUICK_COUNT: u32 = 3;
 
@@ -40,7 +43,8 @@ const CONTROL_PORT_SPREAD: u16 = 8_000;
 struct Walk<'a> {
     link: &'a mut Link,
     route: &'a Route,
-    base: usize,
+    /// Whose probe had which number, for answers that come rounds later.
+    sent: Vec<((Protocol, u16), u8)>,
     /// Longest round trip seen so far.
     longest: Option<Duration>,
     stop: Option<&'a Stop>,
@@ -60,10 +64,17 @@ impl Walk<'_> {
             wait.silent = wait.floor;
         }
         let probes: Vec<_> = ttls.iter().map(|(lane, ttl)| lanes[*lane].probe(self.route, *ttl)).collect();
-        let outcomes = run_batch(self.link, self.base, &probes, GAP, wait, self.stop)?;
-        self.base += probes.len();
-        for ((lane, ttl), outcome) in ttls.iter().zip(&outcomes) {
+        let batch = run_batch(self.link, self.sent.len(), &probes, GAP, wait, self.stop)?;
+        for (index, reply) in &batch.strays {
+            if let Some((flow, ttl)) = self.sent.get(*index)
+                && let Some(lane) = lanes.iter_mut().find(|lane| lane.flow() == *flow)
+            {
+                lane.late(*ttl, *reply);
+            }
+        }
+        for ((lane, ttl), outcome) in ttls.iter().zip(&batch.outcomes) {
             lanes[*lane].record(*ttl, outcome);
+            self.sent.push((lanes[*lane].flow(), *ttl));
             self.longest = self.longest.max(outcome.first().map(|reply| reply.rtt));
         }
         Ok(())
@@ -126,9 +137,10 @@ impl Walk<'_> {
 
 /// Runs the lanes the question needs: the SYN, ping, and a control port where those leave it open.
 pub fn question(link: &mut Link, route: &Route) -> io::Result<Traced> {
+    let started = Instant::now();
     let mut syn = Lane::new(link, route, Protocol::Tcp, route.target.port())?;
     let mut ping = Lane::new(link, route, Protocol::Icmp, 0)?;
-    let mut walk = Walk { link, route, base: 0, longest: None, stop: None, thorough: false };
+    let mut walk = Walk { link, route, sent: Vec::new(), longest: None, stop: None, thorough: false };
     walk.discover(&mut [&mut syn, &mut ping], HOPS_COUNT_MAX)?;
     // Where both arrive, a silent router between says nothing of interest.
     if syn.distance().is_none() || ping.distance().is_none() {
@@ -146,9 +158,9 @@ pub fn question(link: &mut Link, route: &Route) -> io::Result<Traced> {
     if traced.syn.arrival().is_none() && traced.farther_router().is_some() {
         confirm(&mut walk, &mut traced)?;
     }
-    if !traced.explained() {
-        // Earlier questions may have used up what a router says to one host.
-        std::thread::sleep(REFILL_REJECT);
+    if !traced.explained() && walk.longest.is_some() {
+        // Earlier questions may have used up what a router says to one host, or its address resolution still runs.
+        std::thread::sleep(REFILL_REJECT.max(RESOLUTION.saturating_sub(started.elapsed())));
         walk.round(&mut [&mut traced.syn, &mut traced.ping], &[(0, TTL_DEFAULT), (1, TTL_DEFAULT)])?;
     }
     Ok(traced)
@@ -195,7 +207,7 @@ pub fn rounds(link: &mut Link, route: &Route, options: &TraceOptions, stop: &Sto
         lanes.push(Lane::new(link, route, *protocol, port)?);
     }
     let hops_max = options.hops_max.clamp(1, HOPS_COUNT_MAX);
-    let mut walk = Walk { link, route, base: 0, longest: None, stop: Some(stop), thorough: true };
+    let mut walk = Walk { link, route, sent: Vec::new(), longest: None, stop: Some(stop), thorough: true };
     {
         let mut borrowed: Vec<&mut Lane> = lanes.iter_mut().collect();
         walk.discover(&mut borrowed, hops_max)?;
