@@ -287,7 +287,7 @@ impl View<'_> {
                 Lang::Zh => format!("{target} {state}；所见证据不足以指明原因。"),
             };
         };
-        let percent = (first.confidence * 100.0).round();
+        let percent = (first.confidence * 100.0).round().min(99.0);
         if first.confidence >= NAMED_MIN {
             return match lang {
                 Lang::En => format!("{target} {state}: {} ({percent} % sure).", first.summary),

@@ -54,6 +54,7 @@ fn look(case: &Case, addresses: &[SocketAddr], at: Stamp) -> Vec<Evidence> {
         return facts;
     };
     facts.extend(route(main, at));
+    facts.extend(routed(&mut netlink, main, at));
     facts.extend(interface(&mut netlink, main, at));
     if let RouteAnswer::Route(found) = &main.route {
         facts.extend(resources::ttl(main.address, found.interface_name.as_deref(), at));
@@ -86,6 +87,20 @@ fn route(main: &Looked, at: Stamp) -> Option<Evidence> {
     Some(Evidence::seen("source.route", value, Link::SourceHost, at, COLLECTOR, text))
 }
 
+/// Whether a router stands between, as the routing table has it; a tunnel without gateways says nothing.
+fn routed(netlink: &mut Netlink, main: &Looked, at: Stamp) -> Option<Evidence> {
+    let RouteAnswer::Route(found) = &main.route else { return None };
+    let (value, text) = match found.gateway {
+        Some(gateway) => ("yes", format!("{} via {gateway}", main.address)),
+        None => {
+            let link = netlink.links().into_iter().find(|l| l.index == found.interface)?;
+            let shared = !link.is_loopback() && link.flags & libc::IFF_POINTOPOINT as u32 == 0;
+            (shared.then_some("no")?, format!("{} on the link of {}", main.address, link.name))
+        }
+    };
+    Some(Evidence::seen("path.routed", value, Link::Path, at, COLLECTOR, text))
+}
+
 /// The interface the route names; without a route, any that carries traffic.
 fn interface(netlink: &mut Netlink, main: &Looked, at: Stamp) -> Option<Evidence> {
     let links = netlink.links();
@@ -113,6 +128,9 @@ fn interface(netlink: &mut Netlink, main: &Looked, at: Stamp) -> Option<Evidence
     }
     if main.address.is_ipv4() && v4.is_empty() {
         return fact("no_address", "no IPv4 address beside the loopback's".to_owned());
+    }
+    if main.address.is_ipv6() && v6.is_empty() {
+        return fact("no_address", "no IPv6 address beside those of the link".to_owned());
     }
     fact("up", "an interface carries traffic".to_owned())
 }

@@ -68,7 +68,7 @@ impl OpenFlow {
             return Err(FlowError::Connect(io::ErrorKind::TimedOut.into()));
         }
         let until = Instant::now() + Duration::from_millis(LAG_MS);
-        while let Some((heard, _)) = link.hear(until)? {
+        while let Some(heard) = link.hear(until)? {
             let ours = heard.ports == (route.target.port(), source_port);
             if ours && matches!(heard.what, What::Answer(Answer::SynAck, _)) {
                 let flow = Flow {

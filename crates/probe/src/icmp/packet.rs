@@ -23,8 +23,8 @@ pub enum Key {
 /// What one heard packet says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
-    /// A probe's answer, with the keys it may be found by, best first.
-    Answer(Answer, [Option<Key>; 2]),
+    /// An answer, with the key of its probe where it carries one.
+    Answer(Answer, Option<Key>),
     /// A segment that answers no probe by itself.
     Segment { acknowledgment: u32, payload_bytes: usize, ends: bool },
 }
@@ -156,18 +156,18 @@ pub fn read(bytes: &[u8], target: IpAddr, ident: u16) -> Option<Heard> {
             heard.what = read_tcp(&tcp);
         }
         Body::Udp(udp) if packet.ip.source == target => {
-            heard.what = What::Answer(Answer::Datagram, [Some(Key::Port(udp.destination_port)), None]);
+            heard.what = What::Answer(Answer::Datagram, Some(Key::Port(udp.destination_port)));
         }
         Body::Icmp(icmp) => match icmp.message {
             IcmpKind::EchoReply { ident: theirs, sequence, .. }
                 if theirs == ident && packet.ip.source == target =>
             {
-                heard.what = What::Answer(Answer::Echo, [Some(Key::Echo(sequence)), None]);
+                heard.what = What::Answer(Answer::Echo, Some(Key::Echo(sequence)));
             }
             IcmpKind::Error(error) => {
                 let quoted = error.quoted.filter(|q| q.destination == target)?;
                 let answer = Answer::from_error(error.class, error.mtu)?;
-                heard.what = What::Answer(answer, [quoted_key(&quoted, ident), None]);
+                heard.what = What::Answer(answer, quoted_key(&quoted, ident));
             }
             _ => return None,
         },
@@ -191,14 +191,14 @@ fn read_tcp(tcp: &Tcp<'_>) -> What {
     let ours = tcp.destination_port;
     let before = Some(Key::Tcp(ours, tcp.acknowledgment.wrapping_sub(1)));
     if tcp.flags.is_rst() {
-        return What::Answer(Answer::Reset, [before, None]);
+        return What::Answer(Answer::Reset, before);
     }
     if tcp.flags.is_syn_ack() {
-        return What::Answer(Answer::SynAck, [before, None]);
+        return What::Answer(Answer::SynAck, before);
     }
     let again = duplicate_left(tcp).map(|left| Key::Tcp(ours, left));
     if again.is_some() && tcp.payload.is_empty() {
-        return What::Answer(Answer::Ack, [again, None]);
+        return What::Answer(Answer::Ack, again);
     }
     What::Segment {
         acknowledgment: tcp.acknowledgment,
@@ -254,7 +254,7 @@ mod tests {
             let probe = Probe { bytes: 90, ..Probe::new(packet) };
             let bytes = build(&probe, &route, 55).unwrap();
             let heard = read(&exceeded(&bytes), route.target.ip(), 55).unwrap();
-            let expected = What::Answer(Answer::TimeExceeded, [Some(key(&probe, bytes.len())), None]);
+            let expected = What::Answer(Answer::TimeExceeded, Some(key(&probe, bytes.len())));
             assert_eq!(heard.what, expected, "{packet:?}");
         }
     }

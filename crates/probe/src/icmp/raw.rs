@@ -23,6 +23,23 @@ const PORTS_COUNT_MAX: usize = 512;
 /// Packets taken at one look at the socket.
 const READ_COUNT_MAX: usize = 256;
 
+/// A probe that waits, or has been answered.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    index: usize,
+    sent: SystemTime,
+    /// The interface of the first answer: on a bridge the same packet is heard once for each port too.
+    interface: Option<usize>,
+}
+
+/// A packet heard.
+#[derive(Debug, Clone, Copy)]
+struct Arrived {
+    heard: Heard,
+    at: SystemTime,
+    interface: usize,
+}
+
 /// Raw sockets towards one target.
 #[derive(Debug)]
 pub struct RawLink {
@@ -30,11 +47,11 @@ pub struct RawLink {
     out: Socket,
     heard: Socket,
     ident: u16,
-    pending: HashMap<Key, (usize, SystemTime)>,
+    pending: HashMap<Key, Pending>,
     order: VecDeque<Key>,
     /// Bound and never connected, so that the kernel gives their ports to nobody else.
     ports: VecDeque<Socket>,
-    ready: VecDeque<(Heard, SystemTime)>,
+    ready: VecDeque<Arrived>,
     buffer: Vec<u8>,
 }
 
@@ -80,10 +97,11 @@ impl RawLink {
         let mut target = self.route.target;
         target.set_port(0);
         let at = SystemTime::now();
-        self.pending.insert(key, (index, at));
+        let pending = Pending { index, sent: at, interface: None };
+        self.pending.insert(key, pending);
         self.order.push_back(key);
         if let Packet::Datagram { source_port, .. } = probe.packet {
-            self.pending.insert(Key::Port(source_port), (index, at));
+            self.pending.insert(Key::Port(source_port), pending);
             self.order.push_back(Key::Port(source_port));
         }
         if probe.cut == 0 {
@@ -100,20 +118,24 @@ impl RawLink {
 
     /// Waits for the next answer to a probe.
     pub fn receive(&mut self, until: Instant) -> io::Result<Option<(usize, Reply)>> {
-        while let Some((heard, at)) = self.hear(until)? {
-            let What::Answer(answer, keys) = heard.what else { continue };
-            let found = keys.iter().flatten().find_map(|key| self.pending.get(key));
-            if let Some((index, sent)) = found {
-                let rtt = at.duration_since(*sent).unwrap_or(Duration::ZERO);
+        while let Some(Arrived { heard, at, interface }) = self.next(until)? {
+            let What::Answer(answer, Some(key)) = heard.what else { continue };
+            let Some(pending) = self.pending.get_mut(&key) else { continue };
+            if *pending.interface.get_or_insert(interface) == interface {
+                let rtt = at.duration_since(pending.sent).unwrap_or(Duration::ZERO);
                 let (from, ttl, mss) = (heard.from, Some(heard.ttl), heard.mss);
-                return Ok(Some((*index, Reply { answer, from, ttl, rtt, mss, retried: false })));
+                return Ok(Some((pending.index, Reply { answer, from, ttl, rtt, mss, retried: false })));
             }
         }
         Ok(None)
     }
 
     /// Waits for the next packet that concerns the target, an answer or not.
-    pub fn hear(&mut self, until: Instant) -> io::Result<Option<(Heard, SystemTime)>> {
+    pub fn hear(&mut self, until: Instant) -> io::Result<Option<Heard>> {
+        Ok(self.next(until)?.map(|arrived| arrived.heard))
+    }
+
+    fn next(&mut self, until: Instant) -> io::Result<Option<Arrived>> {
         loop {
             if let Some(next) = self.ready.pop_front() {
                 return Ok(Some(next));
@@ -134,7 +156,7 @@ impl RawLink {
             let Some(received) = system::receive(&self.heard, false, &mut self.buffer)? else { break };
             let bytes = self.buffer.get(..received.length).unwrap_or_default();
             if let Some(heard) = read(bytes, self.route.target.ip(), self.ident) {
-                self.ready.push_back((heard, received.at));
+                self.ready.push_back(Arrived { heard, at: received.at, interface: received.interface });
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Thin, safe wrappers around the socket calls this module needs.
 
 use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
 use nix::sys::time::{TimeSpec, TimeValLike};
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -17,6 +17,8 @@ pub struct Received {
     pub length: usize,
     pub at: SystemTime,
     pub ttl: Option<u8>,
+    /// The interface it came by, of a packet socket; 0 otherwise.
+    pub interface: usize,
     pub error: Option<ExtendedError>,
 }
 
@@ -41,12 +43,15 @@ pub fn receive(socket: &impl AsFd, errors: bool, buffer: &mut [u8]) -> io::Resul
         flags |= MsgFlags::MSG_ERRQUEUE;
     }
     let fd = socket.as_fd().as_raw_fd();
-    let message = match recvmsg::<()>(fd, &mut slices, Some(&mut control), flags) {
+    let message = match recvmsg::<SockaddrStorage>(fd, &mut slices, Some(&mut control), flags) {
         Ok(message) => message,
         Err(nix::errno::Errno::EAGAIN) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let mut received = Received { length: message.bytes, at: SystemTime::now(), ttl: None, error: None };
+    let link = message.address.as_ref().and_then(|address| address.as_link_addr());
+    let interface = link.map_or(0, |link| link.ifindex());
+    let (length, at) = (message.bytes, SystemTime::now());
+    let mut received = Received { length, at, ttl: None, interface, error: None };
     for part in message.cmsgs()? {
         match part {
             ControlMessageOwned::ScmTimestampns(time) => received.at = moment(&time),

@@ -23,7 +23,7 @@ const SYN_GAP: Duration = Duration::from_millis(8);
 const CONNECT_WAIT: Duration = Duration::from_millis(2_200);
 
 /// Waits of a round.
-const ROUND_WAIT: Wait = Wait::millis(400, 250);
+const ROUND_WAIT: Wait = Wait::millis(1_000, 250);
 
 /// Probes that find out whether the peer acknowledges old bytes one by one.
 const TRIAL_COUNT: u16 = 6;

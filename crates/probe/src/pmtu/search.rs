@@ -26,6 +26,9 @@ const ROUNDS_COUNT_MAX: usize = 5;
 const GAP: Duration = Duration::from_millis(1);
 const WAIT: Wait = Wait::millis(300, 120);
 
+/// Wait while no connection tells how far the target is.
+const SILENT_UNKNOWN: Duration = Duration::from_millis(600);
+
 /// Longest wait for the connection that carries segments: one SYN sent again.
 const CONNECT_WAIT: Duration = Duration::from_millis(1_300);
 
@@ -65,6 +68,9 @@ pub fn search(mut link: Link, route: &Route, tcp: bool) -> io::Result<PmtuReport
     };
     let tcp_packet_max = flow.as_ref().and_then(|flow| tcp_packet_max(&flow.socket, route));
     let mut search = Search { link, route, flow, base: 0, sequence: 0, wait: WAIT };
+    if !tcp {
+        search.wait.silent = SILENT_UNKNOWN;
+    }
     if let Some(rtt) = search.flow.as_ref().and_then(|flow| round_trip(&flow.socket)) {
         search.heard(rtt);
     }

@@ -10,7 +10,7 @@ pub use lane::{HopSeen, Lane};
 pub use report::{Hop, LaneReport, RttSummary, TraceReport};
 
 use crate::icmp::{Link, NEEDS_RAW, Protocol, Route, Stop, seen, unread};
-use netwhy_model::{Case, Evidence, Source};
+use netwhy_model::{Case, Evidence, Scheme, Source};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,7 +30,9 @@ const FACTS: [&str; 4] = ["path.ping_trace", "path.syn_trace", "path.syn_vs_ping
 /// What cannot be told from silence is left out.
 pub async fn trace(case: &Case, address: SocketAddr) -> Vec<Evidence> {
     let source = case.source.clone();
-    let asked = tokio::task::spawn_blocking(move || ask(address, &source)).await;
+    // A SYN to the port of a UDP service tells nothing of that service.
+    let tcp = !matches!(case.target.scheme, Scheme::Udp | Scheme::Dns);
+    let asked = tokio::task::spawn_blocking(move || ask(address, &source, tcp)).await;
     match asked {
         Ok(Ok(evidence)) => evidence,
         Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -41,7 +43,7 @@ pub async fn trace(case: &Case, address: SocketAddr) -> Vec<Evidence> {
     }
 }
 
-fn ask(address: SocketAddr, source: &Source) -> io::Result<Vec<Evidence>> {
+fn ask(address: SocketAddr, source: &Source, tcp: bool) -> io::Result<Vec<Evidence>> {
     let route = Route::find(address, source)?;
     let mut link = Link::open(&route)?;
     let traced = walk::question(&mut link, &route)?;
@@ -52,8 +54,10 @@ fn ask(address: SocketAddr, source: &Source) -> io::Result<Vec<Evidence>> {
         }
     };
     add(FACTS[0], traced.ping_trace());
-    add(FACTS[1], traced.syn_trace().map(|(value, excerpt)| (value.name(), excerpt)));
-    add(FACTS[2], traced.syn_vs_ping());
+    if tcp {
+        add(FACTS[1], traced.syn_trace().map(|(value, excerpt)| (value.name(), excerpt)));
+        add(FACTS[2], traced.syn_vs_ping());
+    }
     add(FACTS[3], traced.reverse_hops());
     if !link.is_raw() && traced.ping.refused() {
         evidence.push(unread(
