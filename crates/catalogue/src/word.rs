@@ -21,7 +21,7 @@ impl Word {
             Word::Always => 0.97,
             Word::Usually => 0.75,
             Word::Sometimes => 0.25,
-            Word::Rarely => 0.04,
+            Word::Rarely => 0.02,
             Word::Never => 0.002,
         }
     }

@@ -57,6 +57,10 @@ pub async fn names_deep_report(case: &Case, seen: &Resolution) -> (Vec<Evidence>
     report.validations =
         validations(source, &report.authorities, &living, &seen.report.final_name, flips).await;
     deep_facts::dnssec(&mut notes, &report.validations);
+    if let Some(asked) = elsewhere(source, seen, &report.authorities, living[0]).await {
+        deep_facts::elsewhere(&mut notes, &asked);
+        report.asked.push(asked);
+    }
     let checked = cache::check(source, seen, &report.authorities).await;
     deep_facts::authority(&mut notes, seen, &report.authorities, &checked);
     if !known("dns.cname") {
@@ -75,6 +79,24 @@ fn living(report: &NamesReport) -> Vec<SocketAddr> {
         all.filter(move |r| (r.state == ResolverState::Well) == well).map(|r| r.server)
     };
     with(true).chain(with(false)).collect()
+}
+
+/// After a failure: whether the resolver still knows anything of the world, the root to begin with.
+async fn elsewhere(
+    source: &Source,
+    seen: &Resolution,
+    authorities: &[Authority],
+    server: SocketAddr,
+) -> Option<Exchange> {
+    let failed = |e: &Evidence| e.fact == "dns.answer" && matches!(e.value.as_str(), "servfail" | "timeout");
+    if !seen.evidence.iter().any(failed) {
+        return None;
+    }
+    let flags = Flags::UNCHECKED;
+    // Whoever named the zones above could only know them from outside.
+    let wait_ms = if authorities.is_empty() { UNCHECKED_MS_MAX } else { UNCHECKED_MS_MAX / 2 };
+    let question = Question { kind: RecordType::NS, ..question(server, Via::Udp, ".", flags, wait_ms) };
+    Some(ask(source, question).await.exchange)
 }
 
 /// A resolver busy with the name would keep TCP waiting too: then it is asked for something of its own.

@@ -67,6 +67,18 @@ pub(crate) fn authority(notes: &mut Notes, seen: &Resolution, authorities: &[Aut
     };
 }
 
+/// What the resolver that fails on our name says of the root.
+pub(crate) fn elsewhere(notes: &mut Notes, asked: &Exchange) {
+    let value = match (&asked.reply, asked.ending) {
+        (Some(reply), _) if reply.rcode == 0 && !reply.answers.is_empty() => "resolves",
+        (Some(reply), _) if reply.rcode == 2 => "nothing",
+        (None, Ending::Silent) => "nothing",
+        _ => return,
+    };
+    let excerpt = format!("{} asked for the root's servers: {}", asked.server, ended(asked));
+    notes.add("dns.elsewhere", value, excerpt).subject = Some(asked.server.to_string());
+}
+
 /// The value for one zone; None when nothing could be asked.
 fn value_of(authority: &Authority) -> Option<&'static str> {
     use ServerState::{Answers, Dead, Lame, NoAddress, Nodata, Nxdomain, Refused, Servfail};

@@ -81,6 +81,7 @@ async fn after(case: &Case, state: &State, question: &str, address: std::net::So
         match question {
             "control" => return Answer::plain(netwhy_probe::control(case, address, connected).await),
             "series" => return Answer::plain(netwhy_probe::series(case, address, connected).await),
+            "stack" => return Answer::plain(netwhy_probe::stack(case, address, connected).await),
             "payload" => return Answer::plain(netwhy_probe::payload(case, address, connected).await),
             _ => {}
         }

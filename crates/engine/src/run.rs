@@ -123,7 +123,14 @@ impl Runner<'_> {
             self.state.resolution = netwhy_dns::names(&self.case).await;
         }
         self.handshake().await;
-        for step in [&["tls", "control"][..], &["http", "tls.differential"][..]] {
+        // While packets or handshakes fail now and then, everything takes long: what the user asks comes first.
+        if self.case.expect.loss_max.is_some() {
+            self.ask_all(&["loss"]).await;
+        }
+        if self.case.expect.success_min.is_some() {
+            self.ask_all(&["series"]).await;
+        }
+        for step in [&["tls", "control", "stack"][..], &["http", "tls.differential"][..]] {
             self.ask_all(step).await;
         }
         if self.case.target.scheme == Scheme::Tcp {
@@ -156,9 +163,7 @@ impl Runner<'_> {
     /// What the user's own words ask for, whatever the posterior thinks of it.
     async fn forced(&mut self) {
         self.ask_all(&["origin", "http.health", "http.upgrade"]).await;
-        let expect = &self.case.expect;
-        let chance = expect.success_min.is_some() || expect.loss_max.is_some();
-        if chance {
+        if self.chance() {
             for question in ["series", "loss", "http.repeat"] {
                 self.ask_all(&[question]).await;
             }
@@ -166,6 +171,12 @@ impl Runner<'_> {
         if self.case.expect.http.is_some() || self.case.header("accept-encoding").is_some() {
             self.ask_all(&["http.variants"]).await;
         }
+    }
+
+    /// Whether the user complains of something that comes and goes.
+    fn chance(&self) -> bool {
+        let expect = &self.case.expect;
+        expect.success_min.is_some() || expect.loss_max.is_some()
     }
 
     async fn question_loop(&mut self) {

@@ -3,7 +3,7 @@
 use netwhy_dns::Resolution;
 use netwhy_http::HttpSeen;
 use netwhy_model::{Case, Evidence, Scheme};
-use netwhy_probe::Connected;
+use netwhy_probe::{ConnectOutcome, Connected};
 use netwhy_tls::TlsSeen;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -81,6 +81,7 @@ impl State {
             "udp" => has_address && scheme == Scheme::Udp,
             "connect" => tcp,
             "control" | "trace" | "pmtu" => tcp && self.connected.is_some(),
+            "stack" => tcp && self.refuses_or_swallows(case),
             // Nothing more is learnt from twenty silences than from four.
             "series" | "loss" => {
                 tcp && !matches!(self.value("tcp.connect"), "" | "silent" | "rejected" | "local")
@@ -98,6 +99,17 @@ impl State {
             "origin" => case.origin.is_some() && scheme.uses_http(),
             _ => false,
         }
+    }
+
+    /// The address we go on with sends resets, or takes SYNs in silence.
+    fn refuses_or_swallows(&self, case: &Case) -> bool {
+        let result = self.address(case).and_then(|address| self.connected.as_ref()?.result(address));
+        result.is_some_and(|result| {
+            matches!(
+                result.outcome,
+                ConnectOutcome::Refused | ConnectOutcome::Silent | ConnectOutcome::Intermittent
+            )
+        })
     }
 
     fn tls_allows_http(&self, case: &Case) -> bool {

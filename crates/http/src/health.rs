@@ -21,7 +21,9 @@ pub(crate) async fn health(case: &Case, address: SocketAddr) -> Vec<Evidence> {
     // A load balancer asks what stands behind it.
     let (address, ask) = match origin::address(case) {
         Some(to) => match how_it_speaks(case, to, None).await {
-            Speaks::Plain(ask) | Speaks::Tls(ask) | Speaks::Neither(ask, _) => (to, ask),
+            Speaks::Plain(ask) | Speaks::Tls(ask) | Speaks::Silent(ask) | Speaks::Neither(ask, _) => {
+                (to, ask)
+            }
         },
         None => (address, Ask::of(case, address)),
     };

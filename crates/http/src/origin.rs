@@ -64,7 +64,7 @@ pub(crate) async fn origin(case: &Case, seen: Option<&HttpSeen>) -> Vec<Evidence
     let (facts, tls) = secured(case, to, &speaks).await;
     all.extend(facts);
     let ask = match speaks {
-        Speaks::Plain(ask) | Speaks::Tls(ask) => ask,
+        Speaks::Plain(ask) | Speaks::Tls(ask) | Speaks::Silent(ask) => ask,
         Speaks::Neither(ask, why) => {
             all.extend(mute(&Ground { case, ask, node }, &why, seen).await);
             return all;
@@ -77,10 +77,12 @@ pub(crate) async fn origin(case: &Case, seen: Option<&HttpSeen>) -> Vec<Evidence
 
 /// An origin that speaks neither plain HTTP nor TLS: it may want a PROXY header, or be on another port.
 async fn mute(ground: &Ground<'_>, why: &str, seen: Option<&HttpSeen>) -> Vec<Evidence> {
-    let proxied = proxied(ground, None).await;
-    if let Some(needed) = proxied.as_ref().filter(|e| e.value == "needed") {
+    let plain = Ground { ask: Ask { secure: None, ..ground.ask.clone() }, ..*ground };
+    let (as_asked, in_plain) = tokio::join!(proxied(ground, None), proxied(&plain, None));
+    if let Some(needed) = as_asked.iter().chain(&in_plain).find(|e| e.value == "needed") {
         return vec![fact("origin.http", "proxy_header", needed.excerpt.clone()), needed.clone()];
     }
+    let proxied = as_asked;
     let mut all = vec![unread("origin.http", format!("not asked: {why}"))];
     all.extend(proxied);
     all.extend(ports::wrong_port(ground.case, ground.ask.address, seen).await);
@@ -116,6 +118,8 @@ pub(crate) enum Speaks {
     Tls(Ask),
     /// Neither got an answer; the request as it was tried, and why it failed.
     Neither(Ask, String),
+    /// A plain request was taken and nothing came so far, as from a slow or hung service.
+    Silent(Ask),
 }
 
 /// Finds out by asking both ways at once; the first answer that settles it ends the wait.
@@ -151,10 +155,11 @@ pub(crate) async fn how_it_speaks(case: &Case, to: SocketAddr, rtt: Option<Durat
             }
         }
     }
-    // Silence on both sides: the target's own scheme is the better guess.
-    let silent = got == Some(Kind::Timeout);
-    if silent && !case.target.scheme.uses_tls() {
-        return Speaks::Plain(plain);
+    // A TLS port says so at once to a plain request; one that keeps quiet is a slow or hung plain service, or
+    // hung altogether.
+    let alert = shaken.as_deref().is_some_and(|why| why.contains("alert"));
+    if got == Some(Kind::Timeout) && !alert {
+        return Speaks::Silent(plain);
     }
     Speaks::Neither(if case.target.scheme.uses_tls() { secure } else { plain }, shaken.unwrap_or_default())
 }
@@ -169,6 +174,7 @@ async fn secured(case: &Case, to: SocketAddr, speaks: &Speaks) -> (Vec<Evidence>
         Speaks::Plain(_) => {
             (vec![fact("origin.tls", "not_needed", "the target is plain HTTP, and so is the origin")], None)
         }
+        Speaks::Silent(_) => (Vec::new(), None),
         Speaks::Tls(_) | Speaks::Neither(..) => {
             let tls = netwhy_tls::origin_tls(case, to).await;
             let text = if wanted {

@@ -229,8 +229,8 @@ pub(crate) fn backends(shots: &[Shot]) -> Option<(&'static str, String)> {
             format!("every failure says {theirs:?}, no success does: {}", shown(shots)),
         ));
     }
-    // A gateway's own errors may come in turn for other reasons, such as connections reused once too often.
-    if bad.iter().any(|s| matches!(s.kind, Kind::Status(502..=504))) {
+    // A gateway's 502 may come in turn for another reason: connections reused once too often.
+    if bad.iter().any(|s| s.kind == Kind::Status(502)) {
         return None;
     }
     let period = (2..=PERIOD_MAX).find(|period| in_turn(shots, *period))?;
@@ -242,6 +242,34 @@ fn in_turn(shots: &[Shot], period: usize) -> bool {
     shots.len() >= period * 3
         && shots.iter().any(|s| s.good)
         && shots.iter().enumerate().skip(period).all(|(i, s)| s.good == shots[i - period].good)
+}
+
+/// A value of `http.failure`: what most of the failed ones end with, where others pass.
+pub(crate) fn failure(shots: &[Shot]) -> Option<&'static str> {
+    let bad: Vec<&'static str> = shots.iter().filter(|s| !s.good).map(ending).collect();
+    if bad.len() < 2 || bad.len() == shots.len() {
+        return None;
+    }
+    bad.iter().copied().find(|one| bad.iter().filter(|other| *other == one).count() * 2 > bad.len())
+}
+
+fn ending(shot: &Shot) -> &'static str {
+    match shot.kind {
+        _ if shot.limit_says => "limit",
+        Kind::Status(403) => "403",
+        Kind::Status(404) => "404",
+        Kind::Status(500) => "500",
+        Kind::Status(502) => "502",
+        Kind::Status(503) => "503",
+        Kind::Status(504) => "504",
+        Kind::Status(_) if matches!(shot.body_state, Some("truncated" | "reset_midway" | "stalled")) => {
+            "truncated"
+        }
+        Kind::Timeout => "timeout",
+        Kind::Reset | Kind::Closed => "reset",
+        Kind::Refused => "refused",
+        _ => "other",
+    }
 }
 
 /// A row as one line: runs of equal results with their times.

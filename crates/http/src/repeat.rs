@@ -60,6 +60,7 @@ pub(crate) async fn repeat(case: &Case, seen: &HttpSeen) -> Vec<Evidence> {
     if let Some(value) = verdict {
         all.push(fact("http.repeat", value, pattern::shown(&shots)));
     }
+    all.extend(pattern::failure(&shots).map(|value| fact("http.failure", value, pattern::shown(&shots))));
     all.extend(pattern::backends(&shots).map(|(value, text)| fact("http.backends", value, text)));
     if verdict == Some("all_ok") {
         all.extend(parallel(case, &ask, &shots, begun).await);
@@ -78,9 +79,10 @@ pub(crate) async fn times(case: &Case, seen: &HttpSeen, count: usize) -> Vec<Evi
         shots.push(shoot(case, &ask).await);
     }
     let text = pattern::shown(&shots);
+    let failure = pattern::failure(&shots).map(|value| fact("http.failure", value, text.clone()));
     let backends = pattern::backends(&shots).map(|(value, text)| fact("http.backends", value, text));
     let told = pattern::series(&shots, &seen.tries).map(|value| fact("http.repeat", value, text));
-    told.into_iter().chain(backends).collect()
+    told.into_iter().chain(failure).chain(backends).collect()
 }
 
 /// The request with a patience that fits what was seen.

@@ -39,7 +39,7 @@ pub(crate) async fn upgrade(case: &Case, address: SocketAddr, seen: &HttpSeen) -
     let mut dropped = says_no_upgrade_came(&view);
     if let Some(to) = origin::address(case) {
         let direct = match how_it_speaks(case, to, None).await {
-            Speaks::Plain(ask) | Speaks::Tls(ask) | Speaks::Neither(ask, _) => ask,
+            Speaks::Plain(ask) | Speaks::Tls(ask) | Speaks::Silent(ask) | Speaks::Neither(ask, _) => ask,
         };
         let (switched, view) = attempt(case, &direct).await;
         text.push_str(&format!("; the origin {to}: {}", view.text()));

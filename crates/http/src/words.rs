@@ -75,14 +75,22 @@ pub(crate) const PAGE_WORDS: &[(&str, &[&str])] = &[
             "upstream request timeout",
         ],
     ),
+    // Before the plain gateway error: these proxies say it otherwise when they could not connect at all.
+    (
+        "invalid_response",
+        &[
+            "the server returned an invalid or incomplete response",
+            "error reading from remote server",
+            "err_invalid_resp",
+            "err_zero_size_object",
+        ],
+    ),
     (
         "bad_gateway",
         &[
             "502 bad gateway",
-            "the server returned an invalid or incomplete response",
             "upstream connect error or disconnect/reset before headers",
             "backend fetch failed",
-            "error reading from remote server",
             "received an invalid response from an upstream server",
             "err_connect_fail",
         ],

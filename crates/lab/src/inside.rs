@@ -9,6 +9,7 @@ use crate::scenario::{self, Network};
 use crate::script::{Act, Event, Measured, Phase, Script};
 use crate::service::{Service, tail};
 use crate::step::{self, Step};
+use crate::toolbox::{self, ToolRun, Toolbox};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::fs::{self, File};
@@ -25,6 +26,8 @@ const STEP_WAIT_MS_MAX: u64 = 20_000;
 const RUN_WAIT_MS_MAX: u64 = 90_000;
 /// The largest verdict read, in bytes.
 const VERDICT_BYTES_MAX: u64 = 32 << 20;
+/// What is read of a tool's output, in bytes.
+const OUTPUT_BYTES_MAX: usize = 1 << 20;
 /// Between two looks at a child, in milliseconds.
 const POLL_MS: u64 = 2;
 
@@ -235,7 +238,32 @@ impl Stage {
     fn measure(&self, act: &Act, script: &Script, phase: Phase) -> Result<()> {
         let measured = self.ask(act, script)?;
         tell(&Event::Measured { phase, measured: Box::new(measured) });
+        if script.toolbox != Toolbox::None && act.verify {
+            tell(&Event::Tools { phase, runs: self.use_tools(act, script.toolbox)? });
+        }
         Ok(())
+    }
+
+    /// Runs the toolbox on what netwhy was asked, one tool after the other.
+    fn use_tools(&self, act: &Act, which: Toolbox) -> Result<Vec<ToolRun>> {
+        let host = self.wires.host(&act.from)?;
+        let log = host.directory.join("tool.log");
+        let target = self.words.fill(&act.target);
+        let args: Vec<String> = act.args.iter().map(|argument| self.words.fill(argument)).collect();
+        let mut runs = Vec::new();
+        for tool in toolbox::tools(&target, &args, which, &crate::outside::program_exists) {
+            let mut command = host.command("bash")?;
+            command.args(["-c", &tool.line]);
+            let started = Instant::now();
+            let ran = run(command, &log, &log, RUN_WAIT_MS_MAX)?;
+            let wall_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let exit = ran.status.and_then(|status| status.code()).unwrap_or(-1);
+            let output = fs::read(&log).map_err(LabError::file(&log))?;
+            let output = String::from_utf8_lossy(&output[..output.len().min(OUTPUT_BYTES_MAX)]);
+            let signs = toolbox::signs(&tool.name, &output, exit, &target);
+            runs.push(ToolRun { name: tool.name, wall_ms, signs });
+        }
+        Ok(runs)
     }
 
     fn ask(&self, act: &Act, script: &Script) -> Result<Measured> {

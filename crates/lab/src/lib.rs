@@ -25,6 +25,7 @@ mod script;
 mod server;
 mod service;
 mod step;
+mod toolbox;
 
 pub use demo::demo;
 pub use error::{LabError, Result};
@@ -35,6 +36,7 @@ pub use pki::Profile;
 pub use scenario::{Head, Host, Link, Network, Scenario, Service, Shape, Words, parse};
 pub use score::{Bin, RESULTS_SCHEMA, Results, Row, Totals, score};
 pub use script::{Act, Event, Measured, Phase, Script};
+pub use toolbox::{Comparison, Reader, ToolRun, Toolbox, facts};
 
 use std::process::ExitCode;
 

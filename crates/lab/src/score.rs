@@ -2,6 +2,7 @@
 
 use crate::scenario::Head;
 use crate::script::Measured;
+use crate::toolbox::{self, Comparison, ToolRun};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -37,6 +38,15 @@ pub struct Row {
     pub sentence: String,
     /// What the second run still named.
     pub named_after: Vec<String>,
+    /// The toolbox on the broken target, when it was run too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<ToolRun>,
+    /// The toolbox on the mended target.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tools_healed: Vec<ToolRun>,
+    /// With the toolbox: what netwhy saw that is not as on a healthy target, as `fact=value`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<String>,
     /// Why it did not run, when it did not.
     pub skipped: Option<String>,
     /// Why it failed in the lab or in netwhy, when it did.
@@ -169,6 +179,9 @@ pub struct Results {
     pub schema: String,
     pub rows: Vec<Row>,
     pub totals: Totals,
+    /// When the toolbox was run too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<Comparison>,
 }
 
 /// Sums up the rows.
@@ -203,11 +216,12 @@ pub fn score(rows: Vec<Row>) -> Results {
         healthy_time_ms_median: percentile(&healthy, 50),
         memory_kib_max: rows.iter().map(|row| row.memory_kib).max().unwrap_or(0),
     };
-    Results { schema: RESULTS_SCHEMA.into(), rows, totals }
+    let comparison = toolbox::compare(&rows);
+    Results { schema: RESULTS_SCHEMA.into(), rows, totals, comparison }
 }
 
 /// The nearest-rank percentile of sorted values; 0 of none.
-fn percentile(sorted: &[u64], percent: usize) -> u64 {
+pub(crate) fn percentile(sorted: &[u64], percent: usize) -> u64 {
     let rank = (sorted.len() * percent).div_ceil(100).max(1) - 1;
     sorted.get(rank).copied().unwrap_or(0)
 }

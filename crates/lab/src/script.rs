@@ -1,6 +1,7 @@
 //! What the process inside is told, and what it tells.
 
 use crate::scenario::{Network, Scenario};
+use crate::toolbox::{ToolRun, Toolbox};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -17,6 +18,8 @@ pub struct Script {
     pub seed: u64,
     /// Whether netwhy shall save its case, for [`Measured::saved`].
     pub save: bool,
+    /// Whether the toolbox netwhy replaces is run as well, after netwhy.
+    pub toolbox: Toolbox,
 }
 
 /// One fault: break, ask, mend, ask again.
@@ -52,6 +55,7 @@ impl Script {
             arguments: Vec::new(),
             seed: 1,
             save: false,
+            toolbox: Toolbox::None,
         }
     }
 }
@@ -95,6 +99,8 @@ pub enum Event {
     Step { phase: Phase, text: String, output: String },
     /// netwhy was run.
     Measured { phase: Phase, measured: Box<Measured> },
+    /// The toolbox was run.
+    Tools { phase: Phase, runs: Vec<ToolRun> },
     /// It cannot go on.
     Failed { why: String },
     /// Everything was done.

@@ -6,6 +6,7 @@ pub mod local;
 pub mod payload;
 pub mod series;
 mod socket;
+pub mod stack;
 mod tap;
 pub mod udp;
 
@@ -14,6 +15,7 @@ pub use control::control;
 pub use local::local;
 pub use payload::payload;
 pub use series::series;
+pub use stack::stack;
 pub use udp::udp;
 
 pub mod icmp;

@@ -92,14 +92,24 @@ pub(crate) fn keep_errors(socket: &Socket, v6: bool) -> io::Result<()> {
 
 /// Sets an integer option to 1.
 pub(crate) fn set_flag(socket: &Socket, level: i32, name: i32) -> io::Result<()> {
-    let on: libc::c_int = 1;
+    set_integer(socket, level, name, 1)
+}
+
+/// Sets the type of service or traffic class of what the socket sends.
+pub(crate) fn set_traffic_class(socket: &Socket, v6: bool, class: u8) -> io::Result<()> {
+    let (level, name) =
+        if v6 { (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) } else { (libc::IPPROTO_IP, libc::IP_TOS) };
+    set_integer(socket, level, name, class.into())
+}
+
+fn set_integer(socket: &Socket, level: i32, name: i32, value: libc::c_int) -> io::Result<()> {
     // SAFETY: the pointer and length describe a live c_int for the duration of the call.
     let done = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
             level,
             name,
-            (&raw const on).cast(),
+            (&raw const value).cast(),
             size_of::<libc::c_int>() as libc::socklen_t,
         )
     };

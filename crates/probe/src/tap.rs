@@ -87,6 +87,8 @@ pub(crate) struct Segment {
     pub mss: Option<u16>,
     pub timestamp: Option<u32>,
     pub ttl: u8,
+    /// Type of service or traffic class.
+    pub traffic_class: u8,
     pub ident: u32,
     pub payload_len: usize,
 }
@@ -195,6 +197,7 @@ fn read(raw: &receive::Raw) -> Option<Seen> {
             mss: tcp.mss(),
             timestamp: tcp.timestamp(),
             ttl: ip.ttl,
+            traffic_class: ip.traffic_class,
             ident: ip.ident,
             payload_len: tcp.payload.len(),
         })),

@@ -1,13 +1,14 @@
 //! `netwhy diagnose TARGET...`, which is `netwhy TARGET...`: the backbone of the product.
 
+use super::way::{checked, family_of, method, own_address, readable, rooted};
+use crate::failure::while_trying;
 use crate::progress::Progress;
 use crate::{Common, fail};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use netwhy_engine::{self as engine, Event};
 use netwhy_model::{
     Case, Expect, Header, Host, Limits, Origin, Reachability, SavedCase, Source, Target, Verdict,
 };
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// Targets one run takes.
@@ -153,7 +154,10 @@ pub async fn run(args: Args, common: Common) -> Result<u8> {
         progress.finish();
         if let Some(path) = &args.save {
             let text = run.saved.to_json()?;
-            std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+            std::fs::write(path, text).map_err(|error| {
+                let shown = path.display();
+                while_trying((format!("cannot write {shown}"), format!("无法写入 {shown}")), error)
+            })?;
         }
         out.take(run.verdict)?;
     }
@@ -220,19 +224,19 @@ impl Args {
     /// One case per target; everything is understood before anything is sent.
     fn cases(&self, common: &Common) -> Result<Vec<Case>> {
         if self.targets.is_empty() {
-            return Err(fail("no target was given", "give one, such as netwhy https://shop.example/"));
+            return Err(no_target());
         }
         if self.targets.len() > TARGET_COUNT_MAX {
             let count = self.targets.len();
             return Err(fail(
-                format!("{count} targets were given"),
-                format!("at most {TARGET_COUNT_MAX} at once"),
+                (format!("{count} targets were given"), format!("给出了 {count} 个目标")),
+                (format!("at most {TARGET_COUNT_MAX} at once"), format!("一次最多 {TARGET_COUNT_MAX} 个")),
             ));
         }
         if self.save.is_some() && self.targets.len() > 1 {
             return Err(fail(
-                "--save keeps one case, and several targets were given",
-                "save them one by one",
+                ("--save keeps one case, and several targets were given", "--save 只保存一个案例，而给出了多个目标"),
+                ("save them one by one", "请逐个保存"),
             ));
         }
         let template = self.template(common)?;
@@ -270,9 +274,9 @@ impl Args {
                 .transpose()?,
             client_cert: readable(
                 "--client-cert",
-                self.client_cert.as_ref().or(config.client_cert.as_ref()),
+                self.client_cert.as_deref().or(config.client_cert.as_deref()),
             )?,
-            ca_file: readable("--ca-file", self.ca_file.as_ref().or(config.ca_file.as_ref()))?,
+            ca_file: readable("--ca-file", self.ca_file.as_deref().or(config.ca_file.as_deref()))?,
             body_bytes: self.body_bytes,
             limits: Limits { budget_ms: budget_ms.unwrap_or(limits.budget_ms), ..limits },
         })
@@ -281,12 +285,7 @@ impl Args {
     fn source(&self, common: &Common) -> Result<Source> {
         let config = &common.config;
         let address = match &self.source_address {
-            Some(text) => Some(text.parse::<IpAddr>().map_err(|_| {
-                fail(
-                    format!("{text:?} is not an address to send from"),
-                    "write one of this host's own: ip address",
-                )
-            })?),
+            Some(text) => Some(own_address(text)?),
             None => config.source_address,
         };
         let family = match (self.ipv4, self.ipv6) {
@@ -294,27 +293,14 @@ impl Args {
             (_, true) => Some(6),
             _ => config.family,
         };
-        if let (Some(family), Some(address)) = (family, address)
-            && family != family_of(address)
-        {
-            return Err(fail(
-                format!("{address} is no IPv{family} address"),
-                "leave out -4, -6 or --source-address",
-            ));
-        }
         let interface = self.interface.clone().or_else(|| config.interface.clone());
-        if let Some(name) = &interface
-            && nix::net::if_::if_nametoindex(name.as_str()).is_err()
-        {
-            return Err(fail(format!("this host has no interface {name:?}"), "ip link lists them"));
-        }
         let resolvers = match self.resolver.is_empty() {
             true => config.resolver.clone(),
             false => {
                 self.resolver.iter().map(|text| Source::parse_resolver(text)).collect::<Result<_, _>>()?
             }
         };
-        Ok(Source { address, interface, family, resolvers })
+        checked(Source { address, interface, family, resolvers })
     }
 }
 
@@ -337,7 +323,13 @@ fn one_case(text: &str, template: &Template) -> Result<Case> {
     if let (Some(family), Host::Address(address)) = (template.source.family, &target.host)
         && family != family_of(*address)
     {
-        return Err(fail(format!("target {text:?} is no IPv{family} address"), "leave out -4 or -6"));
+        return Err(fail(
+            (
+                format!("target {text:?} is no IPv{family} address"),
+                format!("目标 {text:?} 不是 IPv{family} 地址"),
+            ),
+            ("leave out -4 or -6", "去掉 -4 或 -6"),
+        ));
     }
     Ok(Case {
         origin: template.origin,
@@ -354,49 +346,34 @@ fn one_case(text: &str, template: &Template) -> Result<Case> {
     })
 }
 
-fn family_of(address: IpAddr) -> u8 {
-    if address.is_ipv4() { 4 } else { 6 }
-}
-
-/// A method is a token (RFC 9110, section 9.1).
-fn method(text: &str) -> Result<String> {
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    if text.is_empty() || !text.bytes().all(token) {
-        return Err(fail(format!("{text:?} is not a request method"), "such as GET, HEAD or POST"));
-    }
-    Ok(text.to_owned())
-}
-
-fn rooted(path: &str) -> Result<String> {
-    if !path.starts_with('/') || path.contains(|c: char| c.is_control() || c == ' ') {
-        return Err(fail(
-            format!("{path:?} is not a health-check path"),
-            "it starts with /, such as /healthz",
-        ));
-    }
-    Ok(path.to_owned())
-}
-
-/// A file that can be opened, so that a slip shows before anything is sent.
-fn readable(flag: &str, path: Option<&PathBuf>) -> Result<Option<String>> {
-    let Some(path) = path else { return Ok(None) };
-    let shown = path.display().to_string();
-    std::fs::File::open(path).with_context(|| format!("cannot read {flag} {shown:?}"))?;
-    Ok(Some(shown))
-}
-
 fn read_case(path: &Path) -> Result<SavedCase> {
+    let shown = path.display().to_string();
+    let text = read_text(path).map_err(|error| {
+        while_trying(
+            (format!("cannot read the saved case {shown}"), format!("无法读取保存的案例 {shown}")),
+            error,
+        )
+    })?;
+    SavedCase::parse(&text).map_err(|error| while_trying((shown.clone(), shown), error))
+}
+
+fn read_text(path: &Path) -> std::io::Result<String> {
     use std::io::Read;
-    let shown = path.display();
-    let asked = || format!("cannot read the saved case {shown}");
     let mut text = String::new();
-    let stream: Box<dyn Read> = if path == Path::new("-") {
-        Box::new(std::io::stdin())
-    } else {
-        Box::new(std::fs::File::open(path).with_context(asked)?)
+    let stream: Box<dyn Read> = match path == Path::new("-") {
+        true => Box::new(std::io::stdin()),
+        false => Box::new(std::fs::File::open(path)?),
     };
-    stream.take(REPLAY_BYTES_MAX).read_to_string(&mut text).with_context(asked)?;
-    SavedCase::parse(&text).with_context(|| shown.to_string())
+    stream.take(REPLAY_BYTES_MAX).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Nothing to diagnose.
+pub(crate) fn no_target() -> anyhow::Error {
+    fail(
+        ("no target was given", "没有给出目标"),
+        ("try netwhy https://shop.example/, or netwhy --help", "试试 netwhy https://shop.example/，或 netwhy --help"),
+    )
 }
 
 #[cfg(test)]

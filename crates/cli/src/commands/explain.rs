@@ -57,8 +57,11 @@ fn list(overview: &Overview, common: &Common) -> serde_json::Result<String> {
 
 fn unknown(catalogue: &Catalogue, id: &str) -> anyhow::Error {
     let hint = match catalogue.nearest_cause(id) {
-        Some(near) => format!("did you mean {near:?}? netwhy explain lists all"),
-        None => "netwhy explain lists all".to_owned(),
+        Some(near) => (
+            format!("did you mean {near:?}? netwhy explain lists all"),
+            format!("是否想写 {near:?}？netwhy explain 列出全部"),
+        ),
+        None => ("netwhy explain lists all".to_owned(), "netwhy explain 列出全部".to_owned()),
     };
-    fail(format!("unknown cause {id:?}"), hint)
+    fail((format!("unknown cause {id:?}"), format!("未知的原因 {id:?}")), hint)
 }

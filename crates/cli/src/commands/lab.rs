@@ -75,8 +75,5 @@ pub async fn run(args: Args, common: Common) -> anyhow::Result<u8> {
 
 /// An error of the lab with its hint.
 pub fn in_our_words(error: anyhow::Error) -> anyhow::Error {
-    match error.downcast_ref::<netwhy_lab::LabError>().and_then(netwhy_lab::LabError::hint) {
-        Some(hint) => crate::fail(format!("{error:#}"), hint),
-        None => error,
-    }
+X
 }

@@ -1,6 +1,6 @@
 //! `netwhy man`: the manual pages, from the one definition.
 
-use anyhow::Context;
+use crate::failure::while_trying;
 use std::path::PathBuf;
 
 /// Where the pages go.
@@ -20,8 +20,10 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     let definition = crate::args::definition();
     if let Some(folder) = &args.dir {
         let shown = folder.display();
-        clap_mangen::generate_to(definition, folder)
-            .with_context(|| format!("cannot write pages into {shown}"))?;
+        clap_mangen::generate_to(definition, folder).map_err(|error| {
+            let tried = (format!("cannot write pages into {shown}"), format!("无法把手册页写入 {shown}"));
+            while_trying(tried, error)
+        })?;
         return Ok(0);
     }
     let mut page = Vec::new();

@@ -13,6 +13,7 @@ mod reference;
 mod tcp;
 mod tls;
 mod trace;
+mod way;
 
 use crate::Common;
 use clap::Subcommand;

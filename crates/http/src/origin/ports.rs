@@ -67,7 +67,9 @@ async fn serves(case: &Case, to: SocketAddr) -> Option<View> {
     let wait = Duration::from_millis(CONNECT_MS_MAX);
     drop(connect(case, to, wait).await.ok()?);
     let ask = match how_it_speaks(case, to, None).await {
-        Speaks::Plain(ask) | Speaks::Tls(ask) => ask.within(Duration::from_millis(WAIT_MS)),
+        Speaks::Plain(ask) | Speaks::Tls(ask) | Speaks::Silent(ask) => {
+            ask.within(Duration::from_millis(WAIT_MS))
+        }
         Speaks::Neither(..) => return None,
     };
     let view = View::of(case, answer(case, &ask).await);

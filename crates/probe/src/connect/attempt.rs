@@ -20,12 +20,14 @@ pub(crate) struct Plan {
     pub port: Option<u16>,
     /// Close with a RST, so that the source port is free again at once.
     pub abort: bool,
+    /// Type of service or traffic class of the packets sent, where not the usual 0.
+    pub traffic_class: Option<u8>,
 }
 
 impl Plan {
     /// From a port the kernel picks, closed politely unless ports are few.
     pub(crate) fn new(source: &Arc<Source>) -> Plan {
-        Plan { source: Arc::clone(source), port: None, abort: crate::local::few_ports() }
+        Plan { source: Arc::clone(source), port: None, abort: crate::local::few_ports(), traffic_class: None }
     }
 }
 
@@ -112,6 +114,9 @@ pub(crate) fn start(plan: &Plan, remote: SocketAddr) -> Result<Started, Box<Atte
     let _ = socket::keep_errors(&socket, remote.is_ipv6());
     if plan.abort {
         let _ = socket.set_linger(Some(Duration::ZERO));
+    }
+    if let Some(class) = plan.traffic_class {
+        socket::set_traffic_class(&socket, remote.is_ipv6(), class).map_err(|error| failed(&error))?;
     }
     match socket.connect(&SockAddr::from(remote)) {
         Ok(()) => {}

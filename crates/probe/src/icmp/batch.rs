@@ -16,6 +16,9 @@ const STRAYS_COUNT_MAX: usize = 64;
 /// Longest sleep before a stop is looked for.
 const STOP_LOOK_MS: u64 = 100;
 
+/// Longest wait after the last probe, whatever the round trip.
+const PATIENCE_MAX: Duration = Duration::from_millis(2_000);
+
 /// How long to wait after the last probe.
 #[derive(Debug, Clone, Copy)]
 pub struct Wait {
@@ -88,7 +91,8 @@ pub fn run_batch(
     }
     let sent = Instant::now();
     while tally.open > 0 && !stop.is_some_and(Stop::asked) {
-        let patience = tally.longest.map_or(wait.silent, |longest| wait.floor.max(longest * 4));
+        let patience =
+            tally.longest.map_or(wait.silent, |longest| wait.floor.max(longest * 4)).min(PATIENCE_MAX);
         let end = sent + patience;
         let now = Instant::now();
         if now >= end {

@@ -1,7 +1,7 @@
 //! The raw way: whole packets out, and everything that concerns the target heard in front of local filters.
 
 use super::packet::{Heard, Key, What, build, key, pieces, read};
-use super::{Packet, Probe, Protocol, Reply, Route, filter, system};
+use super::{Answer, Packet, Probe, Protocol, Reply, Route, filter, system};
 use nix::poll::PollFlags;
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -22,6 +22,9 @@ const PORTS_COUNT_MAX: usize = 512;
 
 /// Packets taken at one look at the socket.
 const READ_COUNT_MAX: usize = 256;
+
+/// A SYN-ACK this much later than the quickest is one sent again: the first, or our SYN, was lost (RFC 6298, 2.1).
+const SENT_AGAIN: Duration = Duration::from_millis(900);
 
 /// A probe that waits, or has been answered.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +55,8 @@ pub struct RawLink {
     /// Bound and never connected, so that the kernel gives their ports to nobody else.
     ports: VecDeque<Socket>,
     ready: VecDeque<Arrived>,
+    /// The quickest SYN-ACK so far.
+    quickest: Option<Duration>,
     buffer: Vec<u8>,
 }
 
@@ -81,6 +86,7 @@ impl RawLink {
             order: VecDeque::new(),
             ports: VecDeque::new(),
             ready: VecDeque::new(),
+            quickest: None,
             buffer: vec![0; 65_536],
         })
     }
@@ -124,10 +130,18 @@ impl RawLink {
             if *pending.interface.get_or_insert(interface) == interface {
                 let rtt = at.duration_since(pending.sent).unwrap_or(Duration::ZERO);
                 let (from, ttl, mss) = (heard.from, Some(heard.ttl), heard.mss);
-                return Ok(Some((pending.index, Reply { answer, from, ttl, rtt, mss, retried: false })));
+                let index = pending.index;
+                let retried = answer == Answer::SynAck && self.sent_again(rtt);
+                return Ok(Some((index, Reply { answer, from, ttl, rtt, mss, retried })));
             }
         }
         Ok(None)
+    }
+
+    fn sent_again(&mut self, rtt: Duration) -> bool {
+        let quickest = self.quickest.map_or(rtt, |quickest| quickest.min(rtt));
+        self.quickest = Some(quickest);
+        rtt >= quickest + SENT_AGAIN
     }
 
     /// Waits for the next packet that concerns the target, an answer or not.
