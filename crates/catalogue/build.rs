@@ -15,7 +15,8 @@ fn main() -> io::Result<()> {
     for file in &files {
         println!("cargo:rerun-if-changed={}", file.display());
         let name = file.strip_prefix(&root).unwrap_or(file).display().to_string();
-        let _ = writeln!(code, "    ({name:?}, include_str!({:?})),", file.canonicalize()?.display().to_string());
+        let _ =
+            writeln!(code, "    ({name:?}, include_str!({:?})),", file.canonicalize()?.display().to_string());
     }
     code.push_str("];\n");
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());

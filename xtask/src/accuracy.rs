@@ -87,7 +87,8 @@ pub fn publish(root: &Path, results: Option<&Path>) -> Result<()> {
     }
     fs::create_dir_all(root.join("docs/zh")).context("making docs/zh")?;
     fs::write(root.join("docs/accuracy.md"), page(&results, &ENGLISH)).context("writing docs/accuracy.md")?;
-    fs::write(root.join("docs/zh/accuracy.md"), page(&results, &CHINESE)).context("writing docs/zh/accuracy.md")
+    fs::write(root.join("docs/zh/accuracy.md"), page(&results, &CHINESE))
+        .context("writing docs/zh/accuracy.md")
 }
 
 struct Words {

@@ -36,7 +36,8 @@ pub fn faults(root: &Path) -> Result<Vec<String>> {
     for entry in fs::read_dir(root.join("crates")).context("reading crates/")? {
         let room = entry?.file_name().to_string_lossy().into_owned();
         let manifest = root.join("crates").join(&room).join("Cargo.toml");
-        let text = fs::read_to_string(&manifest).with_context(|| format!("reading {}", manifest.display()))?;
+        let text =
+            fs::read_to_string(&manifest).with_context(|| format!("reading {}", manifest.display()))?;
         let table: toml::Table = text.parse().with_context(|| format!("parsing {}", manifest.display()))?;
         let Some(may) = allowed.get(room.as_str()) else {
             faults.push(format!("crates/{room}: not a room of the house; add it to xtask/src/house.rs"));

@@ -11,7 +11,9 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask check
        cargo xtask accuracy [RESULTS.json]   writes docs/accuracy.md from a lab score
-       cargo xtask bench [NAME]              compares netwhy with the toolbox it replaces";
+       cargo xtask bench [diagnose] [OPTION...]  compares netwhy with the toolbox it replaces, writes docs/benchmark.md
+       cargo xtask bench diagnose --from FILE    writes the page again from a score made with --toolbox
+       cargo xtask bench tls [--testssl]         compares the TLS matrix with sslscan and testssl.sh; run it before diagnose";
 
 fn main() -> ExitCode {
     match run() {
@@ -32,7 +34,7 @@ fn run() -> Result<()> {
     match words.as_slice() {
         ["check"] => check(),
         ["accuracy", rest @ ..] => accuracy::publish(&root()?, rest.first().map(Path::new)),
-        ["bench", rest @ ..] => bench::run(&root()?, rest.first().copied()),
+        ["bench", rest @ ..] => bench::run(&root()?, rest),
         _ => bail!("{USAGE}"),
     }
 }

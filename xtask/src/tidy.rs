@@ -70,7 +70,10 @@ fn long_functions(name: &str, text: &str) -> Vec<String> {
         let close = format!("{}}}", &line[..line.len() - bare.len()]);
         let length = lines[start..].iter().position(|l| *l == close).map_or(0, |end| end + 1);
         if length > FUNCTION_LINES_MAX {
-            faults.push(format!("{name}:{}: a function of {length} lines, {FUNCTION_LINES_MAX} at most", start + 1));
+            faults.push(format!(
+                "{name}:{}: a function of {length} lines, {FUNCTION_LINES_MAX} at most",
+                start + 1
+            ));
         }
     }
     faults

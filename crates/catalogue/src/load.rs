@@ -41,7 +41,9 @@ impl CatalogueError {
         match self {
             CatalogueError::Syntax { file, .. } => format!("compare {file} with another file of its folder"),
             CatalogueError::Unknown { near: Some(near), .. } => format!("did you mean {near:?}?"),
-            CatalogueError::Unknown { kind, .. } => format!("declare the {kind} in {FACTS_FILE}, or correct its name"),
+            CatalogueError::Unknown { kind, .. } => {
+                format!("declare the {kind} in {FACTS_FILE}, or correct its name")
+            }
             CatalogueError::Rule { .. } => "see CONTRIBUTING.md, \"how to add a cause\"".to_owned(),
             CatalogueError::NoFacts => format!("a catalogue folder holds {FACTS_FILE} beside the causes"),
         }
@@ -67,7 +69,9 @@ impl Catalogue {
     ///
     /// # Errors
     /// The first file that cannot be read, or that names what is not declared.
-    pub fn load<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Catalogue, CatalogueError> {
+    pub fn load<'a>(
+        files: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Catalogue, CatalogueError> {
         let files: Vec<(&str, &str)> = files.into_iter().collect();
         let (_, facts_text) =
             files.iter().find(|(name, _)| *name == FACTS_FILE).ok_or(CatalogueError::NoFacts)?;
@@ -265,7 +269,11 @@ fn load_cause(file: &str, text: &str, facts: &Facts) -> Result<CauseEntry, Catal
         what: text(raw.en.what, raw.zh.what),
         looks: text(raw.en.looks, raw.zh.looks),
         prove: text(raw.en.prove, raw.zh.prove),
-        fixes: raw.fix.into_iter().map(|f| Fix { kind: f.kind, text: text(f.en, f.zh), command: f.command }).collect(),
+        fixes: raw
+            .fix
+            .into_iter()
+            .map(|f| Fix { kind: f.kind, text: text(f.en, f.zh), command: f.command })
+            .collect(),
         expects: raw.expects,
         also: raw.also,
         behind: raw.behind,

@@ -2,6 +2,7 @@
 
 use crate::commands::Command;
 use crate::config::Config;
+use crate::failure::Words;
 use crate::{Common, chinese, fail, failure, language, output};
 use anyhow::Result;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -123,12 +124,14 @@ pub enum Parsed {
 pub fn parse(words: Vec<OsString>) -> Result<Parsed> {
     let words = with_command(words)?;
     let definition = definition_in(language_of(&words));
+    let command =
+        first_operand(&words, &definition).filter(|word| definition.find_subcommand(word).is_some());
     match definition.try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => Ok(Parsed::Run(Box::new(cli))),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             Ok(Parsed::Told(error.render().to_string()))
         }
-        Err(error) => Err(in_our_words(&error)),
+        Err(error) => Err(in_our_words(&error, command.as_deref().unwrap_or_default())),
     }
 }
 
@@ -184,7 +187,7 @@ fn format_variable() -> Result<Option<Format>> {
     let names: Vec<String> = known.map(|value| value.get_name().to_owned()).collect();
     Format::from_str(&text, false).map(Some).map_err(|_| {
         let hint = failure::did_you_mean(&text, names.iter().map(String::as_str));
-        fail(format!("{text:?} is not a value of {NAME}"), hint)
+        fail((format!("{text:?} is not a value of {NAME}"), format!("{text:?} 不是 {NAME} 的值")), hint)
     })
 }
 
@@ -201,7 +204,7 @@ fn with_command(mut words: Vec<OsString>) -> Result<Vec<OsString>> {
         Some(word) => refuse_misspelt(&word, &definition)?,
         // Only flags: help and version of netwhy itself, or such as `--replay FILE`.
         None if words.len() < 2 => {
-            return Err(fail("no target was given", "try netwhy https://shop.example/, or netwhy --help"));
+            return Err(crate::commands::diagnose::no_target());
         }
         None if words.iter().any(|w| ["-h", "--help", "-V", "--version"].iter().any(|flag| w == flag)) => {
             return Ok(words);
@@ -213,7 +216,7 @@ fn with_command(mut words: Vec<OsString>) -> Result<Vec<OsString>> {
 }
 
 /// The language of the help, before anything is parsed: flag, variable, locale.
-fn language_of(words: &[OsString]) -> Lang {
+pub fn language_of(words: &[OsString]) -> Lang {
     let after = words.iter().position(|word| word == "--lang").and_then(|place| words.get(place + 1));
     let joined = words.iter().find_map(|word| word.to_str()?.strip_prefix("--lang="));
     let flag = after.and_then(|word| word.to_str()).or(joined).map(str::to_owned);
@@ -261,60 +264,98 @@ fn refuse_misspelt(word: &str, definition: &clap::Command) -> Result<()> {
     let known = definition.get_subcommands().filter(|c| !c.is_hide_set()).map(clap::Command::get_name);
     match known.into_iter().find(|name| strsim::damerau_levenshtein(word, name) == 1) {
         Some(name) => Err(fail(
-            format!("unknown command {word:?}"),
-            format!("did you mean {name:?}? to diagnose a host of that name, write https://{word}/"),
+            (format!("unknown command {word:?}"), format!("未知的命令 {word:?}")),
+            (
+                format!("did you mean {name:?}? to diagnose a host of that name, write https://{word}/"),
+                format!("是否想写 {name:?}？若要诊断同名主机，请写 https://{word}/"),
+            ),
         )),
         None => Ok(()),
     }
 }
 
 /// Turns the parser's message into one sentence with a hint.
-fn in_our_words(error: &clap::Error) -> anyhow::Error {
+fn in_our_words(error: &clap::Error, command: &str) -> anyhow::Error {
     let told = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.clone(),
         Some(ContextValue::Strings(texts)) => texts.join(", "),
         _ => String::new(),
     };
-    // Without the placeholder of its value: `--format <FORMAT>` is `--format`.
-    let bare = |flag: String| {
-        flag.split(' ').next().unwrap_or("").trim_matches(['[', ']', '.', '<', '>']).to_owned()
+    let flag = bare(&told(ContextKind::InvalidArg));
+    let help = || {
+        let asked = ["netwhy", command, "--help"].into_iter().filter(|word| !word.is_empty());
+        let asked = asked.collect::<Vec<_>>().join(" ");
+        Words::from((format!("see {asked}"), format!("见 {asked}")))
     };
-    let flag = bare(told(ContextKind::InvalidArg));
-    let help = "see netwhy --help";
     match error.kind() {
         ErrorKind::UnknownArgument => {
-            let near = nearest_flag(&flag);
-            let hint = near.map_or_else(|| help.to_owned(), |near| format!("did you mean {near}?"));
-            fail(format!("unknown flag {flag:?}"), hint)
+            let hint = nearest_flag(&flag).map_or_else(help, |near| {
+                (format!("did you mean {near}?"), format!("是否想写 {near}？")).into()
+            });
+            fail((format!("unknown flag {flag:?}"), format!("未知的参数 {flag:?}")), hint)
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-            let value = told(ContextKind::InvalidValue);
-            if value.is_empty() {
-                return fail(format!("{flag} needs a value"), help);
-            }
-            let valid = match error.get(ContextKind::ValidValue) {
-                Some(ContextValue::Strings(values)) => values.clone(),
-                _ => Vec::new(),
-            };
-            let hint = if valid.is_empty() {
-                help.to_owned()
-            } else {
-                failure::did_you_mean(&value, valid.iter().map(String::as_str))
-            };
-            let why = std::error::Error::source(error).map(|why| format!(": {why}")).unwrap_or_default();
-            fail(format!("{value:?} is not a value of {flag}{why}"), hint)
+            not_a_value(error, &flag, &told(ContextKind::InvalidValue), help())
         }
-        ErrorKind::MissingRequiredArgument => fail(format!("missing: {flag}"), help),
+        ErrorKind::MissingRequiredArgument => {
+            fail((format!("{flag} is missing"), format!("缺少 {flag}")), help())
+        }
         ErrorKind::ArgumentConflict => {
-            let prior = bare(told(ContextKind::PriorArg));
-            fail(format!("{flag} and {prior} do not go together"), "give one of them")
+            let prior = bare(&told(ContextKind::PriorArg));
+            let both =
+                (format!("{flag} and {prior} do not go together"), format!("{flag} 与 {prior} 不能同用"));
+            fail(both, ("give one of them", "请只用其一"))
+        }
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            fail(("a command is missing", "缺少命令"), help())
+        }
+        ErrorKind::InvalidSubcommand => {
+            let word = told(ContextKind::InvalidSubcommand);
+            fail((format!("unknown command {word:?}"), format!("未知的命令 {word:?}")), help())
         }
         _ => {
             let text = error.render().to_string();
-            let first = text.lines().next().unwrap_or("the command line is not understood");
-            fail(first.trim_start_matches("error: "), help)
+            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            fail((first, format!("命令行无法理解：{first}")), help())
         }
     }
+}
+
+/// Without the placeholder of its value: `--format <FORMAT>` is `--format`.
+fn bare(flag: &str) -> String {
+    flag.split(' ').next().unwrap_or("").trim_matches(['[', ']', '.', '<', '>']).to_owned()
+}
+
+fn not_a_value(error: &clap::Error, flag: &str, value: &str, help: Words) -> anyhow::Error {
+    if value.is_empty() {
+        return fail((format!("{flag} needs a value"), format!("{flag} 需要一个值")), help);
+    }
+    let hint = match error.get(ContextKind::ValidValue) {
+        Some(ContextValue::Strings(known)) if !known.is_empty() => {
+            failure::did_you_mean(value, known.iter().map(String::as_str))
+        }
+        _ => help,
+    };
+    let (why, why_zh) =
+        std::error::Error::source(error).map_or_else(Default::default, |why| why_not(&why.to_string()));
+    let en = format!("{value:?} is not a value of {flag}{why}");
+    fail((en, format!("{value:?} 不是 {flag} 的值{why_zh}")), hint)
+}
+
+/// The reasons of the standard library's parsers, for people.
+fn why_not(why: &str) -> (String, String) {
+    let pair = match why {
+        "invalid digit found in string" => (": it is no whole number", "：不是整数"),
+        "invalid IP address syntax" => (": it is no IP address", "：不是 IP 地址"),
+        _ => match why.rsplit_once(" is not in ") {
+            Some((_, range)) => {
+                let range = range.trim_end_matches("..").replace("..=", " … ");
+                return (format!(": it is not within {range}"), format!("：不在 {range} 之内"));
+            }
+            None => return (format!(": {why}"), format!("：{why}")),
+        },
+    };
+    (pair.0.to_owned(), pair.1.to_owned())
 }
 
 fn nearest_flag(written: &str) -> Option<String> {

@@ -1,8 +1,10 @@
 //! The configuration file `netwhy.toml`: every key is known, every value is checked where it stands.
 
 use crate::args::{Format, Language, When};
+use crate::commands::way::{own_address, rooted};
+use crate::failure::while_trying;
 use crate::{fail, failure};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::ValueEnum;
 use netwhy_model::{Expect, Header, Limits, Source};
 use std::net::{IpAddr, SocketAddr};
@@ -55,12 +57,20 @@ pub fn load(given: Option<&Path>) -> Result<Config> {
         return Ok(Config::default());
     };
     let shown = path.display().to_string();
-    let asked = || format!("cannot read the configuration {shown}");
-    let size = std::fs::metadata(&path).with_context(asked)?.len();
+    let asked = |error: std::io::Error| {
+        while_trying(
+            (format!("cannot read the configuration {shown}"), format!("无法读取配置 {shown}")),
+            error,
+        )
+    };
+    let size = std::fs::metadata(&path).map_err(asked)?.len();
     if size > FILE_BYTES_MAX {
-        return Err(fail(format!("{shown} has {size} bytes"), format!("at most {FILE_BYTES_MAX} are read")));
+        return Err(fail(
+            (format!("{shown} has {size} bytes"), format!("{shown} 有 {size} 字节")),
+            (format!("at most {FILE_BYTES_MAX} are read"), format!("最多读取 {FILE_BYTES_MAX} 字节")),
+        ));
     }
-    read(&shown, &std::fs::read_to_string(&path).with_context(asked)?)
+    read(&shown, &std::fs::read_to_string(&path).map_err(asked)?)
 }
 
 fn places() -> Vec<PathBuf> {
@@ -76,20 +86,25 @@ fn read(file: &str, text: &str) -> Result<Config> {
     let table = DeTable::parse(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
         let message = error.message().lines().collect::<Vec<_>>().join(", ");
-        fail(format!("{}: {message}", place(file, text, start)), "a setting looks like: budget = \"11s\"")
+        let at = place(file, text, start);
+        fail(
+            (format!("{at}: {message}"), format!("{at}：{message}")),
+            ("a setting looks like: budget = \"11s\"", "设置的写法如：budget = \"11s\""),
+        )
     })?;
     let mut config = Config::default();
     for (key, value) in table.get_ref() {
         let name: &str = key.get_ref();
         if !KEYS.contains(&name) {
             let at = place(file, text, key.span().start);
-            return Err(fail(format!("{at}: unknown key {name:?}"), failure::did_you_mean(name, KEYS)));
+            return Err(fail(
+                (format!("{at}: unknown key {name:?}"), format!("{at}：未知的键 {name:?}")),
+                failure::did_you_mean(name, KEYS),
+            ));
         }
         config.set(name, value).map_err(|why| {
-            fail(
-                format!("{}: {name}: {why}", place(file, text, value.span().start)),
-                "the flag of the same name says in netwhy diagnose --help what it takes",
-            )
+            let at = place(file, text, value.span().start);
+            while_trying((format!("{at}: {name}"), format!("{at}：{name}")), why)
         })?;
     }
     Ok(config)
@@ -106,7 +121,7 @@ impl Config {
                 self.resolver =
                     texts(value)?.into_iter().map(Source::parse_resolver).collect::<Result<_, _>>()?;
             }
-            "source-address" => self.source_address = Some(text(value)?.parse()?),
+            "source-address" => self.source_address = Some(own_address(text(value)?)?),
             "interface" => self.interface = Some(text(value)?.to_owned()),
             "family" => self.family = Some(family(text(value)?)?),
             "expect" => {
@@ -118,20 +133,34 @@ impl Config {
             "header" => {
                 self.header = texts(value)?.into_iter().map(Header::parse).collect::<Result<_, _>>()?
             }
-            "health-path" => self.health_path = Some(text(value)?.to_owned()),
+            "health-path" => self.health_path = Some(rooted(text(value)?)?),
             "ca-file" => self.ca_file = Some(text(value)?.into()),
             "client-cert" => self.client_cert = Some(text(value)?.into()),
-            _ => anyhow::bail!("is known and not read"),
+            _ => return Err(misread(("is known and not read", "此键已知但未读取"))),
         }
         Ok(())
     }
+}
+
+/// A value that is not what its key takes.
+fn misread(sentence: impl Into<failure::Words>) -> anyhow::Error {
+    fail(
+        sentence,
+        (
+            "the flag of the same name says in netwhy diagnose --help what it takes",
+            "可取的值见 netwhy diagnose --help 中同名的参数",
+        ),
+    )
 }
 
 fn family(text: &str) -> Result<u8> {
     match text {
         "ipv4" => Ok(4),
         "ipv6" => Ok(6),
-        _ => anyhow::bail!("{text:?} is neither \"ipv4\" nor \"ipv6\""),
+        _ => Err(misread((
+            format!("{text:?} is neither \"ipv4\" nor \"ipv6\""),
+            format!("{text:?} 既不是 \"ipv4\" 也不是 \"ipv6\""),
+        ))),
     }
 }
 
@@ -140,13 +169,20 @@ fn choice<T: ValueEnum>(value: &Spanned<DeValue<'_>>) -> Result<T> {
     T::from_str(text, false).map_err(|_| {
         let known = T::value_variants().iter().filter_map(|v| v.to_possible_value());
         let names: Vec<String> = known.map(|v| v.get_name().to_owned()).collect();
-        anyhow::anyhow!("{text:?} is not one of {}", names.join(", "))
+        let names = names.join(", ");
+        misread((format!("{text:?} is not one of {names}"), format!("{text:?} 不是 {names} 之一")))
     })
 }
 
 fn text<'a>(value: &'a Spanned<DeValue<'_>>) -> Result<&'a str> {
     let found = value.get_ref();
-    found.as_str().ok_or_else(|| anyhow::anyhow!("expected a text in quotes, found {}", found.type_str()))
+    let kind = found.type_str();
+    found.as_str().ok_or_else(|| {
+        misread((
+            format!("expected a text in quotes, found {kind}"),
+            format!("应为引号中的文本，而不是 {kind}"),
+        ))
+    })
 }
 
 /// One text, or an array of them.
@@ -170,7 +206,7 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> String {
-        read("netwhy.toml", text).unwrap_err().to_string()
+        failure::sentence(&read("netwhy.toml", text).unwrap_err(), netwhy_model::Lang::En)
     }
 
     #[test]

@@ -69,11 +69,20 @@ pub fn report(error: &anyhow::Error, lang: Lang) -> u8 {
     if error.chain().any(gone) {
         return 0;
     }
-    crate::warn(&format!("{}{}", lang.pick("error: ", "错误："), sentence(error, lang)));
+    tell(error, lang.pick("error: ", "错误："), "", lang);
+    EXIT_FAILED
+}
+
+/// Writes an error that does not end the run, with what happens instead.
+pub fn note(error: &anyhow::Error, instead: &str, lang: Lang) {
+    tell(error, "", instead, lang);
+}
+
+fn tell(error: &anyhow::Error, before: &str, after: &str, lang: Lang) {
+    crate::warn(&format!("{before}{}{after}", sentence(error, lang)));
     if let Some(hint) = error.chain().find_map(hint_of) {
         crate::warn(&format!("{}{}", lang.pick("hint: ", "提示："), one_line(hint.0.get(lang))));
     }
-    EXIT_FAILED
 }
 
 /// The error with its causes, each said once.

@@ -54,18 +54,22 @@ fn main() -> ExitCode {
     if let Some(code) = netwhy_lab::maybe_inside() {
         return code;
     }
-    let ended = args::parse(std::env::args_os().collect()).and_then(run);
-    ExitCode::from(ended.unwrap_or_else(|error| failure::report(&error)))
+    let words: Vec<_> = std::env::args_os().collect();
+    // Until the configuration is read, what can be known of the language without it.
+    let mut lang = args::language_of(&words);
+    let ended = args::parse(words).and_then(|parsed| run(parsed, &mut lang));
+    ExitCode::from(ended.unwrap_or_else(|error| failure::report(&error, lang)))
 }
 
 /// Runs one command on a runtime that is not waited for at the end.
-fn run(parsed: args::Parsed) -> anyhow::Result<u8> {
+fn run(parsed: args::Parsed, lang: &mut Lang) -> anyhow::Result<u8> {
     let cli = match parsed {
         args::Parsed::Run(cli) => cli,
         args::Parsed::Told(text) => return print(&text).map(|()| 0),
     };
     let config = config::load(cli.shared.config.as_deref())?;
     let common = cli.shared.common(config)?;
+    *lang = common.lang;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(commands::run(cli.command, common));
     // A blocking look-up that still waits must not hold the verdict back.

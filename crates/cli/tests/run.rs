@@ -89,9 +89,59 @@ fn what_is_wrong_with_the_words_typed() {
         "--save case.json a.example b.example",
         "--replay case.json shop.example",
         "--replay /nosuch/case.json",
+        "--replay .",
+        "--origin 203.0.113.7:0 shop.example",
+        "--origin 203.0.113.7:70000 shop.example",
+        "--resolver 10.0.0.1:dns shop.example",
+        "--source-address 192.0.2.1 shop.example",
+        "--client-cert /nosuch/me.pem shop.example",
+        "--client-cert . shop.example",
+        "--expect colour=red shop.example",
+        "--expect loss-max=200% shop.example",
+        "--config /nosuch/netwhy.toml shop.example",
         "explain tcp.refused.no_listner",
         "explain zzz",
+        "dns",
+        "dns 10.0.0.1",
+        "dns shop.example NOTYPE",
+        "dns shop.example A MX",
+        "dns shop.example @nowhere",
+        "dns shop.example --root 10.0.0.1",
+        "dns shop.example --interface nosuch0",
+        "ping shop.example --tcp",
+        "ping 127.0.0.1:9 -s 64",
+        "ping 127.0.0.1 -c 0",
+        "ping 127.0.0.1 -i soon",
+        "ping 127.0.0.1 --source-address nowhere",
+        "tcp shop.example:0",
+        "tcp 127.0.0.1:9 --resolver nowhere",
+        "trace 127.0.0.1 -m 99",
+        "trace 127.0.0.1:70000",
+        "tls 127.0.0.1 --ca-file /nosuch/roots.pem",
+        "tls 127.0.0.1 --client-cert /nosuch/me.pem",
+        "tls 127.0.0.1 --sni 10.0.0.1",
+        "http ftp://127.0.0.1/",
+        "http tcp://127.0.0.1:80",
+        "http http://127.0.0.1/ --http 7",
+        "http http://127.0.0.1/ --health-path healthz",
+        "http http://127.0.0.1/ --expect colour=red",
+        "lab",
+        "lab rnu tls-expired",
+        "lab run no-such-scenario",
+        "lab list --lab /nosuch",
+        "completions tcsh",
     ];
+    for line in typed {
+        let words: Vec<&str> = line.split_whitespace().chain(["--lang", "zh"]).collect();
+        // Without a value of its own, the last flag would take the language's.
+        if line.is_empty() || line.ends_with("--lang") {
+            continue;
+        }
+        let told = String::from_utf8(run(&words).stderr).unwrap();
+        let chinese = |line: &str| line.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
+        assert!(told.starts_with("错误：") && told.lines().count() == 2, "{line}: {told}");
+        assert!(told.lines().all(|line| chinese(line.split_once('：').unwrap().1)), "{line}: {told}");
+    }
     let all: Vec<String> = typed
         .iter()
         .map(|line| {

@@ -17,7 +17,7 @@ const BEHIND_PRIOR: f64 = 0.5;
 /// The second way a cause can look is met less often than the first.
 const ALSO_PRIOR: f64 = 0.4;
 /// A value this rare on a healthy target is a symptom.
-const SYMPTOM_MAX: f64 = 0.02;
+const SYMPTOM_MAX: f64 = 0.002;
 
 /// One cause's distribution over the values of one fact.
 pub(crate) type Distribution = Vec<f64>;

@@ -7,7 +7,7 @@ use crate::table::{Observed, Table};
 use netwhy_catalogue::{Catalogue, CauseEntry};
 use netwhy_model::{
     Case, CauseFinding, ChainLink, CouldNotRead, Evidence, FixStep, Lang, Link, LinkState, NextQuestion, Outcome,
-    Reachability, RuledOut, Timing, VERDICT_SCHEMA, Verdict,
+    Reachability, RuledOut, Scheme, Timing, VERDICT_SCHEMA, Verdict,
 };
 use std::collections::BTreeSet;
 
@@ -84,7 +84,7 @@ struct View<'a> {
 impl View<'_> {
     fn reach(&self) -> Reachability {
         if self.inputs.evidence.iter().any(Evidence::speaks) {
-            reachability(self.inputs.evidence)
+            reachability(self.inputs.case.target.scheme, self.inputs.evidence)
         } else {
             Reachability::Undetermined
         }
@@ -215,10 +215,12 @@ impl View<'_> {
 
     fn chain(&self, causes: &[CauseFinding]) -> Vec<ChainLink> {
         let case = self.inputs.case;
+        let names_only = case.target.scheme == Scheme::Dns;
         Link::ALL
             .into_iter()
             .filter(|link| *link != Link::Edge || case.origin.is_some())
             .filter(|link| *link != Link::Resolver || case.target.name().is_some())
+            .filter(|link| !names_only || matches!(link, Link::SourceHost | Link::Resolver))
             .map(|link| ChainLink { link, state: self.link_state(link, causes), label: self.label(link) })
             .collect()
     }
@@ -255,7 +257,7 @@ impl View<'_> {
             }
             Link::Socket => format!(
                 "{}/{}",
-                if case.target.scheme == netwhy_model::Scheme::Udp { "udp" } else { "tcp" },
+                if case.target.scheme == Scheme::Udp { "udp" } else { "tcp" },
                 case.target.port
             ),
             Link::Service => case.target.scheme.name().to_owned(),

@@ -73,7 +73,10 @@ pub(crate) fn elsewhere(notes: &mut Notes, asked: &Exchange) {
         (Some(reply), _) if reply.rcode == 0 && !reply.answers.is_empty() => "resolves",
         (Some(reply), _) if reply.rcode == 2 => "nothing",
         (None, Ending::Silent) => "nothing",
-        _ => return,
+        _ => {
+            notes.unread("dns.elsewhere", format!("{} about the root: {}", asked.server, ended(asked)));
+            return;
+        }
     };
     let excerpt = format!("{} asked for the root's servers: {}", asked.server, ended(asked));
     notes.add("dns.elsewhere", value, excerpt).subject = Some(asked.server.to_string());

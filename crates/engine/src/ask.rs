@@ -40,8 +40,9 @@ impl Answer {
 pub(crate) async fn ask(case: &Case, state: &State, question: &str) -> Answer {
     match question {
         "names" => {
-            let mut resolution = netwhy_dns::names(case).await;
-            let evidence = std::mem::take(&mut resolution.evidence);
+            let resolution = netwhy_dns::names(case).await;
+            // It keeps its evidence: the deep question builds on what was found here.
+            let evidence = resolution.evidence.clone();
             return Answer { evidence, resolution: Some(resolution), ..Answer::default() };
         }
         "names.deep" => return Answer::plain(netwhy_dns::names_deep(case, &state.resolution).await),

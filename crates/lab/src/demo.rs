@@ -27,5 +27,6 @@ pub fn demo() -> Result<Script> {
         arguments: Vec::new(),
         seed: 1,
         save: false,
+        toolbox: crate::toolbox::Toolbox::None,
     })
 }

@@ -99,7 +99,7 @@ pub struct Pki {
 }
 
 impl Pki {
-    /// Makes the authorities and writes `root.pem`, `stranger.pem` and `intermediate.pem`.
+    /// Makes the authorities and writes `root.pem`, `stranger.pem`, `intermediate.pem` and `intermediate.key`.
     pub fn create() -> Result<Pki> {
         let directory = Path::new(LAB_DIRECTORY).join("pki");
         fs::create_dir_all(&directory).map_err(LabError::file(&directory))?;
@@ -116,6 +116,8 @@ impl Pki {
         pki.write("root.pem", &pki.root.pem())?;
         pki.write("stranger.pem", &pki.stranger.pem())?;
         pki.write("intermediate.pem", &pki.intermediate.pem())?;
+        // For scenarios that sign odd certificates with openssl.
+        pki.write("intermediate.key", &pki.intermediate.key().serialize_pem())?;
         Ok(pki)
     }
 
@@ -228,7 +230,6 @@ impl Pki {
     /// ring makes no RSA keys, so openssl does, under the lab's intermediate.
     fn weak(&self, name: &str, names: &[String]) -> Result<Issued> {
         let alternative: Vec<String> = names.iter().map(|name| format!("DNS:{name}")).collect();
-        self.write("intermediate.key", &self.intermediate.key().serialize_pem())?;
         let line = format!(
             "openssl req -x509 -newkey rsa:1024 -nodes -days 80 -subj /CN={first} -addext subjectAltName={names} \
              -addext basicConstraints=critical,CA:FALSE -CA intermediate.pem -CAkey intermediate.key \
@@ -244,7 +245,6 @@ impl Pki {
 
     /// Writes an OCSP answer that says revoked, signed by the intermediate itself.
     fn revoke(&self, name: &str) -> Result<()> {
-        self.write("intermediate.key", &self.intermediate.key().serialize_pem())?;
         // The index is that of `openssl ca`: status, end, revocation, serial, file, subject.
         let line = format!(
             "serial=$(openssl x509 -in {name}.leaf.pem -noout -serial | cut -d= -f2)

@@ -14,8 +14,10 @@ use serde::{Deserialize, Serialize};
 
 /// Further ports nmap looks at.
 const OTHER_PORTS: [u16; 4] = [22, 80, 443, 8080];
-/// What one tool may take, in seconds; testssl.sh has its own limit.
+/// What one tool may take, in seconds; openssl and testssl.sh have limits of their own.
 const TOOL_S_MAX: u32 = 20;
+/// When a user gives openssl up, in seconds: as long as curl is given.
+const OPENSSL_S_MAX: u32 = 10;
 /// What testssl.sh may take, in seconds.
 const TESTSSL_S_MAX: u32 = 180;
 /// The times and sizes curl tells at its end.
@@ -62,7 +64,11 @@ pub fn tools(target: &str, args: &[String], which: Toolbox, exists: &dyn Fn(&str
     let mut tools = Vec::new();
     let mut add = |name: &str, line: String| {
         if exists(name) {
-            let limit = if name == "testssl" { TESTSSL_S_MAX } else { TOOL_S_MAX };
+            let limit = match name {
+                "testssl" => TESTSSL_S_MAX,
+                "openssl" => OPENSSL_S_MAX,
+                _ => TOOL_S_MAX,
+            };
             tools.push(Tool { name: name.into(), line: format!("timeout {limit} {line}") });
         }
     };

@@ -87,7 +87,11 @@ impl TryFrom<u8> for Layer {
     type Error = String;
 
     fn try_from(number: u8) -> Result<Self, String> {
-        if (1..=5).contains(&number) { Ok(Layer(number)) } else { Err(format!("layer {number} is not 1 to 5")) }
+        if (1..=5).contains(&number) {
+            Ok(Layer(number))
+        } else {
+            Err(format!("layer {number} is not 1 to 5"))
+        }
     }
 }
 

@@ -95,11 +95,13 @@ impl Expect {
                 }
             }
             "max-time" | "max-rtt" => {
-                let millis = parse_duration_ms(value).ok_or_else(|| bad("a time such as 500ms, 1s or 2.5s"))?;
+                let millis =
+                    parse_duration_ms(value).ok_or_else(|| bad("a time such as 500ms, 1s or 2.5s"))?;
                 self.max_time_ms = Some(millis);
             }
             "min-bytes" => {
-                self.min_bytes = Some(parse_bytes(value).ok_or_else(|| bad("a size such as 1000, 64k or 2M"))?);
+                self.min_bytes =
+                    Some(parse_bytes(value).ok_or_else(|| bad("a size such as 1000, 64k or 2M"))?);
             }
             "http" => match value {
                 "1.0" | "1.1" | "2" | "3" => self.http = Some(value.to_owned()),
@@ -131,8 +133,12 @@ impl Expect {
                     self.address.push(part.trim().parse().map_err(|_| bad("IP addresses joined by commas"))?);
                 }
             }
-            "success-min" => self.success_min = Some(parse_share(value).ok_or_else(|| bad("0 to 1, or 0% to 100%"))?),
-            "loss-max" => self.loss_max = Some(parse_share(value).ok_or_else(|| bad("0 to 1, or 0% to 100%"))?),
+            "success-min" => {
+                self.success_min = Some(parse_share(value).ok_or_else(|| bad("0 to 1, or 0% to 100%"))?)
+            }
+            "loss-max" => {
+                self.loss_max = Some(parse_share(value).ok_or_else(|| bad("0 to 1, or 0% to 100%"))?)
+            }
             _ => return Err(ExpectError::Key(key.to_owned())),
         }
         Ok(())
@@ -210,7 +216,9 @@ mod tests {
 
     #[test]
     fn refuses_with_the_place() {
-        for text in ["status", "status=abc", "loss-max=120%", "max-time=-1s", "http=4", "colour=red", "max-time=NaN"] {
+        for text in
+            ["status", "status=abc", "loss-max=120%", "max-time=-1s", "http=4", "colour=red", "max-time=NaN"]
+        {
             assert!(Expect::default().add(text).is_err(), "{text}");
         }
     }

@@ -12,15 +12,14 @@ mod stamp;
 mod target;
 mod verdict;
 
-pub use case::{Case, CaseError, Header, Limits, Origin, SavedCase, Source, SAVED_SCHEMA};
+pub use case::{Case, CaseError, Header, Limits, Origin, SAVED_SCHEMA, SavedCase, Source};
 pub use chain::{Layer, Link, Vantage};
-pub use evidence::{Evidence, Outcome, Question, EXCERPT_BYTES_MAX};
+pub use evidence::{EXCERPT_BYTES_MAX, Evidence, Outcome, Question};
 pub use expect::{Expect, ExpectError, TlsVersion};
 pub use lang::{Lang, Text};
 pub use stamp::Stamp;
 pub use target::{Host, Scheme, Target, TargetError};
 pub use verdict::{
-    ChainLink,
-    CauseFinding, CouldNotRead, FixStep, LinkState, NextQuestion, Reachability, RuledOut, Timing, Verdict,
-    VERDICT_SCHEMA,
+    CauseFinding, ChainLink, CouldNotRead, FixStep, LinkState, NextQuestion, Reachability, RuledOut, Timing,
+    VERDICT_SCHEMA, Verdict,
 };

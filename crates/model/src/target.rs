@@ -118,10 +118,15 @@ impl TargetError {
             TargetError::UnknownScheme(..) => {
                 format!("use one of {}", Scheme::NAMES.map(|n| format!("{n}:")).join(" "))
             }
-            TargetError::Port(..) => "ports are 1 to 65535; write host:443, or leave it out after https://".into(),
-            TargetError::NoPort(text) => format!("add one, such as {text}:443, or a scheme, such as https://{text}"),
+            TargetError::Port(..) => {
+                "ports are 1 to 65535; write host:443, or leave it out after https://".into()
+            }
+            TargetError::NoPort(text) => {
+                format!("add one, such as {text}:443, or a scheme, such as https://{text}")
+            }
             TargetError::BadName(..) => {
-                "names have labels of 1 to 63 letters, digits, - or _, joined by dots, 253 at most in all".into()
+                "names have labels of 1 to 63 letters, digits, - or _, joined by dots, 253 at most in all"
+                    .into()
             }
             TargetError::BadAddress(..) => "write IPv6 in brackets before a port: [2001:db8::1]:443".into(),
             TargetError::UserInfo(_) => {
@@ -149,9 +154,10 @@ impl FromStr for Target {
         let (host, zone) = parse_host(host_text, text)?;
         let port = match port_text {
             Some(port) => parse_port(port, text)?,
-            None => scheme.and_then(Scheme::default_port).or_else(|| bare_default(text, scheme)).ok_or_else(
-                || TargetError::NoPort(host.to_string()),
-            )?,
+            None => scheme
+                .and_then(Scheme::default_port)
+                .or_else(|| bare_default(text, scheme))
+                .ok_or_else(|| TargetError::NoPort(host.to_string()))?,
         };
         let scheme = scheme.unwrap_or(match (port_text, port) {
             (None, _) | (_, 443 | 8443) => Scheme::Https,
@@ -188,7 +194,9 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.scheme {
             Scheme::Dns => write!(f, "dns:{}", self.host),
-            scheme if scheme.uses_http() => write!(f, "{}://{}{}", scheme.name(), self.host_header(), self.path),
+            scheme if scheme.uses_http() => {
+                write!(f, "{}://{}{}", scheme.name(), self.host_header(), self.path)
+            }
             scheme => write!(f, "{}://{}", scheme.name(), self.authority()),
         }
     }

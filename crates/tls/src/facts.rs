@@ -23,6 +23,11 @@ pub(crate) fn of_handshake(context: &Context, inner: &Inner, at: Stamp) -> Vec<E
     };
     let mut out = Vec::new();
     let handshake = seen("tls.handshake", inner.outcome, handshake_line(context, inner));
+    let (sent, name) = match context.name() {
+        Some(name) => ("yes", name.to_owned()),
+        None => ("no", format!("{} is an address", context.address.ip())),
+    };
+    out.push(seen("tls.name_sent", sent, name));
     let unanswered = inner.outcome == "silent";
     out.push(if unanswered { handshake.unanswered() } else { handshake });
     if !unanswered && inner.outcome != "stalled" {

@@ -2,11 +2,12 @@
 
 use clap_complete::Shell;
 
+pub(crate) const EXAMPLES: &str =
+    "Example:\n  netwhy completions bash > ~/.local/share/bash-completion/completions/netwhy";
+
 /// Which shell.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  netwhy completions bash > ~/.local/share/bash-completion/completions/netwhy"
-)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The shell to write for
     shell: Shell,

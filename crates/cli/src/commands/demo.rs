@@ -1,6 +1,6 @@
 //! `netwhy demo`: a small network, three faults, three verdicts; needs nothing but this program.
 
-use super::lab::{Teller, in_our_words, play};
+use super::lab::{Teller, play};
 use crate::{Common, print};
 use netwhy_lab::{LabError, Measured, Phase};
 use netwhy_model::Lang;
@@ -13,12 +13,14 @@ use tokio::net::TcpListener;
 /// How long one diagnosis may take without namespaces, in seconds.
 const ASK_S_MAX: u64 = 60;
 
-/// Nothing to choose.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
+pub(crate) const EXAMPLES: &str = "\
 Builds a client, a router, a resolver and a web server in namespaces of its own, all served by netwhy itself;
 lets the certificate expire, kills the server, hangs the resolver; says after each what netwhy finds, mends it
-and asks again. Touches nothing else and leaves nothing behind. For more faults: netwhy lab list")]
+and asks again. Touches nothing else and leaves nothing behind. For more faults: netwhy lab list";
+
+/// Nothing to choose.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {}
 
 /// The story of each act, by its name: English, Chinese.
@@ -36,7 +38,7 @@ pub async fn run(_args: Args, common: Common) -> anyhow::Result<u8> {
         "A small network is built inside this machine: client, router, resolver, server. Then it breaks.",
         "将在本机内部搭建一个小网络：客户端、路由器、解析器、服务器，然后让它出故障。",
     ))?;
-    let mut script = netwhy_lab::demo().map_err(|error| in_our_words(error.into()))?;
+    let mut script = netwhy_lab::demo()?;
     script.arguments = language_arguments(lang);
     let broken = match play(&script, &teller).await {
         Ok(played) => played.broken,
@@ -44,7 +46,7 @@ pub async fn run(_args: Args, common: Common) -> anyhow::Result<u8> {
             explain_the_fallback(&error, lang);
             loopback(&teller).await?
         }
-        Err(error) => return Err(in_our_words(error)),
+        Err(error) => return Err(error),
     };
     teller.paragraph(lang.pick(
         "Now your own target:\n  netwhy https://your.site/\n  netwhy your.host:22\n\
@@ -66,11 +68,8 @@ fn names_a_cause(measured: &Measured) -> bool {
 }
 
 fn explain_the_fallback(error: &anyhow::Error, lang: Lang) {
-    let on = lang.pick("the demo goes on over loopback alone", "演示改为仅在回环上进行");
-    crate::warn(&format!("{error}; {on}"));
-    if let Some(hint) = error.downcast_ref::<LabError>().and_then(LabError::hint) {
-        crate::warn(&format!("hint: {hint}"));
-    }
+    let on = lang.pick("; the demo goes on over loopback alone", "；演示改为仅在回环上进行");
+    crate::failure::note(error, on, lang);
 }
 
 /// Two faults that need no namespace: a port nobody listens on, and plain text where TLS is due.

@@ -235,7 +235,10 @@ impl Args {
         }
         if self.save.is_some() && self.targets.len() > 1 {
             return Err(fail(
-                ("--save keeps one case, and several targets were given", "--save 只保存一个案例，而给出了多个目标"),
+                (
+                    "--save keeps one case, and several targets were given",
+                    "--save 只保存一个案例，而给出了多个目标",
+                ),
                 ("save them one by one", "请逐个保存"),
             ));
         }
@@ -372,7 +375,10 @@ fn read_text(path: &Path) -> std::io::Result<String> {
 pub(crate) fn no_target() -> anyhow::Error {
     fail(
         ("no target was given", "没有给出目标"),
-        ("try netwhy https://shop.example/, or netwhy --help", "试试 netwhy https://shop.example/，或 netwhy --help"),
+        (
+            "try netwhy https://shop.example/, or netwhy --help",
+            "试试 netwhy https://shop.example/，或 netwhy --help",
+        ),
     )
 }
 

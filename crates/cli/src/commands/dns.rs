@@ -2,6 +2,7 @@
 
 mod page;
 
+use super::way::Way;
 use crate::{Common, fail, print};
 use anyhow::Result;
 use netwhy_dns::authority::Authority;
@@ -58,12 +59,8 @@ pub struct Args {
     /// Ask everything: the zone's own servers, DNSSEC, and the other record types
     #[arg(long)]
     all: bool,
-    /// Send from this address
-    #[arg(long, value_name = "ADDR")]
-    source_address: Option<IpAddr>,
-    /// Send through this interface
-    #[arg(long, value_name = "NAME")]
-    interface: Option<String>,
+    #[command(flatten)]
+    way: Way,
 }
 
 /// Everything found, for JSON and for the page.
@@ -99,8 +96,11 @@ pub async fn run(args: Args, common: &Common) -> Result<u8> {
     let case = args.case(&wanted)?;
     let Some(name) = case.target.name().map(str::to_owned) else {
         return Err(fail(
-            format!("{} is an address, not a name", args.name),
-            "give a name; for the name of an address ask for its PTR, as in 1.0.0.10.in-addr.arpa PTR",
+            (format!("{} is an address, not a name", args.name), format!("{} 是地址，不是域名", args.name)),
+            (
+                "give a name; for the name of an address ask for its PTR, as in 1.0.0.10.in-addr.arpa PTR",
+                "请给出域名；要查地址对应的名字，请查询其 PTR，如 1.0.0.10.in-addr.arpa PTR",
+            ),
         ));
     };
     let mut report = Report { schema: SCHEMA, name, ..Report::default() };
@@ -170,12 +170,23 @@ impl Args {
             if let Some(server) = word.strip_prefix('@') {
                 wanted.servers.push(Source::parse_resolver(server)?);
             } else if !is_kind(word) {
-                let hint = "write a type such as AAAA, TXT, HTTPS or TYPE65, and servers as @192.0.2.53";
-                return Err(fail(format!("{word:?} is neither a record type nor a server"), hint));
+                return Err(fail(
+                    (
+                        format!("{word:?} is neither a record type nor a server"),
+                        format!("{word:?} 既不是记录类型，也不是服务器"),
+                    ),
+                    (
+                        "write a type such as AAAA, TXT, HTTPS or TYPE65, and servers as @192.0.2.53",
+                        "类型写作 AAAA、TXT、HTTPS 或 TYPE65，服务器写作 @192.0.2.53",
+                    ),
+                ));
             } else if let Some(kind) = wanted.kind.replace(word.to_ascii_uppercase()) {
                 return Err(fail(
-                    format!("two record types were given, {kind} and {word}"),
-                    "ask for one at a time",
+                    (
+                        format!("two record types were given, {kind} and {word}"),
+                        format!("给出了两个记录类型：{kind} 与 {word}"),
+                    ),
+                    ("ask for one at a time", "请一次查询一个"),
                 ));
             }
         }
@@ -183,7 +194,10 @@ impl Args {
             wanted.roots.push(Source::parse_resolver(root)?);
         }
         if wanted.servers.len().max(wanted.roots.len()) > SERVERS_COUNT_MAX {
-            return Err(fail("too many servers", format!("give {SERVERS_COUNT_MAX} at most")));
+            return Err(fail(
+                ("too many servers", "服务器过多"),
+                (format!("give {SERVERS_COUNT_MAX} at most"), format!("最多 {SERVERS_COUNT_MAX} 个")),
+            ));
         }
         Ok(wanted)
     }
@@ -196,12 +210,7 @@ impl Args {
         if let (Host::Name(name), true) = (&mut case.target.host, bare.ends_with('.')) {
             name.push('.');
         }
-        case.source = Source {
-            address: self.source_address,
-            interface: self.interface.clone(),
-            resolvers: wanted.servers.clone(),
-            ..Source::default()
-        };
+        case.source = self.way.source(None, wanted.servers.clone())?;
         Ok(case)
     }
 }
@@ -233,8 +242,7 @@ mod tests {
             dnssec: false,
             tcp: false,
             all: false,
-            source_address: None,
-            interface: None,
+            way: Way::default(),
         }
     }
 

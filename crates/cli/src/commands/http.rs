@@ -1,10 +1,11 @@
 //! `netwhy http URL`: one request with every phase timed, redirects, who wrote the answer, and what one change does.
 
+use super::way::{Family, Way, method, no_address, readable, rooted};
 use crate::{Common, fail, print};
 use anyhow::Result;
 use netwhy_catalogue::{Catalogue, Word};
 use netwhy_http::{ExchangeReport, HttpSeen, Lookup};
-use netwhy_model::{Case, Evidence, Header, Host, Lang, Origin, Source, Target};
+use netwhy_model::{Case, Evidence, Header, Host, Lang, Origin, Target};
 use serde::Serialize;
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -76,18 +77,10 @@ pub struct Args {
     /// PEM file with a client certificate and its key
     #[arg(long, value_name = "FILE")]
     client_cert: Option<PathBuf>,
-    /// Send from this address
-    #[arg(long, value_name = "ADDR")]
-    source_address: Option<IpAddr>,
-    /// Send through this interface
-    #[arg(long, value_name = "NAME")]
-    interface: Option<String>,
-    /// Use IPv4 only
-    #[arg(short = '4', long, conflicts_with = "ipv6")]
-    ipv4: bool,
-    /// Use IPv6 only
-    #[arg(short = '6', long)]
-    ipv6: bool,
+    #[command(flatten)]
+    way: Way,
+    #[command(flatten)]
+    family: Family,
 }
 
 /// Everything, for JSON.
@@ -146,15 +139,18 @@ impl Args {
         let target: Target = text.parse()?;
         if !target.scheme.uses_http() {
             return Err(fail(
-                format!("{text} is not asked by HTTP"),
-                format!("write http:// or https://, or run: netwhy {text}"),
+                (format!("{text} is not asked by HTTP"), format!("{text} 不用 HTTP 询问")),
+                (
+                    format!("write http:// or https://, or run: netwhy {text}"),
+                    format!("写 http:// 或 https://，或运行：netwhy {text}"),
+                ),
             ));
         }
         let mut case = Case::new(target);
-        case.method = self.method.as_deref().unwrap_or("GET").to_ascii_uppercase();
+        case.method = method(self.method.as_deref().unwrap_or("GET"))?.to_ascii_uppercase();
         case.headers = self.headers.iter().map(|text| Header::parse(text)).collect::<Result<_, _>>()?;
         case.body_bytes = self.body_bytes;
-        case.health_path.clone_from(&self.health_path);
+        case.health_path = self.health_path.as_deref().map(rooted).transpose()?;
         case.origin = self.origin.as_deref().map(Origin::parse).transpose()?;
         for text in &self.expect {
             case.expect.add(text)?;
@@ -162,14 +158,8 @@ impl Args {
         if let Some(version) = &self.version {
             case.expect.add(&format!("http={version}"))?;
         }
-        case.client_cert = self.client_cert.as_ref().map(|path| path.display().to_string());
-        let family = match (self.ipv4, self.ipv6) {
-            (true, _) => Some(4),
-            (_, true) => Some(6),
-            _ => None,
-        };
-        let interface = self.interface.clone();
-        case.source = Source { address: self.source_address, interface, family, ..Source::default() };
+        case.client_cert = readable("--client-cert", self.client_cert.as_deref())?;
+        case.source = self.way.source(self.family.number(), Vec::new())?;
         netwhy_tls::client_config(&case, &[], netwhy_tls::Verify::None)?;
         Ok(case)
     }
@@ -184,10 +174,9 @@ impl Args {
         };
         let family = case.source.family;
         let first = found.into_iter().find(|address| family.is_none_or(|f| (f == 4) == address.is_ipv4()));
-        let name = &case.target.host;
-        first.map(|address| SocketAddr::new(address, case.target.port)).ok_or_else(|| {
-            fail(format!("{name} has no address here"), format!("ask why with: netwhy dns {name}"))
-        })
+        first
+            .map(|address| SocketAddr::new(address, case.target.port))
+            .ok_or_else(|| no_address(&case.target.host, family))
     }
 
     /// The questions asked beside the request itself.

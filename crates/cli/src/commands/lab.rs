@@ -9,9 +9,7 @@ use std::path::PathBuf;
 
 pub(super) use play::{Teller, play};
 
-/// What to do in the lab.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
+pub(crate) const EXAMPLES: &str = "\
 Each scenario builds a network in namespaces of its own, breaks it for real, runs netwhy inside, mends it and
 runs netwhy again. Nothing outside is touched and nothing is left behind. Works without root wherever the
 kernel lets users make namespaces.
@@ -21,7 +19,11 @@ Examples:
   netwhy lab run tls-expired         learn the tool in a minute
   netwhy lab run hostfw-drop -v      and see all that was seen
   netwhy lab score --filter dns      how often netwhy is right about names
-  netwhy lab score --out results.json --keep cases/")]
+  netwhy lab score --out results.json --keep cases/";
+
+/// What to do in the lab.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -67,13 +69,8 @@ impl Source {
 /// Runs the sub-command; the number is the exit code.
 pub async fn run(args: Args, common: Common) -> anyhow::Result<u8> {
     match args.command {
-        Command::List(args) => list::run(&args, &common).map_err(in_our_words),
+        Command::List(args) => list::run(&args, &common),
         Command::Run(args) => play::run(&args, &common).await,
         Command::Score(args) => score::run(args, &common).await,
     }
-}
-
-/// An error of the lab with its hint.
-pub fn in_our_words(error: anyhow::Error) -> anyhow::Error {
-X
 }

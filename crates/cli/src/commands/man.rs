@@ -3,12 +3,14 @@
 use crate::failure::while_trying;
 use std::path::PathBuf;
 
-/// Where the pages go.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   netwhy man | man -l -            read it now
-  netwhy man --dir /usr/share/man/man1")]
+  netwhy man --dir /usr/share/man/man1";
+
+/// Where the pages go.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Write the page of every command into this folder, instead of the first one to stdout
     #[arg(long, value_name = "FOLDER")]

@@ -1,19 +1,19 @@
 //! The commands, one file each.
 
-mod completions;
-mod demo;
+pub(crate) mod completions;
+pub(crate) mod demo;
 pub(crate) mod diagnose;
-mod dns;
+pub(crate) mod dns;
 pub(crate) mod explain;
-mod http;
-mod lab;
-mod man;
-mod ping;
+pub(crate) mod http;
+pub(crate) mod lab;
+pub(crate) mod man;
+pub(crate) mod ping;
 mod reference;
-mod tcp;
-mod tls;
-mod trace;
-mod way;
+pub(crate) mod tcp;
+pub(crate) mod tls;
+pub(crate) mod trace;
+pub(crate) mod way;
 
 use crate::Common;
 use clap::Subcommand;

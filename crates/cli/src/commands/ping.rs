@@ -1,5 +1,6 @@
 //! `netwhy ping HOST[:PORT]`: echo, SYN or datagram, timed on the wire; loss, percentiles, jitter, order.
 
+use super::way::{Family, Way, family_of, no_address};
 use crate::{Common, fail, print};
 use anyhow::Result;
 use netwhy_model::{Case, Lang, Target, TargetError};
@@ -77,18 +78,10 @@ pub struct Args {
 /// Which way to leave this host.
 #[derive(Debug, Clone, clap::Args)]
 pub struct From {
-    /// Send from this address
-    #[arg(long, value_name = "ADDR")]
-    source_address: Option<IpAddr>,
-    /// Send through this interface
-    #[arg(long, value_name = "NAME")]
-    interface: Option<String>,
-    /// Use IPv4 only
-    #[arg(short = '4', long, conflicts_with = "ipv6")]
-    ipv4: bool,
-    /// Use IPv6 only
-    #[arg(short = '6', long)]
-    ipv6: bool,
+    #[command(flatten)]
+    way: Way,
+    #[command(flatten)]
+    family: Family,
 }
 
 /// A host found: the case, its first address, and the port when one was written.
@@ -163,7 +156,10 @@ pub async fn run(args: Args, common: &Common) -> Result<u8> {
 impl Args {
     fn protocol(&self, place: &Place) -> Result<(Protocol, u16)> {
         match (self.tcp, self.icmp, self.udp, place.port) {
-            (true, _, _, None) => Err(fail("a TCP ping needs a port", format!("write {}:443", self.host))),
+            (true, _, _, None) => Err(fail(
+                ("a TCP ping needs a port", "TCP ping 需要端口"),
+                (format!("write {}:443", self.host), format!("写作 {}:443", self.host)),
+            )),
             (_, _, true, port) => Ok((Protocol::Udp, port.unwrap_or(UDP_PORT_DEFAULT))),
             (_, true, _, _) | (false, _, _, None) => Ok((Protocol::Icmp, 0)),
             (_, _, _, Some(port)) => Ok((Protocol::Tcp, port)),
@@ -176,11 +172,20 @@ impl Args {
             return Ok(0);
         }
         if protocol == Protocol::Tcp {
-            return Err(fail("a SYN carries no payload", "use -s with --icmp or --udp"));
+            return Err(fail(
+                ("a SYN carries no payload", "SYN 不携带载荷"),
+                ("use -s with --icmp or --udp", "-s 请与 --icmp 或 --udp 同用"),
+            ));
         }
         let headers = if address.is_ipv6() { 48 } else { 28 };
         let whole = self.size.checked_add(headers).filter(|bytes| *bytes <= PACKET_BYTES_MAX);
-        whole.ok_or_else(|| fail(format!("{} bytes do not fit into one packet", self.size), "64000 bytes do"))
+        let size = self.size;
+        whole.ok_or_else(|| {
+            fail(
+                (format!("{size} bytes do not fit into one packet"), format!("{size} 字节放不进一个报文")),
+                ("64000 bytes do", "64000 字节可以"),
+            )
+        })
     }
 }
 
@@ -199,24 +204,17 @@ pub(super) async fn find(host: &str, from: &From) -> Result<Place> {
         Err(error) => return Err(error.into()),
     };
     let mut case = Case::new(target);
-    case.source.address = from.source_address;
-    case.source.interface = from.interface.clone().or_else(|| case.target.zone.clone());
-    case.source.family = match (from.ipv4, from.ipv6, from.source_address) {
-        (true, _, _) => Some(4),
-        (_, true, _) => Some(6),
-        (_, _, Some(address)) => Some(if address.is_ipv4() { 4 } else { 6 }),
-        _ => None,
-    };
+    case.source = from.way.source(from.family.number(), Vec::new())?;
+    if case.source.interface.is_none() {
+        case.source.interface.clone_from(&case.target.zone);
+    }
+    let of_source = case.source.address.map(family_of);
+    case.source.family = case.source.family.or(of_source);
     let family = case.source.family;
     let addresses = netwhy_dns::names(&case).await.addresses;
     let wanted = addresses.into_iter().find(|a| family.is_none_or(|family| (family == 4) == a.is_ipv4()));
     let Some(address) = wanted else {
-        let name = case.target.host.to_string();
-        let kind = family.map_or(String::new(), |family| format!(" of IPv{family}"));
-        return Err(fail(
-            format!("{name} has no address{kind} here"),
-            format!("ask why with: netwhy dns {name}"),
-        ));
+        return Err(no_address(&case.target.host, family));
     };
     Ok(Place { case, address, port })
 }
@@ -237,19 +235,31 @@ pub(super) fn stop_on_interrupt() -> Arc<Stop> {
 pub(super) fn explained(error: std::io::Error, protocol: Protocol) -> anyhow::Error {
     match error.kind() {
         std::io::ErrorKind::PermissionDenied if protocol == Protocol::Icmp => fail(
-            "this user may not send echo requests",
-            "add a port to send SYNs, run as root, or widen net.ipv4.ping_group_range",
+            ("this user may not send echo requests", "此用户不能发送 echo 请求"),
+            (
+                "add a port to send SYNs, run as root, or widen net.ipv4.ping_group_range",
+                "加上端口以发送 SYN，或以 root 运行，或放宽 net.ipv4.ping_group_range",
+            ),
         ),
-        std::io::ErrorKind::PermissionDenied => {
-            fail("this user may not send such packets", "run as root, or setcap cap_net_raw+ep on netwhy")
-        }
-        std::io::ErrorKind::NetworkUnreachable | std::io::ErrorKind::HostUnreachable => {
-            fail(format!("this host has no way there: {error}"), "look at: ip route get ADDRESS")
-        }
-        std::io::ErrorKind::AddrNotAvailable => {
-            fail(format!("the source address is not this host's: {error}"), "look at: ip address")
-        }
-        _ => fail(format!("the probes could not be sent: {error}"), "check --source-address and --interface"),
+        std::io::ErrorKind::PermissionDenied => fail(
+            ("this user may not send such packets", "此用户不能发送这样的报文"),
+            (
+                "run as root, or setcap cap_net_raw+ep on netwhy",
+                "以 root 运行，或对 netwhy 执行 setcap cap_net_raw+ep",
+            ),
+        ),
+        std::io::ErrorKind::NetworkUnreachable | std::io::ErrorKind::HostUnreachable => fail(
+            (format!("this host has no way there: {error}"), format!("本机没有去往那里的路由：{error}")),
+            ("look at: ip route get ADDRESS", "请看：ip route get ADDRESS"),
+        ),
+        std::io::ErrorKind::AddrNotAvailable => fail(
+            (format!("the source address is not this host's: {error}"), format!("源地址不属于本机：{error}")),
+            ("look at: ip address", "请看：ip address"),
+        ),
+        _ => fail(
+            (format!("the probes could not be sent: {error}"), format!("探测报文无法发出：{error}")),
+            ("check --source-address and --interface", "请检查 --source-address 与 --interface"),
+        ),
     }
 }
 
@@ -258,8 +268,8 @@ fn time(what: &str, text: &str, least: Duration) -> Result<Duration> {
     let time = Duration::from_millis(millis);
     if time < least {
         return Err(fail(
-            format!("{what} {text} is too short"),
-            format!("give {} ms or more", least.as_millis()),
+            (format!("{what} {text} is too short"), format!("--{what} {text} 太短")),
+            (format!("give {} ms or more", least.as_millis()), format!("至少 {} 毫秒", least.as_millis())),
         ));
     }
     Ok(time)

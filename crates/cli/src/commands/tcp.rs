@@ -1,6 +1,7 @@
 //! `netwhy tcp`: the handshake with every address, watched on the wire and classified.
 
-use crate::{Common, fail};
+use super::way::{Family, Way, no_address};
+use crate::Common;
 use anyhow::Result;
 use netwhy_model::{Case, Evidence, Lang, Source, Target};
 use netwhy_probe::connect::describe_attempt;
@@ -12,9 +13,7 @@ use std::net::SocketAddr;
 /// The schema of the JSON form.
 const SCHEMA: &str = "netwhy.tcp/1";
 
-/// What `netwhy tcp` takes.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
+pub(crate) const EXAMPLES: &str = "\
 What the answers mean:
   SYN-ACK            something accepts connections there; its TTL tells how far away it is
   RST                nobody listens, or a firewall pretends so: compare its TTL with the control port's
@@ -26,7 +25,11 @@ What the answers mean:
 Examples:
   netwhy tcp shop.example:443
   netwhy tcp [2001:db8::1]:22 --series
-  netwhy tcp 203.0.113.7:3306 --json")]
+  netwhy tcp 203.0.113.7:3306 --json";
+
+/// What `netwhy tcp` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Host and port, such as shop.example:443 or [2001:db8::1]:22; a URL works as well
     target: String,
@@ -36,19 +39,11 @@ pub struct Args {
     /// Do not send first bytes after the handshake
     #[arg(long)]
     no_payload: bool,
-    /// Ask from this address of this host
-    #[arg(long, value_name = "ADDR")]
-    source_address: Option<std::net::IpAddr>,
-    /// Ask through this interface
-    #[arg(long, value_name = "NAME")]
-    interface: Option<String>,
-    /// IPv4 only
-    #[arg(short = '4', conflicts_with = "ipv6")]
-    ipv4: bool,
-    /// IPv6 only
-    #[arg(short = '6')]
-    ipv6: bool,
-    /// Ask this resolver instead of those of the system
+    #[command(flatten)]
+    way: Way,
+    #[command(flatten)]
+    family: Family,
+    /// Ask this resolver instead of those in resolv.conf
     #[arg(long, value_name = "ADDR[:PORT]")]
     resolver: Vec<String>,
 }
@@ -80,24 +75,12 @@ pub async fn run(args: Args, common: &Common) -> Result<u8> {
 }
 
 fn case(args: &Args) -> Result<Case> {
-    let target: Target = args.target.parse().map_err(|error: netwhy_model::TargetError| {
-        let hint = error.hint();
-        fail(error.to_string(), hint)
-    })?;
+    let target: Target = args.target.parse()?;
     let mut resolvers = Vec::new();
     for text in &args.resolver {
-        resolvers.push(
-            Source::parse_resolver(text)
-                .map_err(|e| fail(e.to_string(), "write 192.0.2.53 or 192.0.2.53:53"))?,
-        );
+        resolvers.push(Source::parse_resolver(text)?);
     }
-    let family = match (args.ipv4, args.ipv6) {
-        (true, _) => Some(4),
-        (_, true) => Some(6),
-        _ => None,
-    };
-    let source =
-        Source { address: args.source_address, interface: args.interface.clone(), family, resolvers };
+    let source = args.way.source(args.family.number(), resolvers)?;
     Ok(Case { source, ..Case::new(target) })
 }
 
@@ -109,8 +92,7 @@ async fn addresses(case: &Case) -> Result<Vec<SocketAddr>> {
         .map(|address| netwhy_probe::socket_address(&case.target, address))
         .collect();
     if found.is_empty() {
-        let name = case.target.host.to_string();
-        return Err(fail(format!("{name} has no address here"), format!("`netwhy dns {name}` says why")));
+        return Err(no_address(&case.target.host, case.source.family));
     }
     Ok(found)
 }

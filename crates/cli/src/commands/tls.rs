@@ -1,9 +1,10 @@
 //! `netwhy tls HOST[:PORT]`: one handshake taken apart, the chain judged by each kind of client, and the matrix.
 
+use super::way::{Family, Way, no_address, readable};
 use crate::{Common, fail, print};
 use anyhow::Result;
 use netwhy_catalogue::Catalogue;
-use netwhy_model::{Case, Evidence, Host, Lang, Scheme, Source, Target};
+use netwhy_model::{Case, Evidence, Host, Lang, Scheme, Target};
 use netwhy_tls::{HandshakeReport, Matrix, TlsSeen};
 use serde::Serialize;
 use std::fmt::Write;
@@ -45,24 +46,16 @@ pub struct Args {
     /// Ask every version, cipher suite and group too
     #[arg(long)]
     matrix: bool,
-    /// PEM file with the client's certificate and key
+    /// PEM file with a client certificate and its key
     #[arg(long, value_name = "FILE")]
     client_cert: Option<PathBuf>,
     /// PEM file with roots to trust besides the system's
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// Send from this address
-    #[arg(long, value_name = "ADDR")]
-    source_address: Option<IpAddr>,
-    /// Send through this interface
-    #[arg(long, value_name = "NAME")]
-    interface: Option<String>,
-    /// Use IPv4 only
-    #[arg(short = '4', long, conflicts_with = "ipv6")]
-    ipv4: bool,
-    /// Use IPv6 only
-    #[arg(short = '6', long)]
-    ipv6: bool,
+    #[command(flatten)]
+    way: Way,
+    #[command(flatten)]
+    family: Family,
 }
 
 /// One address and what it showed.
@@ -93,8 +86,7 @@ pub async fn run(args: Args, common: &Common) -> Result<u8> {
     let wanted = addresses.into_iter().filter(|address| family.is_none_or(|f| (f == 4) == address.is_ipv4()));
     let wanted: Vec<IpAddr> = wanted.take(ADDRESS_COUNT_MAX).collect();
     if wanted.is_empty() {
-        let name = case.target.host.to_string();
-        return Err(fail(format!("{name} has no address here"), format!("ask why with: netwhy dns {name}")));
+        return Err(no_address(&case.target.host, family));
     }
     let port = case.target.port;
     let case = args.named(case)?;
@@ -135,19 +127,9 @@ impl Args {
         let text = text.strip_prefix("https://").or_else(|| text.strip_prefix("tls://")).unwrap_or(text);
         let target: Target = format!("https://{}", text.trim_end_matches('/')).parse()?;
         let mut case = Case::new(target);
-        let family = match (self.ipv4, self.ipv6) {
-            (true, _) => Some(4),
-            (_, true) => Some(6),
-            _ => None,
-        };
-        case.source = Source {
-            address: self.source_address,
-            interface: self.interface.clone(),
-            family,
-            ..Source::default()
-        };
-        case.client_cert = readable(self.client_cert.as_ref())?;
-        case.ca_file = readable(self.ca_file.as_ref())?;
+        case.source = self.way.source(self.family.number(), Vec::new())?;
+        case.client_cert = readable("--client-cert", self.client_cert.as_deref())?;
+        case.ca_file = readable("--ca-file", self.ca_file.as_deref())?;
         netwhy_tls::client_config(&case, &[], netwhy_tls::Verify::None)?;
         Ok(case)
     }
@@ -158,8 +140,8 @@ impl Args {
             let named: Target = format!("https://{name}").parse()?;
             if !matches!(named.host, Host::Name(_)) {
                 return Err(fail(
-                    format!("{name} is not a name"),
-                    "SNI carries names only, such as shop.example",
+                    (format!("{name} is not a name"), format!("{name} 不是域名")),
+                    ("SNI carries names only, such as shop.example", "SNI 只携带域名，如 shop.example"),
                 ));
             }
             case.target.host = named.host;
@@ -170,15 +152,6 @@ impl Args {
         }
         Ok(case)
     }
-}
-
-fn readable(path: Option<&PathBuf>) -> Result<Option<String>> {
-    let Some(path) = path else { return Ok(None) };
-    let text = path.display().to_string();
-    if !path.is_file() {
-        return Err(fail(format!("there is no file {text}"), "give the path of a PEM file"));
-    }
-    Ok(Some(text))
 }
 
 impl Asked {

@@ -99,8 +99,11 @@ pub async fn run(args: Args, common: &Common) -> Result<u8> {
         netwhy_probe::trace::run(options, stop_on_interrupt()).await.map_err(|e| explained(e, first))?;
     if trace.lanes.iter().all(|lane| lane.refused) {
         return Err(fail(
-            "this host sent none of the probes",
-            "run as root, or look at its own route and firewall: ip route get ADDRESS; nft list ruleset",
+            ("this host sent none of the probes", "本机未能发出任何探测报文"),
+            (
+                "run as root, or look at its own route and firewall: ip route get ADDRESS; nft list ruleset",
+                "以 root 运行，或查看本机的路由与防火墙：ip route get ADDRESS; nft list ruleset",
+            ),
         ));
     }
     let pmtu = if args.pmtu {

@@ -1,7 +1,7 @@
 //! What several commands share: which way to leave this host, and the slips that show before anything is sent.
 
-use crate::failure::while_trying;
 use crate::fail;
+use crate::failure::while_trying;
 use anyhow::Result;
 use netwhy_model::{Host, Source};
 use std::net::{IpAddr, SocketAddr};

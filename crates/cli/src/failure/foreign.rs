@@ -84,15 +84,16 @@ fn target_hint(error: &TargetError) -> String {
             "域名由点分隔的标签组成，每个标签 1 到 63 个字母、数字、- 或 _，总长不超过 253".to_owned()
         }
         TargetError::BadAddress(..) => "端口之前的 IPv6 地址加方括号：[2001:db8::1]:443".to_owned(),
-        TargetError::UserInfo(_) => {
-            "目标中不应带凭据；请改用 --header 'Authorization: …'".to_owned()
-        }
+        TargetError::UserInfo(_) => "目标中不应带凭据；请改用 --header 'Authorization: …'".to_owned(),
     }
 }
 
 /// The reasons the model gives as fixed texts.
 const REASONS: [(&str, &str); 14] = [
-    ("it looks like an IPv4 address with a part missing or above 255", "像是缺了一段或某段超过 255 的 IPv4 地址"),
+    (
+        "it looks like an IPv4 address with a part missing or above 255",
+        "像是缺了一段或某段超过 255 的 IPv4 地址",
+    ),
     ("it has no IDNA form", "没有对应的 IDNA 形式"),
     ("it is empty or longer than 253 characters", "为空或超过 253 个字符"),
     ("a label is empty or longer than 63 characters", "有标签为空或超过 63 个字符"),
@@ -220,10 +221,9 @@ fn of_tls(error: &TlsError) -> String {
 
 fn tls_hint(error: &TlsError) -> Words {
     let pair = match error {
-        TlsError::CaFile(..) | TlsError::NoCertificate(_) => (
-            "give a PEM file with lines BEGIN CERTIFICATE",
-            "请给出含 BEGIN CERTIFICATE 行的 PEM 文件",
-        ),
+        TlsError::CaFile(..) | TlsError::NoCertificate(_) => {
+            ("give a PEM file with lines BEGIN CERTIFICATE", "请给出含 BEGIN CERTIFICATE 行的 PEM 文件")
+        }
         TlsError::ClientCert(..) => (
             "one PEM file holds both: BEGIN CERTIFICATE and BEGIN PRIVATE KEY",
             "同一个 PEM 文件中须有 BEGIN CERTIFICATE 与 BEGIN PRIVATE KEY",
@@ -286,8 +286,17 @@ mod tests {
     #[test]
     fn every_refusal_of_the_model_has_chinese() {
         for text in [
-            "", "gopher://a", "a:0", "tcp://a", "https://", "https://a b/", "10.0.0.300:1", "[::1", "u:p@h",
-            "a..b:1", "\u{200d}.example",
+            "",
+            "gopher://a",
+            "a:0",
+            "tcp://a",
+            "https://",
+            "https://a b/",
+            "10.0.0.300:1",
+            "[::1",
+            "u:p@h",
+            "a..b:1",
+            "\u{200d}.example",
         ] {
             let error = text.parse::<Target>().unwrap_err();
             chinese(&error);
@@ -295,8 +304,18 @@ mod tests {
         }
         assert!(!in_chinese(&"u:secret@h".parse::<Target>().unwrap_err()).unwrap().contains("secret"));
         for text in [
-            "status", "colour=red", "status=abc", "max-time=x", "min-bytes=x", "http=9", "tls-max=9", "banner=",
-            "families=x", "address=x", "success-min=2", "loss-max=2",
+            "status",
+            "colour=red",
+            "status=abc",
+            "max-time=x",
+            "min-bytes=x",
+            "http=9",
+            "tls-max=9",
+            "banner=",
+            "families=x",
+            "address=x",
+            "success-min=2",
+            "loss-max=2",
         ] {
             let error = Expect::default().add(text).unwrap_err();
             chinese(&error);

@@ -180,6 +180,8 @@ fn openssl(output: &str) -> Vec<String> {
         "v:",
         "Post-Handshake",
         "Session",
+        "notAfter",
+        "notBefore",
     ];
     let (mut kept, mut inside) = (Vec::new(), false);
     for line in output.lines() {
@@ -199,8 +201,8 @@ fn openssl(output: &str) -> Vec<String> {
 
 /// Addresses, names, numbers, times and fingerprints replaced by what they are.
 fn plain(line: &str, domain: &str) -> String {
-    let telling = ["< HTTP/", "curl: (", "erify return code", "alert number", "verify error", "error:"];
-    let keep_numbers = telling.iter().any(|part| line.contains(part));
+    let telling = ["< HTTP/", "erify return code", "alert number", "verify error", "error:"];
+    let keep_all = telling.iter().any(|part| line.contains(part));
     let mut out = String::new();
     let mut word = String::new();
     for c in line.chars().take(SIGN_CHARS_MAX).chain(['\n']) {
@@ -208,7 +210,9 @@ fn plain(line: &str, domain: &str) -> String {
             word.push(c);
             continue;
         }
-        out.push_str(&one(&word, domain, keep_numbers));
+        // `curl: (7) … port 443`: the first number alone says what happened.
+        let keep = keep_all || out == "curl: (";
+        out.push_str(&one(&word, domain, keep));
         word.clear();
         out.push(c);
     }

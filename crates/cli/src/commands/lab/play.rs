@@ -1,8 +1,8 @@
 //! `netwhy lab run`: plays scenarios and tells what happens.
 
-use super::{Source, in_our_words};
+use super::Source;
 use crate::{Common, print};
-use netwhy_lab::{Event, Measured, Phase, Row, Scenario, Script};
+use netwhy_lab::{Event, Measured, Phase, Row, Scenario, Script, ToolRun};
 use netwhy_model::Verdict;
 use std::path::{Path, PathBuf};
 
@@ -24,11 +24,14 @@ pub struct Args {
 pub struct Played {
     pub broken: Vec<Measured>,
     pub healed: Vec<Measured>,
+    /// The toolbox, when it was run too.
+    pub tools: Vec<ToolRun>,
+    pub tools_healed: Vec<ToolRun>,
 }
 
 /// Plays each scenario in turn; 1 when netwhy was wrong about one of them.
 pub async fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
-    let library = args.source.library().map_err(|error| in_our_words(error.into()))?;
+    let library = args.source.library()?;
     let mut rows = Vec::new();
     for name in &args.names {
         let scenario = library.scenario(name).map_err(|error| unknown(&library, name, error))?;
@@ -48,10 +51,14 @@ pub async fn run(args: &Args, common: &Common) -> anyhow::Result<u8> {
 fn unknown(library: &netwhy_lab::Library, name: &str, error: netwhy_lab::LabError) -> anyhow::Error {
     let names: Vec<String> = library.names().into_iter().map(|(_, name)| name).collect();
     match netwhy_catalogue::nearest(name, names.iter().map(String::as_str)) {
-        Some(near) if matches!(error, netwhy_lab::LabError::Unknown { .. }) => {
-            crate::fail(error.to_string(), format!("did you mean {near:?}? netwhy lab list shows all"))
-        }
-        _ => in_our_words(error.into()),
+        Some(near) if matches!(error, netwhy_lab::LabError::Unknown { .. }) => crate::fail(
+            (error.to_string(), format!("没有名为 {name:?} 的场景")),
+            (
+                format!("did you mean {near:?}? netwhy lab list shows all"),
+                format!("是否想写 {near:?}？netwhy lab list 列出全部"),
+            ),
+        ),
+        _ => error.into(),
     }
 }
 
@@ -69,7 +76,7 @@ async fn tell(scenario: &Scenario, args: &Args, common: &Common) -> anyhow::Resu
     for oddity in oddities {
         teller.say(teller.pick("odd", "怪癖"), oddity)?;
     }
-    let played = play(&script, &teller).await.map_err(in_our_words)?;
+    let played = play(&script, &teller).await?;
     if let Some(directory) = &args.keep {
         keep(directory, &head.name, &played)?;
     }
@@ -119,6 +126,8 @@ pub async fn play(script: &Script, teller: &Teller<'_>) -> anyhow::Result<Played
         match event {
             Event::Measured { phase: Phase::Broken, measured } => played.broken.push(*measured),
             Event::Measured { phase: Phase::Healed, measured } => played.healed.push(*measured),
+            Event::Tools { phase: Phase::Broken, runs } => played.tools = runs,
+            Event::Tools { phase: Phase::Healed, runs } => played.tools_healed = runs,
             _ => {}
         }
     })
@@ -196,7 +205,7 @@ impl Teller<'_> {
                 Some((_, en, zh)) => self.heading(&format!("\n{}", self.pick(en, zh))),
                 None => Ok(()),
             },
-            Event::Failed { .. } | Event::Done => Ok(()),
+            Event::Tools { .. } | Event::Failed { .. } | Event::Done => Ok(()),
         }
     }
 

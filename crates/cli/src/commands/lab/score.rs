@@ -1,9 +1,9 @@
 //! `netwhy lab score`: plays everything and counts.
 
 use super::play::{Teller, keep, play, script_of};
-use super::{Source, in_our_words, list};
+use super::{Source, list};
 use crate::{Common, print};
-use netwhy_lab::{LabError, Results, Row, Scenario, Totals};
+use netwhy_lab::{LabError, Measured, Results, Row, Scenario, Toolbox, Totals};
 use std::path::PathBuf;
 use tokio::task::JoinSet;
 
@@ -25,15 +25,20 @@ pub struct Args {
     /// Keep every verdict and saved case in this directory
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    /// Run dig, mtr, nmap, curl and openssl on the same faults too, and compare
+    #[arg(long, hide = true)]
+    toolbox: bool,
+    /// And testssl.sh, which takes a minute and more
+    #[arg(long, hide = true, requires = "toolbox")]
+    testssl: bool,
     #[command(flatten)]
     source: Source,
 }
 
 /// Plays the scenarios; 1 when a lab failed, a control was accused or a fault called healthy.
 pub async fn run(args: Args, common: &Common) -> anyhow::Result<u8> {
-    let library = args.source.library().map_err(|error| in_our_words(error.into()))?;
-    let selected =
-        list::selected(&library, args.filter.as_deref()).map_err(|error| in_our_words(error.into()))?;
+    let library = args.source.library()?;
+    let selected = list::selected(&library, args.filter.as_deref())?;
     let width = selected.iter().map(|(_, scenario)| scenario.head.name.len()).max().unwrap_or(0);
     let jobs = args.jobs.clamp(1, JOBS_COUNT_MAX);
     let mut playing = JoinSet::new();
@@ -76,16 +81,29 @@ async fn one(scenario: &Scenario, args: &Args, common: &Common) -> anyhow::Resul
     if !missing.is_empty() {
         return Ok(Row::skipped(head, format!("missing: {}", missing.join(", "))));
     }
-    let (script, _) = script_of(scenario, &args.source, args.keep.is_some(), common);
+    let (mut script, _) = script_of(scenario, &args.source, args.keep.is_some(), common);
+    script.toolbox = match (args.toolbox, args.testssl) {
+        (false, _) => Toolbox::None,
+        (true, false) => Toolbox::Usual,
+        (true, true) => Toolbox::Testssl,
+    };
     let played = match play(&script, &Teller { common, silent: true, stories: &[] }).await {
         Ok(played) => played,
-        Err(error) if is_fatal(&error) => return Err(in_our_words(error)),
+        Err(error) if is_fatal(&error) => return Err(error),
         Err(error) => return Ok(Row::failed(head, format!("{error:#}"))),
     };
     if let Some(directory) = &args.keep {
         keep(directory, &head.name, &played)?;
     }
-    Ok(Row::of(head, played.broken.first(), played.healed.first()))
+    let mut row = Row::of(head, played.broken.first(), played.healed.first());
+    if !played.tools.is_empty() {
+        let verdict = |measured: &[Measured]| measured.first().and_then(|one| one.verdict.clone());
+        let broken = verdict(&played.broken).unwrap_or_default();
+        row.facts = netwhy_lab::facts(&broken, verdict(&played.healed).as_ref());
+        row.tools = played.tools;
+        row.tools_healed = played.tools_healed;
+    }
+    Ok(row)
 }
 
 /// Interrupted, or a kernel that forbids labs: the next scenario would fare no better.

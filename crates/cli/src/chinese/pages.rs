@@ -1,0 +1,150 @@
+//! The pages below the help of each command in Chinese: examples, how to read what comes, exit codes.
+
+pub(super) const EXAMPLES: &str = "\
+示例：
+  netwhy https://shop.example/                      我的网站为什么打不开？
+  netwhy db.example:5432 -v                         并显示问了什么、看到了什么
+  netwhy --origin 203.0.113.7 https://shop.example/ 是 CDN 节点的问题，还是源站的？
+  netwhy --expect max-time=1s https://shop.example/ 慢也算故障
+  netwhy --json shop.example | jq .causes           供程序使用
+  netwhy explain tls.cert.expired                   某个原因是什么，如何证明与修复
+  netwhy demo                                       在自带的小网络上看它如何工作
+
+退出码：
+  0  可达，且未发现问题
+  1  发现了原因，或某项检查未通过
+  2  netwhy 无法完成工作
+  3  证据不足，无法判断
+
+设置也可写在 netwhy.toml（当前目录或 ~/.config/netwhy）与 NETWHY_* 变量中；
+命令行优先于变量，变量优先于文件。";
+
+pub(super) const DIAGNOSE: &str = "\
+目标：
+  https://shop.example/cart   HTTPS；只写域名即为此意
+  shop.example:5432           TCP；端口 80 与 8080 视为 HTTP，443 与 8443 视为 HTTPS
+  tls://mail.example:993      只做 TLS 握手
+  udp://198.51.100.7:53       UDP 服务
+  dns:shop.example            只查域名
+  [2001:db8::7]:443           IPv6 地址后跟端口时加方括号
+
+期望（--expect KEY=VALUE，可重复）：
+  status=200,204   max-time=1s   min-bytes=64k   http=2   tls-max=1.2   banner=SSH-2.0
+  families=ipv4,ipv6   address=203.0.113.7   success-min=0.99   loss-max=2%   max-rtt=100ms
+
+示例：
+  netwhy https://shop.example/                              最常见的问题
+  netwhy --origin 203.0.113.7 https://shop.example/         同时询问 CDN 背后的源站
+  netwhy --expect families=ipv4,ipv6 https://shop.example/  IPv6 也必须可用
+  netwhy --save case.json db.example:5432                   保存全部所见
+  netwhy --replay case.json --format html > case.html       换个地方再次得出结论";
+
+pub(super) const EXPLAIN: &str = "\
+示例：
+  netwhy explain                              按层列出 netwhy 已知的全部原因
+  netwhy explain tls.cert                     与证书有关的原因
+  netwhy explain tcp.refused.no_listener      是什么、有何表现、相似原因、如何修复
+  netwhy explain tls.cert.expired --lang zh   中文说明
+  netwhy explain dns.nxdomain --format html > page.html";
+
+pub(super) const DNS: &str = "\
+示例：
+  netwhy dns shop.example                     本机程序得到什么，每个解析器怎么说
+  netwhy dns shop.example --all               还有区域自己的服务器、DNSSEC、TXT、MX、HTTPS 等
+  netwhy dns shop.example MX @9.9.9.9         只问一种类型、一台服务器；可给出多个 @
+  netwhy dns shop.example --trace             从根开始，询问每个区域的每台服务器
+  netwhy dns shop.example --trace --root 10.0.0.1   同上，从私有网络的根开始
+  netwhy dns shop.example --dnssec            是否签名、能否验证、不能的原因
+  netwhy dns big.example TXT --tcp            用 TCP，适合 UDP 装不下的应答
+
+可以区分：域名不存在、没有地址、签名错误导致的 SERVFAIL、失效、跛脚、缓慢或互不一致的名称服务器；
+失效、拒绝、缓慢、保留旧应答或伪造应答的解析器；UDP 或 TCP 53 被封；起覆盖作用的 hosts 文件；
+成环、悬空或无尽的 CNAME；途中注入的应答。
+退出码：0 可解析且无问题；1 有问题；2 无法询问。";
+
+pub(super) const PING: &str = "\
+示例：
+  netwhy ping shop.example                 echo，与传统 ping 相同
+  netwhy ping shop.example:443             向端口发 SYN（TCPing）：ping 被封时也可用
+  netwhy ping shop.example:443 -c 500 -i 10ms   足以看出 1 % 丢包的次数
+  netwhy ping 10.0.0.1 -t -s 1400          大报文，直到 Ctrl-C，然后给出汇总
+  netwhy ping ns.example:53 --udp          UDP 数据报；关闭的端口也会应答
+
+丢包指线路上的丢失：以 root 运行时发送原始报文，每个 SYN 只计一次；而只给连接计时的工具会被内核一秒后的
+重试掩盖丢失。要看目标处的丢包；很少应答 ping 的路由器仍可能转发全部报文。
+退出码：0 全部得到应答；1 有未应答；2 一个也发不出。";
+
+pub(super) const TCP: &str = "\
+应答的含义：
+  SYN-ACK            那里有进程接受连接；其 TTL 表明距离
+  RST                没有进程监听，或防火墙假装如此：与对照端口的 TTL 比较
+  ICMP from target   目标主机自己的防火墙拒绝
+  ICMP from router   途中设备拒绝，或没有路由；约 3 秒后才来，说明它在等 ARP
+  silence            被丢弃：用 `netwhy trace` 看在哪里
+  nothing left       本机自己的防火墙丢弃了 SYN
+
+示例：
+  netwhy tcp shop.example:443
+  netwhy tcp [2001:db8::1]:22 --series
+  netwhy tcp 203.0.113.7:3306 --json";
+
+pub(super) const TRACE: &str = "\
+示例：
+  netwhy trace shop.example               逐跳并列：发往 443 端口的 SYN 与 ping
+  netwhy trace shop.example:8443 --all    SYN、UDP 与 ping 并列
+  netwhy trace shop.example --pmtu        并找出能通过的最大报文
+  netwhy trace 10.0.0.1 --icmp --rounds 50   每一跳的丢包与时延
+
+如何解读：ping 能继续而 SYN 不能，说明其间有设备过滤该端口。单独的星号不是故障：许多路由器很少或从不发送
+这类应答，却照常转发。丢包只有持续到最后一行才有意义。同一对路由器反复出现就是环路。
+退出码：0 到达目标；1 中途停止、成环或消失。";
+
+pub(super) const TLS: &str = "\
+示例：
+  netwhy tls shop.example                        握手、证书链、谁接受、为何不接受
+  netwhy tls shop.example --matrix               还有每个版本、密码套件与密钥交换组
+  netwhy tls 203.0.113.7:8443 --sni shop.example 像 CDN 节点那样，以该名称询问此服务器
+  netwhy tls mail.example:993 --client-cert me.pem
+  netwhy tls shop.example --json | jq .addresses[0].handshake.chain
+
+可以区分：过期、名称不符、自签名、未知的根、缺失或错误的中间证书、弱密钥、装订表明已吊销；
+按名称或按 ClientHello 大小的过滤、需要 PROXY 头、端口上是明文。
+退出码：0 无问题；1 有问题；2 没有可评判的应答。";
+
+pub(super) const HTTP: &str = "\
+示例：
+  netwhy http https://shop.example/              如 curl -w 的分段计时、跳转、应答由谁写出
+  netwhy http https://shop.example/ --deep       每次只改一处：路径、Host、编码、协议、大小
+  netwhy http https://shop.example/ --origin 203.0.113.7:443
+                                                 直接询问源站：是节点的问题还是源站的？
+  netwhy http https://shop.example/ --http 2     必须支持 HTTP/2（1.1、2 或 3）
+  netwhy http https://shop.example/api -X POST --body-bytes 200000 -H 'Authorization: Bearer …'
+  netwhy http https://shop.example/ --repeat 50  五十次中成功几次，失败有何规律
+  netwhy http https://shop.example/ --json | jq .exchange.phases
+
+此处不评判证书，以免证书问题掩盖其他问题：请用 netwhy tls。
+退出码：0 应答符合期望；1 有问题；2 没有可评判的应答。";
+
+pub(super) const DEMO: &str = "\
+在自己的命名空间里搭建客户端、路由器、解析器与 Web 服务器，全部由 netwhy 自身提供；让证书过期、杀死服务、
+挂起解析器；每次都说明 netwhy 的发现，恢复后再次询问。不触碰其他任何东西，也不留下任何东西。
+更多故障：netwhy lab list";
+
+pub(super) const LAB: &str = "\
+每个场景在自己的命名空间里搭建网络，真实注入故障，在其中运行 netwhy，恢复后再运行一次。不触碰外部的任何东西，
+也不留下任何东西。只要内核允许用户创建命名空间，就不需要 root。
+
+示例：
+  netwhy lab list                    逐层列出全部场景
+  netwhy lab run tls-expired         一分钟学会使用
+  netwhy lab run hostfw-drop -v      并查看全部所见
+  netwhy lab score --filter dns      netwhy 对域名类故障的正确率
+  netwhy lab score --out results.json --keep cases/";
+
+pub(super) const COMPLETIONS: &str =
+    "示例：\n  netwhy completions bash > ~/.local/share/bash-completion/completions/netwhy";
+
+pub(super) const MAN: &str = "\
+示例：
+  netwhy man | man -l -            立即阅读
+  netwhy man --dir /usr/share/man/man1";

@@ -1,0 +1,211 @@
+//! The short texts of the help: English, and the Chinese that stands for it.
+
+use super::pages;
+use crate::commands;
+
+/// English texts and the Chinese ones that stand for them.
+pub(super) const TEXTS: &[(&str, &str)] = &[
+    ("Says why this host cannot reach a target, and what fixes it", "说明本机为何连不上目标，以及如何修复"),
+    ("Say why this host cannot reach a target, and what fixes it", "说明本机为何连不上目标，以及如何修复"),
+    (
+        "Teach one cause: what it is, how it looks, how to prove it, how to mend it",
+        "详解一个原因：是什么、有何表现、如何证明、如何修复",
+    ),
+    (
+        "Ask DNS: every resolver apart, the walk from the root, DNSSEC, and who is wrong or slow",
+        "询问 DNS：逐个解析器、从根开始的追踪、DNSSEC，以及谁错、谁慢",
+    ),
+    (
+        "Make an HTTP request: every phase timed, redirects followed, and who wrote the status",
+        "发 HTTP 请求：逐段计时、跟随跳转，并指出状态码由谁产生",
+    ),
+    (
+        "Make a TCP handshake and say how it ended, who ended it, and what retries did",
+        "做 TCP 握手，说明结局、由谁造成、重试如何",
+    ),
+    (
+        "Measure loss, latency and jitter by TCP, ICMP or UDP, as the wire sees them",
+        "以 TCP、ICMP 或 UDP 测量线路上真实的丢包、时延与抖动",
+    ),
+    (
+        "Follow the path hop by hop: where SYN, UDP and ping die, loss, loops and path MTU",
+        "逐跳追踪路径：SYN、UDP、ping 各在哪里消失，丢包、环路与路径 MTU",
+    ),
+    (
+        "Ask a TLS server: handshake, certificate chain, versions, ciphers, and what one change to the hello does",
+        "询问 TLS 服务器：握手、证书链、版本、密码套件，以及只改 ClientHello 一处的差别",
+    ),
+    (
+        "See netwhy at work: a small network, three faults, three verdicts; needs nothing else",
+        "看 netwhy 如何工作：一个小网络，三个故障，三份结论；不需要其他任何东西",
+    ),
+    (
+        "Break networks of your own making for real, to learn and to measure",
+        "在自建网络中真实注入故障，用于学习与度量",
+    ),
+    ("Write the completions of a shell", "输出 shell 补全脚本"),
+    ("Write the manual pages", "输出手册页"),
+    ("Print help", "显示帮助"),
+    ("Print version", "显示版本"),
+    ("Write JSON; short for --format json", "输出 JSON；即 --format json"),
+    ("How to write the report [env: NETWHY_FORMAT]", "报告的格式 [env: NETWHY_FORMAT]"),
+    ("Language of what is written; the locale's by default", "输出所用语言；默认随系统区域设置"),
+    ("When to use colour; NO_COLOR is honoured", "何时使用颜色；遵循 NO_COLOR"),
+    (
+        "Show more: what is asked while it runs, and all that was seen",
+        "显示更多：运行中询问了什么，以及全部所见",
+    ),
+    ("Read settings from this file only", "只从此文件读取设置"),
+    ("What is to be reached: a URL, host:port, or a name", "要访问的目标：URL、主机:端口 或域名"),
+    (
+        "Also ask the origin behind a protection node directly, with the same Host and SNI",
+        "同时绕过防护节点，以相同的 Host 与 SNI 直接询问源站",
+    ),
+    (
+        "What counts as success; whatever misses it is a fault to explain",
+        "什么算成功；未达到的即为需要解释的故障",
+    ),
+    (
+        "The path a load balancer asks to see whether the service is well",
+        "负载均衡用来检查服务是否正常的路径",
+    ),
+    ("A request header, such as 'Accept-Language: zh'", "一个请求头，如 'Accept-Language: zh'"),
+    ("The request method [default: GET]", "请求方法 [默认：GET]"),
+    ("Send a request body of so many bytes", "发送这么多字节的请求体"),
+    ("PEM file with a client certificate and its key", "含客户端证书及其私钥的 PEM 文件"),
+    ("PEM file with roots to trust besides the system's", "在系统信任之外再信任的根证书 PEM 文件"),
+    ("Ask this resolver instead of those in resolv.conf", "询问此解析器，而不是 resolv.conf 中的"),
+    ("Send from this address", "从此地址发出"),
+    ("Send through this interface", "从此网卡发出"),
+    ("Use IPv4 only", "只用 IPv4"),
+    ("Use IPv6 only", "只用 IPv6"),
+    ("Longest time for one target [default: 11s]", "每个目标的最长用时 [默认：11s]"),
+    ("Keep the case with all that was seen", "把案例连同全部所见保存下来"),
+    (
+        "Conclude again from a kept case; nothing is asked ('-' reads stdin)",
+        "从保存的案例重新得出结论，不再询问（'-' 读标准输入）",
+    ),
+    (
+        "The id of a cause, or how ids begin; all are listed without one",
+        "原因的 id 或其开头几段；不写则列出全部",
+    ),
+    ("The shell to write for", "为哪种 shell 输出"),
+    (
+        "Write the page of every command into this folder, instead of the first one to stdout",
+        "把每个命令的手册页写入此目录，而不是把首页写到标准输出",
+    ),
+    ("Output", "输出"),
+    ("What to ask", "问什么"),
+    ("How to ask", "怎么问"),
+    ("Cases", "案例"),
+    (crate::args::EXAMPLES, pages::EXAMPLES),
+    (commands::diagnose::EXAMPLES, pages::DIAGNOSE),
+    (commands::explain::EXAMPLES, pages::EXPLAIN),
+    (commands::dns::EXAMPLES, pages::DNS),
+    (commands::ping::EXAMPLES, pages::PING),
+    (commands::tcp::EXAMPLES, pages::TCP),
+    (commands::trace::EXAMPLES, pages::TRACE),
+    (commands::tls::EXAMPLES, pages::TLS),
+    (commands::http::EXAMPLES, pages::HTTP),
+    (commands::demo::EXAMPLES, pages::DEMO),
+    (commands::lab::EXAMPLES, pages::LAB),
+    (commands::completions::EXAMPLES, pages::COMPLETIONS),
+    (commands::man::EXAMPLES, pages::MAN),
+    // dns
+    ("The name to look up", "要查询的域名"),
+    (
+        "A record type such as AAAA, TXT or HTTPS, and servers to ask instead of those in resolv.conf",
+        "记录类型，如 AAAA、TXT 或 HTTPS；以及代替 resolv.conf 所列解析器的服务器",
+    ),
+    (
+        "Walk from the root down, and ask every name server of every zone on the way",
+        "从根开始逐级向下，询问沿途每个区域的每台名称服务器",
+    ),
+    ("Start the walk at this address instead of the internet's roots", "从此地址而不是互联网的根开始"),
+    ("Validate the answer, and say why it is bogus", "验证应答，并说明为何无效"),
+    ("Ask over TCP", "用 TCP 询问"),
+    (
+        "Ask everything: the zone's own servers, DNSSEC, and the other record types",
+        "全部询问：区域自己的服务器、DNSSEC 以及其他记录类型",
+    ),
+    // ping
+    (
+        "A name or address; with a port SYNs are sent, without one echo requests",
+        "域名或地址；带端口则发送 SYN，不带则发送 echo 请求",
+    ),
+    ("Send SYNs; needs a port", "发送 SYN；需要端口"),
+    ("Send echo requests", "发送 echo 请求"),
+    ("Send datagrams", "发送 UDP 数据报"),
+    ("Stop after so many probes [default: 10]", "发送这么多次后停止 [默认：10]"),
+    ("Time between two probes", "两次探测的间隔"),
+    ("Go on until Ctrl-C", "持续到 Ctrl-C"),
+    ("Bytes of payload in each echo request or datagram", "每个 echo 请求或数据报的载荷字节数"),
+    ("Give a probe up after this time", "单次探测等待的最长时间"),
+    // tcp
+    (
+        "Host and port, such as shop.example:443 or [2001:db8::1]:22; a URL works as well",
+        "主机与端口，如 shop.example:443 或 [2001:db8::1]:22；也可以是 URL",
+    ),
+    (
+        "Also repeat the handshake: in a row, at once, held open, from fixed source ports",
+        "并重复握手：依次、同时、保持不断、固定源端口",
+    ),
+    ("Do not send first bytes after the handshake", "握手后不发送首批字节"),
+    // trace
+    ("A name or address; port 443 unless given", "域名或地址；不写端口则为 443"),
+    ("Trace with SYNs to the port", "用发往该端口的 SYN 追踪"),
+    ("Trace with datagrams", "用 UDP 数据报追踪"),
+    ("Trace with echo requests", "用 echo 请求追踪"),
+    ("Trace with all three [default: SYN and echo]", "三种都用 [默认：SYN 与 echo]"),
+    ("Farthest hop to ask", "最远询问到第几跳"),
+    (
+        "Times every hop is asked; from the fourth on at the pace routers answer, one a second for each protocol",
+        "每一跳询问的次数；第四次起按路由器的应答节奏，每种协议每秒一次",
+    ),
+    ("Also find the largest packet that crosses", "并找出能通过的最大报文"),
+    // tls
+    ("The server: a name or address, port 443 unless given", "服务器：域名或地址，不写端口则为 443"),
+    (
+        "Send this name and judge the certificate by it, whatever HOST is",
+        "无论 HOST 是什么，都发送此名称并据此评判证书",
+    ),
+    ("Ask every version, cipher suite and group too", "并询问每个版本、密码套件与密钥交换组"),
+    // http
+    ("What is to be asked; https unless a scheme is given", "要询问的 URL；不写协议则为 https"),
+    ("The protocol that must be spoken: 1.0, 1.1, 2 or 3", "必须使用的协议：1.0、1.1、2 或 3"),
+    ("Ask it again so many times", "重复询问这么多次"),
+    (
+        "Ask every variant too: path, Host, codings, protocols, sizes, repeated, kept idle, upgraded",
+        "并询问每种变体：路径、Host、编码、协议、大小、重复、空闲保持、协议升级",
+    ),
+    ("Show the header lines of the answer", "显示应答的头部"),
+    ("Ask this address, whatever the name resolves to", "无论域名解析到哪里，都询问此地址"),
+    // lab
+    ("List the scenarios", "列出场景"),
+    ("Only those whose name, folder or cause contains this", "只取名称、目录或原因含有此文本的"),
+    (
+        "Read scenarios and topologies from this directory instead of those built in",
+        "从此目录而不是内置的读取场景与拓扑",
+    ),
+    (
+        "Move all addresses and names, and throw other dice; 0 leaves them as written",
+        "换一套地址与名称，并另掷骰子；0 为原样",
+    ),
+    ("Strew harmless oddities over the network, drawn by the seed", "按种子在网络中撒入无害的怪象"),
+    (
+        "Play scenarios before your eyes: built, broken, diagnosed, mended, diagnosed again",
+        "当面演示场景：搭建、破坏、诊断、恢复、再诊断",
+    ),
+    ("Names of scenarios; netwhy lab list shows them", "场景名称；netwhy lab list 可列出"),
+    ("Keep the verdicts and saved cases in this directory", "把结论与案例保存在此目录"),
+    (
+        "Play all of them and count how often the first cause was the true one",
+        "全部演示，并统计首因正确的次数",
+    ),
+    (
+        "Labs at the same time; more than one disturbs the times measured",
+        "同时进行的实验数；多于一个会影响计时",
+    ),
+    ("Write the results as JSON to this file", "把结果以 JSON 写入此文件"),
+    ("Keep every verdict and saved case in this directory", "把每份结论与案例保存在此目录"),
+];
