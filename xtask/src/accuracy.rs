@@ -60,6 +60,46 @@ struct Bin {
     accuracy: f64,
 }
 
+/// What one noisy run of the lab must reach; below it something broke. The goals stand on the accuracy page.
+const STRICT_SHARE_MIN: f64 = 0.66;
+const NAMED_SHARE_MIN: f64 = 0.92;
+const ACCUSED_MAX: usize = 1;
+const CALLED_HEALTHY_MAX: usize = 8;
+const FAILED_MAX: usize = 2;
+
+/// Refuses a score that fell below what every run reaches.
+pub fn gate(file: &Path) -> Result<()> {
+    let totals = read(file)?.totals;
+    let share = |part: usize| part as f64 / totals.broken.max(1) as f64;
+    let (strict, named) = (share(totals.strict), share(totals.in_group));
+    if strict < STRICT_SHARE_MIN
+        || named < NAMED_SHARE_MIN
+        || totals.controls_accused > ACCUSED_MAX
+        || totals.broken_called_healthy > CALLED_HEALTHY_MAX
+        || totals.failed > FAILED_MAX
+    {
+        bail!(
+            "the lab fell short: first cause {strict:.3} (least {STRICT_SHARE_MIN}), named {named:.3} (least \
+             {NAMED_SHARE_MIN}), controls accused {} (at most {ACCUSED_MAX}), broken called healthy {} (at most \
+             {CALLED_HEALTHY_MAX}), failed {} (at most {FAILED_MAX})",
+            totals.controls_accused,
+            totals.broken_called_healthy,
+            totals.failed
+        );
+    }
+    Ok(())
+}
+
+fn read(file: &Path) -> Result<Results> {
+    let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+    let results: Results =
+        serde_json::from_str(&text).with_context(|| format!("parsing {}", file.display()))?;
+    if results.schema != SCHEMA {
+        bail!("{} has schema {:?}, expected {SCHEMA:?}", file.display(), results.schema);
+    }
+    Ok(results)
+}
+
 /// Writes docs/accuracy.md and docs/zh/accuracy.md from a score; runs the lab first when none is given.
 pub fn publish(root: &Path, results: Option<&Path>) -> Result<()> {
     let file = match results {
@@ -79,12 +119,7 @@ pub fn publish(root: &Path, results: Option<&Path>) -> Result<()> {
             out
         }
     };
-    let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
-    let results: Results =
-        serde_json::from_str(&text).with_context(|| format!("parsing {}", file.display()))?;
-    if results.schema != SCHEMA {
-        bail!("{} has schema {:?}, expected {SCHEMA:?}", file.display(), results.schema);
-    }
+    let results = read(&file)?;
     fs::create_dir_all(root.join("docs/zh")).context("making docs/zh")?;
     fs::write(root.join("docs/accuracy.md"), page(&results, &ENGLISH)).context("writing docs/accuracy.md")?;
     fs::write(root.join("docs/zh/accuracy.md"), page(&results, &CHINESE))

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask check
+       cargo xtask gate RESULTS.json         fails when a lab score fell below what every run reaches
        cargo xtask accuracy [RESULTS.json]   writes docs/accuracy.md from a lab score
        cargo xtask bench [diagnose] [OPTION...]  compares netwhy with the toolbox it replaces, writes docs/benchmark.md
        cargo xtask bench diagnose --from FILE    writes the page again from a score made with --toolbox
@@ -33,6 +34,7 @@ fn run() -> Result<()> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["check"] => check(),
+        ["gate", file] => accuracy::gate(Path::new(file)),
         ["accuracy", rest @ ..] => accuracy::publish(&root()?, rest.first().map(Path::new)),
         ["bench", rest @ ..] => bench::run(&root()?, rest),
         _ => bail!("{USAGE}"),

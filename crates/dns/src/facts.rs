@@ -161,12 +161,15 @@ fn resolvers(notes: &mut Notes, findings: &Findings) {
     let mut zones = findings.report.authorities.iter().filter_map(Authority::zone);
     let waits = all.iter().any(|r| r.state == ResolverState::Mute)
         && zones.any(|zone| zone.asked().any(ServerReport::is_slow));
-    if let Some(value) = resolvers_value(all).filter(|_| !waits) {
+    let value = resolvers_value(all);
+    if let Some(value) = value.filter(|_| !waits) {
         notes.add("dns.resolvers", value, excerpt);
     }
-    match all.iter().find(|r| r.state == ResolverState::Dead) {
+    // A spare resolver nobody waits for may be dead without harm.
+    let matters = matches!(value, Some("all_dead" | "first_dead"));
+    match all.iter().find(|r| r.state == ResolverState::Dead).filter(|_| matters) {
         None => {
-            notes.add("dns.resolver_reach", "ok", "each resolver sent something back");
+            notes.add("dns.resolver_reach", "ok", "the resolvers asked first sent something back");
         }
         Some(dead) => {
             // Refusals are sent about once a second: one of several questions may be all that was refused.

@@ -5,6 +5,7 @@ use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -177,7 +178,7 @@ pub fn line(record: &Record) -> RecordLine {
         RData::NS(name) => plain(&name.0),
         RData::PTR(name) => plain(&name.0),
         RData::TXT(text) => text_data(&text.txt_data),
-        other => other.to_string(),
+        other => shown(other),
     };
     let mut data: String = data.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if data.len() > DATA_BYTES_MAX {
@@ -187,6 +188,15 @@ pub fn line(record: &Record) -> RecordLine {
     }
     let kind = record.record_type().to_string();
     RecordLine { name: plain(&record.name), kind, ttl: record.ttl, data }
+}
+
+/// What hickory can write of it: it refuses names with odd bytes (`a+b.test` in an SOA), and `to_string` would panic.
+fn shown(data: &RData) -> String {
+    let mut text = String::new();
+    if write!(text, "{data}").is_err() {
+        text.push('…');
+    }
+    text
 }
 
 fn text_data(parts: &[Box<[u8]>]) -> String {
@@ -346,6 +356,17 @@ mod tests {
         assert_eq!(reply.chain("a.test"), ["a.test", "b.test"]);
         assert_eq!(reply.addresses("a.test."), ["10.0.0.1".parse::<IpAddr>().unwrap()]);
         assert_eq!(reply.ttl_min(), Some(30));
+    }
+
+    #[test]
+    fn an_odd_name_in_an_soa_is_no_panic() {
+        // Found by fuzzing: hickory's Display of an SOA fails for names with a `+`.
+        let rdata = b"\x03a+b\x00\x04host\x00\0\0\0\x01\0\0\0\x02\0\0\0\x03\0\0\0\x04\0\0\0\x05";
+        let mut bytes = b"\0\x07\x81\x83\0\0\0\0\0\x01\0\0\x04test\0\0\x06\0\x01\0\0\0\x3c\0".to_vec();
+        bytes.push(u8::try_from(rdata.len()).unwrap());
+        bytes.extend(rdata);
+        let reply = read_reply(&bytes).unwrap().reply;
+        assert_eq!((reply.authorities.len(), reply.rcode), (1, 3));
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub(crate) async fn ask(case: &Case, state: &State, question: &str) -> Answer {
         }
         "names.deep" => return Answer::plain(netwhy_dns::names_deep(case, &state.resolution).await),
         "origin" => return Answer::plain(netwhy_http::origin(case, state.http.as_ref()).await),
+        "local" if state.address(case).is_none() => return Answer::plain(toward_resolvers(case, state).await),
         _ => {}
     }
     let Some(address) = state.address(case) else { return Answer::default() };
@@ -76,6 +77,18 @@ pub(crate) async fn ask(case: &Case, state: &State, question: &str) -> Answer {
     }
 }
 
+/// What this host knows of the way to resolvers that are out of reach, since no address came from them.
+async fn toward_resolvers(case: &Case, state: &State) -> Vec<Evidence> {
+    let seen = netwhy_probe::local(case, &state.silent_resolvers()).await;
+    // A resolver on the own link that is dead itself says nothing of the target's neighbour.
+    let of_this_host = |e: &Evidence| match e.fact.as_str() {
+        "source.route" | "source.interface" | "source.ttl" | "source.duplicate_mac" => true,
+        "source.neighbour" => e.value != "target_failed",
+        _ => false,
+    };
+    seen.into_iter().filter(of_this_host).collect()
+}
+
 /// The questions that build on an earlier one's result.
 async fn after(case: &Case, state: &State, question: &str, address: std::net::SocketAddr) -> Answer {
     if let Some(connected) = &state.connected {
@@ -88,7 +101,7 @@ async fn after(case: &Case, state: &State, question: &str, address: std::net::So
         }
     }
     if let (Some(tls), "tls.differential") = (&state.tls, question) {
-        return Answer::plain(netwhy_tls::differential(case, address, tls).await);
+        return Answer::plain(netwhy_tls::differential(case, address, &state.addresses(case), tls).await);
     }
     let Some(http) = &state.http else { return Answer::default() };
     Answer::plain(match question {

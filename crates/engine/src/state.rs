@@ -56,6 +56,14 @@ impl State {
             .collect()
     }
 
+    /// The resolvers, when none of them could be reached: the way to them is then what can be looked at.
+    pub fn silent_resolvers(&self) -> Vec<SocketAddr> {
+        if self.value("dns.resolvers") != "all_dead" {
+            return Vec::new();
+        }
+        self.resolution.report.resolvers.iter().map(|r| r.server).collect()
+    }
+
     /// The address later questions are about: one that opens, else the first.
     pub fn address(&self, case: &Case) -> Option<SocketAddr> {
         let best = self.connected.as_ref().and_then(|c| c.best);
@@ -77,7 +85,7 @@ impl State {
         let tcp = has_address && !matches!(scheme, Scheme::Udp | Scheme::Dns);
         match question {
             "names" | "names.deep" => case.target.name().is_some(),
-            "local" => has_address,
+            "local" => has_address || !self.silent_resolvers().is_empty(),
             "udp" => has_address && scheme == Scheme::Udp,
             "connect" => tcp,
             "control" | "trace" | "pmtu" => tcp && self.connected.is_some(),

@@ -6,6 +6,10 @@ use crate::view::{Kind, View};
 const SLOW_FACTOR: f64 = 6.0;
 /// Shortest wait that can be out of line, in milliseconds.
 const SLOW_MS_MIN: f64 = 400.0;
+/// Shortest wait that makes a service slow, in milliseconds.
+const ALL_SLOW_MS_MIN: f64 = 500.0;
+/// Waits that differ by less than this share of their median are alike.
+const EVENLY: f64 = 0.2;
 /// Shortest service time whose queue can be seen, in milliseconds.
 const QUEUE_STEP_MS_MIN: f64 = 15.0;
 /// Failures in a row at the end that make a limit.
@@ -98,6 +102,12 @@ fn slow_count(shots: &[Shot]) -> usize {
     shots.iter().filter(|s| s.wait_ms >= limit && (s.good || s.kind == Kind::Timeout)).count()
 }
 
+/// Every one waited long, and each about as long as the others.
+fn all_slow(shots: &[Shot]) -> bool {
+    let middle = median(shots);
+    middle >= ALL_SLOW_MS_MIN && shots.iter().all(|s| (s.wait_ms - middle).abs() <= middle * EVENLY)
+}
+
 fn median(shots: &[Shot]) -> f64 {
     let mut waits: Vec<f64> = shots.iter().filter(|s| s.good).map(|s| s.wait_ms).collect();
     waits.sort_by(f64::total_cmp);
@@ -118,6 +128,7 @@ pub(crate) fn series(shots: &[Shot], tries: &[Try]) -> Option<&'static str> {
     if bad.is_empty() {
         return match slow {
             0 if failed_once(tries) => Some("first_fails"),
+            0 if all_slow(shots) => Some("all_slow"),
             0 => Some("all_ok"),
             1 => None,
             _ => Some("some_slow"),

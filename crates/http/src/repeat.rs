@@ -125,6 +125,11 @@ async fn volley(case: &Case, ask: &Ask) -> Vec<Shot> {
 
 /// `http.parallel`; what is broken is seen twice before it is told.
 async fn parallel(case: &Case, ask: &Ask, alone: &[Shot], begun: Instant) -> Option<Evidence> {
+    // What takes long alone would only run into the end of patience.
+    let single = alone.iter().map(|s| s.wait_ms).fold(0.0, f64::max);
+    if single * 2.0 > PARALLEL_MS_MAX as f64 {
+        return None;
+    }
     let ask = &ask.clone().within(Duration::from_millis(PARALLEL_MS_MAX));
     let first = volley(case, ask).await;
     let verdict = pattern::parallel(&first, alone)?;

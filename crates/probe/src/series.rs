@@ -42,6 +42,10 @@ const ROW_END: Duration = Duration::from_millis(250);
 const PAUSE: Duration = Duration::from_millis(2_050);
 /// Handshakes after the pause; one is enough to recover.
 const PAUSE_COUNT: usize = 2;
+/// Handshakes tried during the pause with a port that refuses; few enough not to feed a limit.
+const GLANCE_COUNT: u32 = 5;
+
+const SSH_PORT: u16 = 22;
 
 /// Repeats the handshake in several ways. Under 0.3 s where all is well, some 5 s where handshakes fail now and then.
 pub async fn series(case: &Case, address: SocketAddr, connected: &Connected) -> Vec<Evidence> {
@@ -51,6 +55,7 @@ pub async fn series(case: &Case, address: SocketAddr, connected: &Connected) -> 
         step: step(connected.rtt_ms),
         at: Stamp::from(SystemTime::now()),
         patient: case.expect.success_min.is_some() || case.expect.max_time_ms.is_some(),
+        held_count: if speaks_ssh(case) { held::HELD_SSH_COUNT } else { held::HELD_COUNT },
     };
     let before = Counters::read();
     let mut tap = Tap::open(&[address.ip()]).ok();
@@ -74,6 +79,14 @@ pub(super) struct Run {
     pub at: Stamp,
     /// The user complains of something that comes and goes: held connections are watched longer.
     pub patient: bool,
+    /// Connections opened at once.
+    pub held_count: usize,
+}
+
+/// An SSH server turns away at random what is more than ten log-ins at once (MaxStartups 10:30:100).
+fn speaks_ssh(case: &Case) -> bool {
+    let banner = case.expect.banner.as_deref();
+    case.target.port == SSH_PORT || banner.is_some_and(|banner| banner.starts_with("SSH-"))
 }
 
 impl Run {
@@ -105,7 +118,8 @@ impl Run {
             }
             Shape::NoneOk => {
                 facts.extend(row(shape));
-                facts.push(self.after_pause().await);
+                let refused = records.iter().all(|r| r.outcome == ConnectOutcome::Refused);
+                facts.push(self.after_pause(refused).await);
             }
             Shape::FirstThenNone | Shape::Scattered | Shape::SomeRefused => {
                 let failing: Vec<u16> =
@@ -206,13 +220,28 @@ impl Run {
         attempts
     }
 
-    async fn after_pause(&self) -> Evidence {
-        tokio::time::sleep(PAUSE).await;
-        let attempts = self.burst(PAUSE_COUNT, self.step.max(Duration::from_millis(300))).await;
+    /// After a silence; a port that refuses is glanced at meanwhile, since what crashes and is restarted over and
+    /// over may be up at any moment.
+    async fn after_pause(&self, refused: bool) -> Evidence {
+        let wait = self.step.max(Duration::from_millis(300));
+        let begun = tokio::time::Instant::now();
+        let glances = if refused { GLANCE_COUNT } else { 0 };
+        for _ in 0..glances {
+            tokio::time::sleep(PAUSE / (GLANCE_COUNT + 1)).await;
+            if self.burst(1, wait).await.iter().any(Attempt::is_open) {
+                let text =
+                    format!("a handshake passes {} ms after refusals only", begun.elapsed().as_millis());
+                return self.fact("tcp.after_pause", "recovers", Link::Socket, text);
+            }
+        }
+        tokio::time::sleep_until(begun + PAUSE).await;
+        let attempts = self.burst(PAUSE_COUNT, wait).await;
         let open = attempts.iter().filter(|a| a.is_open()).count();
         let value = if open > 0 { "recovers" } else { "still_fails" };
-        let text =
-            format!("after {} ms without a SYN, {open} of {PAUSE_COUNT} handshakes pass", PAUSE.as_millis());
+        let text = format!(
+            "after {} ms with {glances} SYNs, {open} of {PAUSE_COUNT} handshakes pass",
+            PAUSE.as_millis()
+        );
         self.fact("tcp.after_pause", value, Link::Socket, text)
     }
 

@@ -10,6 +10,8 @@ use tokio::io::unix::AsyncFd;
 
 /// Most errors read from one socket's queue.
 const ERROR_COUNT_MAX: usize = 16;
+/// Bytes kept of the packet an error quotes: the ports or the echo identifier.
+const QUOTED_BYTES: usize = 8;
 
 /// An ICMP error as the kernel's error queue gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub(crate) struct QueuedError {
     /// Who sent it; `None` when this host's own stack raised it.
     pub from: Option<IpAddr>,
     pub mtu: u32,
+    /// The head of our own packet the error quotes, from its transport header on.
+    pub quoted: [u8; QUOTED_BYTES],
 }
 
 /// The parts of `struct tcp_info` (linux/tcp.h) that netwhy reads.
@@ -120,6 +124,7 @@ fn set_integer(socket: &Socket, level: i32, name: i32, value: libc::c_int) -> io
 pub(crate) fn queued_errors(socket: &Socket) -> Vec<QueuedError> {
     let mut errors = Vec::new();
     for _ in 0..ERROR_COUNT_MAX {
+        let first = errors.len();
         let mut bytes = [0_u8; 2048];
         let mut space = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6, [u8; 64]);
         let mut parts = [io::IoSliceMut::new(&mut bytes)];
@@ -142,6 +147,9 @@ pub(crate) fn queued_errors(socket: &Socket) -> Vec<QueuedError> {
                 _ => {}
             }
         }
+        let mut quoted = [0_u8; QUOTED_BYTES];
+        quoted.copy_from_slice(&bytes[..QUOTED_BYTES]);
+        errors.iter_mut().skip(first).for_each(|error| error.quoted = quoted);
     }
     errors
 }
@@ -154,6 +162,7 @@ fn queued(error: libc::sock_extended_err, from: Option<IpAddr>) -> QueuedError {
         code: error.ee_code,
         from: from.filter(|address| by_icmp && !address.is_unspecified()),
         mtu: error.ee_info,
+        quoted: [0; QUOTED_BYTES],
     }
 }
 

@@ -127,7 +127,9 @@ async fn listen(socket: &AsyncFd<Socket>, until: Instant, began: Instant) -> Opt
 
 fn icmp(socket: &Socket) -> Option<Ended> {
     let error = socket::queued_errors(socket).into_iter().find(|e| e.from.is_some())?;
-    if error.from == socket::local_address(socket).map(|local| local.ip()) {
+    let target = socket.peer_addr().ok().and_then(|peer| peer.as_socket()).map(|peer| peer.ip());
+    // From this host, and this host is not itself the target.
+    if error.from != target && error.from == socket::local_address(socket).map(|local| local.ip()) {
         return Some(Ended::Local(error.errno));
     }
     Some(Ended::Icmp { from: error.from, kind: error.kind, code: error.code, errno: error.errno })

@@ -85,6 +85,9 @@ pub(crate) struct Inner {
     pub verdict: Option<ChainVerdict>,
     /// Why no chain could be judged, when one came.
     pub trust_error: Option<String>,
+    /// What a hello that must be refused met, when the real ones met silence: the server is awake, and its
+    /// longer answers do not arrive.
+    pub awake: Option<String>,
     /// The handshake works, though only with suites our own library lacks.
     pub by_hand: bool,
     /// The page an HTTPS server gave to a client without certificate, when it asked for one.
@@ -100,7 +103,7 @@ pub(crate) struct Inner {
 pub async fn tls(case: &Case, address: SocketAddr) -> TlsSeen {
     let at = Stamp::from(SystemTime::now());
     let context = Context::new(case, address);
-    let (main, wide, plain) = handshake(&context).await;
+    let Opinions { main, wide, plain, awake } = handshake(&context).await;
     if let Ending::NoConnect(why) = &main.ending {
         let why = format!("no TCP connection to {address}: {why}");
         return TlsSeen {
@@ -110,7 +113,7 @@ pub async fn tls(case: &Case, address: SocketAddr) -> TlsSeen {
             inner: None,
         };
     }
-    let mut inner = Inner::of(main, wide, plain);
+    let mut inner = Inner::of(main, wide, plain, awake);
     inner.judge(case, at);
     if inner.main.certificate_asked && inner.main.well() && case.target.scheme == Scheme::Https {
         inner.certificate_page = certificate_page(&context).await;
@@ -121,7 +124,19 @@ pub async fn tls(case: &Case, address: SocketAddr) -> TlsSeen {
     TlsSeen { evidence, report: report(&context, &inner), usable, inner: Some(Box::new(inner)) }
 }
 
-type Opinions = (Observed, Option<Exchange>, Option<(Plain, String)>);
+/// The handshake, and what else was sent to understand how it failed.
+struct Opinions {
+    main: Observed,
+    wide: Option<Exchange>,
+    plain: Option<(Plain, String)>,
+    awake: Option<String>,
+}
+
+impl Opinions {
+    fn of(main: Observed, wide: Option<Exchange>, plain: Option<(Plain, String)>) -> Opinions {
+        Opinions { main, wide, plain, awake: None }
+    }
+}
 
 /// One handshake; where it is silent or fails, a second hello of our own, a plain request and a repetition.
 async fn handshake(context: &Context) -> Opinions {
@@ -134,21 +149,31 @@ async fn handshake(context: &Context) -> Opinions {
         return second_opinion(context, main).await;
     }
     let wait = Duration::from_millis(SECOND_MS_MAX);
-    let hello = wide_hello(context);
+    let (hello, sour) = (wide_hello(context), Hello::unacceptable(context.name()));
     let other = context.exchange(&hello, Until::Flight, wait);
+    let refused = context.exchange(&sour, Until::Hello, wait);
     let page = plain_request(&context.case, context.address, wait);
-    tokio::pin!(other, page);
-    let (mut main, mut wide, mut plain) = (None, None, None);
+    tokio::pin!(other, page, refused);
+    let (mut main, mut wide, mut plain, mut pulse) = (None, None, None, None);
     loop {
         tokio::select! {
             seen = &mut first, if main.is_none() => main = Some(seen),
             seen = &mut other, if wide.is_none() => wide = Some(seen),
             seen = &mut page, if plain.is_none() => plain = Some(seen),
+            seen = &mut refused, if pulse.is_none() => pulse = Some(seen),
         }
         if is_settled(main.as_ref(), wide.as_ref(), plain.as_ref()) {
             let tcp = wide.as_ref().map(|wide: &Exchange| wide.tcp).unwrap_or_default();
             let main = main.unwrap_or_else(|| Observed::silent(tcp, started.elapsed()));
-            return (main, wide, plain.flatten());
+            let heard = main.ending == Ending::Silent
+                && !main.tcp.is_unheard()
+                && wide.as_ref().is_some_and(|w| w.ending == Ending::Silent && !w.tcp.is_unheard());
+            let awake = match pulse.filter(|pulse| heard && pulse.spoke_tls()) {
+                Some(_) => Some(context.exchange(&sour, Until::Hello, wait).await),
+                None => None,
+            };
+            let awake = awake.filter(Exchange::spoke_tls).map(|answer| answer.said());
+            return Opinions { awake, ..Opinions::of(main, wide, plain.flatten()) };
         }
     }
 }
@@ -174,7 +199,7 @@ fn is_settled(
 async fn second_opinion(context: &Context, main: Observed) -> Opinions {
     let cut_off = matches!(main.ending, Ending::Closed | Ending::Reset);
     if main.well() && !(main.certificate_asked && cut_off) {
-        return (main, None, None);
+        return Opinions::of(main, None, None);
     }
     let wait = Duration::from_millis(SECOND_MS_MAX);
     // Who ends a hello at once would answer a plain request at once.
@@ -187,7 +212,11 @@ async fn second_opinion(context: &Context, main: Observed) -> Opinions {
     );
     let better = again.well() && again.ending == Ending::Enough;
     let main = if better || matches!(main.ending, Ending::NoConnect(_)) { again } else { main };
-    if main.well() && main.ending == Ending::Enough { (main, None, None) } else { (main, Some(wide), plain) }
+    if main.well() && main.ending == Ending::Enough {
+        Opinions::of(main, None, None)
+    } else {
+        Opinions::of(main, Some(wide), plain)
+    }
 }
 
 /// The hand-made hello that differs from our library's in what it offers, not in name and protocols.
@@ -248,7 +277,12 @@ async fn client_limit(context: &Context, inner: &Inner) -> Option<(&'static str,
 }
 
 impl Inner {
-    fn of(main: Observed, wide: Option<Exchange>, plain: Option<(Plain, String)>) -> Inner {
+    fn of(
+        main: Observed,
+        wide: Option<Exchange>,
+        plain: Option<(Plain, String)>,
+        awake: Option<String>,
+    ) -> Inner {
         let plain = main
             .flight
             .plain
@@ -280,7 +314,7 @@ impl Inner {
             match main.ending {
                 Ending::Closed => "closed",
                 Ending::Reset => "reset",
-                Ending::Silent => "silent",
+                Ending::Silent if awake.is_none() => "silent",
                 _ => "stalled",
             }
         };
@@ -291,6 +325,7 @@ impl Inner {
             chain,
             verdict: None,
             trust_error: None,
+            awake,
             by_hand,
             certificate_page: false,
             limit: None,

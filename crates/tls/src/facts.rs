@@ -137,7 +137,9 @@ fn handshake_line(context: &Context, inner: &Inner) -> String {
     } else {
         String::new()
     };
-    format!("{head}{first}{tcp}{wide}{plain}")
+    let awake =
+        inner.awake.as_ref().map_or(String::new(), |said| format!("; a hello to be refused, twice: {said}"));
+    format!("{head}{first}{tcp}{wide}{awake}{plain}")
 }
 
 fn plain(inner: &Inner) -> Option<(&'static str, String)> {

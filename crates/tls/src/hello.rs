@@ -108,6 +108,12 @@ impl Hello {
         hello
     }
 
+    /// A hello every TLS server must refuse, with one short alert: TLS 1.2 with no suite but a reserved one.
+    pub fn unacceptable(name: Option<&str>) -> Hello {
+        // RFC 8701: never assigned, so no server takes it.
+        Hello { ciphers: vec![0x0a0a], ..Hello::limited(TLS12, name) }
+    }
+
     /// The bytes to send. `seed` fills the random fields; the same seed gives the same bytes.
     pub fn bytes(&self, seed: [u8; 32]) -> Vec<u8> {
         let mut out = preface(self.preface);

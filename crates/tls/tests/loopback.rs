@@ -39,7 +39,7 @@ fn value<'a>(evidence: &'a [Evidence], fact: &str) -> &'a str {
 async fn ask(address: SocketAddr) -> (bool, Vec<Evidence>) {
     let case = case(address);
     let seen = netwhy_tls::tls(&case, address).await;
-    let more = netwhy_tls::differential(&case, address, &seen).await;
+    let more = netwhy_tls::differential(&case, address, &[], &seen).await;
     (seen.usable, seen.evidence.into_iter().chain(more).collect())
 }
 
@@ -175,7 +175,7 @@ async fn a_closed_port_is_not_tls_s_business() {
     drop(listener);
     let seen = netwhy_tls::tls(&case(address), address).await;
     assert!(seen.evidence.iter().all(|evidence| !evidence.speaks()));
-    assert!(netwhy_tls::differential(&case(address), address, &seen).await.is_empty());
+    assert!(netwhy_tls::differential(&case(address), address, &[], &seen).await.is_empty());
 }
 
 #[tokio::test]

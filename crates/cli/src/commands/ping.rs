@@ -115,8 +115,9 @@ struct Report<'a> {
 pub async fn run(args: Args, common: &Common) -> Result<u8> {
     let interval = time("interval", &args.interval, INTERVAL_MIN)?;
     let wait = time("wait", &args.wait, Duration::from_millis(1))?.min(Duration::from_millis(WAIT_MS_MAX));
-    let place = find(&args.host, &args.from).await?;
-    let (protocol, port) = args.protocol(&place)?;
+    let (target, written) = read_host(&args.host)?;
+    let (protocol, port) = args.protocol(written)?;
+    let place = find(target, written, &args.from).await?;
     let options = PingOptions {
         target: SocketAddr::new(place.address, port),
         source: place.case.source.clone(),
@@ -154,8 +155,8 @@ pub async fn run(args: Args, common: &Common) -> Result<u8> {
 }
 
 impl Args {
-    fn protocol(&self, place: &Place) -> Result<(Protocol, u16)> {
-        match (self.tcp, self.icmp, self.udp, place.port) {
+    fn protocol(&self, port: Option<u16>) -> Result<(Protocol, u16)> {
+        match (self.tcp, self.icmp, self.udp, port) {
             (true, _, _, None) => Err(fail(
                 ("a TCP ping needs a port", "TCP ping 需要端口"),
                 (format!("write {}:443", self.host), format!("写作 {}:443", self.host)),
@@ -189,20 +190,24 @@ impl Args {
     }
 }
 
-/// Reads the host, resolves it as the system does, and picks the first address of the wanted family.
-pub(super) async fn find(host: &str, from: &From) -> Result<Place> {
+/// Reads the host, and the port when one is written.
+pub(super) fn read_host(host: &str) -> Result<(Target, Option<u16>)> {
     let text = host.trim();
     let bare =
         ["https://", "http://", "tcp://", "udp://", "tls://"].iter().find_map(|p| text.strip_prefix(p));
     let text = bare.map_or(text, |rest| rest.split('/').next().unwrap_or(rest));
-    let (target, port) = match format!("tcp://{text}").parse::<Target>() {
+    match format!("tcp://{text}").parse::<Target>() {
         Ok(target) => {
             let port = target.port;
-            (target, Some(port))
+            Ok((target, Some(port)))
         }
-        Err(TargetError::NoPort(_)) => (format!("https://{text}").parse::<Target>()?, None),
-        Err(error) => return Err(error.into()),
-    };
+        Err(TargetError::NoPort(_)) => Ok((format!("https://{text}").parse()?, None)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Resolves the host as the system does, and picks the first address of the wanted family.
+pub(super) async fn find(target: Target, port: Option<u16>, from: &From) -> Result<Place> {
     let mut case = Case::new(target);
     case.source = from.way.source(from.family.number(), Vec::new())?;
     if case.source.interface.is_none() {

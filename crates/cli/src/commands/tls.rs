@@ -113,7 +113,7 @@ pub async fn run(args: Args, common: &Common) -> Result<u8> {
 
 async fn ask(case: &Case, address: SocketAddr, with_matrix: bool) -> Asked {
     let seen = netwhy_tls::tls(case, address).await;
-    let more = netwhy_tls::differential(case, address, &seen).await;
+    let more = netwhy_tls::differential(case, address, &[], &seen).await;
     let matrix = if with_matrix { Some(netwhy_tls::matrix(case, address).await) } else { None };
     let TlsSeen { evidence, report, usable, .. } = seen;
     let evidence = evidence.into_iter().chain(more).collect();
@@ -172,6 +172,8 @@ impl Asked {
 /// Values that accuse nobody.
 fn is_well(fact: &str, value: &str) -> bool {
     match fact {
+        // An address cannot be sent as a name.
+        "tls.name_sent" => true,
         "tls.sni" => matches!(value, "indifferent" | "selects" | "required"),
         "tls.versions" => matches!(value, "modern" | "only_12" | "only_13"),
         "tls.staple" => matches!(value, "none" | "good" | "expired"),
@@ -198,7 +200,8 @@ impl Page<'_> {
         writeln!(self.out, "{} · {} · SNI {sni}", report.target, asked.address)?;
         if seen.outcome.is_empty() {
             let why = asked.evidence.first().map_or("", |evidence| evidence.excerpt.as_str());
-            return writeln!(self.out, "  ✗ {why}\n");
+            self.row("handshake", "握手", &self.mark(false, why))?;
+            return writeln!(self.out);
         }
         self.handshake(seen)?;
         self.chain(seen)?;
@@ -227,9 +230,17 @@ impl Page<'_> {
         let alert = seen.alert.as_ref().map_or(String::new(), |alert| format!(" ({alert})"));
         let outcome = format!("{}{alert}", seen.outcome);
         let outcome = self.mark(ok, &outcome);
-        let first = seen.first_byte_ms.map_or(String::new(), |ms| format!(", first byte {ms:.1} ms"));
-        let times =
-            format!("connect {:.1} ms{first}, handshake {:.1} ms", seen.connect_ms, seen.handshake_ms);
+        let lang = self.common.lang;
+        let first = seen
+            .first_byte_ms
+            .map_or(String::new(), |ms| format!(", {} {ms:.1} ms", lang.pick("first byte", "首字节")));
+        let times = format!(
+            "{} {:.1} ms{first}, {} {:.1} ms",
+            lang.pick("connect", "连接"),
+            seen.connect_ms,
+            lang.pick("handshake", "握手"),
+            seen.handshake_ms
+        );
         self.row("handshake", "握手", &format!("{outcome} · {times}"))?;
         if let (Some(version), Some(cipher)) = (&seen.version, &seen.cipher) {
             let group = seen.group.as_deref().unwrap_or("-");
@@ -324,16 +335,19 @@ impl Page<'_> {
             for suite in &row.suites {
                 let weakness =
                     if suite.weakness.is_empty() { String::new() } else { self.mark(false, suite.weakness) };
-                self.row("", "", &format!("0x{:04x} {} {weakness}", suite.code, suite.name))?;
+                let line = format!("0x{:04x} {} {weakness}", suite.code, suite.name);
+                self.row("", "", line.trim_end())?;
             }
         }
         let served: Vec<&str> =
             matrix.groups.iter().filter(|group| group.served).map(|group| group.name).collect();
         self.row("groups", "密钥交换组", &served.join(" "))?;
-        self.row("ALPN", "ALPN", &matrix.alpn.join(" "))?;
+        let alpn = if matrix.alpn.is_empty() { "-".to_owned() } else { matrix.alpn.join(" ") };
+        self.row("ALPN", "ALPN", &alpn)?;
         self.row("no name", "不带名称", &matrix.without_name)?;
         self.row("other name", "其他名称", &matrix.other_name)?;
-        self.row("asked", "提问", &format!("{} hellos · {:.1} ms", matrix.hellos, matrix.elapsed_ms))
+        let hellos = self.common.lang.pick("hellos", "个 ClientHello");
+        self.row("asked", "提问", &format!("{} {hellos} · {:.1} ms", matrix.hellos, matrix.elapsed_ms))
     }
 
     /// A sign that reads without colour.

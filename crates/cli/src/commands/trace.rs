@@ -1,6 +1,6 @@
 //! `netwhy trace HOST[:PORT]`: the hops of SYN, ping and UDP side by side, where one dies and another does not.
 
-use super::ping::{From, Place, explained, find, stop_on_interrupt};
+use super::ping::{From, Place, explained, find, read_host, stop_on_interrupt};
 use crate::{Common, fail, print};
 use anyhow::Result;
 use netwhy_model::Lang;
@@ -83,7 +83,8 @@ struct Report {
 
 /// Traces; the exit code says whether everything arrived.
 pub async fn run(args: Args, common: &Common) -> Result<u8> {
-    let place: Place = find(&args.host, &args.from).await?;
+    let (target, written) = read_host(&args.host)?;
+    let place: Place = find(target, written, &args.from).await?;
     let target = SocketAddr::new(place.address, place.port.unwrap_or(PORT_DEFAULT));
     let source = place.case.source.clone();
     let protocols = args.protocols();

@@ -11,8 +11,9 @@ pub(super) async fn random_path(base: &Base<'_>) -> Option<Evidence> {
     let path = format!("/netwhy-{}", invented());
     let view = base.view_of(&base.ask.clone().into_get().with_path(&path)).await;
     let value = match view.status() {
-        404 | 410 => "not_found",
+        // A page that is missing like everything else says so; a lone missing page cannot be told from that.
         _ if !base.view().good && view.kind == base.view().kind => "same_error",
+        404 | 410 => "not_found",
         status if accepted(base.case, status) => "ok",
         _ => "other_error",
     };

@@ -9,7 +9,9 @@ use netwhy_model::{Evidence, Link};
 use std::time::Duration;
 
 /// Connections opened at once: past the usual small limits, below what a healthy server minds.
-const HELD_COUNT: usize = 32;
+pub(super) const HELD_COUNT: usize = 32;
+/// The same where the service itself drops some log-ins from ten at once on.
+pub(super) const HELD_SSH_COUNT: usize = 8;
 /// Tries while all are held, and after half were let go.
 const TRY_COUNT: usize = 3;
 /// A SYN and its retry.
@@ -42,7 +44,7 @@ pub(super) struct Held {
 
 /// Opens connections at once, holds them, and sees whether the number held decides.
 pub(super) async fn held(run: &Run, tap: Option<&mut Tap>) -> Held {
-    let mut attempts = run.burst(HELD_COUNT, WAIT).await;
+    let mut attempts = run.burst(run.held_count, WAIT).await;
     // What this host itself could not send, as for want of ports, says nothing of the server.
     attempts.retain(|a| !matches!(a.ended, Ended::Local(_)));
     tokio::time::sleep(TURNED_AWAY.max(run.step)).await;

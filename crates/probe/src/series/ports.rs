@@ -18,8 +18,10 @@ const PORT_COUNT: usize = 12;
 const FAILED_COUNT_MAX: usize = 5;
 /// Source ports tried with raw SYNs, which cost less.
 const RAW_PORT_COUNT: usize = 20;
-/// Between two raw SYNs; a round then takes longer than the RST that ends its half-open connections.
+/// Between two raw SYNs.
 const RAW_GAP: Duration = Duration::from_millis(2);
+/// Linux answers a repeated SYN of a half-open connection at most twice a second (tcp_invalid_ratelimit).
+const RAW_ROUND: Duration = Duration::from_millis(520);
 /// Shortest wait for the answer to a raw SYN, in milliseconds.
 const RAW_WAIT_MS_MIN: u64 = 150;
 /// Ports that pass now and then, for loss beside the rule.
@@ -95,23 +97,25 @@ fn raw_tries(address: SocketAddr, source: &Source, step: Duration) -> Option<Tri
         .filter_map(|_| link.reserve_port(Protocol::Tcp).ok())
         .filter(|p| *p != 0)
         .collect();
-    let mut number = crate::tap::now_ns() as u32;
+    // The same number each round: where our kernel's RST was lost, the server takes it for a repeated SYN.
+    let number = crate::tap::now_ns() as u32;
     let mut tries = Tries::new();
     let least = u64::try_from(step.as_millis()).unwrap_or(RAW_WAIT_MS_MIN).max(RAW_WAIT_MS_MIN);
     for (round, order) in orders(&ports).into_iter().enumerate() {
         let probes: Vec<Probe> = order
             .iter()
-            .map(|port| {
-                number = number.wrapping_add(1_000_003);
-                Probe::new(Packet::Syn { source_port: *port, port: address.port(), number })
-            })
+            .map(|port| Probe::new(Packet::Syn { source_port: *port, port: address.port(), number }))
             .collect();
         let wait = Wait::millis(least, least);
+        let begun = std::time::Instant::now();
         let batch = run_batch(&mut link, round * RAW_PORT_COUNT, &probes, RAW_GAP, wait, None).ok()?;
         for (port, outcome) in order.iter().zip(&batch.outcomes) {
             let passed =
                 outcome.first().is_some_and(|reply| matches!(reply.answer, Answer::SynAck | Answer::Ack));
             tries.entry(*port).or_default().push(passed);
+        }
+        if round + 1 < ROUND_COUNT {
+            std::thread::sleep(RAW_ROUND.saturating_sub(begun.elapsed()));
         }
     }
     (!link.overflowed()).then_some(tries)

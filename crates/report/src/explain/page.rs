@@ -48,8 +48,7 @@ pub(super) fn overview(overview: &Overview) -> String {
                 Lang::Zh => format!("第 {number} 层：{name}"),
             },
         );
-        body.open("table", "");
-        body.header_row(&[lang.pick("Cause", "原因"), lang.pick("What it is", "说明")]);
+        body.table(&[lang.pick("Cause", "原因"), lang.pick("What it is", "说明")]);
         for entry in entries {
             body.open("tr", "");
             body.open("td", "");
@@ -75,8 +74,7 @@ fn signs(body: &mut Html, signs: &[Sign], lang: Lang) {
     for way in signs.chunk_by(|a, b| a.way == b.way) {
         let Some(first) = way.first() else { continue };
         body.element("p", "dim", first.way.title(lang));
-        body.open("table", "");
-        body.header_row(&[
+        body.table(&[
             lang.pick("How often", "频度"),
             lang.pick("Fact", "事实"),
             lang.pick("Value", "取值"),
@@ -106,8 +104,7 @@ fn lookalikes(body: &mut Html, list: &[Lookalike], lang: Lang) {
             body.element("p", "dim", none);
             continue;
         }
-        body.open("table", "");
-        body.header_row(&[
+        body.table(&[
             lang.pick("Fact", "事实"),
             lang.pick("Value", "取值"),
             lang.pick("Here", "此处"),

@@ -27,8 +27,7 @@ pub(super) fn draw(chain: &[ChainLink], lang: Lang, body: &mut Html) {
     body.close("div");
     body.open("details", "");
     body.element("summary", "", lang.pick("The chain as a table", "链路表格"));
-    body.open("table", "");
-    body.header_row(&[
+    body.table(&[
         lang.pick("Link", "环节"),
         lang.pick("State", "状态"),
         lang.pick("What stands here", "对象"),

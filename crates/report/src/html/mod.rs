@@ -58,9 +58,9 @@ impl Html {
         self.close(tag);
     }
 
-    /// The head row of a table, and the start of its body.
-    pub(crate) fn header_row(&mut self, titles: &[&str]) {
-        self.raw("<thead><tr>");
+    /// A table with its head row; on a narrow screen it scrolls, not the page.
+    pub(crate) fn table(&mut self, titles: &[&str]) {
+        self.raw("<div class=\"scroll\"><table>\n<thead><tr>");
         for title in titles {
             self.raw("<th scope=\"col\">");
             self.text(title);
@@ -80,9 +80,9 @@ impl Html {
         self.raw("</tr>\n");
     }
 
-    /// The end of a table that a header row has begun.
+    /// The end of a table.
     pub(crate) fn close_table(&mut self) {
-        self.raw("</tbody></table>\n");
+        self.raw("</tbody></table></div>\n");
     }
 
     /// A command to copy, with its own line breaks.

@@ -5,6 +5,11 @@ use crate::text::{overall, what_to_do};
 use crate::words;
 use netwhy_model::{CauseFinding, Evidence, Lang, Outcome, Verdict};
 
+/// Causes less likely than this are folded away, 0 to 1.
+const OPEN_MIN: f64 = 0.05;
+/// Most causes that are not folded away.
+const OPEN_COUNT_MAX: usize = 5;
+
 /// Writes verdicts as one self-contained page.
 pub fn verdict_html(verdicts: &[Verdict], lang: Lang) -> String {
     let mut body = Html::default();
@@ -56,19 +61,42 @@ fn causes(verdict: &Verdict, lang: Lang, body: &mut Html) {
         return;
     }
     body.element("h2", "", lang.pick("Causes", "原因"));
-    for cause in &verdict.causes {
-        body.open("section", "cause");
-        cause_head(cause, lang, body);
-        let proof: Vec<&Evidence> = cited(&cause.proof, verdict).collect();
-        if !proof.is_empty() {
-            evidence_table(&proof, lang, body);
-        }
-        if !cause.fixes.is_empty() {
-            body.element("h3", "", lang.pick("Fix", "修复"));
-            fix_list(body, &cause.fixes);
-        }
-        body.close("section");
+    let likely = verdict.causes.iter().take_while(|cause| cause.confidence >= OPEN_MIN).count();
+    let (open, folded) = verdict.causes.split_at(likely.clamp(1, OPEN_COUNT_MAX).min(verdict.causes.len()));
+    for cause in open {
+        one_cause(cause, verdict, lang, body);
     }
+    if folded.is_empty() {
+        return;
+    }
+    let count = folded.len();
+    body.open("details", "");
+    body.element(
+        "summary",
+        "",
+        &match lang {
+            Lang::En => format!("{count} less likely"),
+            Lang::Zh => format!("另有 {count} 项可能性较低"),
+        },
+    );
+    for cause in folded {
+        one_cause(cause, verdict, lang, body);
+    }
+    body.close("details");
+}
+
+fn one_cause(cause: &CauseFinding, verdict: &Verdict, lang: Lang, body: &mut Html) {
+    body.open("section", "cause");
+    cause_head(cause, lang, body);
+    let proof: Vec<&Evidence> = cited(&cause.proof, verdict).collect();
+    if !proof.is_empty() {
+        evidence_table(&proof, lang, body);
+    }
+    if !cause.fixes.is_empty() {
+        body.element("h3", "", lang.pick("Fix", "修复"));
+        fix_list(body, &cause.fixes);
+    }
+    body.close("section");
 }
 
 fn cause_head(cause: &CauseFinding, lang: Lang, body: &mut Html) {
@@ -88,8 +116,7 @@ fn ruled_out(verdict: &Verdict, lang: Lang, body: &mut Html) {
         return;
     }
     body.element("h2", "", lang.pick("Ruled out", "已排除"));
-    body.open("table", "");
-    body.header_row(&[lang.pick("Cause", "原因"), lang.pick("What it is", "说明"), lang.pick("By", "依据")]);
+    body.table(&[lang.pick("Cause", "原因"), lang.pick("What it is", "说明"), lang.pick("By", "依据")]);
     for out in &verdict.ruled_out {
         let by: Vec<String> = cited(&out.by, verdict)
             .map(|seen| format!("{} {} = {}", seen.id, seen.fact, seen.value))
@@ -102,8 +129,7 @@ fn ruled_out(verdict: &Verdict, lang: Lang, body: &mut Html) {
 fn open_questions(verdict: &Verdict, lang: Lang, body: &mut Html) {
     if !verdict.could_not_read.is_empty() {
         body.element("h2", "", lang.pick("Could not be read", "无法读取"));
-        body.open("table", "");
-        body.header_row(&[lang.pick("What", "内容"), lang.pick("Why", "原因")]);
+        body.table(&[lang.pick("What", "内容"), lang.pick("Why", "原因")]);
         for item in &verdict.could_not_read {
             body.row(&[&item.what, &words::reason(&item.why, lang)]);
         }
@@ -111,8 +137,7 @@ fn open_questions(verdict: &Verdict, lang: Lang, body: &mut Html) {
     }
     if !verdict.next.is_empty() {
         body.element("h2", "", lang.pick("What would settle it", "怎样才能确定"));
-        body.open("table", "");
-        body.header_row(&[lang.pick("Ask", "询问"), lang.pick("Splits", "可区分")]);
+        body.table(&[lang.pick("Ask", "询问"), lang.pick("Splits", "可区分")]);
         for question in &verdict.next {
             body.row(&[&question.ask, &question.splits.join(", ")]);
         }
@@ -131,8 +156,7 @@ fn evidence(verdict: &Verdict, lang: Lang, body: &mut Html) {
 }
 
 fn evidence_table(list: &[&Evidence], lang: Lang, body: &mut Html) {
-    body.open("table", "");
-    body.header_row(&[
+    body.table(&[
         lang.pick("Id", "编号"),
         lang.pick("Fact", "事实"),
         lang.pick("Value", "取值"),

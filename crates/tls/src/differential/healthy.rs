@@ -2,13 +2,20 @@
 
 use super::{BACKEND_COUNT, OTHER_NAME, Shown, Work, mark};
 use crate::chain::judge;
-use crate::context::ANSWER_MS_MAX;
+use crate::context::{ANSWER_MS_MAX, Context};
 use crate::exchange::{Ending, Exchange, Until};
 use crate::hello::{Hello, TLS10, TLS11, TLS12, TLS13};
 use crate::suites::suite_name;
 use crate::trust::trust;
 use netwhy_model::Evidence;
 use std::time::Duration;
+
+/// What several connections showed beside each other.
+struct Compared {
+    evidence: Evidence,
+    /// The chain that fails, when others are good.
+    bad_chain: Option<Vec<Vec<u8>>>,
+}
 
 impl Work<'_> {
     pub(super) async fn healthy(&self) -> Vec<Evidence> {
@@ -43,7 +50,13 @@ impl Work<'_> {
             out.extend(self.versions(versions));
         }
         out.push(self.seen("tls.ciphers", "shared", self.chosen()));
-        out.extend(self.backends(backends).await);
+        let here = self.backends(backends).await;
+        let here_bad = here.as_ref().is_some_and(|found| found.evidence.value == "some_bad");
+        let there = if here_bad { None } else { self.elsewhere().await };
+        if let Some(found) = there.or(here) {
+            out.extend(self.bad_chain(&found));
+            out.push(found.evidence);
+        }
         out
     }
 
@@ -120,7 +133,7 @@ impl Work<'_> {
     }
 
     /// Whether every connection of ours meets the same chain.
-    async fn backends(&self, shown: Vec<Shown>) -> Option<Evidence> {
+    async fn backends(&self, shown: Vec<Shown>) -> Option<Compared> {
         let mut failed = shown.iter().filter(|s| s.connected && !s.ok).count();
         let asked = shown.len();
         let mut all = shown;
@@ -161,7 +174,46 @@ impl Work<'_> {
             _ => "varies",
         };
         let line = format!("{} connections: {}", asked + 1, line.join("; "));
-        Some(self.seen("tls.backends", value, line))
+        let first_bad = judged.iter().zip(&leaves).find(|((_, good, _), _)| !good);
+        let bad_chain = first_bad.filter(|_| good).map(|(_, (chain, _))| chain.to_vec());
+        Some(Compared { evidence: self.seen("tls.backends", value, line), bad_chain })
+    }
+
+    /// The other addresses of the name, each asked once; one that fails, again.
+    async fn elsewhere(&self) -> Option<Compared> {
+        let mut wish = self.context.wish(self.patience());
+        wish.settle = false;
+        for address in &self.others {
+            let there = Context { address: *address, ..self.context.clone() };
+            let mut seen = Shown::of_observed(there.observe(&wish).await);
+            if seen.connected && !seen.ok && self.may_wait() {
+                seen = Shown::of_observed(there.observe(&wish).await);
+            }
+            if !seen.connected {
+                continue;
+            }
+            let (said, good, _) = self.verdict(&seen.chain, 1);
+            let said = if seen.ok { said } else { seen.said };
+            if !seen.ok || !good {
+                let line = format!("{} well, {address}: {said}", self.context.address);
+                let bad_chain = seen.ok.then_some(seen.chain);
+                return Some(Compared { evidence: self.seen("tls.backends", "some_bad", line), bad_chain });
+            }
+        }
+        None
+    }
+
+    /// What is wrong with the chain that only some connections get; it counts instead of the good one.
+    fn bad_chain(&self, found: &Compared) -> Option<Evidence> {
+        // When ours is the bad one, it is judged already.
+        if self.inner.verdict.as_ref().is_none_or(|verdict| verdict.fault.is_some()) {
+            return None;
+        }
+        let trust = trust(&self.context.case).ok()?;
+        let now = i64::try_from(self.at.millis() / 1_000).unwrap_or(i64::MAX);
+        let chain = found.bad_chain.as_ref()?;
+        let fault = judge(chain, &[], &trust, &self.context.case.target.host, now).fault?;
+        Some(self.seen("tls.chain", fault.name(), found.evidence.excerpt.clone()))
     }
 
     /// In a few words, whether the chain is good, and how often it came.

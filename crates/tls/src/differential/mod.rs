@@ -27,17 +27,25 @@ const PATIENCE_MAX: Duration = Duration::from_millis(2_600);
 const BUDGET_MAX: Duration = Duration::from_millis(4_500);
 /// Connections that compare the back ends, besides the first.
 const BACKEND_COUNT: usize = 8;
+/// Further addresses of the name that are asked.
+const OTHERS_COUNT_MAX: usize = 7;
 /// Connections, one after another, that confirm a back end which failed.
 const BACKEND_AGAIN_COUNT: usize = 6;
 
-/// Answers the question `tls.differential`; needs what `tls` saw.
-pub async fn differential(case: &Case, address: SocketAddr, seen: &TlsSeen) -> Vec<Evidence> {
+/// Answers the question `tls.differential`; needs what `tls` saw, and compares the name's other addresses.
+pub async fn differential(
+    case: &Case,
+    address: SocketAddr,
+    others: &[SocketAddr],
+    seen: &TlsSeen,
+) -> Vec<Evidence> {
     let Some(inner) = seen.inner.as_ref() else { return Vec::new() };
     if inner.plain.is_some() {
         return Vec::new();
     }
     let at = Stamp::from(SystemTime::now());
-    let work = Work { context: Context::new(case, address), inner, at, started: Instant::now() };
+    let others = others.iter().filter(|other| **other != address).take(OTHERS_COUNT_MAX).copied().collect();
+    let work = Work { context: Context::new(case, address), others, inner, at, started: Instant::now() };
     if seen.usable { work.healthy().await } else { work.broken().await }
 }
 
@@ -80,6 +88,8 @@ impl Shown {
 
 struct Work<'a> {
     context: Context,
+    /// Further addresses of the name.
+    others: Vec<SocketAddr>,
     inner: &'a Inner,
     at: Stamp,
     started: Instant,

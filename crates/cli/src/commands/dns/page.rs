@@ -6,6 +6,7 @@ use netwhy_dns::authority::Authority;
 use netwhy_dns::dnssec::Validation;
 use netwhy_dns::walk::{ServerReport, ServerState};
 use netwhy_dns::{Exchange, NamesReport, Purpose, RecordLine, ResolverReport, ended, is_fault};
+use netwhy_model::Lang;
 use std::fmt::{self, Write};
 use std::net::IpAddr;
 
@@ -105,7 +106,14 @@ impl Page<'_> {
                 )?;
                 if let Some(second) = &exchange.second {
                     let records = join(second.answers.iter().map(|record| &record.data));
-                    self.row("", "", &format!("      and again, differently: {records}"))?;
+                    self.row(
+                        "",
+                        "",
+                        &format!(
+                            "      {} {records}",
+                            self.common.lang.pick("and again, differently:", "又一个不同的应答：")
+                        ),
+                    )?;
                 }
             }
         }
@@ -118,7 +126,8 @@ impl Page<'_> {
             for server in &cut.servers {
                 let sign = self.sign(server.state.is_well());
                 let text =
-                    netwhy_report::clean(&format!("{} · {}", server.label(), told(server))).to_string();
+                    netwhy_report::clean(&format!("{} · {}", server.label(), told(server, self.common.lang)))
+                        .to_string();
                 writeln!(self.out, "  {}{sign} {text}", " ".repeat(LABEL_COLUMNS))?;
             }
         }
@@ -174,17 +183,17 @@ impl Page<'_> {
 }
 
 /// What a name server said, in a few words.
-fn told(server: &ServerReport) -> String {
+fn told(server: &ServerReport, lang: Lang) -> String {
     let said = server.asked.last().map(ended).unwrap_or_default();
     match server.state {
         ServerState::Refers => {
             let ms = server.asked.last().map_or(0.0, |exchange| exchange.elapsed_ms);
-            format!("refers after {ms:.1} ms")
+            format!("{} {ms:.1} ms", lang.pick("refers after", "转介，用时"))
         }
-        ServerState::Lame => format!("lame: {said}"),
-        ServerState::NoAddress => "no address".to_owned(),
-        ServerState::Unasked => format!("not asked: {said}"),
-        _ if server.is_slow() => format!("slow: {said}"),
+        ServerState::Lame => format!("{} {said}", lang.pick("lame:", "跛脚：")),
+        ServerState::NoAddress => lang.pick("no address", "没有地址").to_owned(),
+        ServerState::Unasked => format!("{} {said}", lang.pick("not asked:", "未询问：")),
+        _ if server.is_slow() => format!("{} {said}", lang.pick("slow:", "缓慢：")),
         _ => said,
     }
 }
