@@ -270,7 +270,10 @@ fn replays_a_case_in_every_form() {
     insta::assert_snapshot!("replay_json", first_cause_json(&stdout(&replayed(&["--json"]))));
     for (lang, said) in [("en", "the certificate has expired"), ("zh", "证书已过期")] {
         let page = stdout(&replayed(&["--format", "html", "--lang", lang]));
-        assert!(page.starts_with("<!doctype html>") && page.contains(&format!("<html lang=\"{lang}")), "{page}");
+        assert!(
+            page.starts_with("<!doctype html>") && page.contains(&format!("<html lang=\"{lang}")),
+            "{page}"
+        );
         assert!(page.contains(said) && page.contains("tls.cert.expired"), "{page}");
     }
 }

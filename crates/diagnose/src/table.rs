@@ -1,7 +1,7 @@
 //! The catalogue as numbers: P(fact = value | cause).
 
 use netwhy_catalogue::{Catalogue, CauseEntry, FactEntry, SeenFrom, Word};
-use netwhy_model::Evidence;
+use netwhy_model::{Evidence, Target};
 use std::collections::BTreeMap;
 
 /// Share of a fact's probability kept for the values a cause does not name, when those it names would fill it.
@@ -66,6 +66,14 @@ impl Table {
             facts.iter().enumerate().map(|(position, fact)| (fact.name.clone(), position)).collect();
         let causes = catalogue.causes().flat_map(|cause| rows(cause, &facts, &index)).collect();
         Table { facts, causes, index }
+    }
+
+    /// Leaves out what cannot be wrong with this target: an address written out is never looked up.
+    pub fn about(mut self, target: &Target) -> Table {
+        if target.name().is_none() {
+            self.causes.retain(|cause| !cause.id.starts_with("dns."));
+        }
+        self
     }
 
     /// The facts that speak, one observation each: a fact asked again supersedes.

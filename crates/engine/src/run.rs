@@ -5,7 +5,7 @@ use crate::state::State;
 use futures_util::future::join_all;
 use netwhy_catalogue::Catalogue;
 use netwhy_diagnose::{Candidate, Inputs, Posterior, Table, diagnose, rank_questions};
-use netwhy_model::{Case, Lang, Question, SAVED_SCHEMA, SavedCase, Scheme, Stamp, Verdict};
+use netwhy_model::{Case, Evidence, Lang, Question, SAVED_SCHEMA, SavedCase, Scheme, Stamp, Verdict};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::time::error::Elapsed;
 
@@ -18,7 +18,7 @@ const GAIN_MIN: f64 = 0.008;
 /// Nor one worth less than this per second of cost, in nats.
 const RATE_MIN: f64 = 0.06;
 /// Nothing more is asked once one hypothesis holds this much.
-const SETTLED_MIN: f64 = 0.985;
+const SETTLED_MIN: f64 = 0.96;
 /// While nothing looks wrong, looking further stops after this long, in milliseconds.
 const HEALTHY_BUDGET_MS: u64 = 1_300;
 /// A handshake unanswered for so long makes the path worth asking about at once, in milliseconds.
@@ -48,7 +48,7 @@ pub struct Run {
 
 /// Runs one case within its budget.
 pub async fn run(case: Case, lang: Lang, on_event: &(dyn Fn(Event) + Send + Sync)) -> Run {
-    let table = Table::new(Catalogue::embedded());
+    let table = Table::new(Catalogue::embedded()).about(&case.target);
     let mut runner = Runner {
         case,
         table: &table,
@@ -66,12 +66,13 @@ pub async fn run(case: Case, lang: Lang, on_event: &(dyn Fn(Event) + Send + Sync
 /// Draws the verdict of a saved case again, byte for byte.
 pub fn replay(saved: &SavedCase, lang: Lang) -> Verdict {
     let catalogue = Catalogue::embedded();
-    let table = Table::new(catalogue);
+    let table = Table::new(catalogue).about(&saved.case.target);
     let asked: Vec<&str> =
         saved.evidence.iter().filter_map(|e| catalogue.fact(&e.fact)).map(|f| f.ask.as_str()).collect();
     let unasked: Vec<(String, f64, u8)> = catalogue
         .questions()
         .filter(|q| !asked.contains(&q.name.as_str()) && fits(&saved.case, &q.name))
+        .filter(|q| within_reach(&saved.evidence, &q.name))
         .map(|q| (q.name.clone(), q.cost_ms, q.intrusive))
         .collect();
     diagnose(
@@ -102,6 +103,20 @@ fn fits(case: &Case, question: &str) -> bool {
         },
         "local" => true,
         _ => !matches!(scheme, Scheme::Udp | Scheme::Dns),
+    }
+}
+
+/// Whether what was seen leaves room for a question: nobody speaks TLS on a port that refuses.
+fn within_reach(evidence: &[Evidence], question: &str) -> bool {
+    let value = |fact: &str| {
+        evidence.iter().rev().find(|e| e.fact == fact && e.speaks()).map_or("", |e| e.value.as_str())
+    };
+    let opens = matches!(value("tcp.connect"), "open" | "intermittent");
+    match question.split('.').next().unwrap_or_default() {
+        "names" | "local" | "origin" => true,
+        "tls" | "payload" => opens,
+        "http" => opens && matches!(value("tls.handshake"), "" | "ok"),
+        _ => matches!(value("dns.answer"), "" | "ok"),
     }
 }
 
@@ -141,6 +156,7 @@ impl Runner<'_> {
     /// The handshake; while it meets silence, the path is asked beside it rather than after.
     async fn handshake(&mut self) {
         if !self.state.may_ask(&self.case, "connect") {
+            // Without an address, what this host knows of its way to the resolvers.
             return self.ask_all(&["local", "udp"]).await;
         }
         for question in ["connect", "local"] {

@@ -23,6 +23,8 @@ const CONFIRM_SLOW_MS_MAX: f64 = 3_000.0;
 pub(crate) const SLOW_MS_MIN: f64 = 1_000.0;
 /// Clocks that differ by less agree, in seconds.
 const CLOCK_SECONDS_MAX: i64 = 120;
+/// A server's clock is called wrong from here on, when only its own Date says so, in seconds.
+const CLOCK_REMOTE_SECONDS_MIN: i64 = 86_400;
 /// How far past a whole second a timer's error may come, in milliseconds.
 const CUTOFF_LATE_MS_MAX: f64 = 70.0;
 
@@ -312,6 +314,10 @@ fn clock(view: &View) -> Option<Evidence> {
     let value = match (inside(now), inside(date)) {
         (false, true) if ahead > 0 => "local_ahead",
         (false, true) => "local_behind",
+        // Minutes or hours are sloppy; whole days break tokens, cookies and signed links.
+        _ if ahead.abs() < CLOCK_REMOTE_SECONDS_MIN => {
+            return Some(unread("source.clock", format!("{text}: too little to break anything")));
+        }
         _ => "remote_off",
     };
     Some(seen("source.clock", value, format!("{text}; certificate valid from {from} to {until}, now {now}")))

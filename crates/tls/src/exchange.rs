@@ -145,7 +145,10 @@ pub(crate) async fn exchange(
     let mut stream = match dial(case, address, Duration::from_millis(CONNECT_MS_MAX)).await {
         Ok(dialed) => dialed.stream,
         Err(error) => {
-            out.ending = Ending::NoConnect(error.kind().to_string());
+            out.ending = match error.kind() {
+                ErrorKind::ConnectionReset => Ending::Reset,
+                kind => Ending::NoConnect(kind.to_string()),
+            };
             return out;
         }
     };

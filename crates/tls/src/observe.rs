@@ -124,6 +124,10 @@ pub(crate) async fn observe(
     };
     let dialed = match dial(case, address, Duration::from_millis(CONNECT_MS_MAX)).await {
         Ok(dialed) => dialed,
+        // The SYN was answered and the reset came before connect returned: it is no refusal.
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {
+            return Observed::new(Ending::Reset);
+        }
         Err(error) => return Observed::new(Ending::NoConnect(error.kind().to_string())),
     };
     let mut out = Observed::new(Ending::Enough);

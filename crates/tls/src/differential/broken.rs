@@ -136,7 +136,12 @@ impl Work<'_> {
             ));
         }
         let kinds = [(Preface::ProxyV1, "v1"), (Preface::ProxyV2, "v2")];
-        let (at, _) = headed.iter().enumerate().find(|(_, answer)| answer.spoke_tls())?;
+        let Some((at, _)) = headed.iter().enumerate().find(|(_, answer)| answer.spoke_tls()) else {
+            // Ended with a header as without one; silence would prove nothing.
+            let line = format!("with a PROXY v1 header: {}; v2: {}", headed[0].said(), headed[1].said());
+            let ended = headed.iter().all(|answer| answer.reset_or_closed());
+            return ended.then(|| self.seen("tls.proxy_header", "not_needed", line));
+        };
         let (preface, kind) = kinds[at];
         let name = self.context.name();
         let wait = self.patience().max(Duration::from_millis(ANSWER_MS_MAX));
