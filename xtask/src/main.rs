@@ -1,4 +1,4 @@
-//! `cargo xtask check|accuracy|bench`: the checks of the house, the accuracy page, the benchmarks.
+//! `cargo xtask check|gate|accuracy|bench`: the checks of the house, the accuracy page, the benchmarks.
 
 mod accuracy;
 mod bench;
@@ -9,12 +9,13 @@ use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask check
-       cargo xtask gate RESULTS.json         fails when a lab score fell below what every run reaches
-       cargo xtask accuracy [RESULTS.json]   writes docs/accuracy.md from a lab score
+const USAGE: &str = "\
+usage: cargo xtask check
+       cargo xtask gate RESULTS.json             fails when a lab score fell below what every run reaches
+       cargo xtask accuracy [RESULTS.json]       writes docs/accuracy.md from a lab score
        cargo xtask bench [diagnose] [OPTION...]  compares netwhy with the toolbox it replaces, writes docs/benchmark.md
-       cargo xtask bench diagnose --from FILE    writes the page again from a score made with --toolbox
-       cargo xtask bench tls [--testssl]         compares the TLS matrix with sslscan and testssl.sh; run it before diagnose";
+       cargo xtask bench diagnose --from FILE    writes that page again from a score made with --toolbox
+       cargo xtask bench tls [--testssl]         times the TLS matrix beside sslscan; the next page has the figures";
 
 fn main() -> ExitCode {
     match run() {

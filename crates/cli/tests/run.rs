@@ -1,7 +1,7 @@
 //! The binary as a user runs it: whole stdout, stderr and exit codes. Nothing here leaves this host.
 
 // Helpers of tests may unwrap as tests do; the lint knows only functions marked as tests.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stderr, clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -53,96 +53,87 @@ fn help_is_also_a_word() {
     assert_eq!(stdout(&run(&["help", "explain"])), stdout(&run(&["explain", "--help"])));
 }
 
+/// Command lines that cannot be understood, or name what this host does not have; nothing is sent for any.
+const SLIPS: [&str; 74] = [
+    "",
+    "gopher://shop.example",
+    "shop.example:0",
+    "shop.example:70000",
+    "shop..example:443",
+    "10.0.0.300:1",
+    "https://user:secret@shop.example/",
+    "tcp://shop.example",
+    "https://",
+    "[::1",
+    "explian tls.cert.expired",
+    "--orign 10.0.0.1 shop.example",
+    "--format yaml shop.example",
+    "--lang",
+    "--expect statu=200 shop.example",
+    "--expect status=abc shop.example",
+    "--expect status shop.example",
+    "--origin edge.example shop.example",
+    "--resolver dns.example shop.example",
+    "--budget soon shop.example",
+    "--body-bytes many shop.example",
+    "--header nocolon shop.example",
+    "--method G@T shop.example",
+    "--health-path healthz shop.example",
+    "--source-address nowhere shop.example",
+    "--source-address 10.0.0.1 -6 shop.example",
+    "--interface nosuch0 shop.example",
+    "-4 -6 shop.example",
+    "-4 [::1]:443",
+    "--ca-file /nosuch/roots.pem shop.example",
+    "--save case.json a.example b.example",
+    "--replay case.json shop.example",
+    "--replay /nosuch/case.json",
+    "--replay .",
+    "--origin 203.0.113.7:0 shop.example",
+    "--origin 203.0.113.7:70000 shop.example",
+    "--resolver 10.0.0.1:dns shop.example",
+    "--source-address 192.0.2.1 shop.example",
+    "--client-cert /nosuch/me.pem shop.example",
+    "--client-cert . shop.example",
+    "--expect colour=red shop.example",
+    "--expect loss-max=200% shop.example",
+    "--config /nosuch/netwhy.toml shop.example",
+    "explain tcp.refused.no_listner",
+    "explain zzz",
+    "dns",
+    "dns 10.0.0.1",
+    "dns shop.example NOTYPE",
+    "dns shop.example A MX",
+    "dns shop.example @nowhere",
+    "dns shop.example --root 10.0.0.1",
+    "dns shop.example --interface nosuch0",
+    "ping 127.0.0.1 --tcp",
+    "ping 127.0.0.1:9 -s 64",
+    "ping 127.0.0.1 -c 0",
+    "ping 127.0.0.1 -i soon",
+    "ping 127.0.0.1 --source-address nowhere",
+    "tcp shop.example:0",
+    "tcp 127.0.0.1:9 --resolver nowhere",
+    "trace 127.0.0.1 -m 99",
+    "trace 127.0.0.1:70000",
+    "tls 127.0.0.1 --ca-file /nosuch/roots.pem",
+    "tls 127.0.0.1 --client-cert /nosuch/me.pem",
+    "tls 127.0.0.1 --sni 10.0.0.1",
+    "http ftp://127.0.0.1/",
+    "http tcp://127.0.0.1:80",
+    "http http://127.0.0.1/ --http 7",
+    "http http://127.0.0.1/ --health-path healthz",
+    "http http://127.0.0.1/ --expect colour=red",
+    "lab",
+    "lab rnu tls-expired",
+    "lab run tls-expird",
+    "lab list --lab /nosuch",
+    "completions tcsh",
+];
+
 #[test]
 fn what_is_wrong_with_the_words_typed() {
-    let typed = [
-        "",
-        "gopher://shop.example",
-        "shop.example:0",
-        "shop.example:70000",
-        "shop..example:443",
-        "10.0.0.300:1",
-        "https://user:secret@shop.example/",
-        "tcp://shop.example",
-        "https://",
-        "[::1",
-        "explian tls.cert.expired",
-        "--orign 10.0.0.1 shop.example",
-        "--format yaml shop.example",
-        "--lang",
-        "--expect statu=200 shop.example",
-        "--expect status=abc shop.example",
-        "--expect status shop.example",
-        "--origin edge.example shop.example",
-        "--resolver dns.example shop.example",
-        "--budget soon shop.example",
-        "--body-bytes many shop.example",
-        "--header nocolon shop.example",
-        "--method G@T shop.example",
-        "--health-path healthz shop.example",
-        "--source-address nowhere shop.example",
-        "--source-address 10.0.0.1 -6 shop.example",
-        "--interface nosuch0 shop.example",
-        "-4 -6 shop.example",
-        "-4 [::1]:443",
-        "--ca-file /nosuch/roots.pem shop.example",
-        "--save case.json a.example b.example",
-        "--replay case.json shop.example",
-        "--replay /nosuch/case.json",
-        "--replay .",
-        "--origin 203.0.113.7:0 shop.example",
-        "--origin 203.0.113.7:70000 shop.example",
-        "--resolver 10.0.0.1:dns shop.example",
-        "--source-address 192.0.2.1 shop.example",
-        "--client-cert /nosuch/me.pem shop.example",
-        "--client-cert . shop.example",
-        "--expect colour=red shop.example",
-        "--expect loss-max=200% shop.example",
-        "--config /nosuch/netwhy.toml shop.example",
-        "explain tcp.refused.no_listner",
-        "explain zzz",
-        "dns",
-        "dns 10.0.0.1",
-        "dns shop.example NOTYPE",
-        "dns shop.example A MX",
-        "dns shop.example @nowhere",
-        "dns shop.example --root 10.0.0.1",
-        "dns shop.example --interface nosuch0",
-        "ping 127.0.0.1 --tcp",
-        "ping 127.0.0.1:9 -s 64",
-        "ping 127.0.0.1 -c 0",
-        "ping 127.0.0.1 -i soon",
-        "ping 127.0.0.1 --source-address nowhere",
-        "tcp shop.example:0",
-        "tcp 127.0.0.1:9 --resolver nowhere",
-        "trace 127.0.0.1 -m 99",
-        "trace 127.0.0.1:70000",
-        "tls 127.0.0.1 --ca-file /nosuch/roots.pem",
-        "tls 127.0.0.1 --client-cert /nosuch/me.pem",
-        "tls 127.0.0.1 --sni 10.0.0.1",
-        "http ftp://127.0.0.1/",
-        "http tcp://127.0.0.1:80",
-        "http http://127.0.0.1/ --http 7",
-        "http http://127.0.0.1/ --health-path healthz",
-        "http http://127.0.0.1/ --expect colour=red",
-        "lab",
-        "lab rnu tls-expired",
-        "lab run tls-expird",
-        "lab list --lab /nosuch",
-        "completions tcsh",
-    ];
-    for line in typed {
-        let words: Vec<&str> = line.split_whitespace().chain(["--lang", "zh"]).collect();
-        // Without a value of its own, the last flag would take the language's.
-        if line.is_empty() || line.ends_with("--lang") {
-            continue;
-        }
-        let told = String::from_utf8(run(&words).stderr).unwrap();
-        let chinese = |line: &str| line.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
-        assert!(told.starts_with("错误：") && told.lines().count() == 2, "{line}: {told}");
-        assert!(told.lines().all(|line| chinese(line.split_once('：').unwrap().1)), "{line}: {told}");
-    }
-    let all: Vec<String> = typed
+    let all: Vec<String> = SLIPS
         .iter()
         .map(|line| {
             let output = run(&line.split_whitespace().collect::<Vec<_>>());
@@ -154,6 +145,21 @@ fn what_is_wrong_with_the_words_typed() {
         })
         .collect();
     insta::assert_snapshot!("usage_errors", all.join("\n"));
+}
+
+#[test]
+fn what_is_wrong_with_the_words_typed_is_also_said_in_chinese() {
+    for line in SLIPS {
+        let words: Vec<&str> = line.split_whitespace().chain(["--lang", "zh"]).collect();
+        // Without a value of its own, the last flag would take the language's.
+        if line.is_empty() || line.ends_with("--lang") {
+            continue;
+        }
+        let told = String::from_utf8(run(&words).stderr).unwrap();
+        let chinese = |line: &str| line.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
+        assert!(told.starts_with("错误：") && told.lines().count() == 2, "{line}: {told}");
+        assert!(told.lines().all(|line| chinese(line.split_once('：').unwrap().1)), "{line}: {told}");
+    }
 }
 
 #[test]
@@ -348,16 +354,32 @@ fn a_closed_port_of_this_host_is_unreachable_and_can_be_kept() {
 #[test]
 fn a_name_nobody_resolves_gives_a_verdict() {
     // Behind a wall without any network, so that nothing is sent to the machine's own resolvers.
-    let walled = |arguments: &[&str]| Command::new("unshare").args(["-rn"]).args(arguments).output();
-    if !walled(&["true"]).is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED: this kernel lets no user make a network namespace");
-        return;
-    }
-    let output = walled(&[env!("CARGO_BIN_EXE_netwhy"), "--json", "https://no-such-name.invalid/"]).unwrap();
+    let Some(output) = walled(&["--json", "https://no-such-name.invalid/"]) else { return };
     let verdict: netwhy_model::Verdict = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(verdict.reachability, netwhy_model::Reachability::Unreachable);
     assert!(!verdict.healthy);
     assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_name_the_hosts_file_answers_is_well_and_its_chain_ends_there() {
+    let Some(output) = walled(&["--json", "dns:localhost"]) else { return };
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let verdict: netwhy_model::Verdict = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(verdict.healthy);
+    let links: Vec<netwhy_model::Link> = verdict.chain.iter().map(|link| link.link).collect();
+    assert_eq!(links, [netwhy_model::Link::SourceHost, netwhy_model::Link::Resolver]);
+}
+
+/// A run without any network; none where this kernel lets no user build the wall.
+fn walled(arguments: &[&str]) -> Option<Output> {
+    let behind = |words: &[&str]| Command::new("unshare").arg("-rn").args(words).output();
+    if !behind(&["true"]).is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: this kernel lets no user make a network namespace");
+        return None;
+    }
+    let words: Vec<&str> = [env!("CARGO_BIN_EXE_netwhy")].iter().chain(arguments).copied().collect();
+    Some(behind(&words).unwrap())
 }
 
 #[test]

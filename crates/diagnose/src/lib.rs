@@ -13,4 +13,4 @@ pub use posterior::{Hypothesis, Posterior};
 pub use question::{Candidate, rank_questions};
 pub use reach::reachability;
 pub use table::{Observed, Table};
-pub use verdict::{diagnose, Inputs};
+pub use verdict::{Inputs, diagnose};

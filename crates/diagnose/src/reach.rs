@@ -29,18 +29,25 @@ pub fn reachability(scheme: Scheme, evidence: &[Evidence]) -> Reachability {
         ("tcp.series", &["random_fail", "some_refused", "first_then_none"][..]),
         ("tcp.source_port", &["decides"][..]),
         ("tcp.addresses", &["some_fail"][..]),
-        ("http.repeat", &["some_fail", "some_refused", "some_reset", "limited", "first_fails"][..]),
+        (
+            "http.repeat",
+            &["some_fail", "some_refused", "some_reset", "limited", "throttled", "first_fails"][..],
+        ),
         ("tls.backends", &["some_bad"][..]),
     ];
     if scattered.iter().any(|(fact, values)| values.contains(&value(fact))) {
         return Reachability::Inconsistent;
     }
-    let dead = matches!(value("tls.handshake"), "alert" | "closed" | "reset" | "silent" | "stalled" | "plain")
-        || matches!(value("http.exchange"), "timeout" | "reset" | "early_close" | "garbage" | "tls_on_plain")
-        || matches!(
-            value("tcp.payload"),
-            "reset" | "closed" | "unacked" | "closed_first" | "reset_first" | "zero_window"
-        );
+    let dead =
+        matches!(value("tls.handshake"), "alert" | "closed" | "reset" | "silent" | "stalled" | "plain")
+            || matches!(
+                value("http.exchange"),
+                "timeout" | "reset" | "early_close" | "garbage" | "tls_on_plain"
+            )
+            || matches!(
+                value("tcp.payload"),
+                "reset" | "closed" | "unacked" | "closed_first" | "reset_first" | "zero_window"
+            );
     if dead { Reachability::Unreachable } else { connect }
 }
 

@@ -6,8 +6,8 @@ use crate::reach::reachability;
 use crate::table::{Observed, Table};
 use netwhy_catalogue::{Catalogue, CauseEntry};
 use netwhy_model::{
-    Case, CauseFinding, ChainLink, CouldNotRead, Evidence, FixStep, Lang, Link, LinkState, NextQuestion, Outcome,
-    Reachability, RuledOut, Scheme, Timing, VERDICT_SCHEMA, Verdict,
+    Case, CauseFinding, ChainLink, CouldNotRead, Evidence, FixStep, Lang, Link, LinkState, NextQuestion,
+    Outcome, Reachability, RuledOut, Scheme, Timing, VERDICT_SCHEMA, Verdict,
 };
 use std::collections::BTreeSet;
 
@@ -55,7 +55,11 @@ pub fn diagnose(catalogue: &Catalogue, table: &Table, inputs: Inputs<'_>) -> Ver
     } else {
         Vec::new()
     };
-    let healthy = causes.is_empty() && symptoms.is_empty() && reach == Reachability::Reachable;
+    let found = !causes.is_empty() || !symptoms.is_empty();
+    // What was not tried is not well, it is unknown.
+    let untested = !found && reach == Reachability::Reachable && !is_tested(inputs.case, inputs.evidence);
+    let reach = if untested { Reachability::Undetermined } else { reach };
+    let healthy = !found && reach == Reachability::Reachable;
     let ruled_out = causes.first().map_or_else(Vec::new, |first| view.ruled_out(first));
     Verdict {
         schema: VERDICT_SCHEMA.to_owned(),
@@ -71,6 +75,15 @@ pub fn diagnose(catalogue: &Catalogue, table: &Table, inputs: Inputs<'_>) -> Ver
         evidence: inputs.evidence.to_vec(),
         timing_ms: Timing { total: inputs.total_ms },
     }
+}
+
+/// Whether all that the user asked for was tried, so that silence of the facts means health.
+fn is_tested(case: &Case, evidence: &[Evidence]) -> bool {
+    let known = |fact: &str| evidence.iter().any(|e| e.fact == fact && e.speaks());
+    let expect = &case.expect;
+    (!case.target.scheme.uses_http() || known("http.exchange"))
+        && (expect.success_min.is_none() || known("tcp.series") || known("http.repeat"))
+        && (expect.loss_max.is_none() || known("tcp.loss"))
 }
 
 struct View<'a> {
@@ -144,7 +157,8 @@ impl View<'_> {
 
     /// The look-alikes of what is accused that the evidence excludes, and by what.
     fn ruled_out(&self, first: &CauseFinding) -> Vec<RuledOut> {
-        let likelier = |a: &usize, b: &usize| self.posterior.marginal[*a].total_cmp(&self.posterior.marginal[*b]);
+        let likelier =
+            |a: &usize, b: &usize| self.posterior.marginal[*a].total_cmp(&self.posterior.marginal[*b]);
         let Some(accused) = self.table.positions(&first.id).into_iter().max_by(likelier) else {
             return Vec::new();
         };
@@ -161,9 +175,8 @@ impl View<'_> {
                     return None;
                 }
                 let other = self.table.positions(id).into_iter().max_by(likelier)?;
-                let by = self.cite(|o| {
-                    (self.table.probability(accused, o) / self.table.probability(other, o)).ln()
-                });
+                let by = self
+                    .cite(|o| (self.table.probability(accused, o) / self.table.probability(other, o)).ln());
                 let summary = self.catalogue.cause(id)?.title.get(self.inputs.lang).to_owned();
                 (!by.is_empty()).then(|| RuledOut { id: id.to_owned(), summary, by })
             })
@@ -228,7 +241,11 @@ impl View<'_> {
     fn link_state(&self, link: Link, causes: &[CauseFinding]) -> LinkState {
         let accused: f64 = causes.iter().filter(|c| c.link == link).map(|c| c.confidence).sum();
         if accused >= NAMED_MIN {
-            return if self.reach() == Reachability::Reachable { LinkState::Ailing } else { LinkState::Broken };
+            return if self.reach() == Reachability::Reachable {
+                LinkState::Ailing
+            } else {
+                LinkState::Broken
+            };
         }
         if accused >= 0.1 {
             return LinkState::Suspect;
@@ -302,7 +319,9 @@ impl View<'_> {
                 "{target} {state}; from here it could be: {} ({percent} % for the first).",
                 names.join("; or ")
             ),
-            Lang::Zh => format!("{target} {state}；从本机看可能是：{}（首项 {percent} %）。", names.join("；或 ")),
+            Lang::Zh => {
+                format!("{target} {state}；从本机看可能是：{}（首项 {percent} %）。", names.join("；或 "))
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
 //! Golden cases: the evidence in `cases/` and the verdict it must give.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use netwhy_catalogue::Catalogue;
 use netwhy_diagnose::{Inputs, Table, diagnose};

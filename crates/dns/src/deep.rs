@@ -6,12 +6,13 @@ use crate::authority::{Authority, find_all};
 use crate::dnssec::{Material, Validation, validate};
 use crate::facts::Notes;
 use crate::message::{Decoded, Flags};
-use crate::report::{Exchange, NamesReport, ResolverState, Via};
+use crate::report::{Exchange, NamesReport, Purpose, ResolverState, Via};
 use crate::walk::{Cut, Directory, SERVER_WAIT_MS, Walk};
 use crate::{cache, deep_facts};
 use hickory_proto::rr::RecordType;
 use netwhy_model::{Case, Evidence, Source};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -50,7 +51,8 @@ pub async fn names_deep_report(case: &Case, seen: &Resolution) -> (Vec<Evidence>
         tokio::join!(authorities(source, seen, &living), tcp(source, &seen.report, living[0]));
     report.authorities = authorities;
     if !known("dns.transport") {
-        deep_facts::transport(&mut notes, &seen.report, &over_tcp.exchange);
+        let differs = differs(source, &seen.report, &over_tcp.exchange).await;
+        deep_facts::transport(&mut notes, &seen.report, &over_tcp.exchange, differs);
     }
     let flips = seen.evidence.iter().any(|e| e.fact == "dns.cd_flips" && e.value == "yes");
     report.asked.push(over_tcp.exchange);
@@ -110,6 +112,25 @@ async fn tcp(source: &Source, report: &NamesReport, server: SocketAddr) -> Asked
         ..plain.clone()
     };
     ask(source, if busy { own } else { plain }).await
+}
+
+/// Whether one resolver gives other IPv4 addresses over UDP than over TCP, and keeps to both when asked again.
+async fn differs(source: &Source, report: &NamesReport, over_tcp: &Exchange) -> bool {
+    let Some(resolver) = report.resolvers.iter().find(|r| r.server == over_tcp.server) else { return false };
+    let Some(udp) = resolver.exchange(Purpose::Ipv4).map(ipv4) else { return false };
+    let tcp = ipv4(over_tcp);
+    if udp.is_empty() || tcp.is_empty() || !udp.is_disjoint(&tcp) {
+        return false;
+    }
+    let again = |via| question(over_tcp.server, via, &report.final_name, Flags::EDNS, TCP_MS_MAX);
+    let (udp_again, tcp_again) = tokio::join!(ask(source, again(Via::Udp)), ask(source, again(Via::Tcp)));
+    ipv4(&udp_again.exchange) == udp && ipv4(&tcp_again.exchange) == tcp
+}
+
+/// The IPv4 addresses of a reply, in no order.
+fn ipv4(exchange: &Exchange) -> BTreeSet<&str> {
+    let answers = exchange.reply.iter().flat_map(|reply| &reply.answers);
+    answers.filter(|record| record.kind == "A").map(|record| record.data.as_str()).collect()
 }
 
 fn question(server: SocketAddr, via: Via, name: &str, flags: Flags, wait_ms: u64) -> Question {

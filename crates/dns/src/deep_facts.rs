@@ -12,12 +12,13 @@ use crate::walk::{Cut, ServerReport, ServerState};
 /// A resolver quicker than this with its own names is not slow itself, in milliseconds.
 const QUICK_MS: f64 = 150.0;
 
-pub(crate) fn transport(notes: &mut Notes, report: &NamesReport, over_tcp: &Exchange) {
+pub(crate) fn transport(notes: &mut Notes, report: &NamesReport, over_tcp: &Exchange, differs: bool) {
     let resolver = report.resolvers.iter().find(|r| r.server == over_tcp.server);
     let over_udp = resolver.is_some_and(|r| {
         r.asked.iter().any(|a| a.exchange.via == Via::Udp && a.exchange.ending == Ending::Answered)
     });
     let value = match (over_udp, over_tcp.ending == Ending::Answered) {
+        (true, true) if differs => "differ",
         (true, true) => "both",
         (true, false) => "udp_only",
         (false, true) => "tcp_only",

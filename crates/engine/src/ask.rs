@@ -3,10 +3,15 @@
 use crate::state::State;
 use netwhy_dns::Resolution;
 use netwhy_http::{HttpSeen, Lookup};
-use netwhy_model::{Case, Evidence};
+use netwhy_model::{Case, Evidence, Link, Stamp};
 use netwhy_probe::Connected;
 use netwhy_tls::TlsSeen;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Addresses of DNS asked beside those of the hosts file.
+const HOSTS_BESIDE_MAX: usize = 4;
 
 /// What one question brought.
 #[derive(Default)]
@@ -47,7 +52,9 @@ pub(crate) async fn ask(case: &Case, state: &State, question: &str) -> Answer {
         }
         "names.deep" => return Answer::plain(netwhy_dns::names_deep(case, &state.resolution).await),
         "origin" => return Answer::plain(netwhy_http::origin(case, state.http.as_ref()).await),
-        "local" if state.address(case).is_none() => return Answer::plain(toward_resolvers(case, state).await),
+        "local" if state.address(case).is_none() => {
+            return Answer::plain(toward_resolvers(case, state).await);
+        }
         _ => {}
     }
     let Some(address) = state.address(case) else { return Answer::default() };
@@ -55,7 +62,10 @@ pub(crate) async fn ask(case: &Case, state: &State, question: &str) -> Answer {
         "local" => Answer::plain(netwhy_probe::local(case, &state.addresses(case)).await),
         "connect" => {
             let mut connected = netwhy_probe::connect(case, &state.addresses(case)).await;
-            let evidence = std::mem::take(&mut connected.evidence);
+            let mut evidence = std::mem::take(&mut connected.evidence);
+            if connected.best.is_none() {
+                evidence.extend(beside_hosts(case, state).await);
+            }
             Answer { evidence, connected: Some(connected), ..Answer::default() }
         }
         "udp" => Answer::plain(netwhy_probe::udp(case, address).await),
@@ -87,6 +97,25 @@ async fn toward_resolvers(case: &Case, state: &State) -> Vec<Evidence> {
         _ => false,
     };
     seen.into_iter().filter(of_this_host).collect()
+}
+
+/// Whether the address DNS gives opens, where the hosts file names another that does not.
+async fn beside_hosts(case: &Case, state: &State) -> Option<Evidence> {
+    if state.value("dns.hosts") != "overrides" {
+        return None;
+    }
+    let others: Vec<SocketAddr> = state
+        .resolution
+        .resolver_addresses
+        .iter()
+        .filter(|a| !state.resolution.addresses.contains(a))
+        .take(HOSTS_BESIDE_MAX)
+        .map(|a| SocketAddr::new(*a, case.target.port))
+        .collect();
+    let opened = netwhy_probe::connect(case, &others).await.best?;
+    let at = Stamp::from(SystemTime::now());
+    let excerpt = format!("SYN {opened} → SYN-ACK, the hosts file's address opens nothing");
+    Some(Evidence::seen("dns.hosts_beside", "dns_works", Link::Resolver, at, "engine", excerpt))
 }
 
 /// The questions that build on an earlier one's result.

@@ -121,6 +121,9 @@ pub(crate) fn series(shots: &[Shot], tries: &[Try]) -> Option<&'static str> {
         return None;
     }
     if bad.len() == shots.len() {
+        if tries.iter().any(|t| t.good) {
+            return if bad.iter().all(|s| s.limit_says) { Some("limited") } else { scattered(&bad, false) };
+        }
         let steady = tries.last().is_some_and(|t| t.kind == bad[0].kind) || shots.len() >= LIMIT_TAIL_MIN;
         return steady.then_some("all_fail");
     }

@@ -2,6 +2,7 @@
 
 use crate::ask::Ask;
 use crate::dial::{DialError, Secure, dial, on_port};
+use crate::exchange::answer;
 use crate::facts::seen as fact;
 use crate::quic;
 use crate::view::View;
@@ -42,6 +43,13 @@ async fn two(case: &Case, ask: &Ask, view: &View) -> Option<Evidence> {
     let silent = matches!(&spoken, Spoken::Broken(why) if why.contains("no whole response"));
     if !silent && !fits(&spoken, view, case) {
         spoken = speak_two(case, ask).await.ok()?;
+    }
+    // A limit met meanwhile is not HTTP/2's doing.
+    if matches!(spoken, Spoken::Status(_)) && !fits(&spoken, view, case) {
+        let again = View::of(case, answer(case, ask).await);
+        if again.kind != view.kind {
+            return None;
+        }
     }
     let (value, text) = match &spoken {
         Spoken::NotOffered if wanted => {

@@ -56,6 +56,9 @@ pub(crate) async fn repeat(case: &Case, seen: &HttpSeen) -> Vec<Evidence> {
         verdict = pattern::after_pause(verdict, &shots, after.good);
         shots.push(after);
     }
+    if verdict == Some("limited") && throttled(&shots, seen) {
+        verdict = Some("throttled");
+    }
     let mut all = Vec::new();
     if let Some(value) = verdict {
         all.push(fact("http.repeat", value, pattern::shown(&shots)));
@@ -64,11 +67,17 @@ pub(crate) async fn repeat(case: &Case, seen: &HttpSeen) -> Vec<Evidence> {
     all.extend(pattern::backends(&shots).map(|(value, text)| fact("http.backends", value, text)));
     if verdict == Some("all_ok") {
         all.extend(parallel(case, &ask, &shots, begun).await);
-        if begun.elapsed() < Duration::from_millis(MORE_MS_MAX) {
+        if begun.elapsed() < Duration::from_millis(MORE_MS_MAX) && seen.told.view.status() != 101 {
             all.extend(kept(case, &ask).await);
         }
     }
     all
+}
+
+/// A limit that is met at once, and right after a pause again: others use it up.
+fn throttled(shots: &[Shot], seen: &HttpSeen) -> bool {
+    let rested = shots.last().is_some_and(|s| !s.good && s.limit_says);
+    rested && (shots.first().is_some_and(|s| !s.good) || seen.tries.iter().any(|t| !t.good))
 }
 
 /// So many requests one after another, however long they take.

@@ -260,8 +260,11 @@ fn cutoff(view: &View) -> Evidence {
     let from = view.times.sent.or(view.times.secured).or(view.times.connected).unwrap_or(0.0);
     let at = view.times.first_byte.unwrap_or(view.times.total) - from;
     let second = (at / 1_000.0).round();
+    // haproxy tries a refused connection again after one second, three times by default: no timer that ran out.
+    let retries =
+        view.status() == 503 && (1.0..=3.0).contains(&second) && view.writer.1.starts_with("haproxy");
     let late = at - second * 1_000.0;
-    let round = failed && second >= 1.0 && (-10.0..=CUTOFF_LATE_MS_MAX).contains(&late);
+    let round = failed && !retries && second >= 1.0 && (-10.0..=CUTOFF_LATE_MS_MAX).contains(&late);
     seen("http.cutoff", if round { "yes" } else { "no" }, format!("{} after {at:.0} ms", view.kind))
 }
 

@@ -19,6 +19,11 @@ use std::time::Duration;
 /// Patience with one variant, in milliseconds.
 const WAIT_MS: (u64, u64) = (1_200, 2_500);
 
+/// Time for one part, in milliseconds.
+const PART_MS_MAX: u64 = 3_800;
+/// Codings are not asked of a service whose first byte takes longer, in milliseconds.
+const SLOW_MS_MIN: f64 = 500.0;
+
 /// Asks every variant that makes sense after what was seen.
 pub(crate) async fn variants(case: &Case, seen: &HttpSeen) -> Vec<Evidence> {
     let view = &seen.told.view;
@@ -28,14 +33,17 @@ pub(crate) async fn variants(case: &Case, seen: &HttpSeen) -> Vec<Evidence> {
     let known = view.wait_ms.unwrap_or(0.0) * 3.0 + 500.0;
     let wait = Duration::from_millis((known as u64).clamp(WAIT_MS.0, WAIT_MS.1));
     let base = Base { case, seen, ask: seen.told.ask.clone().within(wait) };
+    // A connection that was switched to another protocol has no codings and no other HTTP.
+    let plain = view.status() != 101;
+    let quick = plain && view.wait_ms.is_none_or(|ms| ms < SLOW_MS_MIN);
     let (path, host, benign, limits, codings, other, proxy) = tokio::join!(
-        sites::random_path(&base),
-        sites::other_host(&base),
-        benign::ask(&base),
-        limits::ask(&base),
-        codings::ask(&base),
-        protocols::compare(case, &base.ask, view),
-        proxy(&base),
+        within(sites::random_path(&base)),
+        within(sites::other_host(&base)),
+        within(benign::ask(&base)),
+        within(limits::ask(&base)),
+        within(async { if quick { codings::ask(&base).await } else { Vec::new() } }),
+        within(async { if plain { protocols::compare(case, &base.ask, view).await } else { Vec::new() } }),
+        within(proxy(&base)),
     );
     // A request that is too long passes once it is shorter: that is no filter's doing.
     let sized = limits.as_ref().is_some_and(|e| matches!(e.value.as_str(), "header_small" | "body_small"));
@@ -48,6 +56,11 @@ pub(crate) async fn variants(case: &Case, seen: &HttpSeen) -> Vec<Evidence> {
         .chain(other)
         .chain(proxy)
         .collect()
+}
+
+/// One part's facts, or none when it takes too long: a slow service shall not cost the other parts theirs.
+async fn within<T: Default>(part: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_millis(PART_MS_MAX), part).await.unwrap_or_default()
 }
 
 /// The request whose variants are asked, with what it gave.

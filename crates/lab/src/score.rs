@@ -173,58 +173,6 @@ pub struct Totals {
     pub memory_kib_max: u64,
 }
 
-/// True causes named first, at least.
-const STRICT_SHARE_MIN: f64 = 0.68;
-/// True causes named at all, at least.
-const IN_GROUP_SHARE_MIN: f64 = 0.98;
-/// Broken cases called healthy, at most.
-const CALLED_HEALTHY_COUNT_MAX: usize = 8;
-/// Expected calibration error, at most.
-const CALIBRATION_ERROR_MAX: f64 = 0.10;
-/// Time to a verdict, in milliseconds.
-const TIME_MS_MEDIAN_MAX: u64 = 3_000;
-const TIME_MS_P95_MAX: u64 = 12_000;
-const HEALTHY_TIME_MS_MEDIAN_MAX: u64 = 1_500;
-/// Peak memory, in KiB.
-const MEMORY_KIB_MAX: u64 = 64 << 10;
-
-impl Totals {
-    /// The goals of the product that these sums miss, one line each.
-    pub fn missed(&self) -> Vec<String> {
-        let share = |part: usize| part as f64 / self.broken.max(1) as f64;
-        let least = |what: &str, part: usize, goal: f64| {
-            let (is, goal_percent) = (100.0 * share(part), 100.0 * goal);
-            (self.broken > 0 && share(part) < goal)
-                .then(|| format!("{what}: {is:.1} %, at least {goal_percent:.0} %"))
-        };
-        let most =
-            |what: &str, is: f64, goal: f64| (is > goal).then(|| format!("{what}: {is}, at most {goal}"));
-        [
-            most("labs that failed", self.failed as f64, 0.0),
-            least("true cause named first", self.strict, STRICT_SHARE_MIN),
-            least("true cause named", self.in_group, IN_GROUP_SHARE_MIN),
-            most("healthy controls accused", self.controls_accused as f64, 0.0),
-            most(
-                "broken, called healthy",
-                self.broken_called_healthy as f64,
-                CALLED_HEALTHY_COUNT_MAX as f64,
-            ),
-            most("calibration error", self.calibration_error, CALIBRATION_ERROR_MAX),
-            most("median time in ms", self.time_ms_median as f64, TIME_MS_MEDIAN_MAX as f64),
-            most("95th percentile of time in ms", self.time_ms_p95 as f64, TIME_MS_P95_MAX as f64),
-            most(
-                "median time on healthy targets in ms",
-                self.healthy_time_ms_median as f64,
-                HEALTHY_TIME_MS_MEDIAN_MAX as f64,
-            ),
-            most("peak memory in KiB", self.memory_kib_max as f64, MEMORY_KIB_MAX as f64),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
-    }
-}
-
 /// A results file: all that `cargo xtask accuracy` publishes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Results {
@@ -338,16 +286,6 @@ mod tests {
         assert_eq!((totals.broken, totals.strict, totals.in_group), (3, 1, 2));
         assert_eq!((totals.broken_called_healthy, totals.controls, totals.controls_accused), (1, 2, 1));
         assert_eq!(totals.skipped, 1);
-    }
-
-    #[test]
-    fn missed_goals_are_told() {
-        let well = score(vec![row(&["a"], &["a"], 0.95), row(&[], &[], 0.0)]).totals;
-        assert_eq!(well.missed(), [] as [&str; 0]);
-        let ill = score(vec![row(&["a"], &["b"], 0.95), row(&[], &["a"], 0.9)]).totals;
-        let missed = ill.missed();
-        assert_eq!(missed.len(), 4, "{missed:?}");
-        assert!(missed[0].starts_with("true cause named first: 0.0 %"), "{missed:?}");
     }
 
     #[test]

@@ -67,8 +67,10 @@ pub(super) fn echo(source: &Source, address: IpAddr, wait: Duration) -> EchoAnsw
             Err(_) => {}
         }
         // A raw socket hears of every ping to this address, those of a trace beside it too.
-        let ours = |e: &socket::QueuedError| !is_raw || u16::from_be_bytes([e.quoted[4], e.quoted[5]]) == ident;
-        if let Some(error) = socket::queued_errors(&socket).into_iter().find(|e| e.from.is_some() && ours(e)) {
+        let ours =
+            |e: &socket::QueuedError| !is_raw || u16::from_be_bytes([e.quoted[4], e.quoted[5]]) == ident;
+        if let Some(error) = socket::queued_errors(&socket).into_iter().find(|e| e.from.is_some() && ours(e))
+        {
             return EchoAnswer::Unreachable { kind: error.kind, code: error.code };
         }
     }

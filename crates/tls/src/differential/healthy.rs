@@ -52,7 +52,9 @@ impl Work<'_> {
         out.push(self.seen("tls.ciphers", "shared", self.chosen()));
         let here = self.backends(backends).await;
         let here_bad = here.as_ref().is_some_and(|found| found.evidence.value == "some_bad");
-        let there = if here_bad { None } else { self.elsewhere().await };
+        // Another address sets itself apart only from one that is well.
+        let well = self.inner.verdict.as_ref().is_some_and(|verdict| verdict.fault.is_none());
+        let there = if here_bad || !well { None } else { self.elsewhere().await };
         if let Some(found) = there.or(here) {
             out.extend(self.bad_chain(&found));
             out.push(found.evidence);

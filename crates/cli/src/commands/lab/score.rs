@@ -25,9 +25,6 @@ pub struct Args {
     /// Keep every verdict and saved case in this directory
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
-    /// Judge by the goals of the product: say which are missed, and end with 1 only then
-    #[arg(long)]
-    gate: bool,
     /// Run dig, mtr, nmap, curl and openssl on the same faults too, and compare
     #[arg(long, hide = true)]
     toolbox: bool,
@@ -124,14 +121,6 @@ fn report(results: &Results, args: &Args, common: &Common) -> anyhow::Result<u8>
         print(&summary(&results.totals, common))?;
     }
     let totals = &results.totals;
-    if args.gate {
-        let missed = totals.missed();
-        if !common.json {
-            let label = common.lang.pick("MISSED", "未达标");
-            missed.iter().try_for_each(|goal| print(&format!("{label}  {goal}\n")))?;
-        }
-        return Ok(u8::from(!missed.is_empty()));
-    }
     let bad = totals.failed + totals.controls_accused + totals.broken_called_healthy;
     Ok(u8::from(bad > 0))
 }
