@@ -26,6 +26,8 @@ pub(crate) enum Freshness {
     Stale,
     NegativeStale,
     Forged,
+    /// The resolver serves the zone itself, in a view of its own.
+    OwnView,
 }
 
 /// The authoritative servers side by side, and the resolver beside them.
@@ -161,7 +163,7 @@ fn shown(said: &Said) -> String {
     }
 }
 
-/// Judges each resolver against the authority; the first that differs counts.
+/// Judges the resolver whose answer counts against the authority; without an answer the first that differs.
 async fn compare(
     source: &Source,
     seen: &Resolution,
@@ -182,6 +184,9 @@ async fn compare(
         let differs = if union.is_empty() { !have.is_empty() } else { have.is_disjoint(&union) };
         if !differs {
             let text = format!("{} agrees with {} servers of the zone", resolver.server, said.len());
+            if !have.is_empty() {
+                return Some((Freshness::Same, text, resolver.server));
+            }
             same = Some((Freshness::Same, text, resolver.server));
             continue;
         }
@@ -217,6 +222,9 @@ async fn judge(
     } else {
         positive(&before, &now, &have, said.iter().find_map(|s| s.ttl))
     };
+    let zone_is_its_own =
+        freshness == Freshness::Forged && serves_itself(source, resolver.server, &zone, log).await;
+    let freshness = if zone_is_its_own { Freshness::OwnView } else { freshness };
     let (was, is) = (ttl_of(&before), ttl_of(&now));
     let authoritative = said.iter().find_map(|s| s.ttl).map_or("-".to_owned(), |ttl| ttl.to_string());
     let got = if have.is_empty() {
@@ -232,6 +240,15 @@ async fn judge(
         said.len()
     );
     Some((freshness, text, resolver.server))
+}
+
+/// The resolver gives the zone's SOA with authority: a split view, made by whoever runs it.
+async fn serves_itself(source: &Source, server: SocketAddr, zone: &str, log: &mut Vec<Exchange>) -> bool {
+    let asked = whole(source, server, zone, RecordType::SOA, Flags::STUB).await;
+    let own = |reply: &Reply| reply.authoritative && reply.answers.iter().any(|r| r.kind == "SOA");
+    let serves = asked.reply().is_some_and(own);
+    log.push(asked.exchange);
+    serves
 }
 
 /// A cached answer counts down; one that was made up stays at its TTL, has more of it than the zone

@@ -179,6 +179,7 @@ pub(crate) fn cache(notes: &mut Notes, checked: &Checked) {
         Freshness::Stale => "stale",
         Freshness::NegativeStale => "negative_stale",
         Freshness::Forged => "forged",
+        Freshness::OwnView => "own_view",
     };
     notes.add("dns.cache", value, text.clone()).subject = Some(server.to_string());
 }

@@ -60,7 +60,7 @@ pub fn is_fault(evidence: &Evidence) -> bool {
         "dns.extended_error" => &["none", "other", "stale"],
         "dns.dnssec" => &["unsigned", "valid"],
         "dns.authority" => &["ok"],
-        "dns.cache" => &["same"],
+        "dns.cache" => &["same", "own_view"],
         "dns.slow_where" => &["nowhere"],
         "dns.families" => &["both", "ipv4", "ipv6"],
         _ => return false,

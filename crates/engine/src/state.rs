@@ -85,7 +85,8 @@ impl State {
         let tcp = has_address && !matches!(scheme, Scheme::Udp | Scheme::Dns);
         match question {
             "names" | "names.deep" => case.target.name().is_some(),
-            "local" => has_address || !self.silent_resolvers().is_empty(),
+            // Of names alone, the way to the addresses they have is not asked for.
+            "local" => has_address && scheme != Scheme::Dns || !self.silent_resolvers().is_empty(),
             "udp" => has_address && scheme == Scheme::Udp,
             "connect" => tcp,
             "control" | "trace" | "pmtu" => tcp && self.connected.is_some(),

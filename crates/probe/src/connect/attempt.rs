@@ -166,7 +166,9 @@ fn verdict(socket: &Socket, own: Option<IpAddr>) -> Ended {
     match socket::queued_errors(socket).into_iter().find(|e| e.errno == errno) {
         Some(error) if error.from.is_some() && error.from != own => Ended::Rejected(error),
         Some(_) => Ended::Local(errno),
-        None if errno == libc::ECONNREFUSED || errno == libc::ECONNRESET => Ended::Refused,
+        // A SYN refused by RST is ECONNREFUSED; this RST came after the handshake, from whoever accepted.
+        None if errno == libc::ECONNRESET => Ended::Open,
+        None if errno == libc::ECONNREFUSED => Ended::Refused,
         // Not every kernel queues an error for a socket that never got through.
         None => Ended::Local(errno),
     }

@@ -183,6 +183,7 @@ impl Work<'_> {
 
     /// The other addresses of the name, each asked once; one that fails, again.
     async fn elsewhere(&self) -> Option<Compared> {
+        let here_good = self.inner.verdict.as_ref().is_none_or(|verdict| verdict.fault.is_none());
         let mut wish = self.context.wish(self.patience());
         wish.settle = false;
         for address in &self.others {
@@ -196,9 +197,10 @@ impl Work<'_> {
             }
             let (said, good, _) = self.verdict(&seen.chain, 1);
             let said = if seen.ok { said } else { seen.said };
-            if !seen.ok || !good {
-                let line = format!("{} well, {address}: {said}", self.context.address);
-                let bad_chain = seen.ok.then_some(seen.chain);
+            if (seen.ok && good) != here_good {
+                let word = if here_good { "well" } else { "bad" };
+                let line = format!("{} {word}, {address}: {said}", self.context.address);
+                let bad_chain = (seen.ok && !good).then_some(seen.chain);
                 return Some(Compared { evidence: self.seen("tls.backends", "some_bad", line), bad_chain });
             }
         }
