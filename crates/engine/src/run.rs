@@ -23,6 +23,8 @@ const SETTLED_MIN: f64 = 0.96;
 const HEALTHY_BUDGET_MS: u64 = 1_300;
 /// A handshake unanswered for so long makes the path worth asking about at once, in milliseconds.
 const SILENCE_MS: u64 = 450;
+/// A TLS handshake silent for this long will hardly be answered any more, in milliseconds.
+const SPEECHLESS_MS: u64 = 700;
 /// No question may take longer than so many times the cost it declares for a dead target.
 const WORST_FACTOR: f64 = 1.5;
 /// Nor is any cut off before so many milliseconds.
@@ -145,9 +147,16 @@ impl Runner<'_> {
         if self.case.expect.success_min.is_some() {
             self.ask_all(&["series"]).await;
         }
-        for step in [&["tls", "control", "stack"][..], &["http", "tls.differential"][..]] {
-            self.ask_all(step).await;
+        if self.chance() && self.is_settled() {
+            return;
         }
+        self.greet().await;
+        // Through a path that loses packets every further question takes seconds.
+        if self.chance() && self.is_settled() {
+            return;
+        }
+        self.ask_all(&["http", "tls.differential"]).await;
+        self.knock_again().await;
         if self.case.target.scheme == Scheme::Tcp {
             self.ask_all(&["payload"]).await;
         }
@@ -176,17 +185,75 @@ impl Runner<'_> {
         (self.on_event)(Event::Seen(self.state.evidence.len()));
     }
 
+    /// The TLS handshake and what may go beside it; once it meets silence, the bytes are watched as well.
+    async fn greet(&mut self) {
+        let step = ["tls", "control", "stack"];
+        if !self.state.may_ask(&self.case, "tls") {
+            return self.ask_all(&step).await;
+        }
+        let due: Vec<&str> = step.into_iter().filter(|q| self.state.may_ask(&self.case, q)).collect();
+        for question in &due {
+            (self.on_event)(Event::Asking(Question((*question).to_owned())));
+        }
+        let left = Duration::from_millis(self.case.limits.budget_ms.saturating_sub(self.elapsed_ms()));
+        let (answers, payload) = watch_greeting(&self.case, &self.state, &due, left).await;
+        for (question, answer) in due.into_iter().zip(answers) {
+            answer.into_state(&mut self.state, question);
+        }
+        if let Some(answer) = payload {
+            answer.into_state(&mut self.state, "payload");
+        }
+        (self.on_event)(Event::Seen(self.state.evidence.len()));
+    }
+
     /// What the user's own words ask for, whatever the posterior thinks of it.
     async fn forced(&mut self) {
         self.ask_all(&["origin", "http.health", "http.upgrade"]).await;
         if self.chance() {
             for question in ["series", "loss", "http.repeat"] {
+                if self.is_settled() {
+                    break;
+                }
                 self.ask_all(&[question]).await;
             }
         }
         if self.case.expect.http.is_some() || self.case.header("accept-encoding").is_some() {
             self.ask_all(&["http.variants"]).await;
         }
+    }
+
+    /// Handshakes passed, and then one for TLS or HTTP did not: asked once more, or told as what comes and goes.
+    async fn knock_again(&mut self) {
+        let lost = |question: &str, fact: &str| {
+            self.state.asked.contains(question) && self.state.value(fact).is_empty()
+        };
+        let questions: Vec<&str> = [("tls", "tls.handshake"), ("http", "http.exchange")]
+            .into_iter()
+            .filter(|(question, fact)| lost(question, fact))
+            .map(|(question, _)| question)
+            .collect();
+        let Some(address) = self.state.address(&self.case).filter(|_| self.state.opens()) else { return };
+        if questions.is_empty() {
+            return;
+        }
+        let again = netwhy_probe::connect(&self.case, &[address]).await;
+        if again.best.is_some() {
+            for question in &questions {
+                self.state.asked.remove(*question);
+            }
+            for question in ["tls", "http"] {
+                self.ask_all(&[question]).await;
+            }
+            return;
+        }
+        let found = again.evidence.into_iter().find(|e| e.fact == "tcp.connect" && e.speaks());
+        self.state.add(found.map(|e| now_and_then(&e)).into_iter().collect());
+    }
+
+    /// Whether something is wrong and one hypothesis explains it.
+    fn is_settled(&self) -> bool {
+        let posterior = Posterior::of(self.table, &self.table.observe(&self.state.evidence));
+        posterior.healthy() < 0.5 && posterior.settled() >= SETTLED_MIN
     }
 
     /// Whether the user complains of something that comes and goes.
@@ -293,6 +360,47 @@ async fn watch_handshake(
         }
         answer = &mut trace => (both.await, answer),
     }
+}
+
+/// Some questions side by side, and what becomes of the first bytes once the TLS handshake stays silent.
+async fn watch_greeting(
+    case: &Case,
+    state: &State,
+    questions: &[&str],
+    left: Duration,
+) -> (Vec<Answer>, Option<Answer>) {
+    let mut payload = std::pin::pin!(async {
+        tokio::time::sleep(Duration::from_millis(SPEECHLESS_MS)).await;
+        tokio::time::timeout(left, ask(case, state, "payload")).await.ok()
+    });
+    let each = questions.iter().map(|question| async {
+        let limit = left.min(patience(question));
+        tokio::time::timeout(limit, ask(case, state, question)).await.unwrap_or_default()
+    });
+    let mut all = std::pin::pin!(join_all(each));
+    let speechless = |answers: &[Answer]| {
+        let mut evidence = answers.iter().flat_map(|answer| &answer.evidence);
+        evidence.any(|e| e.fact == "tls.handshake" && matches!(e.value.as_str(), "silent" | "stalled"))
+    };
+    let begun = Instant::now();
+    tokio::select! {
+        answers = &mut all => {
+            let worth = speechless(&answers) && begun.elapsed() > Duration::from_millis(SPEECHLESS_MS);
+            let payload = if worth { payload.await } else { None };
+            (answers, payload)
+        }
+        payload = &mut payload => {
+            let answers = all.await;
+            let worth = speechless(&answers);
+            (answers, payload.filter(|_| worth))
+        }
+    }
+}
+
+/// Handshakes that failed after others had passed.
+fn now_and_then(later: &Evidence) -> Evidence {
+    let excerpt = format!("handshakes passed at first; later {}", later.excerpt);
+    Evidence { value: "intermittent".to_owned(), excerpt, ..later.clone() }
 }
 
 /// The longest a question is waited for, whatever its collector thinks.

@@ -46,16 +46,17 @@ pub(crate) struct Shot {
 }
 
 /// How an attempt of the first question ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Try {
     pub kind: Kind,
     pub good: bool,
+    pub wait_ms: f64,
 }
 
 impl Try {
     /// The gist of one attempt.
     pub fn of(view: &View) -> Try {
-        Try { kind: view.kind, good: view.good }
+        Try { kind: view.kind, good: view.good, wait_ms: view.wait_ms.unwrap_or(view.times.total) }
     }
 }
 
@@ -103,9 +104,16 @@ fn slow_count(shots: &[Shot]) -> usize {
 }
 
 /// Every one waited long, and each about as long as the others.
-fn all_slow(shots: &[Shot]) -> bool {
+fn all_slow(shots: &[Shot], tries: &[Try]) -> bool {
     let middle = median(shots);
-    middle >= ALL_SLOW_MS_MIN && shots.iter().all(|s| (s.wait_ms - middle).abs() <= middle * EVENLY)
+    let even = |wait_ms: f64| (wait_ms - middle).abs() <= middle * EVENLY;
+    let waits = shots.iter().map(|s| s.wait_ms).chain(tries.iter().map(|t| t.wait_ms));
+    middle >= ALL_SLOW_MS_MIN && shots.len() + tries.len() >= 3 && waits.into_iter().all(even)
+}
+
+/// The first question has told already that every answer takes this long: one more will do.
+pub(crate) fn slow_already(tries: &[Try]) -> bool {
+    tries.len() >= 2 && tries.iter().all(|t| t.good && t.wait_ms >= 2.0 * ALL_SLOW_MS_MIN)
 }
 
 fn median(shots: &[Shot]) -> f64 {
@@ -131,7 +139,7 @@ pub(crate) fn series(shots: &[Shot], tries: &[Try]) -> Option<&'static str> {
     if bad.is_empty() {
         return match slow {
             0 if failed_once(tries) => Some("first_fails"),
-            0 if all_slow(shots) => Some("all_slow"),
+            0 if all_slow(shots, tries) => Some("all_slow"),
             0 => Some("all_ok"),
             1 => None,
             _ => Some("some_slow"),
@@ -329,8 +337,8 @@ mod tests {
 
     #[test]
     fn rows_are_told_apart() {
-        let tries = [Try { kind: Kind::Status(200), good: true }];
-        let failed = [Try { kind: Kind::Status(502), good: false }];
+        let tries = [Try { kind: Kind::Status(200), good: true, wait_ms: 5.0 }];
+        let failed = [Try { kind: Kind::Status(502), good: false, wait_ms: 5.0 }];
         assert_eq!(series(&row(&[200; 12]), &tries), Some("all_ok"));
         assert_eq!(series(&row(&[200, 200, 503, 503, 503, 503, 503]), &tries), Some("limited"));
         assert_eq!(series(&row(&[200, 429, 200, 429]), &tries), Some("limited"));

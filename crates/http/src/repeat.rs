@@ -45,7 +45,8 @@ pub(crate) async fn repeat(case: &Case, seen: &HttpSeen) -> Vec<Evidence> {
         return vec![unread("http.repeat", format!("not asked: {}", seen.told.view.text()))];
     }
     let ask = patient(seen);
-    let mut shots = series(case, &ask, SERIES_COUNT).await;
+    let count = if pattern::slow_already(&seen.tries) { 1 } else { SERIES_COUNT };
+    let mut shots = series(case, &ask, count).await;
     if pattern::unsettled(&shots, &seen.tries) {
         shots.extend(series(case, &ask, SERIES_COUNT).await);
     }

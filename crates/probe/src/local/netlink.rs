@@ -54,9 +54,9 @@ impl Interface {
         self.flags & libc::IFF_LOOPBACK as u32 != 0
     }
 
-    /// Up, with a carrier below.
+    /// Up, with a carrier below. (RUNNING follows the carrier only up to a second later.)
     pub(super) fn carrier(&self) -> bool {
-        let wanted = (libc::IFF_UP | libc::IFF_RUNNING) as u32;
+        let wanted = (libc::IFF_UP | libc::IFF_LOWER_UP) as u32;
         self.flags & wanted == wanted
     }
 

@@ -43,8 +43,9 @@ pub(super) fn banner(asker: &Asker<'_>, first: &Exchange, second: Option<&Exchan
     let Some(exchange) = spoke else {
         let text =
             format!("no greeting from {}: {:?} after {:.0} ms", asker.address, first.met, first.took_ms);
+        let value = if asker.case.expect.banner.is_some() { "missing" } else { "none" };
         return Some(
-            Evidence::seen("tcp.banner", "none", Link::Service, asker.at, COLLECTOR, text).unanswered(),
+            Evidence::seen("tcp.banner", value, Link::Service, asker.at, COLLECTOR, text).unanswered(),
         );
     };
     let text = String::from_utf8_lossy(&exchange.answer);

@@ -48,6 +48,18 @@ pub(super) enum Met {
     ZeroWindow,
 }
 
+impl Met {
+    /// The server ended it without a byte.
+    pub fn is_end(self) -> bool {
+        matches!(self, Met::ClosedFirst | Met::ResetFirst | Met::Closed | Met::Reset)
+    }
+
+    /// It did so before we spoke.
+    pub fn is_first(self) -> bool {
+        matches!(self, Met::ClosedFirst | Met::ResetFirst)
+    }
+}
+
 /// One exchange's record.
 #[derive(Debug, Clone)]
 pub(super) struct Exchange {

@@ -5,6 +5,7 @@ use crate::chain::judge;
 use crate::context::{ANSWER_MS_MAX, Context};
 use crate::exchange::{Ending, Exchange, Until};
 use crate::hello::{Hello, TLS10, TLS11, TLS12, TLS13};
+use crate::observe::Wish;
 use crate::suites::suite_name;
 use crate::trust::trust;
 use netwhy_model::Evidence;
@@ -188,9 +189,9 @@ impl Work<'_> {
         wish.settle = false;
         for address in &self.others {
             let there = Context { address: *address, ..self.context.clone() };
-            let mut seen = Shown::of_observed(there.observe(&wish).await);
+            let mut seen = self.show_at(&there, &wish).await;
             if seen.connected && !seen.ok && self.may_wait() {
-                seen = Shown::of_observed(there.observe(&wish).await);
+                seen = self.show_at(&there, &wish).await;
             }
             if !seen.connected {
                 continue;
@@ -205,6 +206,15 @@ impl Work<'_> {
             }
         }
         None
+    }
+
+    /// Another address with the very hello that worked here.
+    async fn show_at(&self, there: &Context, wish: &Wish) -> Shown {
+        if self.inner.by_hand {
+            let hello = Hello { alpn: there.alpn(), ..Hello::wide(there.name()) };
+            return Shown::of_exchange(there.exchange(&hello, Until::Flight, self.patience()).await);
+        }
+        Shown::of_observed(there.observe(wish).await)
     }
 
     /// What is wrong with the chain that only some connections get; it counts instead of the good one.

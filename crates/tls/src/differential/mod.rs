@@ -105,6 +105,11 @@ impl Work<'_> {
     fn patience(&self) -> Duration {
         let main = &self.inner.main;
         let quiet = matches!(main.ending, Ending::Silent | Ending::Stalled);
+        // After seconds of silence a hello that the server likes is answered within the round trip.
+        if main.ending == Ending::Silent && !main.tcp.is_unheard() {
+            let least = Duration::from_millis(ANSWER_MS_MIN);
+            return (least + 20 * main.connect).min(Duration::from_millis(ANSWER_MS_MAX));
+        }
         if !main.complete && (quiet || main.handshake > Duration::from_millis(ANSWER_MS_MAX)) {
             return Duration::from_millis(ANSWER_MS_MAX);
         }
