@@ -150,6 +150,13 @@ impl Failure {
     fn from_error(error: &io::Error, tries: u8) -> Failure {
         Failure { ending: ending_of(error), tries, error: Some(error.to_string()) }
     }
+
+    /// What came back after our packet had left: "network unreachable" is then a router's word, not this host's.
+    fn from_network(error: &io::Error, tries: u8) -> Failure {
+        let failure = Failure::from_error(error, tries);
+        let routers = error.raw_os_error() == Some(Errno::ENETUNREACH as i32);
+        Failure { ending: if routers { Ending::HostUnreachable } else { failure.ending }, ..failure }
+    }
 }
 
 /// What a socket error says of the other side.
@@ -196,7 +203,7 @@ async fn udp(
             Ok(Err(error)) => {
                 // An ICMP error counts when it comes again: the first may be a leftover of the path.
                 if refused.is_some() || tries >= TRIES_COUNT_MAX {
-                    return Err(Failure::from_error(&error, tries));
+                    return Err(Failure::from_network(&error, tries));
                 }
                 refused = Some(error);
                 until = until.min(Instant::now() + Duration::from_millis(REFUSED_MS));
@@ -211,7 +218,7 @@ async fn udp(
         }
     }
     match refused {
-        Some(error) => Err(Failure::from_error(&error, tries)),
+        Some(error) => Err(Failure::from_network(&error, tries)),
         None => Err(Failure { ending: Ending::Silent, tries, error: None }),
     }
 }

@@ -94,6 +94,10 @@ impl Run {
         Evidence::seen(fact, value, link, self.at, COLLECTOR, excerpt)
     }
 
+    fn is_ssh(&self) -> bool {
+        self.held_count == held::HELD_SSH_COUNT
+    }
+
     async fn all(&self, mut tap: Option<&mut Tap>) -> Vec<Evidence> {
         let mut attempts = self.row(SERIES_COUNT).await;
         if attempts.iter().filter(|a| !well(a)).count() == 1 {
