@@ -81,7 +81,8 @@ pub fn diagnose(catalogue: &Catalogue, table: &Table, inputs: Inputs<'_>) -> Ver
 fn is_tested(case: &Case, evidence: &[Evidence]) -> bool {
     let known = |fact: &str| evidence.iter().any(|e| e.fact == fact && e.speaks());
     let expect = &case.expect;
-    let greeted = evidence.iter().rev().find(|e| e.fact == "tcp.banner").is_some_and(|e| e.value == "expected");
+    let greeted =
+        evidence.iter().rev().find(|e| e.fact == "tcp.banner").is_some_and(|e| e.value == "expected");
     (expect.banner.is_none() || greeted)
         && (!case.target.scheme.uses_http() || known("http.exchange"))
         && (expect.success_min.is_none() || known("tcp.series") || known("http.repeat"))

@@ -28,7 +28,7 @@ const REFUSED_MS: u64 = 400;
 /// Datagrams looked at in one exchange; a flood of strays ends it.
 const DATAGRAMS_COUNT_MAX: usize = 64;
 /// Packets sent in one exchange.
-const TRIES_COUNT_MAX: u8 = 3;
+const TRIES_COUNT_MAX: u8 = 4;
 /// Largest UDP payload read, in bytes.
 const DATAGRAM_BYTES_MAX: usize = 4_096;
 
@@ -213,7 +213,7 @@ async fn udp(
             Err(_) if Instant::now() >= until => break,
             Err(_) => {
                 let _ = send(&socket, bytes, &mut tries);
-                repeat = Instant::now() + Duration::from_millis(2 * REPEAT_MS);
+                repeat = Instant::now() + Duration::from_millis(REPEAT_MS);
             }
         }
     }

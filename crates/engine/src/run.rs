@@ -247,7 +247,7 @@ impl Runner<'_> {
             return;
         }
         let found = again.evidence.into_iter().find(|e| e.fact == "tcp.connect" && e.speaks());
-        self.state.add(found.map(|e| now_and_then(&e)).into_iter().collect());
+        self.state.add(found.into_iter().flat_map(now_and_then).collect());
     }
 
     /// Whether something is wrong and one hypothesis explains it.
@@ -398,9 +398,19 @@ async fn watch_greeting(
 }
 
 /// Handshakes that failed after others had passed.
-fn now_and_then(later: &Evidence) -> Evidence {
+fn now_and_then(later: Evidence) -> Vec<Evidence> {
     let excerpt = format!("handshakes passed at first; later {}", later.excerpt);
-    Evidence { value: "intermittent".to_owned(), excerpt, ..later.clone() }
+    let told = |fact: &str, value: &str| Evidence {
+        fact: fact.to_owned(),
+        value: value.to_owned(),
+        excerpt: excerpt.clone(),
+        ..later.clone()
+    };
+    let mut all = vec![told("tcp.connect", "intermittent")];
+    if later.value == "refused" {
+        all.push(told("tcp.series", "some_refused"));
+    }
+    all
 }
 
 /// The longest a question is waited for, whatever its collector thinks.

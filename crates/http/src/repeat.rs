@@ -6,6 +6,7 @@ use crate::dial::Line;
 use crate::exchange::{answer, exchange, exchange_on};
 use crate::facts::{seen as fact, unread};
 use crate::pattern::{self, Shot};
+use crate::variants::patience;
 use crate::view::{Kind, View};
 use netwhy_model::{Case, Evidence};
 use std::time::{Duration, Instant};
@@ -97,9 +98,8 @@ pub(crate) async fn times(case: &Case, seen: &HttpSeen, count: usize) -> Vec<Evi
 
 /// The request with a patience that fits what was seen.
 fn patient(seen: &HttpSeen) -> Ask {
-    let known = seen.told.view.wait_ms.unwrap_or(0.0) * 4.0 + 400.0;
-    let wait = (known as u64).clamp(WAIT_MS.0, WAIT_MS.1);
-    let ask = seen.told.ask.clone().within(Duration::from_millis(wait));
+    let wait = patience(seen.told.view.wait_ms.unwrap_or(0.0), 4.0, WAIT_MS);
+    let ask = seen.told.ask.clone().within(wait);
     Ask { keep_max: KEEP_BYTES_MAX, ..ask }
 }
 

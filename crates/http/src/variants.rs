@@ -19,6 +19,8 @@ use std::time::Duration;
 /// Patience with one variant, in milliseconds.
 const WAIT_MS: (u64, u64) = (1_200, 2_500);
 
+/// Longest patience with one request of a slow service, in milliseconds.
+const PATIENCE_MS_MAX: u64 = 5_000;
 /// Time for one part, in milliseconds.
 const PART_MS_MAX: u64 = 3_800;
 /// Codings are not asked of a service whose first byte takes longer, in milliseconds.
@@ -30,8 +32,7 @@ pub(crate) async fn variants(case: &Case, seen: &HttpSeen) -> Vec<Evidence> {
     if view.kind == Kind::NoConnection || view.kind == Kind::Refused || view.kind == Kind::NoTls {
         return Vec::new();
     }
-    let known = view.wait_ms.unwrap_or(0.0) * 3.0 + 500.0;
-    let wait = Duration::from_millis((known as u64).clamp(WAIT_MS.0, WAIT_MS.1));
+    let wait = patience(view.wait_ms.unwrap_or(0.0), 3.0, WAIT_MS);
     let base = Base { case, seen, ask: seen.told.ask.clone().within(wait) };
     // A connection that was switched to another protocol has no codings and no other HTTP.
     let plain = view.status() != 101;
@@ -56,6 +57,13 @@ pub(crate) async fn variants(case: &Case, seen: &HttpSeen) -> Vec<Evidence> {
         .chain(other)
         .chain(proxy)
         .collect()
+}
+
+/// Some times what the first answer took, within bounds; never less than that answer and a quarter would need.
+pub(crate) fn patience(known_ms: f64, times: f64, (least, most): (u64, u64)) -> Duration {
+    let needed = (known_ms * 1.25 + 250.0) as u64;
+    let wished = (known_ms * times + 500.0) as u64;
+    Duration::from_millis(wished.clamp(least, most).max(needed.min(PATIENCE_MS_MAX)))
 }
 
 /// One part's facts, or none when it takes too long: a slow service shall not cost the other parts theirs.
