@@ -47,8 +47,11 @@ pub async fn names_deep_report(case: &Case, seen: &Resolution) -> (Vec<Evidence>
     }
     let known = |fact: &str| seen.evidence.iter().any(|e| e.fact == fact && e.speaks());
     let source = &case.source;
-    let (authorities, over_tcp) =
-        tokio::join!(authorities(source, seen, &living), tcp(source, &seen.report, living[0]));
+    let (authorities, over_tcp, elsewhere) = tokio::join!(
+        authorities(source, seen, &living),
+        tcp(source, &seen.report, living[0]),
+        elsewhere(source, seen, living[0])
+    );
     report.authorities = authorities;
     if !known("dns.transport") {
         let differs = differs(source, &seen.report, &over_tcp.exchange).await;
@@ -59,7 +62,7 @@ pub async fn names_deep_report(case: &Case, seen: &Resolution) -> (Vec<Evidence>
     report.validations =
         validations(source, &report.authorities, &living, &seen.report.final_name, flips).await;
     deep_facts::dnssec(&mut notes, &report.validations);
-    if let Some(asked) = elsewhere(source, seen, &report.authorities, living[0]).await {
+    if let Some(asked) = elsewhere {
         deep_facts::elsewhere(&mut notes, &asked);
         report.asked.push(asked);
     }
@@ -84,20 +87,13 @@ fn living(report: &NamesReport) -> Vec<SocketAddr> {
 }
 
 /// After a failure: whether the resolver still knows anything of the world, the root to begin with.
-async fn elsewhere(
-    source: &Source,
-    seen: &Resolution,
-    authorities: &[Authority],
-    server: SocketAddr,
-) -> Option<Exchange> {
+async fn elsewhere(source: &Source, seen: &Resolution, server: SocketAddr) -> Option<Exchange> {
     let failed = |e: &Evidence| e.fact == "dns.answer" && matches!(e.value.as_str(), "servfail" | "timeout");
     if !seen.evidence.iter().any(failed) {
         return None;
     }
-    let flags = Flags::UNCHECKED;
-    // Whoever named the zones above could only know them from outside.
-    let wait_ms = if authorities.is_empty() { UNCHECKED_MS_MAX } else { UNCHECKED_MS_MAX / 2 };
-    let question = Question { kind: RecordType::NS, ..question(server, Via::Udp, ".", flags, wait_ms) };
+    let plain = question(server, Via::Udp, ".", Flags::UNCHECKED, UNCHECKED_MS_MAX);
+    let question = Question { kind: RecordType::NS, ..plain };
     Some(ask(source, question).await.exchange)
 }
 
