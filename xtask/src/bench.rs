@@ -61,6 +61,7 @@ struct Comparison {
     toolbox: Vec<Reader>,
     netwhy: Reader,
     netwhy_named: usize,
+    jobs: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -111,9 +112,11 @@ fn machine() -> String {
 struct Words {
     title: &'static str,
     intro: &'static str,
+    jobs: &'static str,
     head: &'static str,
     rows: [&'static str; 3],
-    ratio: [&'static str; 3],
+    /// With `{broken}` and `{healthy}` for the ratios, `{rest}` and `{rest95}` for the toolbox without mtr.
+    ratio: &'static str,
     tools: &'static str,
     tools_head: &'static str,
     how: &'static str,
@@ -127,14 +130,17 @@ const ENGLISH: Words = Words {
     intro: "Written by `cargo xtask bench diagnose`; do not edit. In each broken scenario of the lab netwhy runs first, \
             then dig (A and AAAA), mtr, nmap, curl and openssl one after the other on the same target; then the fault is \
             mended and all of them run again.",
-    head: "| | faults | time on a broken target: median | 95th percentile | time on the mended target: median | faults |\n\
+    jobs: "labs at the same time",
+    head: "| | faults | time on a broken target: median | 95th percentile | time on the mended target: median | told apart |\n\
            |---|---|---|---|---|---|",
     rows: [
         "netwhy: true cause **named** first",
         "the facts netwhy collects: could tell apart, at most",
         "the toolbox: its output could tell apart, at most",
     ],
-    ratio: ["netwhy is faster than the toolbox by", "on a broken target (medians)", "on a healthy target"],
+    ratio: "The toolbox takes {broken} times as long as netwhy on a broken target and {healthy} times on a healthy one \
+            (medians). Most of that is mtr, which waits out its rounds: without it the toolbox takes {rest} (median) and \
+            {rest95} (95th percentile).",
     tools: "Each tool alone",
     tools_head: "| tool | run on faults | time, broken: median | 95th percentile | healthy: median | different outputs \
                  | could tell apart, at most |\n|---|---|---|---|---|---|---|",
@@ -146,7 +152,7 @@ of the target's port, 22, 80, 443 and 8080; `curl -sS -v --compressed --max-time
 - From each output addresses, names, numbers, times (kept as one of six steps) and fingerprints are taken out, and every \
 line that the mended target shows as well. What is left are its signs. Faults with the very same signs cannot be told \
 apart, and count once, for their commonest cause.\n\
-- So the toolbox's figure is a bound that no reader reaches: it knows the output of every fault by heart, compares it \
+- So the toolbox's figure is a bound no reader is likely to reach: it knows the output of every fault by heart, compares it \
 with a healthy run of the same target, and counts two faults as told apart as soon as one word differs, be it by chance \
 or because the topology differs. A fault that is alone with its output counts as told apart even if nobody could say \
 what it means.\n\
@@ -162,13 +168,15 @@ const CHINESE: Words = Words {
     title: "基准测试：一次 netwhy 与它所取代的工具箱",
     intro: "由 `cargo xtask bench diagnose` 生成，请勿手工修改。在实验室每个故障场景中，先运行 netwhy，再对同一目标依次运行 \
             dig（A 与 AAAA）、mtr、nmap、curl 与 openssl；修复后全部再运行一遍。",
-    head: "| | 故障数 | 故障目标用时：中位数 | 95 分位 | 修复后用时：中位数 | 故障 |\n|---|---|---|---|---|---|",
+    jobs: "个实验同时进行",
+    head: "| | 故障数 | 故障目标用时：中位数 | 95 分位 | 修复后用时：中位数 | 可区分 |\n|---|---|---|---|---|---|",
     rows: [
         "netwhy：首个原因即真因（实际**说出**）",
         "netwhy 收集的事实：至多可区分",
         "工具箱：其输出至多可区分",
     ],
-    ratio: ["netwhy 比工具箱快", "（故障目标，中位数）", "（健康目标）"],
+    ratio: "工具箱的用时在故障目标上是 netwhy 的 {broken} 倍，在健康目标上是 {healthy} 倍（中位数之比）。其中大部分是 mtr，\
+            它总要等完各轮：不含 mtr 时工具箱用时中位数为 {rest}，95 分位为 {rest95}。",
     tools: "各工具单独",
     tools_head: "| 工具 | 运行的故障数 | 故障用时：中位数 | 95 分位 | 健康：中位数 | 不同输出 | 至多可区分 |\n\
                  |---|---|---|---|---|---|---|",
@@ -179,7 +187,7 @@ const CHINESE: Words = Words {
 TLS 目标另加 `openssl s_client </dev/null`。openssl 至多 10 秒，其余 20 秒。\n\
 - 从输出中去掉地址、名称、数字、时间（归为六档之一）与指纹，以及修复后同样出现的行；余下的是它的迹象。\
 迹象完全相同的故障无法区分，只按其中最常见的原因计一次。\n\
-- 因此工具箱的数字是任何读者都达不到的上界：它假定读者熟记每种故障的输出，手中有同一目标健康时的输出可比，\
+- 因此工具箱的数字是读者难以达到的上界：它假定读者熟记每种故障的输出，手中有同一目标健康时的输出可比，\
 且只要一个词不同就算可区分，哪怕只是偶然或拓扑不同。输出独一无二的故障也算可区分，即使没有人能说出其含义。\n\
 - netwhy 的事实以 `事实 = 值` 同法计数，并去掉健康目标通常也有的值；取值少而固定，偶然差异更少。\
 表中第一行不是上界，而是 netwhy 实际给出的结论。\n",
@@ -190,7 +198,10 @@ TLS 目标另加 `openssl s_client </dev/null`。openssl 至多 10 秒，其余 
 
 fn page(compared: &Comparison, matrix: &[tls::Figure], machine: &str, words: &Words) -> String {
     let netwhy = &compared.netwhy;
-    let mut out = format!("# {}\n\n{}\n\n{machine}\n\n{}\n", words.title, words.intro, words.head);
+    let mut out = format!(
+        "# {}\n\n{}\n\n{machine}; {} {}\n\n{}\n",
+        words.title, words.intro, compared.jobs, words.jobs, words.head
+    );
     let share = |part: usize, whole: usize| {
         format!("**{part}** ({:.1} %)", 100.0 * part as f64 / whole.max(1) as f64)
     };
@@ -209,18 +220,20 @@ fn page(compared: &Comparison, matrix: &[tls::Figure], machine: &str, words: &Wo
     row(words.rows[1], netwhy, netwhy.told_apart_max);
     let Some((all, each)) = compared.toolbox.split_first() else { return out };
     row(words.rows[2], all, all.told_apart_max);
-    let times = |theirs: u64, ours: u64| format!("{:.1} ×", theirs as f64 / ours.max(1) as f64);
-    let _ = writeln!(
-        out,
-        "\n{} {} {}, {} {}.\n\n## {}\n\n{}",
-        words.ratio[0],
-        times(all.broken_ms_median, netwhy.broken_ms_median),
-        words.ratio[1],
-        times(all.healthy_ms_median, netwhy.healthy_ms_median),
-        words.ratio[2],
-        words.tools,
-        words.tools_head
-    );
+    let times = |theirs: u64, ours: u64| format!("{:.1}", theirs as f64 / ours.max(1) as f64);
+    let ratio = words
+        .ratio
+        .replace("{broken}", &times(all.broken_ms_median, netwhy.broken_ms_median))
+        .replace("{healthy}", &times(all.healthy_ms_median, netwhy.healthy_ms_median))
+        .replace(
+            "{rest}",
+            &each.first().map_or_else(String::new, |rest| format!("{} ms", rest.broken_ms_median)),
+        )
+        .replace(
+            "{rest95}",
+            &each.first().map_or_else(String::new, |rest| format!("{} ms", rest.broken_ms_p95)),
+        );
+    let _ = writeln!(out, "\n{ratio}\n\n## {}\n\n{}", words.tools, words.tools_head);
     for tool in each {
         let _ = writeln!(
             out,
@@ -263,13 +276,14 @@ mod tests {
             toolbox: vec![reader("toolbox", 9000), reader("curl", 4000)],
             netwhy: reader("netwhy", 3000),
             netwhy_named: 9,
+            jobs: 1,
         };
         for words in [&ENGLISH, &CHINESE] {
             let matrix = [tls::Figure { tool: "sslscan".into(), runs: 7, median_ms: 830.4 }];
             let page = page(&compared, &matrix, "2 × x", words);
             for part in [
                 "**9** (90.0 %)",
-                "3.0 ×",
+                "3.0",
                 "| curl | 10 | 4000 ms | 8000 ms | 2000 ms | 7 | 8 |",
                 "| sslscan | 7 | 830 ms |",
             ] {

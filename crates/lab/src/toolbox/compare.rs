@@ -28,11 +28,14 @@ pub struct Reader {
 /// netwhy beside the toolbox on the same faults.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// The whole toolbox first, then each tool alone.
+    /// The whole toolbox first, then without mtr, then each tool alone.
     pub toolbox: Vec<Reader>,
     pub netwhy: Reader,
     /// Faults whose true cause netwhy did name first.
     pub netwhy_named: usize,
+    /// Labs that ran at the same time; whoever plays them fills it in.
+    #[serde(default)]
+    pub jobs: usize,
 }
 
 /// Compares over all faults on which both were run; `None` when the toolbox was not.
@@ -43,8 +46,12 @@ pub fn compare(rows: &[Row]) -> Option<Comparison> {
         return None;
     }
     let names: BTreeSet<&str> = rows.iter().flat_map(|row| &row.tools).map(|run| run.name.as_str()).collect();
-    let mut toolbox = vec![read("toolbox", &rows, |runs| sums(runs, None))];
-    toolbox.extend(names.into_iter().map(|name| read(name, &rows, |runs| sums(runs, Some(name)))));
+    let mut toolbox = vec![
+        read("toolbox", &rows, |runs| sums(runs, |_| true)),
+        // It waits out its rounds even when all is well, and takes most of the time.
+        read("toolbox without mtr", &rows, |runs| sums(runs, |name| name != "mtr")),
+    ];
+    toolbox.extend(names.into_iter().map(|name| read(name, &rows, |runs| sums(runs, |other| other == name))));
     let classes = rows.iter().map(|row| (row.facts.clone(), row.truth.as_slice()));
     let (kinds, told_apart_max) = told_apart(classes);
     let netwhy = Reader {
@@ -56,7 +63,8 @@ pub fn compare(rows: &[Row]) -> Option<Comparison> {
         broken_ms_p95: middle(rows.iter().map(|row| row.time_ms), 95),
         healthy_ms_median: middle(rows.iter().filter_map(|row| row.healed_time_ms), 50),
     };
-    Some(Comparison { toolbox, netwhy, netwhy_named: rows.iter().filter(|row| row.strict()).count() })
+    let netwhy_named = rows.iter().filter(|row| row.strict()).count();
+    Some(Comparison { toolbox, netwhy, netwhy_named, jobs: 0 })
 }
 
 /// The facts a verdict stands on, as `fact=value`, without those a healthy target usually or this one mended shows.
@@ -77,9 +85,9 @@ fn is_usual(fact: &str, value: &str) -> bool {
     value.is_empty() || matches!(word, Some(Word::Always | Word::Usually))
 }
 
-/// Wall time and signs of the runs of one tool, or of all.
-fn sums(runs: &[ToolRun], name: Option<&str>) -> Option<(u64, Vec<String>)> {
-    let wanted: Vec<&ToolRun> = runs.iter().filter(|run| name.is_none_or(|name| run.name == name)).collect();
+/// Wall time and signs of the runs of the tools wanted.
+fn sums(runs: &[ToolRun], wanted: impl Fn(&str) -> bool) -> Option<(u64, Vec<String>)> {
+    let wanted: Vec<&ToolRun> = runs.iter().filter(|run| wanted(&run.name)).collect();
     let signs =
         wanted.iter().enumerate().flat_map(|(at, run)| run.signs.iter().map(move |s| format!("{at} {s}")));
     (!wanted.is_empty()).then(|| (wanted.iter().map(|run| run.wall_ms).sum(), signs.collect()))
@@ -163,7 +171,7 @@ mod tests {
             Row { truth: Vec::new(), ..row("x", &["200"], &["200"]) },
         ];
         let compared = compare(&rows).unwrap();
-        let curl = &compared.toolbox[1];
+        let curl = &compared.toolbox[2];
         assert_eq!((curl.faults, curl.kinds, curl.told_apart_max), (4, 2, 3));
         assert_eq!((curl.broken_ms_median, curl.healthy_ms_median), (900, 30));
         assert_eq!((compared.netwhy.told_apart_max, compared.netwhy_named), (4, 4));

@@ -236,7 +236,7 @@ fn one(word: &str, domain: &str, keep_numbers: bool) -> String {
     if bare == "0" || !digits || (keep_numbers && bare.len() <= 10) {
         return word.to_owned();
     }
-    if bare.len() >= 8 && hex {
+    if (bare.len() >= 8 && hex) || bare.starts_with("0x") {
         return "HEX".into();
     }
     let unit = bare.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | ':' | '-'));
@@ -294,6 +294,6 @@ mod tests {
     fn a_time_keeps_its_order_of_magnitude() {
         assert_eq!(phase("all=10.001"), "all within long");
         assert_eq!(phase("tls=0.000000"), "tls never");
-        assert_eq!(plain("Query 0 took 12 ms, 12ms", ""), "Query 0 took N ms, N");
+        assert_eq!(plain("Query 0 took 12 ms, 12ms (0x55a38acfe2b0)", ""), "Query 0 took N ms, N (HEX)");
     }
 }

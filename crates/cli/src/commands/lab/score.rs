@@ -54,7 +54,10 @@ pub async fn run(args: Args, common: &Common) -> anyhow::Result<u8> {
         rows.extend(next_row(&mut playing, width, common).await?);
     }
     rows.sort_by_key(|(number, _)| *number);
-    let results = netwhy_lab::score(rows.into_iter().map(|(_, row)| row).collect());
+    let mut results = netwhy_lab::score(rows.into_iter().map(|(_, row)| row).collect());
+    if let Some(comparison) = &mut results.comparison {
+        comparison.jobs = jobs;
+    }
     report(&results, &args, common)
 }
 
