@@ -12,6 +12,7 @@ pub mod hello;
 mod matrix;
 mod observe;
 mod origin;
+mod recorder;
 pub mod suites;
 mod trust;
 

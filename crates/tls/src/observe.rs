@@ -4,17 +4,17 @@ use crate::dial::{CONNECT_MS_MAX, TcpFacts, dial, tcp_facts};
 use crate::exchange::Ending;
 use crate::flight::{Flight, parse};
 use crate::hello::TLS13;
-use crate::trust::{ClientIdentity, all_schemes, provider};
+use crate::recorder::Recorder;
+use crate::trust::{ClientIdentity, provider};
 use netwhy_model::Case;
 use rustls::client::ResolvesClientCert;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{ClientConfig, ClientConnection, Error, SignatureScheme};
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -309,58 +309,6 @@ impl Talk {
                 false
             }
         }
-    }
-}
-
-/// What the server showed.
-#[derive(Debug, Default)]
-struct Shown {
-    chain: Vec<Vec<u8>>,
-    staple: Vec<u8>,
-}
-
-/// A verifier that accepts all and keeps it.
-#[derive(Debug, Default)]
-struct Recorder {
-    shown: Mutex<Shown>,
-}
-
-impl ServerCertVerifier for Recorder {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        if let Ok(mut shown) = self.shown.lock() {
-            shown.chain = std::iter::once(end_entity).chain(intermediates).map(|der| der.to_vec()).collect();
-            shown.staple = ocsp_response.to_vec();
-        }
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        all_schemes()
     }
 }
 

@@ -1,11 +1,11 @@
 //! Whom to trust and whom to be: the system's roots, `--ca-file`, `--client-cert`.
 
 use crate::chain::ParsedCertificate;
+use crate::recorder::Recorder;
 use netwhy_model::Case;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use thiserror::Error;
@@ -50,7 +50,7 @@ pub fn client_config(case: &Case, alpn: &[&[u8]], verify: Verify) -> Result<Arc<
         .map_err(TlsError::Client)?;
     let builder = match verify {
         Verify::Full => builder.with_root_certificates(trust(case)?.store.clone()),
-        Verify::None => builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAll)),
+        Verify::None => builder.dangerous().with_custom_certificate_verifier(Arc::new(Recorder::default())),
     };
     let mut config = match client_identity(case)? {
         Some(identity) => {
@@ -129,62 +129,4 @@ pub(crate) fn client_identity(case: &Case) -> Result<Option<ClientIdentity>, Tls
 
 fn read_certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, rustls::pki_types::pem::Error> {
     CertificateDer::pem_file_iter(Path::new(path))?.take(ROOT_COUNT_MAX).collect()
-}
-
-/// Every signature scheme: a server whose certificate we could not verify must still show it.
-pub(crate) fn all_schemes() -> Vec<SignatureScheme> {
-    vec![
-        SignatureScheme::ECDSA_NISTP256_SHA256,
-        SignatureScheme::ECDSA_NISTP384_SHA384,
-        SignatureScheme::ECDSA_NISTP521_SHA512,
-        SignatureScheme::ED25519,
-        SignatureScheme::ED448,
-        SignatureScheme::RSA_PSS_SHA256,
-        SignatureScheme::RSA_PSS_SHA384,
-        SignatureScheme::RSA_PSS_SHA512,
-        SignatureScheme::RSA_PKCS1_SHA256,
-        SignatureScheme::RSA_PKCS1_SHA384,
-        SignatureScheme::RSA_PKCS1_SHA512,
-        SignatureScheme::ECDSA_SHA1_Legacy,
-        SignatureScheme::RSA_PKCS1_SHA1,
-    ]
-}
-
-/// Accepts every certificate: what is shown is judged elsewhere.
-#[derive(Debug)]
-struct AcceptAll;
-
-impl ServerCertVerifier for AcceptAll {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        all_schemes()
-    }
 }

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// Requests sent to one address.
 const ECHO_COUNT: u16 = 3;
+/// Pause between two looks at the socket.
+const LOOK: Duration = Duration::from_micros(300);
 const PAYLOAD: &[u8] = b"netwhy echo payload, 40 bytes in length.";
 
 /// What came back to the echo requests.
@@ -62,7 +64,7 @@ pub(super) fn echo(source: &Source, address: IpAddr, wait: Duration) -> EchoAnsw
                 }
             }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                std::thread::sleep(Duration::from_micros(300));
+                std::thread::sleep(LOOK);
             }
             Err(_) => {}
         }
