@@ -7,6 +7,7 @@ mod case;
 mod chain;
 mod evidence;
 mod expect;
+pub mod host;
 mod lang;
 mod stamp;
 mod target;

@@ -1,0 +1,1 @@
+//! Reads a host: sockets, queues, limits, counters, drop reasons, firewall, services, logs; and judges what it read.

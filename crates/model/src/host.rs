@@ -1,0 +1,18 @@
+//! What a host knows of itself: plain data that collectors fill, reports draw and both ends exchange.
+//!
+//! [`Snapshot`] is one look at a machine (`netwhy host`); [`Record`] is what one end saw while a source
+//! probed it. Every number names what it was read from.
+
+mod firewall;
+mod record;
+mod snapshot;
+mod socket;
+
+pub use firewall::{Backend, Hook, Match, Rule, RuleVerdict, Ruleset, RulesetSet, TraceStep};
+pub use record::{
+    CounterDelta, DropSeen, LocalRoute, PacketKind, PacketSeen, Record, RuleDelta, TupleSocket, WatchSpec,
+};
+pub use snapshot::{
+    Conntrack, Finding, Interface, LogSign, Neighbour, Reading, Section, Severity, Snapshot, State, Unread,
+};
+pub use socket::{Listener, PeerCount, Process, Service, SlowSocket, SocketCounts, Transport};

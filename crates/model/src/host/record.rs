@@ -1,0 +1,189 @@
+//! What one end saw while a source probed: the half of a case that the other end keeps.
+
+use super::{Conntrack, Interface, Listener, LogSign, Neighbour, Process, Reading, Rule, TraceStep, Unread};
+use crate::{Stamp, Vantage};
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
+
+/// Which traffic to watch. Ports and addresses are as this end sees them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WatchSpec {
+    /// The addresses asked for, as the source knows them; any when empty.
+    pub targets: Vec<IpAddr>,
+    /// The port asked for.
+    pub port: u16,
+    /// The source's own addresses, when known: return routes are looked up for these.
+    pub sources: Vec<IpAddr>,
+    /// UDP instead of TCP.
+    pub udp: bool,
+    /// Also watch what this end itself sends out to begin connections: it is a node in front of an origin.
+    pub onward: bool,
+    /// Set up tracing of rules and drop reasons (needs privilege; removed when the watch ends).
+    pub trace: bool,
+}
+
+/// What kind of packet was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PacketKind {
+    Syn,
+    SynAck,
+    Rst,
+    Fin,
+    /// A segment with payload.
+    Data,
+    /// Anything else of TCP.
+    Ack,
+    /// An ICMP error about one of the flows.
+    IcmpError,
+    EchoRequest,
+    EchoReply,
+    Udp,
+}
+
+/// One packet's identity, which no clock is needed to compare: addresses, ports, sequence numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PacketSeen {
+    /// Nanoseconds since the epoch, by this end's own clock.
+    pub at_ns: u64,
+    /// True when this host sent it.
+    pub outgoing: bool,
+    /// Index of the interface.
+    pub interface: u32,
+    pub kind: PacketKind,
+    /// For an ICMP error: of the packet it quotes.
+    pub from: SocketAddr,
+    pub to: SocketAddr,
+    pub sequence: u32,
+    pub acknowledgment: u32,
+    pub payload_len: u16,
+    pub ttl: u8,
+    /// For an ICMP error: its sender and type/code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icmp: Option<(IpAddr, u8, u8)>,
+    /// The sender's link-layer address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<[u8; 6]>,
+}
+
+/// A kernel counter before and after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CounterDelta {
+    /// `TcpExt.ListenOverflows`, `Ip.OutNoRoutes`, `Xfrm.XfrmInNoPols`.
+    pub name: String,
+    pub before: u64,
+    pub after: u64,
+    pub from: String,
+}
+
+impl CounterDelta {
+    /// How much it rose; a counter that went back counts as not risen.
+    pub fn rose(&self) -> u64 {
+        self.after.saturating_sub(self.before)
+    }
+}
+
+/// A rule whose counter moved, or that a traced packet met.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleDelta {
+    pub rule: Rule,
+    pub packets: u64,
+}
+
+/// A drop the kernel traced. System-wide, without a namespace: a hint, never the proof.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropSeen {
+    /// `NETFILTER_DROP`, `NO_SOCKET`, `TCP_CSUM`.
+    pub reason: String,
+    pub count: u64,
+}
+
+/// What this host would do with a packet to that address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalRoute {
+    pub to: IpAddr,
+    /// From which own address, when asked so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<IpAddr>,
+    /// `unicast`, `local`, `unreachable`, `prohibit`, `blackhole`, `none`, `throw`.
+    pub kind: String,
+    #[serde(default)]
+    pub interface: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<IpAddr>,
+    /// 254 is main, 255 local.
+    #[serde(default)]
+    pub table: u32,
+    /// MTU of the route or a cached path MTU exception, when smaller than the interface's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+    /// The state of the next hop's neighbour entry.
+    #[serde(default)]
+    pub neighbour: String,
+}
+
+/// A socket of one of the watched five-tuples.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TupleSocket {
+    pub local: SocketAddr,
+    pub peer: SocketAddr,
+    pub state: String,
+    /// 0 while it waits in the accept queue.
+    pub inode: u64,
+    pub unread_bytes: u32,
+    pub unsent_bytes: u32,
+    pub retransmits: u32,
+    /// Milliseconds since data last came, and since data was last sent, by TCP_INFO.
+    pub last_received_ms: u32,
+    pub last_sent_ms: u32,
+    /// Payload bytes received and sent and acknowledged in all.
+    pub bytes_received: u64,
+    pub bytes_acked: u64,
+    #[serde(default)]
+    pub pids: Vec<u32>,
+}
+
+/// What one end saw while the source probed: the JSON contract `netwhy.record/1`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Record {
+    pub schema: String,
+    /// As the user calls it: `origin`, `edge`, `client`, `r2`.
+    pub name: String,
+    pub vantage: Option<Vantage>,
+    pub hostname: String,
+    pub spec: WatchSpec,
+    pub started: Stamp,
+    pub ended: Stamp,
+    pub own_addresses: Vec<IpAddr>,
+    pub forwards_v4: bool,
+    pub forwards_v6: bool,
+    pub packets: Vec<PacketSeen>,
+    /// Packets the kernel could not hold for us, or past the limit.
+    pub packets_lost: u64,
+    /// Only counters that can explain a lost connection.
+    pub counters: Vec<CounterDelta>,
+    pub rules: Vec<RuleDelta>,
+    /// Every rule and policy that could stop the watched traffic, whether its counter moved or not; bounded.
+    pub candidates: Vec<Rule>,
+    /// Decisive trace steps of watched packets.
+    pub trace: Vec<TraceStep>,
+    pub drops: Vec<DropSeen>,
+    /// Of the watched port, and a few others of the host to compare with.
+    pub listeners: Vec<Listener>,
+    /// The listeners as they were at the worst moment of their queues.
+    pub queue_peaks: Vec<Listener>,
+    pub sockets: Vec<TupleSocket>,
+    pub processes: Vec<Process>,
+    pub routes: Vec<LocalRoute>,
+    pub neighbours: Vec<Neighbour>,
+    pub interfaces: Vec<Interface>,
+    pub conntrack: Option<Conntrack>,
+    /// Settings and pressures that matter to a connection.
+    pub readings: Vec<Reading>,
+    pub signs: Vec<LogSign>,
+    /// Where this end itself tried to connect to during the watch, with how that ended.
+    pub onward: Vec<SocketAddr>,
+    pub unread: Vec<Unread>,
+}
