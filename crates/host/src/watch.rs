@@ -1,0 +1,22 @@
+//! What one end of a connection sees while a source probes it: the both-ends observation.
+
+use netwhy_model::Vantage;
+use netwhy_model::host::{Record, WatchSpec};
+
+/// The watch of one end, from [`Watch::start`] until it is dropped.
+#[derive(Debug)]
+pub struct Watch {
+    record: Record,
+}
+
+impl Watch {
+    /// Begins to watch; what could not be set up is named in the record's `unread`.
+    pub fn start(name: &str, vantage: Vantage, spec: WatchSpec) -> Watch {
+        Watch { record: Record { name: name.to_owned(), vantage: Some(vantage), spec, ..Record::default() } }
+    }
+
+    /// The record so far, from the start on.
+    pub fn look(&mut self) -> Record {
+        self.record.clone()
+    }
+}
