@@ -116,7 +116,12 @@ impl Connection {
     }
 
     /// Asks one question with at most one answer: its type and body.
-    pub fn ask(&mut self, kind: u16, flags: u16, body: &[u8]) -> Result<Option<(u16, Vec<u8>)>, NetlinkError> {
+    pub fn ask(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        body: &[u8],
+    ) -> Result<Option<(u16, Vec<u8>)>, NetlinkError> {
         self.send(kind, FLAG_REQUEST | FLAG_ACK | flags, body)?;
         let mut answer = None;
         for _ in 0..DATAGRAM_COUNT_MAX {

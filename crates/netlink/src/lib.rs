@@ -5,6 +5,9 @@
 
 mod attribute;
 mod connection;
+pub mod sock_diag;
 
-pub use attribute::{Attributes, Builder, address, attributes, be16, be32, be64, ne16, ne32, ne64, octets, text};
+pub use attribute::{
+    Attributes, Builder, address, attributes, be16, be32, be64, ne16, ne32, ne64, octets, text,
+};
 pub use connection::{Connection, NetlinkError, Protocol};
