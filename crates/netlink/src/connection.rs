@@ -98,6 +98,30 @@ impl Connection {
         body: &[u8],
         mut each: impl FnMut(u16, &[u8]),
     ) -> Result<bool, NetlinkError> {
+        self.walk(kind, body, |kind, body| {
+            each(kind, body);
+            true
+        })
+    }
+
+    /// Asks for a dump and stops it when `each` returns false; what is left unread goes with the connection.
+    ///
+    /// Returns false when it was stopped, or when the table changed while it was dumped.
+    pub fn dump_some(
+        mut self,
+        kind: u16,
+        body: &[u8],
+        each: impl FnMut(u16, &[u8]) -> bool,
+    ) -> Result<bool, NetlinkError> {
+        self.walk(kind, body, each)
+    }
+
+    fn walk(
+        &mut self,
+        kind: u16,
+        body: &[u8],
+        mut each: impl FnMut(u16, &[u8]) -> bool,
+    ) -> Result<bool, NetlinkError> {
         self.send(kind, FLAG_REQUEST | FLAG_DUMP, body)?;
         let mut consistent = true;
         for _ in 0..DATAGRAM_COUNT_MAX {
@@ -106,9 +130,11 @@ impl Connection {
             for (head, body) in messages(datagram).filter(|(head, _)| head.sequence == self.sequence) {
                 consistent &= head.flags & FLAG_DUMP_INTERRUPTED == 0;
                 match head.kind {
-                    MESSAGE_DONE => return Ok(consistent),
+                    // A dump may also end with an errno.
+                    MESSAGE_DONE => return refused(body).map(|()| consistent),
                     MESSAGE_ERROR => return refused(body).map(|()| consistent),
-                    kind => each(kind, body),
+                    kind if !each(kind, body) => return Ok(false),
+                    _ => {}
                 }
             }
         }

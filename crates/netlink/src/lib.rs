@@ -5,6 +5,7 @@
 
 mod attribute;
 mod connection;
+pub mod route;
 pub mod sock_diag;
 
 pub use attribute::{
