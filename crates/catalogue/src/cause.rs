@@ -68,13 +68,17 @@ pub struct CauseEntry {
     pub also: BTreeMap<String, BTreeMap<String, Word>>,
     /// The same for a cause that sits on the origin behind a node, seen through that node.
     pub behind: BTreeMap<String, BTreeMap<String, Word>>,
+    /// What both ends of the connection it sits on see of it; holds with `expects` and `also` alike.
+    pub ends: BTreeMap<String, BTreeMap<String, Word>>,
+    /// For a cause of the node in front: what the connection from the node to the origin shows.
+    pub inner: BTreeMap<String, BTreeMap<String, Word>>,
     /// A scenario of the lab injects it for real and the client's evidence finds it.
     pub proven: bool,
 }
 
 impl CauseEntry {
-    /// True when client-side evidence can speak of this cause at all.
+    /// True when evidence can speak of this cause at all.
     pub fn has_evidence(&self) -> bool {
-        !self.expects.is_empty() || !self.behind.is_empty()
+        !self.expects.is_empty() || !self.behind.is_empty() || !self.ends.is_empty()
     }
 }

@@ -20,6 +20,7 @@ pub struct Catalogue {
     facts: BTreeMap<String, FactEntry>,
     questions: BTreeMap<String, QuestionEntry>,
     causes: BTreeMap<String, CauseEntry>,
+    behind: BTreeMap<String, BTreeMap<String, Word>>,
 }
 
 /// Why a catalogue could not be loaded; each names the file and, where known, the place in it.
@@ -75,7 +76,7 @@ impl Catalogue {
         let files: Vec<(&str, &str)> = files.into_iter().collect();
         let (_, facts_text) =
             files.iter().find(|(name, _)| *name == FACTS_FILE).ok_or(CatalogueError::NoFacts)?;
-        let (facts, questions) = load_facts(facts_text)?;
+        let Declared { facts, questions, behind } = load_facts(facts_text)?;
         let mut causes = BTreeMap::new();
         for (name, text) in files.iter().filter(|(name, _)| *name != FACTS_FILE) {
             let cause = load_cause(name, text, &facts)?;
@@ -88,7 +89,7 @@ impl Catalogue {
             }
         }
         check_lookalikes(&causes)?;
-        Ok(Catalogue { facts, questions, causes })
+        Ok(Catalogue { facts, questions, causes, behind })
     }
 
     /// One cause by its id.
@@ -121,6 +122,11 @@ impl Catalogue {
         self.questions.values()
     }
 
+    /// What a fault behind a node does to what its user sees, for causes that do not say it themselves.
+    pub fn behind(&self) -> &BTreeMap<String, BTreeMap<String, Word>> {
+        &self.behind
+    }
+
     /// The known cause nearest to what was written.
     pub fn nearest_cause(&self, written: &str) -> Option<&str> {
         nearest(written, self.causes.keys().map(String::as_str))
@@ -132,6 +138,8 @@ impl Catalogue {
 struct FactsFile {
     question: BTreeMap<String, RawQuestion>,
     fact: BTreeMap<String, RawFact>,
+    #[serde(default)]
+    behind: BTreeMap<String, BTreeMap<String, Word>>,
 }
 
 #[derive(Deserialize)]
@@ -177,6 +185,10 @@ struct RawCause {
     #[serde(default)]
     behind: BTreeMap<String, BTreeMap<String, Word>>,
     #[serde(default)]
+    ends: BTreeMap<String, BTreeMap<String, Word>>,
+    #[serde(default)]
+    inner: BTreeMap<String, BTreeMap<String, Word>>,
+    #[serde(default)]
     fix: Vec<RawFix>,
 }
 
@@ -200,7 +212,14 @@ struct RawFix {
 
 type Facts = BTreeMap<String, FactEntry>;
 
-fn load_facts(text: &str) -> Result<(Facts, BTreeMap<String, QuestionEntry>), CatalogueError> {
+/// What `facts.toml` declares.
+struct Declared {
+    facts: Facts,
+    questions: BTreeMap<String, QuestionEntry>,
+    behind: BTreeMap<String, BTreeMap<String, Word>>,
+}
+
+fn load_facts(text: &str) -> Result<Declared, CatalogueError> {
     let raw: FactsFile = parse(FACTS_FILE, text)?;
     let questions: BTreeMap<String, QuestionEntry> = raw
         .question
@@ -232,7 +251,25 @@ fn load_facts(text: &str) -> Result<(Facts, BTreeMap<String, QuestionEntry>), Ca
         };
         facts.insert(name, entry);
     }
-    Ok((facts, questions))
+    check_words(FACTS_FILE, &raw.behind, &facts)?;
+    Ok(Declared { facts, questions, behind: raw.behind })
+}
+
+/// Every fact and value a table names is declared.
+fn check_words(
+    file: &str,
+    words: &BTreeMap<String, BTreeMap<String, Word>>,
+    facts: &Facts,
+) -> Result<(), CatalogueError> {
+    for (fact, values) in words {
+        let entry = facts.get(fact).ok_or_else(|| unknown(file, "fact", fact, facts.keys()))?;
+        for value in values.keys() {
+            if !entry.values.contains_key(value) {
+                return Err(unknown(file, "value", &format!("{fact} = {value}"), entry.values.keys()));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn load_cause(file: &str, text: &str, facts: &Facts) -> Result<CauseEntry, CatalogueError> {
@@ -249,13 +286,8 @@ fn load_cause(file: &str, text: &str, facts: &Facts) -> Result<CauseEntry, Catal
             return Err(rule("a text is empty; every text exists in English and Chinese"));
         }
     }
-    for (fact, values) in raw.expects.iter().chain(&raw.also).chain(&raw.behind) {
-        let entry = facts.get(fact).ok_or_else(|| unknown(file, "fact", fact, facts.keys()))?;
-        for value in values.keys() {
-            if !entry.values.contains_key(value) {
-                return Err(unknown(file, "value", &format!("{fact} = {value}"), entry.values.keys()));
-            }
-        }
+    for words in [&raw.expects, &raw.also, &raw.behind, &raw.ends, &raw.inner] {
+        check_words(file, words, facts)?;
     }
     let text = |en: String, zh: String| Text { en, zh };
     Ok(CauseEntry {
@@ -277,6 +309,8 @@ fn load_cause(file: &str, text: &str, facts: &Facts) -> Result<CauseEntry, Catal
         expects: raw.expects,
         also: raw.also,
         behind: raw.behind,
+        ends: raw.ends,
+        inner: raw.inner,
         proven: raw.proven,
     })
 }

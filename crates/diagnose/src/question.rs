@@ -35,7 +35,8 @@ pub fn rank_questions(
         .iter()
         .map(|(question, cost_ms, intrusive)| {
             let facts: Vec<usize> = (0..table.facts.len())
-                .filter(|f| table.facts[*f].ask == *question && seen.iter().all(|o| o.fact != *f))
+                .filter(|f| table.facts[*f].leg.is_front() && table.facts[*f].ask == *question)
+                .filter(|f| seen.iter().all(|o| o.fact != *f))
                 .collect();
             let gain = question_gain(table, &top, &facts);
             let cost_s = (cost_ms + OVERHEAD_MS) / 1_000.0 * (1.0 + INTRUSIVE_FACTOR * f64::from(*intrusive));

@@ -7,7 +7,11 @@ use netwhy_model::{Evidence, Reachability, Scheme};
 /// A target of names alone is reached when the name has its answer, wherever that came from.
 pub fn reachability(scheme: Scheme, evidence: &[Evidence]) -> Reachability {
     let value = |fact: &str| {
-        evidence.iter().rev().find(|e| e.fact == fact && e.speaks()).map(|e| e.value.as_str()).unwrap_or("")
+        evidence
+            .iter()
+            .rev()
+            .find(|e| e.leg.is_front() && e.fact == fact && e.speaks())
+            .map(|e| e.value.as_str()).unwrap_or("")
     };
     match (value("dns.answer"), scheme) {
         ("ok", Scheme::Dns) => return Reachability::Reachable,

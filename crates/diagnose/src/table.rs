@@ -1,7 +1,7 @@
 //! The catalogue as numbers: P(fact = value | cause).
 
 use netwhy_catalogue::{Catalogue, CauseEntry, FactEntry, SeenFrom, Word};
-use netwhy_model::{Evidence, Target};
+use netwhy_model::{Evidence, Leg, Link, Target};
 use std::collections::BTreeMap;
 
 /// Share of a fact's probability kept for the values a cause does not name, when those it names would fill it.
@@ -16,6 +16,8 @@ const NEVER_WHEN_HEALTHY: f64 = 0.000_03;
 const BEHIND_PRIOR: f64 = 0.5;
 /// The second way a cause can look is met less often than the first.
 const ALSO_PRIOR: f64 = 0.4;
+/// A fault of the service passes through the node as it is less often than the node words it itself.
+const PASSED_ON_PRIOR: f64 = 0.5;
 /// A value this rare on a healthy target is a symptom.
 const SYMPTOM_MAX: f64 = 0.002;
 
@@ -27,13 +29,14 @@ pub(crate) type Distribution = Vec<f64>;
 pub struct Table {
     pub(crate) facts: Vec<FactColumn>,
     pub(crate) causes: Vec<CauseRow>,
-    index: BTreeMap<String, usize>,
+    index: BTreeMap<(String, Leg), usize>,
 }
 
-/// One fact: its values in order, and how they fall when nothing is wrong.
+/// One fact of one leg: its values in order, and how they fall when nothing is wrong.
 #[derive(Debug)]
 pub(crate) struct FactColumn {
     pub name: String,
+    pub leg: Leg,
     pub ask: String,
     pub values: Vec<String>,
     pub healthy: Distribution,
@@ -59,12 +62,27 @@ pub struct Observed {
 }
 
 impl Table {
-    /// Builds the arrays; causes without expectations cannot be inferred and are left out.
+    /// Builds the arrays for one leg; causes without expectations cannot be inferred and are left out.
     pub fn new(catalogue: &Catalogue) -> Table {
-        let facts: Vec<FactColumn> = catalogue.facts().map(column).collect();
-        let index: BTreeMap<String, usize> =
-            facts.iter().enumerate().map(|(position, fact)| (fact.name.clone(), position)).collect();
-        let causes = catalogue.causes().flat_map(|cause| rows(cause, &facts, &index)).collect();
+        Table::build(catalogue, false)
+    }
+
+    /// Builds the arrays for evidence of both legs: the user's connection and the node's own to the origin.
+    pub fn with_inner(catalogue: &Catalogue) -> Table {
+        Table::build(catalogue, true)
+    }
+
+    fn build(catalogue: &Catalogue, inner: bool) -> Table {
+        let legs: &[Leg] = if inner { &[Leg::Front, Leg::Inner] } else { &[Leg::Front] };
+        let facts: Vec<FactColumn> =
+            legs.iter().flat_map(|leg| catalogue.facts().map(|fact| column(fact, *leg))).collect();
+        let index =
+            facts.iter().enumerate().map(|(at, fact)| ((fact.name.clone(), fact.leg), at)).collect();
+        let places = Places { catalogue, facts: &facts, index: &index };
+        let causes = catalogue
+            .causes()
+            .flat_map(|cause| if inner { places.of_both_legs(cause) } else { places.of_one_leg(cause) })
+            .collect();
         Table { facts, causes, index }
     }
 
@@ -80,7 +98,7 @@ impl Table {
     pub fn observe(&self, evidence: &[Evidence]) -> Vec<Observed> {
         let mut latest: BTreeMap<usize, Observed> = BTreeMap::new();
         for (position, item) in evidence.iter().enumerate().filter(|(_, item)| item.speaks()) {
-            let Some(&fact) = self.index.get(&item.fact) else { continue };
+            let Some(&fact) = self.index.get(&(item.fact.clone(), item.leg)) else { continue };
             let Some(value) = self.facts[fact].values.iter().position(|v| *v == item.value) else { continue };
             latest.insert(fact, Observed { fact, value, evidence: position });
         }
@@ -143,28 +161,86 @@ pub(crate) fn combined_value(healthy: &[f64], one: &[f64], other: &[f64], value:
     raw(value) / (0..healthy.len()).map(raw).sum::<f64>()
 }
 
-fn column(entry: &FactEntry) -> FactColumn {
+fn column(entry: &FactEntry, leg: Leg) -> FactColumn {
     let values: Vec<String> = entry.values.keys().cloned().collect();
     let weight = |word: &Word| if *word == Word::Never { NEVER_WHEN_HEALTHY } else { word.weight() };
     let healthy = normalised(entry.values.values().map(weight).collect(), NEVER_WHEN_HEALTHY);
-    FactColumn { name: entry.name.clone(), ask: entry.ask.clone(), values, healthy }
+    FactColumn { name: entry.name.clone(), leg, ask: entry.ask.clone(), values, healthy }
 }
 
-/// A cause's rows: seen directly, and seen through a node; what has no table cannot be inferred there.
-fn rows(cause: &CauseEntry, facts: &[FactColumn], index: &BTreeMap<String, usize>) -> Vec<CauseRow> {
-    let control = if cause.seen_from == SeenFrom::Control { CONTROL_PLANE_PRIOR } else { 1.0 };
-    [(&cause.expects, false, 1.0), (&cause.also, false, ALSO_PRIOR), (&cause.behind, true, BEHIND_PRIOR)]
-        .into_iter()
-        .filter(|(words, ..)| !words.is_empty())
-        .map(|(words, behind, place)| {
-            let mut expects: Vec<(usize, Distribution)> = words
-                .iter()
-                .filter_map(|(fact, words)| index.get(fact).map(|&at| (at, spread(&facts[at], words))))
-                .collect();
-            expects.sort_by_key(|(fact, _)| *fact);
-            CauseRow { id: cause.id.clone(), behind, weight: cause.prior.weight() * control * place, expects }
-        })
-        .collect()
+/// Words of a cause: fact, value, how often.
+type Words = BTreeMap<String, BTreeMap<String, Word>>;
+
+/// Makes the rows of a cause: one for every place and look.
+struct Places<'a> {
+    catalogue: &'a Catalogue,
+    facts: &'a [FactColumn],
+    index: &'a BTreeMap<(String, Leg), usize>,
+}
+
+impl Places<'_> {
+    /// Seen directly, in its second look, and through a node; what has no table cannot be inferred there.
+    fn of_one_leg(&self, cause: &CauseEntry) -> Vec<CauseRow> {
+        let mut rows = self.in_front(cause, &[]);
+        if !cause.behind.is_empty() {
+            rows.push(self.row(cause, true, BEHIND_PRIOR, &[(Leg::Front, &cause.behind)]));
+        }
+        rows
+    }
+
+    /// As above, and where it sits behind the node, what the node's own connection shows of it.
+    fn of_both_legs(&self, cause: &CauseEntry) -> Vec<CauseRow> {
+        let mut rows = self.in_front(cause, &[(Leg::Inner, &cause.inner)]);
+        // Names are asked by the user; a node's are its own business, and its causes say so under `inner`.
+        if cause.id.starts_with("dns.") || cause.id.starts_with("edge.") || cause.id.starts_with("lb.") {
+            return rows;
+        }
+        let told = if cause.behind.is_empty() { self.catalogue.behind() } else { &cause.behind };
+        let mut fronts = vec![(told, BEHIND_PRIOR)];
+        if cause.on.contains(&Link::Service) && !cause.expects.is_empty() {
+            fronts.push((&cause.expects, PASSED_ON_PRIOR * BEHIND_PRIOR));
+        }
+        for (front, place) in fronts {
+            for (look, share) in [(&cause.expects, 1.0), (&cause.also, ALSO_PRIOR)] {
+                if share == 1.0 && (!look.is_empty() || !cause.ends.is_empty()) || !look.is_empty() {
+                    let words = [(Leg::Front, front), (Leg::Inner, look), (Leg::Inner, &cause.ends)];
+                    rows.push(self.row(cause, true, place * share, &words));
+                }
+            }
+        }
+        rows
+    }
+
+    fn in_front(&self, cause: &CauseEntry, besides: &[(Leg, &Words)]) -> Vec<CauseRow> {
+        let mut rows = Vec::new();
+        let front = |look| {
+            let mut words = vec![(Leg::Front, look), (Leg::Front, &cause.ends)];
+            words.extend(besides);
+            words
+        };
+        if !cause.expects.is_empty() || !cause.ends.is_empty() {
+            rows.push(self.row(cause, false, 1.0, &front(&cause.expects)));
+        }
+        if !cause.also.is_empty() {
+            rows.push(self.row(cause, false, ALSO_PRIOR, &front(&cause.also)));
+        }
+        rows
+    }
+
+    /// One row; where two lists speak of the same fact of a leg, the later one holds.
+    fn row(&self, cause: &CauseEntry, behind: bool, place: f64, words: &[(Leg, &Words)]) -> CauseRow {
+        let control = if cause.seen_from == SeenFrom::Control { CONTROL_PLANE_PRIOR } else { 1.0 };
+        let mut expects: BTreeMap<usize, Distribution> = BTreeMap::new();
+        for (leg, words) in words {
+            for (fact, words) in *words {
+                if let Some(&at) = self.index.get(&(fact.clone(), *leg)) {
+                    expects.insert(at, spread(&self.facts[at], words));
+                }
+            }
+        }
+        let weight = cause.prior.weight() * control * place;
+        CauseRow { id: cause.id.clone(), behind, weight, expects: expects.into_iter().collect() }
+    }
 }
 
 /// Words for some values of a fact become a distribution over all. Symptoms the cause does not name stay as
@@ -220,6 +296,7 @@ mod tests {
     fn what_a_cause_does_not_name_is_shared_as_when_healthy() {
         let fact = FactColumn {
             name: "f".into(),
+            leg: Leg::Front,
             ask: "q".into(),
             values: vec!["bad".into(), "good".into(), "odd".into()],
             healthy: vec![0.01, 0.9, 0.09],

@@ -79,10 +79,10 @@ pub fn diagnose(catalogue: &Catalogue, table: &Table, inputs: Inputs<'_>) -> Ver
 
 /// Whether all that the user asked for was tried, so that silence of the facts means health.
 fn is_tested(case: &Case, evidence: &[Evidence]) -> bool {
-    let known = |fact: &str| evidence.iter().any(|e| e.fact == fact && e.speaks());
+    let known = |fact: &str| evidence.iter().any(|e| e.leg.is_front() && e.fact == fact && e.speaks());
     let expect = &case.expect;
     let greeted =
-        evidence.iter().rev().find(|e| e.fact == "tcp.banner").is_some_and(|e| e.value == "expected");
+        evidence.iter().rev().find(|e| e.leg.is_front() && e.fact == "tcp.banner").is_some_and(|e| e.value == "expected");
     (expect.banner.is_none() || greeted)
         && (!case.target.scheme.uses_http() || known("http.exchange"))
         && (expect.success_min.is_none() || known("tcp.series") || known("http.repeat"))
@@ -145,9 +145,22 @@ impl View<'_> {
 
     /// The first link the cause may sit on; the edge only where there is one.
     fn place(&self, entry: &CauseEntry, behind: bool) -> Link {
-        let node = behind || self.inputs.case.origin.is_some();
+        let node = behind || self.has_node();
         let fits = |link: &&Link| node || **link != Link::Edge;
-        entry.on.iter().find(fits).or(entry.on.first()).copied().unwrap_or(Link::Service)
+        let link = entry.on.iter().find(fits).or(entry.on.first()).copied().unwrap_or(Link::Service);
+        // What the user connects to is the node, and a fault of that host is the node's.
+        let of_target = matches!(link, Link::OriginHost | Link::Socket | Link::Service);
+        if of_target && !behind && self.has_inner() { Link::Edge } else { link }
+    }
+
+    /// Whether a node stands in front of the origin.
+    fn has_node(&self) -> bool {
+        self.inputs.case.origin.is_some() || self.has_inner()
+    }
+
+    /// Whether the node's own connection to the origin was looked at.
+    fn has_inner(&self) -> bool {
+        self.inputs.evidence.iter().any(|e| !e.leg.is_front())
     }
 
     /// Ids of the evidence that scores highest, strongest first.
@@ -234,7 +247,7 @@ impl View<'_> {
         let names_only = case.target.scheme == Scheme::Dns;
         Link::ALL
             .into_iter()
-            .filter(|link| *link != Link::Edge || case.origin.is_some())
+            .filter(|link| *link != Link::Edge || self.has_node())
             .filter(|link| *link != Link::Resolver || case.target.name().is_some())
             .filter(|link| !names_only || matches!(link, Link::SourceHost | Link::Resolver))
             .map(|link| ChainLink { link, state: self.link_state(link, causes), label: self.label(link) })
@@ -253,7 +266,13 @@ impl View<'_> {
         if accused >= 0.1 {
             return LinkState::Suspect;
         }
-        let mut here = self.seen.iter().filter(|o| self.inputs.evidence[o.evidence].link == link).peekable();
+        let node = self.has_inner();
+        let sits = |e: &Evidence| match e.link {
+            Link::OriginHost | Link::Socket | Link::Service if node && e.leg.is_front() => Link::Edge,
+            Link::SourceHost if !e.leg.is_front() => Link::Edge,
+            link => link,
+        };
+        let mut here = self.seen.iter().filter(|o| sits(&self.inputs.evidence[o.evidence]) == link).peekable();
         if here.peek().is_none() {
             return LinkState::Unknown;
         }

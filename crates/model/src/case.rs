@@ -1,7 +1,8 @@
 //! One case: the target, what the user calls success, how to ask, and what was seen.
 
 use crate::expect::parse_duration_ms;
-use crate::{Evidence, Expect, Stamp, Target};
+use crate::host::Record;
+use crate::{Evidence, Expect, Leg, Stamp, Target};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use thiserror::Error;
@@ -61,6 +62,9 @@ pub struct Case {
     pub target: Target,
     #[serde(default)]
     pub origin: Option<Origin>,
+    /// Connect here whatever the name says, as a node that is told its origin does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<SocketAddr>,
     #[serde(default)]
     pub expect: Expect,
     #[serde(default)]
@@ -91,6 +95,7 @@ impl Case {
         Case {
             target,
             origin: None,
+            via: None,
             expect: Expect::default(),
             source: Source::default(),
             method: "GET".to_owned(),
@@ -118,6 +123,17 @@ pub struct SavedCase {
     /// Wall time the run took, in milliseconds.
     pub total_ms: u64,
     pub evidence: Vec<Evidence>,
+    /// What the ends saw meanwhile, the source's own first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub records: Vec<LegRecord>,
+}
+
+/// What one end saw, and of which connection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LegRecord {
+    #[serde(default, skip_serializing_if = "Leg::is_front")]
+    pub leg: Leg,
+    pub record: Record,
 }
 
 /// Why part of a case could not be understood.
@@ -222,6 +238,7 @@ mod tests {
             started: Stamp::default(),
             total_ms: 1,
             evidence: Vec::new(),
+            records: Vec::new(),
         };
         let text = saved.to_json().unwrap();
         assert!(!text.contains("topsecret"));

@@ -71,6 +71,24 @@ pub enum Vantage {
     Config,
 }
 
+/// Which of two connections a fact is about, where a node stands in front of the origin.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Leg {
+    /// The connection the user makes: to the node, or to the origin where there is none.
+    #[default]
+    Front,
+    /// The connection the node makes to the origin.
+    Inner,
+}
+
+impl Leg {
+    /// True for the leg that is understood when none is named.
+    pub fn is_front(&self) -> bool {
+        *self == Leg::Front
+    }
+}
+
 /// One of the five layers, 1 infrastructure to 5 security control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]

@@ -1,6 +1,6 @@
 //! One observed fact, explaining itself.
 
-use crate::{Link, Stamp, Vantage};
+use crate::{Leg, Link, Stamp, Vantage};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -42,6 +42,9 @@ pub struct Evidence {
     /// The address, hop or resolver this observation is about, when it is one of several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// Which connection it is about, where a node stands in front of the origin.
+    #[serde(default, skip_serializing_if = "Leg::is_front")]
+    pub leg: Leg,
 }
 
 impl Evidence {
@@ -65,6 +68,7 @@ impl Evidence {
             collector: collector.to_owned(),
             excerpt: bounded(excerpt.into()),
             subject: None,
+            leg: Leg::Front,
         }
     }
 
@@ -84,6 +88,13 @@ impl Evidence {
     #[must_use]
     pub fn about(mut self, subject: impl Into<String>) -> Evidence {
         self.subject = Some(subject.into());
+        self
+    }
+
+    /// Says from where it was seen, when not from the source.
+    #[must_use]
+    pub fn from(mut self, vantage: Vantage) -> Evidence {
+        self.vantage = vantage;
         self
     }
 

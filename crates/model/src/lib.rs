@@ -13,8 +13,8 @@ mod stamp;
 mod target;
 mod verdict;
 
-pub use case::{Case, CaseError, Header, Limits, Origin, SAVED_SCHEMA, SavedCase, Source};
-pub use chain::{Layer, Link, Vantage};
+pub use case::{Case, CaseError, Header, LegRecord, Limits, Origin, SAVED_SCHEMA, SavedCase, Source};
+pub use chain::{Layer, Leg, Link, Vantage};
 pub use evidence::{EXCERPT_BYTES_MAX, Evidence, Outcome, Question};
 pub use expect::{Expect, ExpectError, TlsVersion};
 pub use lang::{Lang, Text};
