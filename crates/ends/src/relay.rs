@@ -1,0 +1,105 @@
+//! Passes requests of an end that runs a case on to the ends of that case, and to no others.
+
+use crate::end::End;
+use crate::error::EndError;
+use crate::frame::{EndFault, EndName, FaultCode, Reply, Request};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// Every open end by its name.
+pub(crate) type Table = Mutex<HashMap<String, End>>;
+
+/// What one end may reach through us.
+pub(crate) struct Relay {
+    /// Its watches are kept apart from ours and from those of other relays.
+    lane: u32,
+    table: Weak<Table>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Names with the number of runs that need them.
+    allowed: HashMap<String, u32>,
+    /// Ends it left a watch at.
+    watched: HashSet<String>,
+}
+
+impl Relay {
+    pub(crate) fn new(lane: u32, table: &Arc<Table>) -> Arc<Relay> {
+        Arc::new(Relay { lane, table: Arc::downgrade(table), state: Mutex::default() })
+    }
+
+    /// Lets the ends be reached until what is returned is dropped.
+    pub(crate) fn allow(self: &Arc<Relay>, ends: &[EndName]) -> Allowed {
+        let names: Vec<String> = ends.iter().map(|end| end.name.clone()).collect();
+        let mut state = self.state();
+        for name in &names {
+            *state.allowed.entry(name.clone()).or_default() += 1;
+        }
+        Allowed { relay: Arc::clone(self), names }
+    }
+
+    /// Passes one request on and gives the answer back.
+    pub(crate) async fn pass(&self, name: &str, request: Request) -> Result<Reply, EndFault> {
+        if !matches!(
+            request,
+            Request::Hello { .. }
+                | Request::Watch { .. }
+                | Request::Look
+                | Request::Unwatch
+                | Request::Snapshot { .. }
+        ) {
+            return Err(EndFault::new(FaultCode::NotAllowed, "only what watches and looks is passed on"));
+        }
+        let end = self.end(name)?;
+        match request {
+            Request::Watch { .. } => drop(self.state().watched.insert(name.to_owned())),
+            Request::Unwatch => drop(self.state().watched.remove(name)),
+            _ => {}
+        }
+        end.call(request).await.map_err(|error: EndError| error.to_fault())
+    }
+
+    /// The end, when a run of the asker needs it.
+    fn end(&self, name: &str) -> Result<End, EndFault> {
+        let unknown = || EndFault::new(FaultCode::NoSuchEnd, format!("no end {name:?} belongs to this run"));
+        if !self.state().allowed.contains_key(name) {
+            return Err(unknown());
+        }
+        let table = self.table.upgrade().ok_or_else(unknown)?;
+        let end = table.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        end.map(|end| end.in_lane(self.lane)).ok_or_else(unknown)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends may be reached while this lives; then watches left behind are ended.
+pub(crate) struct Allowed {
+    relay: Arc<Relay>,
+    names: Vec<String>,
+}
+
+impl Drop for Allowed {
+    fn drop(&mut self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        for name in &self.names {
+            let end = self.relay.end(name);
+            let mut state = self.relay.state();
+            let left = state.allowed.get_mut(name).map_or(0, |count| {
+                *count -= 1;
+                *count
+            });
+            if left > 0 {
+                continue;
+            }
+            state.allowed.remove(name);
+            if let (true, Ok(end)) = (state.watched.remove(name), end) {
+                runtime.spawn(async move { end.unwatch().await });
+            }
+        }
+    }
+}
