@@ -1,7 +1,16 @@
 //! What one end of a connection sees while a source probes it: the both-ends observation.
 
+mod filter;
+mod keep;
+mod packet;
+mod ring;
+mod tap;
+
 use netwhy_model::Vantage;
 use netwhy_model::host::{Record, WatchSpec};
+
+/// The `what` of the record's `unread` when no packets could be watched.
+pub const PACKETS_UNREAD: &str = "packets";
 
 /// The watch of one end, from [`Watch::start`] until it is dropped.
 #[derive(Debug)]

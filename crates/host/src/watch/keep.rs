@@ -1,0 +1,426 @@
+//! Which packets concern the watch, and which of them are kept when there are more than fit.
+//!
+//! A flow that opened well explains nothing, so those go first when room is needed; what is in trouble and
+//! what comes from the source itself stays. Of a transfer only the first bytes are kept, counted by sequence
+//! number, so that both ends keep the same ones.
+
+use netwhy_model::host::{PacketKind, PacketSeen, WatchSpec};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+
+/// Packets kept in all.
+const PACKET_COUNT_MAX: usize = 8_192;
+/// Payload kept of one flow in each direction, in bytes of sequence number from its start.
+const FLOW_BYTES_MAX: u32 = 32 << 10;
+/// Packets kept of one flow.
+const FLOW_PACKET_COUNT_MAX: usize = 256;
+/// RST, FIN and ICMP errors are kept up to this many of one flow.
+const FLOW_END_COUNT_MAX: usize = 288;
+/// Segments without payload kept of one flow.
+const FLOW_ACK_COUNT_MAX: usize = 32;
+/// Flows looked at to find one that may go.
+const EVICTION_TRIES_MAX: usize = 64;
+/// SYNs remembered, to know a translated one by its sequence number.
+const SYN_COUNT_MAX: usize = 16_384;
+/// Flows known to be ours although no port says so.
+const LEARNED_COUNT_MAX: usize = 8_192;
+/// Onward destinations told apart.
+const DESTINATION_COUNT_MAX: usize = 1_024;
+/// Name servers are asked before an origin is; they are not where the connection goes.
+const DNS_PORT: u16 = 53;
+
+/// Both ends of a flow, the smaller first.
+type Ends = (SocketAddr, SocketAddr);
+
+/// What the watch keeps of the tap.
+#[derive(Debug, Default)]
+pub(super) struct Keeper {
+    spec: WatchSpec,
+    own: BTreeSet<IpAddr>,
+    forwards: bool,
+    flows: HashMap<Ends, Flow>,
+    /// Flows in the order in which they may go.
+    order: VecDeque<Ends>,
+    packet_count: usize,
+    lost: u64,
+    /// Sequence numbers of SYNs that came in, and whether they concerned the watch.
+    syns: Recent<u32, bool>,
+    /// Flows begun here, or translated.
+    learned: Recent<Ends, ()>,
+    destinations: HashMap<SocketAddr, u64>,
+    /// Who was seen to knock at the watched port.
+    knockers: BTreeSet<(IpAddr, IpAddr)>,
+}
+
+/// Pairs of (own address, source) remembered for the way back.
+const KNOCKER_COUNT_MAX: usize = 64;
+
+#[derive(Debug, Default)]
+struct Flow {
+    packets: Vec<PacketSeen>,
+    /// Where the payload of either direction starts, that of the smaller end first.
+    starts: [Option<u32>; 2],
+    ack_count: usize,
+    troubled: bool,
+    opened: bool,
+    from_source: bool,
+}
+
+impl Keeper {
+    pub(super) fn new(spec: &WatchSpec) -> Keeper {
+        Keeper { spec: spec.clone(), ..Keeper::default() }
+    }
+
+    /// Tells which addresses are this host's, and whether it forwards between others.
+    pub(super) fn place(&mut self, own: BTreeSet<IpAddr>, forwards: bool) {
+        (self.own, self.forwards) = (own, forwards);
+    }
+
+    /// Keeps a packet when it concerns the watch; true when it is from or to one of the sources.
+    pub(super) fn take(&mut self, packet: PacketSeen) -> bool {
+        let from_source = self.is_source(packet.from.ip()) || self.is_source(packet.to.ip());
+        let concerns = self.concerns(&packet);
+        if concerns {
+            self.note(&packet);
+            self.store(packet, from_source);
+        }
+        if packet.kind == PacketKind::Syn && !packet.outgoing && (self.forwards || self.spec.onward) {
+            self.syns.put(packet.sequence, concerns, SYN_COUNT_MAX);
+        }
+        from_source
+    }
+
+    /// Counts packets that never came here.
+    pub(super) fn lose(&mut self, count: u64) {
+        self.lost += count;
+    }
+
+    /// Packets that were wanted and are not kept.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Everything kept, in order of time.
+    pub(super) fn packets(&self) -> Vec<PacketSeen> {
+        let mut packets: Vec<PacketSeen> =
+            self.flows.values().flat_map(|flow| flow.packets.iter().copied()).collect();
+        packets.sort_by_key(|packet| packet.at_ns);
+        packets
+    }
+
+    /// Where this host began connections to, most often first.
+    pub(super) fn destinations(&self) -> Vec<SocketAddr> {
+        let mut counted: Vec<(SocketAddr, u64)> = self.destinations.iter().map(|(to, n)| (*to, *n)).collect();
+        counted.sort_by_key(|(to, count)| (std::cmp::Reverse(*count), *to));
+        counted.into_iter().map(|(to, _)| to).collect()
+    }
+
+    /// The pairs (address asked, source) of the SYNs and datagrams that came for the watched port.
+    pub(super) fn knockers(&self) -> impl Iterator<Item = (IpAddr, IpAddr)> + '_ {
+        self.knockers.iter().copied()
+    }
+
+    fn is_source(&self, address: IpAddr) -> bool {
+        self.spec.sources.contains(&address)
+    }
+
+    fn is_party(&self, address: IpAddr) -> bool {
+        self.is_source(address) || self.spec.targets.contains(&address)
+    }
+
+    fn on_port(&self, packet: &PacketSeen) -> bool {
+        packet.from.port() == self.spec.port || packet.to.port() == self.spec.port
+    }
+
+    fn concerns(&self, packet: &PacketSeen) -> bool {
+        let party = self.is_party(packet.from.ip()) || self.is_party(packet.to.ip());
+        match packet.kind {
+            PacketKind::EchoRequest | PacketKind::EchoReply => party || self.spec.targets.is_empty(),
+            PacketKind::IcmpError => {
+                party
+                    || self.on_port(packet)
+                    || self.spec.targets.is_empty()
+                    || self.learned.get(&ends(packet)).is_some()
+            }
+            _ if self.on_port(packet) || self.learned.get(&ends(packet)).is_some() => true,
+            PacketKind::Syn => {
+                self.is_translated(packet) || self.begins_onward(packet) || (party && self.is_between(packet))
+            }
+            _ => party && self.is_between(packet),
+        }
+    }
+
+    /// True when neither end is this host, so that it only passes through.
+    fn is_between(&self, packet: &PacketSeen) -> bool {
+        self.forwards && !self.own.contains(&packet.from.ip()) && !self.own.contains(&packet.to.ip())
+    }
+
+    /// True when a SYN leaves as another flow than it came: only its sequence number is still the same.
+    fn is_translated(&self, packet: &PacketSeen) -> bool {
+        packet.outgoing && self.syns.get(&packet.sequence) == Some(&true)
+    }
+
+    /// True when this host itself begins the connection: no other sent it that SYN before.
+    fn begins_onward(&self, packet: &PacketSeen) -> bool {
+        self.spec.onward
+            && packet.outgoing
+            && packet.kind == PacketKind::Syn
+            && self.own.contains(&packet.from.ip())
+            && packet.to.port() != DNS_PORT
+            && self.syns.get(&packet.sequence).is_none()
+    }
+
+    /// Learns from a packet that concerns the watch what later ones are to be known by.
+    fn note(&mut self, packet: &PacketSeen) {
+        let knocks = !packet.outgoing && packet.to.port() == self.spec.port;
+        let opens = matches!(packet.kind, PacketKind::Syn | PacketKind::Udp);
+        if knocks && opens && self.knockers.len() < KNOCKER_COUNT_MAX {
+            self.knockers.insert((packet.to.ip(), packet.from.ip()));
+        }
+        if packet.kind != PacketKind::Syn {
+            return;
+        }
+        let flow = ends(packet);
+        if packet.outgoing {
+            let again = self.flows.contains_key(&flow);
+            if !again && self.begins_onward(packet) {
+                self.learned.put(flow, (), LEARNED_COUNT_MAX);
+                let full = self.destinations.len() >= DESTINATION_COUNT_MAX;
+                match self.destinations.get_mut(&packet.to) {
+                    Some(count) => *count += 1,
+                    None if full => {}
+                    None => drop(self.destinations.insert(packet.to, 1)),
+                }
+            } else if self.is_translated(packet) {
+                self.learned.put(flow, (), LEARNED_COUNT_MAX);
+            }
+        }
+    }
+
+    fn store(&mut self, mut packet: PacketSeen, from_source: bool) {
+        let key = ends(&packet);
+        let known = self.flows.contains_key(&key);
+        if self.flows.get(&key).is_some_and(|flow| !flow.wants(&mut packet)) {
+            return;
+        }
+        if self.packet_count >= PACKET_COUNT_MAX && !self.make_room(key, from_source) {
+            self.lost += 1;
+            return;
+        }
+        if !known {
+            self.order.push_back(key);
+        }
+        self.flows.entry(key).or_default().push(packet, from_source);
+        self.packet_count += 1;
+    }
+
+    /// Drops a flow that may go, well ones first; false when none is found.
+    fn make_room(&mut self, keep: Ends, from_source: bool) -> bool {
+        let mut worse = None;
+        for _ in 0..EVICTION_TRIES_MAX.min(self.order.len()) {
+            let Some(key) = self.order.pop_front() else { break };
+            match self.flows.get(&key) {
+                None => continue,
+                Some(flow) if key != keep && flow.is_well() => {
+                    self.drop_flow(key);
+                    return true;
+                }
+                Some(flow) if key != keep && !flow.from_source => worse = worse.or(Some(key)),
+                Some(_) => {}
+            }
+            self.order.push_back(key);
+        }
+        match worse {
+            Some(key) if from_source => {
+                self.drop_flow(key);
+                self.order.retain(|other| *other != key);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn drop_flow(&mut self, key: Ends) {
+        let count = self.flows.remove(&key).map_or(0, |flow| flow.packets.len());
+        self.packet_count -= count;
+        self.lost += count as u64;
+    }
+}
+
+impl Flow {
+    /// Whether a further packet says more; payload is cut where the kept range ends.
+    fn wants(&self, packet: &mut PacketSeen) -> bool {
+        let count_max = match packet.kind {
+            PacketKind::Rst | PacketKind::Fin | PacketKind::IcmpError => FLOW_END_COUNT_MAX,
+            _ => FLOW_PACKET_COUNT_MAX,
+        };
+        let start = self.starts[usize::from(packet.from > packet.to)];
+        match (packet.kind, start) {
+            (PacketKind::Ack, _) if self.ack_count >= FLOW_ACK_COUNT_MAX => return false,
+            (PacketKind::Data, Some(start)) => {
+                let left = FLOW_BYTES_MAX.saturating_sub(packet.sequence.wrapping_sub(start));
+                if left == 0 {
+                    return false;
+                }
+                packet.payload_len = packet.payload_len.min(u16::try_from(left).unwrap_or(u16::MAX));
+            }
+            _ => {}
+        }
+        self.packets.len() < count_max
+    }
+
+    fn push(&mut self, packet: PacketSeen, from_source: bool) {
+        let start = &mut self.starts[usize::from(packet.from > packet.to)];
+        match packet.kind {
+            PacketKind::Syn | PacketKind::SynAck => *start = Some(packet.sequence.wrapping_add(1)),
+            PacketKind::Data | PacketKind::Ack if start.is_none() => *start = Some(packet.sequence),
+            _ => {}
+        }
+        self.ack_count += usize::from(packet.kind == PacketKind::Ack);
+        self.from_source |= from_source;
+        self.opened |= matches!(packet.kind, PacketKind::SynAck | PacketKind::Udp | PacketKind::EchoReply);
+        self.troubled |= match packet.kind {
+            PacketKind::Rst | PacketKind::IcmpError => true,
+            PacketKind::Syn | PacketKind::SynAck | PacketKind::Data => {
+                self.packets.iter().any(|before| is_repeat(before, &packet))
+            }
+            _ => false,
+        };
+        self.packets.push(packet);
+    }
+
+    fn is_well(&self) -> bool {
+        self.opened && !self.troubled
+    }
+}
+
+/// True when the same segment goes the same way once more.
+fn is_repeat(before: &PacketSeen, again: &PacketSeen) -> bool {
+    before.kind == again.kind
+        && before.sequence == again.sequence
+        && before.from == again.from
+        && before.outgoing == again.outgoing
+        && before.interface == again.interface
+}
+
+fn ends(packet: &PacketSeen) -> Ends {
+    if packet.from <= packet.to { (packet.from, packet.to) } else { (packet.to, packet.from) }
+}
+
+/// A map that forgets its older half when it is full.
+#[derive(Debug)]
+struct Recent<K, V> {
+    young: HashMap<K, V>,
+    old: HashMap<K, V>,
+}
+
+impl<K, V> Default for Recent<K, V> {
+    fn default() -> Recent<K, V> {
+        Recent { young: HashMap::new(), old: HashMap::new() }
+    }
+}
+
+impl<K: std::hash::Hash + Eq, V> Recent<K, V> {
+    fn get(&self, key: &K) -> Option<&V> {
+        self.young.get(key).or_else(|| self.old.get(key))
+    }
+
+    fn put(&mut self, key: K, value: V, count_max: usize) {
+        if self.young.len() >= count_max / 2 {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(kind: PacketKind, from: &str, to: &str, sequence: u32) -> PacketSeen {
+        PacketSeen {
+            at_ns: u64::from(sequence),
+            outgoing: false,
+            interface: 2,
+            kind,
+            from: from.parse().unwrap(),
+            to: to.parse().unwrap(),
+            sequence,
+            acknowledgment: 0,
+            payload_len: 0,
+            ttl: 64,
+            icmp: None,
+            mac: None,
+        }
+    }
+
+    fn keeper(onward: bool, forwards: bool) -> Keeper {
+        let spec = WatchSpec {
+            port: 443,
+            targets: vec!["10.0.0.2".parse().unwrap()],
+            onward,
+            ..WatchSpec::default()
+        };
+        let mut keeper = Keeper::new(&spec);
+        keeper.place(BTreeSet::from(["10.0.0.2".parse().unwrap(), "10.1.0.1".parse().unwrap()]), forwards);
+        keeper
+    }
+
+    #[test]
+    fn a_full_keeper_gives_up_well_flows_first() {
+        let mut keeper = keeper(false, false);
+        keeper.take(packet(PacketKind::Syn, "10.0.0.1:9", "10.0.0.2:443", 0));
+        for n in 0..PACKET_COUNT_MAX as u32 {
+            let client = format!("10.9.{}.{}:5000", n >> 8, n & 255);
+            keeper.take(packet(PacketKind::Syn, &client, "10.0.0.2:443", n));
+            keeper.take(packet(PacketKind::SynAck, "10.0.0.2:443", &client, n));
+        }
+        let packets = keeper.packets();
+        assert!(packets.len() <= PACKET_COUNT_MAX);
+        assert!(keeper.lost() > 0);
+        assert!(packets.iter().any(|p| p.from.port() == 9), "the unanswered SYN stays");
+    }
+
+    #[test]
+    fn payload_is_kept_by_sequence_number() {
+        let mut keeper = keeper(false, false);
+        keeper.take(packet(PacketKind::Syn, "10.0.0.1:9", "10.0.0.2:443", u32::MAX));
+        for start in [0, FLOW_BYTES_MAX - 10, FLOW_BYTES_MAX, u32::MAX] {
+            let data = packet(PacketKind::Data, "10.0.0.1:9", "10.0.0.2:443", start);
+            keeper.take(PacketSeen { payload_len: 1_000, ..data });
+        }
+        let mut kept: Vec<(u32, u16)> = keeper
+            .packets()
+            .iter()
+            .filter(|p| p.kind == PacketKind::Data)
+            .map(|p| (p.sequence, p.payload_len))
+            .collect();
+        kept.sort_unstable();
+        assert_eq!(kept, [(0, 1_000), (FLOW_BYTES_MAX - 10, 10)]);
+        assert_eq!(keeper.lost(), 0);
+    }
+
+    #[test]
+    fn onward_is_what_this_host_begins_itself() {
+        let mut keeper = keeper(true, true);
+        let own = packet(PacketKind::Syn, "10.1.0.1:5000", "10.2.0.9:8080", 7);
+        keeper.take(PacketSeen { outgoing: true, ..own });
+        // A forwarded one, masqueraded on the way out.
+        keeper.take(packet(PacketKind::Syn, "10.5.0.1:5000", "10.2.0.8:80", 8));
+        let masked = packet(PacketKind::Syn, "10.1.0.1:5001", "10.2.0.8:80", 8);
+        keeper.take(PacketSeen { outgoing: true, ..masked });
+        assert_eq!(keeper.destinations(), ["10.2.0.9:8080".parse().unwrap()]);
+        keeper.take(packet(PacketKind::Rst, "10.2.0.9:8080", "10.1.0.1:5000", 9));
+        assert_eq!(keeper.packets().len(), 2, "the answer is kept, the forwarded flow is not");
+    }
+
+    #[test]
+    fn a_translated_flow_is_known_by_its_sequence_number() {
+        let mut keeper = keeper(false, true);
+        keeper.take(packet(PacketKind::Syn, "10.5.0.1:5000", "10.0.0.2:443", 77));
+        let out = packet(PacketKind::Syn, "10.1.0.1:6000", "10.7.0.1:8443", 77);
+        keeper.take(PacketSeen { outgoing: true, ..out });
+        keeper.take(packet(PacketKind::SynAck, "10.7.0.1:8443", "10.1.0.1:6000", 5));
+        assert_eq!(keeper.packets().len(), 3);
+    }
+}

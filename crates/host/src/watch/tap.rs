@@ -1,0 +1,219 @@
+//! The tap of a watch: the ring, what is kept of it, and how much is taken when the host is busy.
+//!
+//! A port with many thousand connections a second would cost a core. Then the tap takes only handshakes and
+//! resets, and past that only one flow in so many; the addresses of the source are judged apart from the rest,
+//! so that a busy host still shows a quiet source's flows whole.
+
+use super::filter::{Pace, Selection, program};
+use super::keep::Keeper;
+use super::packet;
+use super::ring::Ring;
+use netwhy_model::host::{Unread, WatchSpec};
+use std::collections::BTreeSet;
+use std::io;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// Packets taken at once; the rest waits in the ring.
+const DRAIN_COUNT_MAX: usize = 4_096;
+/// Packets a second taken whole, of the source and of all others each.
+const WHOLE_PER_S_MAX: u64 = 8_000;
+/// Handshakes and resets a second.
+const CONTROL_PER_S_MAX: u64 = 80_000;
+const WINDOW: Duration = Duration::from_millis(100);
+/// One flow in 256 at least.
+const SHARE_LOG2_MAX: u8 = 8;
+/// How long a quieter time must last before more is taken; doubled each time that was too much.
+const LOOSEN_AFTER: Duration = Duration::from_secs(2);
+const LOOSEN_AFTER_MAX: Duration = Duration::from_secs(64);
+/// What the pace may fall to, before it is called quieter: one eighth.
+const QUIET_SHARE: u64 = 8;
+
+/// The open tap.
+#[derive(Debug)]
+pub(super) struct Tap {
+    ring: Ring,
+    keeper: Keeper,
+    selection: Selection,
+    ours: Governor,
+    others: Governor,
+    window_began: Instant,
+}
+
+impl Tap {
+    /// Opens the tap in the calling thread's network namespace.
+    ///
+    /// # Errors
+    /// EPERM without CAP_NET_RAW.
+    pub(super) fn open(spec: &WatchSpec, own: BTreeSet<IpAddr>, forwards: bool) -> io::Result<Tap> {
+        let selection = selection(spec, &own, forwards);
+        let now = Instant::now();
+        let (ours, others) = (Governor::new(now), Governor::new(now));
+        let ring = Ring::open(&program(&selection, ours.pace, others.pace))?;
+        let mut keeper = Keeper::new(spec);
+        keeper.place(own, forwards);
+        Ok(Tap { ring, keeper, selection, ours, others, window_began: now })
+    }
+
+    /// Takes what waits; returns how many packets that were.
+    pub(super) fn drain(&mut self) -> usize {
+        let (keeper, mut ours, mut others) = (&mut self.keeper, 0, 0);
+        let count = self.ring.take(DRAIN_COUNT_MAX, |frame| {
+            let from_source = packet::read(frame).is_some_and(|seen| keeper.take(seen));
+            *(if from_source { &mut ours } else { &mut others }) += 1;
+        });
+        self.ours.count += ours;
+        self.others.count += others;
+        if count > 0 {
+            self.govern();
+        }
+        count
+    }
+
+    /// What is kept so far.
+    pub(super) fn kept(&mut self) -> &mut Keeper {
+        let dropped = self.ring.dropped();
+        self.keeper.lose(dropped);
+        &mut self.keeper
+    }
+
+    /// The descriptor to wait on.
+    pub(super) fn descriptor(&self) -> i32 {
+        self.ring.descriptor()
+    }
+
+    /// What the pace left out, in words.
+    pub(super) fn left_out(&self) -> Vec<Unread> {
+        [("the source's packets", &self.ours), ("packets of other clients", &self.others)]
+            .into_iter()
+            .filter_map(|(whose, governor)| governor.left_out(whose))
+            .collect()
+    }
+
+    fn govern(&mut self) {
+        let now = Instant::now();
+        let elapsed = now.saturating_duration_since(self.window_began);
+        let burst =
+            |governor: &Governor| governor.count > governor.per_s_max() * WINDOW.as_millis() as u64 / 1000;
+        if elapsed < WINDOW && !burst(&self.ours) && !burst(&self.others) {
+            return;
+        }
+        let changed = [self.ours.judge(elapsed, now), self.others.judge(elapsed, now)];
+        self.window_began = now;
+        if changed.contains(&true) {
+            // The old filter stays where the new one is refused.
+            let _ = self.ring.filter(&program(&self.selection, self.ours.pace, self.others.pace));
+        }
+    }
+}
+
+fn selection(spec: &WatchSpec, own: &BTreeSet<IpAddr>, forwards: bool) -> Selection {
+    // Where this host is an end, the port says it all, and an address alone would show unrelated traffic.
+    let between = |address: &&IpAddr| !own.contains(address);
+    let parties = spec.targets.iter().chain(&spec.sources);
+    Selection {
+        port: spec.port,
+        udp: spec.udp,
+        wide: spec.onward || forwards,
+        addresses: if forwards { parties.filter(between).copied().collect() } else { Vec::new() },
+        sources: spec.sources.clone(),
+    }
+}
+
+/// Decides how much of one kind of traffic is taken.
+#[derive(Debug)]
+struct Governor {
+    pace: Pace,
+    tightest: Pace,
+    count: u64,
+    quiet_since: Instant,
+    loosen_after: Duration,
+}
+
+impl Governor {
+    fn new(now: Instant) -> Governor {
+        let (pace, tightest) = (Pace::default(), Pace::default());
+        Governor { pace, tightest, count: 0, quiet_since: now, loosen_after: LOOSEN_AFTER }
+    }
+
+    fn per_s_max(&self) -> u64 {
+        if self.pace.control_only { CONTROL_PER_S_MAX } else { WHOLE_PER_S_MAX }
+    }
+
+    /// Ends a window; true when the pace changed.
+    fn judge(&mut self, elapsed: Duration, now: Instant) -> bool {
+        let per_s = std::mem::take(&mut self.count) * 1_000_000 / (elapsed.as_micros() as u64).max(1_000);
+        let before = self.pace;
+        if per_s > self.per_s_max() {
+            self.tighten(per_s);
+            self.quiet_since = now;
+        } else if per_s > self.per_s_max() / QUIET_SHARE {
+            self.quiet_since = now;
+        } else if now.saturating_duration_since(self.quiet_since) >= self.loosen_after {
+            self.loosen();
+            self.quiet_since = now;
+        }
+        self.pace != before
+    }
+
+    fn tighten(&mut self, per_s: u64) {
+        if self.pace.control_only {
+            let times = per_s / self.per_s_max() + 1;
+            let more = u8::try_from(times.ilog2()).unwrap_or(SHARE_LOG2_MAX).max(1);
+            self.pace.one_in_log2 = (self.pace.one_in_log2 + more).min(SHARE_LOG2_MAX);
+        } else {
+            self.pace.control_only = true;
+        }
+        self.tightest.control_only |= self.pace.control_only;
+        self.tightest.one_in_log2 = self.tightest.one_in_log2.max(self.pace.one_in_log2);
+    }
+
+    fn loosen(&mut self) {
+        if self.pace != Pace::default() {
+            self.loosen_after = (self.loosen_after * 2).min(LOOSEN_AFTER_MAX);
+        }
+        if self.pace.one_in_log2 > 0 {
+            self.pace.one_in_log2 -= 1;
+        } else {
+            self.pace.control_only = false;
+        }
+    }
+
+    fn left_out(&self, whose: &str) -> Option<Unread> {
+        if !self.tightest.control_only {
+            return None;
+        }
+        let share = match self.tightest.one_in_log2 {
+            0 => String::new(),
+            log2 => format!(", at times of one flow in {}", 1_u32 << log2),
+        };
+        Some(Unread {
+            what: whose.to_owned(),
+            why: format!("too many a second: only handshakes and resets were taken{share}"),
+            root_helps: false,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_tightens_step_by_step_and_quiet_loosens() {
+        let began = Instant::now();
+        let mut governor = Governor::new(began);
+        governor.count = 2_000;
+        assert!(governor.judge(WINDOW, began));
+        assert_eq!(governor.pace, Pace { control_only: true, one_in_log2: 0 });
+        governor.count = 5 * CONTROL_PER_S_MAX / 10;
+        assert!(governor.judge(WINDOW, began));
+        assert_eq!(governor.pace.one_in_log2, 2);
+        assert!(!governor.judge(WINDOW, began + Duration::from_secs(1)));
+        for step in 1..=3 {
+            assert!(governor.judge(WINDOW, began + LOOSEN_AFTER_MAX * step));
+        }
+        assert_eq!(governor.pace, Pace::default());
+        assert!(governor.left_out("packets").is_some_and(|unread| unread.why.contains("one flow in 4")));
+    }
+}
