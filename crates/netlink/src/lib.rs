@@ -7,6 +7,7 @@ mod attribute;
 mod connection;
 pub mod route;
 pub mod sock_diag;
+pub mod xfrm;
 
 pub use attribute::{
     Attributes, Builder, address, attributes, be16, be32, be64, ne16, ne32, ne64, octets, text,
