@@ -12,7 +12,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask check
        cargo xtask gate RESULTS.json             fails when a lab score fell below what every run reaches
-       cargo xtask accuracy [RESULTS.json]       writes docs/accuracy.md from a lab score
+       cargo xtask accuracy [RESULTS.json...]    writes docs/accuracy.md from lab scores, side by side
        cargo xtask bench [diagnose] [OPTION...]  compares netwhy with the toolbox it replaces, writes docs/benchmark.md
        cargo xtask bench diagnose --from FILE    writes that page again from a score made with --toolbox
        cargo xtask bench tls [--testssl]         times the TLS matrix beside sslscan; the next page has the figures";
@@ -36,7 +36,7 @@ fn run() -> Result<()> {
     match words.as_slice() {
         ["check"] => check(),
         ["gate", file] => accuracy::gate(Path::new(file)),
-        ["accuracy", rest @ ..] => accuracy::publish(&root()?, rest.first().map(Path::new)),
+        ["accuracy", rest @ ..] => accuracy::publish(&root()?, rest),
         ["bench", rest @ ..] => bench::run(&root()?, rest),
         _ => bail!("{USAGE}"),
     }

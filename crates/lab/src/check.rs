@@ -66,6 +66,9 @@ pub fn check_network(network: &Network) -> Checked {
         known(&service.host, &format!("service {}", service.name))?;
         check_service(service)?;
     }
+    for (role, host) in network.ends.iter().filter(|(_, host)| !host.is_empty()) {
+        known(host, &format!("the end {role}"))?;
+    }
     for file in &network.file {
         known(&file.host, &format!("file {}", file.path))?;
     }

@@ -23,6 +23,7 @@ pub fn demo() -> Result<Script> {
             act("service", &["kill web"], &["start web"]),
             act("resolver", &["freeze resolver"], &["thaw resolver"]),
         ],
+        ends: crate::ends::Ends::Client,
         program: None,
         arguments: Vec::new(),
         seed: 1,

@@ -69,13 +69,7 @@ impl Host {
             (self.network.as_raw_fd(), libc::CLONE_NEWNET),
             (self.names.as_raw_fd(), libc::CLONE_NEWUTS),
         ];
-        command
-            .env_clear()
-            .env("PATH", SEARCH_PATH)
-            .env("HOME", &self.directory)
-            .env("LANG", "C.UTF-8")
-            .env("SSL_CERT_FILE", format!("{LAB_DIRECTORY}/pki/root.pem"))
-            .stdin(Stdio::null());
+        command.env_clear().envs(environment(&self.directory)).stdin(Stdio::null());
         // SAFETY: only async-signal-safe system calls on values made before the fork.
         unsafe {
             command.pre_exec(move || {
@@ -91,6 +85,25 @@ impl Host {
             });
         }
         Ok(command)
+    }
+
+    /// Words that start a program on this host from anywhere in the lab, as [`Host::command`] would.
+    ///
+    /// `builder` is the process that holds the host's descriptors, as /proc of the lab calls it: its
+    /// children find them there, however close-on-exec they are.
+    pub fn prefix(&self, builder: &str) -> String {
+        let fd = |fd: &OwnedFd| format!("/proc/{builder}/fd/{}", fd.as_raw_fd());
+        let mut words = format!(
+            "nsenter --net={} --uts={} --mount={} --wdns={} env -i",
+            fd(&self.network),
+            fd(&self.names),
+            fd(&self.mounts),
+            self.directory.display()
+        );
+        for (name, value) in environment(&self.directory) {
+            let _ = write!(words, " {name}={value}");
+        }
+        words
     }
 
     /// Where a file of this host lies, as the lab sees it: its /etc is a directory of the lab.
@@ -110,6 +123,16 @@ impl Host {
     pub fn listens(&self, udp: bool, port: u16) -> bool {
         self.inside(|| listens_here(udp, port)).unwrap_or(false)
     }
+}
+
+/// All that a program of the lab finds in its environment; no value holds a space.
+pub fn environment(directory: &Path) -> [(&'static str, String); 4] {
+    [
+        ("PATH", SEARCH_PATH.to_owned()),
+        ("HOME", directory.display().to_string()),
+        ("LANG", "C.UTF-8".to_owned()),
+        ("SSL_CERT_FILE", format!("{LAB_DIRECTORY}/pki/root.pem")),
+    ]
 }
 
 /// Writes one sysctl of the calling thread's network namespace; a file the kernel lacks is passed over.

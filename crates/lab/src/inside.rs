@@ -1,7 +1,9 @@
 //! The process inside the walls: builds, breaks, asks, mends.
 
 use crate::address::Words;
+use crate::ends::{Ends, places};
 use crate::error::{LabError, Result};
+use crate::host::environment;
 use crate::isolate::{self, Became, EXIT_FORBIDDEN, LAB_DIRECTORY};
 use crate::network::Wires;
 use crate::pki::{Pki, Profile};
@@ -16,8 +18,9 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long a shell step may take, in milliseconds.
@@ -28,6 +31,8 @@ const RUN_WAIT_MS_MAX: u64 = 90_000;
 const VERDICT_BYTES_MAX: u64 = 32 << 20;
 /// What is read of a tool's output, in bytes.
 const OUTPUT_BYTES_MAX: usize = 1 << 20;
+/// Where netwhy keeps its files when it runs beside the hosts; no host can have this name.
+const BESIDE_DIRECTORY: &str = "/run/lab/.beside";
 /// Between two looks at a child, in milliseconds.
 const POLL_MS: u64 = 2;
 
@@ -268,8 +273,11 @@ impl Stage {
 
     fn ask(&self, act: &Act, script: &Script) -> Result<Measured> {
         let host = self.wires.host(&act.from)?;
-        let (output, errors) = (host.directory.join("netwhy.json"), host.directory.join("netwhy.log"));
-        let saved = host.directory.join("case.json");
+        let ways = self.ways(act, script.ends)?;
+        let directory =
+            if ways.is_empty() { host.directory.clone() } else { PathBuf::from(BESIDE_DIRECTORY) };
+        let (output, errors) = (directory.join("netwhy.json"), directory.join("netwhy.log"));
+        let saved = directory.join("case.json");
         let program = script.program.clone().unwrap_or_else(|| PathBuf::from("/proc/self/exe"));
         let mut arguments: Vec<String> = vec!["--json".into()];
         arguments.extend(script.arguments.clone());
@@ -278,8 +286,13 @@ impl Stage {
         }
         let own: Vec<String> =
             act.args.iter().chain([&act.target]).map(|argument| self.words.fill(argument)).collect();
-        let mut command = host.command(program)?;
-        command.args(&arguments).args(&own);
+        let mut command = if ways.is_empty() { host.command(program)? } else { beside(program, &directory)? };
+        command.args(&arguments);
+        for (role, prefix) in &ways {
+            command.arg("--at").arg(format!("{role}=exec:{prefix}"));
+        }
+        command.args(&own);
+        let told: String = ways.iter().map(|(role, _)| format!("--at {role}=exec:… ")).collect();
         let started = Instant::now();
         let ran = run(command, &output, &errors, RUN_WAIT_MS_MAX)?;
         let wall_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -292,9 +305,28 @@ impl Stage {
             memory_kib: ran.memory_kib,
             complaint: tail(&errors),
             saved: script.save.then(|| fs::read_to_string(&saved).ok()).flatten(),
-            command: format!("netwhy {}", own.join(" ")),
+            command: format!("netwhy {told}{}", own.join(" ")),
         })
     }
+
+    /// The ways into the hosts netwhy shall stand on, as `(role, command prefix)`; none when it runs on the client.
+    fn ways(&self, act: &Act, ends: Ends) -> Result<Vec<(String, String)>> {
+        // As this /proc counts, which need not be the lab's own.
+        let builder = fs::read_link("/proc/self").map_err(LabError::file("/proc/self"))?;
+        let way = |(role, host): (String, String)| {
+            Ok((role, self.wires.host(&host)?.prefix(&builder.display().to_string())))
+        };
+        places(&self.network, &act.from, ends).into_iter().map(way).collect()
+    }
+}
+
+/// A command that runs on no host: in the lab's outer namespaces, where there is nothing but loopback.
+fn beside(program: PathBuf, directory: &Path) -> Result<Command> {
+    fs::create_dir_all(directory).map_err(LabError::file(directory))?;
+    let mut command = Command::new(program);
+    command.env_clear().envs(environment(directory)).stdin(Stdio::null());
+    command.current_dir(directory).process_group(0);
+    Ok(command)
 }
 
 /// How a child ended; without a status it was killed for taking too long.

@@ -8,6 +8,7 @@
 mod address;
 mod check;
 mod demo;
+mod ends;
 mod error;
 mod host;
 mod inside;
@@ -28,6 +29,7 @@ mod step;
 mod toolbox;
 
 pub use demo::demo;
+pub use ends::{Ends, places};
 pub use error::{LabError, Result};
 pub use library::Library;
 pub use oddity::sprinkle;

@@ -16,7 +16,7 @@ const ENTRIES_COUNT_MAX: usize = 64;
 /// Steps in one list.
 const STEPS_COUNT_MAX: usize = 64;
 /// The tables of a file that describe the network; the rest describes the scenario.
-const NETWORK_KEYS: [&str; 8] = ["host", "link", "zone", "cert", "file", "service", "setup", "needs"];
+const NETWORK_KEYS: [&str; 9] = ["host", "link", "zone", "cert", "file", "service", "setup", "needs", "ends"];
 
 /// A fault (or a healthy control) with the network it happens in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,6 +95,8 @@ pub struct Network {
     pub cert: Vec<Cert>,
     pub file: Vec<File>,
     pub service: Vec<Service>,
+    /// Who plays which role when netwhy stands at both ends: `origin = "app1"`; empty for nobody.
+    pub ends: BTreeMap<String, String>,
     /// Steps run before the services start.
     pub setup: Vec<String>,
     /// Programs that must exist, or `root`, or `tun`; else the scenario is skipped.
@@ -289,9 +291,13 @@ fn take_network(table: &mut Table) -> Table {
     NETWORK_KEYS.iter().filter_map(|key| table.remove_entry(*key)).collect()
 }
 
-/// Entries of the same name are merged key by key; `setup` and `needs` are appended.
+/// Entries of the same name are merged key by key, as is `ends`; `setup` and `needs` are appended.
 fn lay_over(base: &mut Table, overlay: Table) -> std::result::Result<(), String> {
     for (key, value) in overlay {
+        if key == "ends" {
+            lay_over_ends(base, value)?;
+            continue;
+        }
         let Value::Array(entries) = value else { return Err(format!("{key} must be a list")) };
         let slot = base.entry(&key).or_insert_with(|| Value::Array(Vec::new()));
         let Value::Array(existing) = slot else { return Err(format!("{key} must be a list")) };
@@ -304,6 +310,17 @@ fn lay_over(base: &mut Table, overlay: Table) -> std::result::Result<(), String>
         }
     }
     Ok(())
+}
+
+fn lay_over_ends(base: &mut Table, overlay: Value) -> std::result::Result<(), String> {
+    let slot = base.entry("ends").or_insert_with(|| Value::Table(Table::new()));
+    match (slot, overlay) {
+        (Value::Table(ends), Value::Table(overlay)) if ends.len() + overlay.len() <= ENTRIES_COUNT_MAX => {
+            ends.extend(overlay);
+            Ok(())
+        }
+        _ => Err(format!("ends must be a table of at most {ENTRIES_COUNT_MAX} entries")),
+    }
 }
 
 fn merge_entry(existing: &mut Vec<Value>, entry: Value, key: &str) -> std::result::Result<(), String> {
@@ -380,6 +397,9 @@ zh = { title = "t", what = "w" }
         assert_eq!(scenario.network.host[0].routes.len(), 1);
         assert_eq!(scenario.network.host[0].resolvers, ["10.61.1.1"]);
         assert_eq!(scenario.network.zone[0].records.len(), 2);
+        let ends = |text: &str| parsed(&format!("{HEAD}[ends]\n{text}\n")).map(|found| found.network.ends);
+        assert_eq!(ends("origin = \"client\"").unwrap()["origin"], "client");
+        assert!(ends("origin = \"nobody\"").is_err());
     }
 
     #[test]

@@ -1,27 +1,35 @@
 //! Counts how often netwhy was right. Pure: rows in, totals out.
 
+use crate::ends::Ends;
 use crate::scenario::Head;
 use crate::script::Measured;
 use crate::toolbox::{self, Comparison, ToolRun};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// The schema of a results file.
 pub const RESULTS_SCHEMA: &str = "netwhy.lab-results/1";
 /// Bins of the reliability curve.
 const BINS_COUNT: usize = 10;
+/// A cause at least this likely counts as said, when the whole set is asked for.
+const SAID_CONFIDENCE_MIN: f64 = 0.5;
 
 /// What came of one scenario.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Row {
     pub scenario: String,
+    /// Where netwhy stood.
+    pub ends: Ends,
     /// The true causes; empty for a healthy control.
     pub truth: Vec<String>,
     /// Look-alikes the scenario accepts.
     pub group: Vec<String>,
     /// All causes of the verdict, most likely first.
     pub named: Vec<String>,
+    /// Those of them that are at least as likely as not.
+    pub said: Vec<String>,
     /// The confidence of the first cause.
     pub confidence: Option<f64>,
     /// What the verdict called the target while it was broken.
@@ -70,6 +78,7 @@ impl Row {
                 }
                 Some(verdict) => {
                     row.named = causes(verdict);
+                    row.said = said(verdict);
                     row.confidence = verdict.pointer("/causes/0/confidence").and_then(Value::as_f64);
                     row.healthy = is_healthy(verdict);
                     row.reachability = text(verdict, "reachability");
@@ -86,6 +95,12 @@ impl Row {
             row.healed_time_ms = Some(measured.wall_ms);
         }
         row
+    }
+
+    /// The same row, with where netwhy stood.
+    #[must_use]
+    pub fn seen_from(self, ends: Ends) -> Row {
+        Row { ends, ..self }
     }
 
     /// A scenario that was not run at all.
@@ -108,6 +123,17 @@ impl Row {
         self.truth.is_empty()
     }
 
+    /// Whether two faults were there at once.
+    pub fn is_pair(&self) -> bool {
+        self.truth.len() == 2
+    }
+
+    /// Whether the causes said are the true ones, no more and no fewer.
+    pub fn exact(&self) -> bool {
+        let set = |list: &[String]| list.iter().cloned().collect::<BTreeSet<String>>();
+        set(&self.said) == set(&self.truth)
+    }
+
     /// Whether the first cause is a true one.
     pub fn strict(&self) -> bool {
         self.named.first().is_some_and(|first| self.truth.contains(first))
@@ -127,6 +153,15 @@ impl Row {
 fn causes(verdict: &Value) -> Vec<String> {
     let list = verdict.get("causes").and_then(Value::as_array);
     list.into_iter().flatten().map(|cause| text(cause, "id")).collect()
+}
+
+fn said(verdict: &Value) -> Vec<String> {
+    let list = verdict.get("causes").and_then(Value::as_array);
+    let likely = |cause: &&Value| {
+        let confidence = cause.get("confidence").and_then(Value::as_f64);
+        confidence.is_some_and(|confidence| confidence >= SAID_CONFIDENCE_MIN)
+    };
+    list.into_iter().flatten().filter(likely).map(|cause| text(cause, "id")).collect()
 }
 
 fn is_healthy(verdict: &Value) -> bool {
@@ -151,6 +186,7 @@ pub struct Bin {
 
 /// The sums.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Totals {
     pub scenarios: usize,
     pub skipped: usize,
@@ -164,6 +200,9 @@ pub struct Totals {
     pub controls: usize,
     pub controls_accused: usize,
     pub healthy_again: usize,
+    /// Scenarios of two faults with a verdict, and those of them whose whole set was said.
+    pub pairs: usize,
+    pub pairs_exact: usize,
     /// Expected calibration error, 0 to 1.
     pub calibration_error: f64,
     pub reliability: Vec<Bin>,
@@ -209,6 +248,8 @@ pub fn score(rows: Vec<Row>) -> Results {
         controls: count(&control),
         controls_accused: count(&|row| control(row) && !row.named.is_empty()),
         healthy_again: count(&|row| broken(row) && row.healthy_again == Some(true)),
+        pairs: count(&|row| broken(row) && row.is_pair()),
+        pairs_exact: count(&|row| broken(row) && row.is_pair() && row.exact()),
         calibration_error,
         reliability,
         time_ms_median: percentile(&all, 50),
@@ -286,6 +327,26 @@ mod tests {
         assert_eq!((totals.broken, totals.strict, totals.in_group), (3, 1, 2));
         assert_eq!((totals.broken_called_healthy, totals.controls, totals.controls_accused), (1, 2, 1));
         assert_eq!(totals.skipped, 1);
+    }
+
+    #[test]
+    fn a_pair_is_exact_when_both_are_said_and_nothing_else() {
+        let pair = |said: &[(&str, f64)]| {
+            let causes: Vec<Value> = said
+                .iter()
+                .map(|(id, confidence)| serde_json::json!({ "id": id, "confidence": confidence }))
+                .collect();
+            let said = super::said(&serde_json::json!({ "causes": causes }));
+            Row { said, ..row(&["a", "b"], &["a"], 0.9) }
+        };
+        let rows = vec![
+            pair(&[("b", 0.9), ("a", 0.5), ("c", 0.1)]),
+            pair(&[("a", 0.9), ("b", 0.4)]),
+            pair(&[("a", 0.9), ("b", 0.9), ("c", 0.6)]),
+            row(&["a"], &["a"], 0.9),
+        ];
+        let totals = score(rows).totals;
+        assert_eq!((totals.pairs, totals.pairs_exact), (3, 1));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the process inside is told, and what it tells.
 
+use crate::ends::Ends;
 use crate::scenario::{Network, Scenario};
 use crate::toolbox::{ToolRun, Toolbox};
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,8 @@ use std::path::PathBuf;
 pub struct Script {
     pub network: Network,
     pub acts: Vec<Act>,
+    /// Where netwhy runs, and what it gets a way into.
+    pub ends: Ends,
     /// The program run as netwhy; `None` is the running program itself.
     pub program: Option<PathBuf>,
     /// Arguments before the target in every run, such as `--lang zh`.
@@ -51,6 +54,7 @@ impl Script {
         Script {
             network: scenario.network.clone(),
             acts: vec![act],
+            ends: Ends::Client,
             program: None,
             arguments: Vec::new(),
             seed: 1,

@@ -19,7 +19,8 @@ Examples:
   netwhy lab run tls-expired         learn the tool in a minute
   netwhy lab run hostfw-drop -v      and see all that was seen
   netwhy lab score --filter dns      how often netwhy is right about names
-  netwhy lab score --out results.json --keep cases/";
+  netwhy lab score --out results.json --keep cases/
+  netwhy lab score --ends both       the same with a way into the client, the edge and the origin";
 
 /// What to do in the lab.
 #[derive(Debug, clap::Args)]
@@ -54,6 +55,20 @@ struct Source {
     /// Run this program in netwhy's place
     #[arg(long, value_name = "FILE", hide = true)]
     program: Option<PathBuf>,
+}
+
+/// Where netwhy looks from; shared by run and score.
+#[derive(Debug, Clone, clap::Args)]
+struct Standpoint {
+    /// Run netwhy on the client alone, beside the lab with a way into both ends, or into every router too
+    #[arg(long, value_name = "WHICH", default_value = "client", value_parser = clap::builder::PossibleValuesParser::new(netwhy_lab::Ends::NAMES))]
+    ends: String,
+}
+
+impl Standpoint {
+    fn ends(&self) -> netwhy_lab::Ends {
+        netwhy_lab::Ends::named(&self.ends)
+    }
 }
 
 impl Source {

@@ -1,6 +1,6 @@
 //! `netwhy lab run`: plays scenarios and tells what happens.
 
-use super::Source;
+use super::{Source, Standpoint};
 use crate::{Common, print};
 use netwhy_lab::{Event, Measured, Phase, Row, Scenario, Script, ToolRun};
 use netwhy_model::Verdict;
@@ -15,6 +15,8 @@ pub struct Args {
     /// Keep the verdicts and saved cases in this directory
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    #[command(flatten)]
+    standpoint: Standpoint,
     #[command(flatten)]
     source: Source,
 }
@@ -72,7 +74,8 @@ async fn tell(scenario: &Scenario, args: &Args, common: &Common) -> anyhow::Resu
             .say("SKIPPED", &format!("{} {}", common.lang.pick("missing:", "缺少："), missing.join(", ")))?;
         return Ok(Row::skipped(head, format!("missing: {}", missing.join(", "))));
     }
-    let (script, oddities) = script_of(scenario, &args.source, args.keep.is_some(), common);
+    let (mut script, oddities) = script_of(scenario, &args.source, args.keep.is_some(), common);
+    script.ends = args.standpoint.ends();
     for oddity in oddities {
         teller.say(teller.pick("odd", "怪癖"), oddity)?;
     }
@@ -80,7 +83,7 @@ async fn tell(scenario: &Scenario, args: &Args, common: &Common) -> anyhow::Resu
     if let Some(directory) = &args.keep {
         keep(directory, &head.name, &played)?;
     }
-    let row = Row::of(head, played.broken.first(), played.healed.first());
+    let row = Row::of(head, played.broken.first(), played.healed.first()).seen_from(script.ends);
     teller.judge(scenario, &row)?;
     Ok(row)
 }

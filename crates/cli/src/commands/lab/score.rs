@@ -1,7 +1,7 @@
 //! `netwhy lab score`: plays everything and counts.
 
 use super::play::{Teller, keep, play, script_of};
-use super::{Source, list};
+use super::{Source, Standpoint, list};
 use crate::{Common, print};
 use netwhy_lab::{LabError, Measured, Results, Row, Scenario, Toolbox, Totals};
 use std::path::PathBuf;
@@ -31,6 +31,8 @@ pub struct Args {
     /// And testssl.sh, which takes a minute and more
     #[arg(long, hide = true, requires = "toolbox")]
     testssl: bool,
+    #[command(flatten)]
+    standpoint: Standpoint,
     #[command(flatten)]
     source: Source,
 }
@@ -79,12 +81,17 @@ async fn next_row(
 }
 
 async fn one(scenario: &Scenario, args: &Args, common: &Common) -> anyhow::Result<Row> {
+    Ok(play_one(scenario, args, common).await?.seen_from(args.standpoint.ends()))
+}
+
+async fn play_one(scenario: &Scenario, args: &Args, common: &Common) -> anyhow::Result<Row> {
     let head = &scenario.head;
     let missing = netwhy_lab::missing(&scenario.network);
     if !missing.is_empty() {
         return Ok(Row::skipped(head, format!("missing: {}", missing.join(", "))));
     }
     let (mut script, _) = script_of(scenario, &args.source, args.keep.is_some(), common);
+    script.ends = args.standpoint.ends();
     script.toolbox = match (args.toolbox, args.testssl) {
         (false, _) => Toolbox::None,
         (true, false) => Toolbox::Usual,
@@ -175,6 +182,10 @@ fn summary(totals: &Totals, common: &Common) -> String {
         (pick("healthy again after mending", "修复后恢复健康"), share(totals.healthy_again, totals.broken)),
         (pick("broken, called healthy", "故障被判为健康"), totals.broken_called_healthy.to_string()),
         (pick("healthy controls accused", "健康对照被误判"), share(totals.controls_accused, totals.controls)),
+        (
+            pick("exact set of causes on pairs", "双故障原因集合完全正确"),
+            share(totals.pairs_exact, totals.pairs),
+        ),
         (pick("calibration error", "校准误差"), format!("{:.3}", totals.calibration_error)),
         (
             pick("time, median and 95th percentile", "用时：中位数与 95 分位"),
