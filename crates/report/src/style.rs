@@ -81,11 +81,15 @@ impl Style {
 
 /// The text without control and direction-changing characters, on one line.
 pub fn clean(text: &str) -> String {
-    let hostile = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
-    text.chars().map(|c| if hostile(c) { ' ' } else { c }).collect()
+    text.chars().map(|c| if is_hostile(c) { ' ' } else { c }).collect()
+}
+
+/// Whether the character moves the cursor, turns the direction of text or hides in it.
+pub(crate) fn is_hostile(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Columns a text takes on a terminal; a Chinese character takes two.
@@ -117,7 +121,8 @@ pub(crate) fn shortened(text: &str, columns: usize, mark: &str) -> String {
     short.trim_end().to_owned() + mark
 }
 
-/// Breaks a text into lines of at most so many columns: at blanks, and within Chinese anywhere.
+/// Breaks a text into lines of at most so many columns: at blanks, within Chinese anywhere, and within a word only
+/// when it is wider than a line.
 pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(10);
     let mut lines = Vec::new();
@@ -129,11 +134,25 @@ pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
             line.clear();
         }
         line.push_str(if line.is_empty() { piece.trim_start() } else { piece });
+        while display_width(line.trim_end()) > columns {
+            let rest = line.split_off(end_within(&line, columns));
+            lines.push(std::mem::replace(&mut line, rest));
+        }
     }
     if !line.trim_end().is_empty() || lines.is_empty() {
         lines.push(line.trim_end().to_owned());
     }
     lines
+}
+
+/// Where the letters that fit into so many columns end; at least one letter fits.
+fn end_within(text: &str, columns: usize) -> usize {
+    let mut taken = 0;
+    let fits = |(at, letter): &(usize, char)| {
+        taken += display_width(letter.encode_utf8(&mut [0; 4]));
+        taken <= columns || *at == 0
+    };
+    text.char_indices().take_while(fits).last().map_or(text.len(), |(at, letter)| at + letter.len_utf8())
 }
 
 /// The parts a text may be broken between: after a blank, and after a wide character unless a mark that may not
@@ -172,6 +191,7 @@ mod tests {
         assert!(lines.iter().all(|l| display_width(l) <= 16 && !l.starts_with('，')), "{lines:?}");
         assert_eq!(lines.concat(), "端口上没有进程在监听，请启动服务");
         assert_eq!(wrapped("", 20), [""]);
+        assert_eq!(wrapped("an abcdefghijklmnopqrstuvw x", 10), ["an", "abcdefghij", "klmnopqrst", "uvw x"]);
     }
 
     #[test]

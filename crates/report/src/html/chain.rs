@@ -85,7 +85,7 @@ fn node(x: usize, link: &ChainLink, lang: Lang) -> String {
 }
 
 /// The class of a state in the style sheet.
-pub(super) const fn class(state: LinkState) -> &'static str {
+pub(crate) const fn class(state: LinkState) -> &'static str {
     match state {
         LinkState::Well => "well",
         LinkState::Ailing => "ailing",
@@ -96,7 +96,7 @@ pub(super) const fn class(state: LinkState) -> &'static str {
 }
 
 /// The sign of a state; a page can always show it.
-pub(super) const fn sign(state: LinkState) -> &'static str {
+pub(crate) const fn sign(state: LinkState) -> &'static str {
     let style = Style { lang: Lang::En, color: false, unicode: true, width: 0, verbose: false };
     style.sign(state)
 }

@@ -9,6 +9,7 @@ mod verdict;
 use crate::style::clean;
 use netwhy_model::{FixStep, Lang};
 
+pub(crate) use chain::{class as state_class, sign};
 pub use verdict::{verdict_article, verdict_html};
 
 /// The one style sheet of every page.

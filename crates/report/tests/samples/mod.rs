@@ -1,6 +1,8 @@
 //! Verdicts and a catalogue made by hand.
 #![allow(dead_code)]
 
+pub mod host;
+
 use netwhy_catalogue::Catalogue;
 use netwhy_model::{
     CauseFinding, ChainLink, CouldNotRead, Evidence, FixStep, Lang, Layer, Link, LinkState, NextQuestion,

@@ -1,0 +1,217 @@
+//! Numbers, times and names as a person reads them.
+
+use netwhy_model::host::{Reading, RuleVerdict, Severity, State};
+use netwhy_model::{Lang, LinkState, Stamp};
+
+/// From this fill on something with a limit is marked as odd, 0 to 1.
+pub(super) const FILL_ODD_MIN: f64 = 0.8;
+/// From this fill on it is marked as bad.
+pub(super) const FILL_BAD_MIN: f64 = 1.0;
+/// Smallest number written with separators.
+const GROUPED_MIN: u64 = 10_000;
+/// Bytes of one step to the next unit.
+const UNIT_STEP_BYTES: f64 = 1_024.0;
+
+/// The number with its thousands apart: `1,234,567`; up to four digits stay together.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    if number < GROUPED_MIN {
+        return digits;
+    }
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes in the unit a person would choose: `1.5 GiB`.
+pub fn bytes(count: u64) -> String {
+    let mut amount = count as f64;
+    let mut unit = "B";
+    for next in ["KiB", "MiB", "GiB", "TiB"] {
+        if amount < UNIT_STEP_BYTES {
+            break;
+        }
+        amount /= UNIT_STEP_BYTES;
+        unit = next;
+    }
+    match unit {
+        "B" => format!("{count} B"),
+        _ if amount >= 100.0 => format!("{amount:.0} {unit}"),
+        _ => format!("{amount:.1} {unit}"),
+    }
+}
+
+/// A moment to the second, in UTC: `2026-11-22 03:12:07Z`; none for the epoch, which says "undated".
+pub fn shown_time(at: Stamp) -> Option<String> {
+    if at.millis() == 0 {
+        return None;
+    }
+    let text = at.to_string();
+    let seconds = text.get(..19)?;
+    Some(format!("{}Z", seconds.replace('T', " ")))
+}
+
+/// How full a reading with a limit is, 0 to 1 and beyond.
+pub fn fill_of(reading: &Reading) -> Option<f64> {
+    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+    let (value, limit) = (number(&reading.value)?, number(reading.limit.as_deref()?)?);
+    (limit > 0.0 && value >= 0.0).then(|| value / limit)
+}
+
+/// How a fill looks by itself.
+pub(super) fn fill_state(fill: Option<f64>) -> State {
+    match fill {
+        Some(fill) if fill >= FILL_BAD_MIN => State::Bad,
+        Some(fill) if fill >= FILL_ODD_MIN => State::Odd,
+        _ => State::Well,
+    }
+}
+
+/// `87 %`; below one percent one digit more.
+pub(super) fn percent(fill: f64) -> String {
+    match fill * 100.0 {
+        share if share > 0.0 && share < 1.0 => format!("{share:.1} %"),
+        share => format!("{share:.0} %"),
+    }
+}
+
+/// The value of a reading with its unit, bytes made readable.
+pub(super) fn value(value: &str, unit: &str) -> String {
+    match (value.trim().parse::<u64>(), unit) {
+        (Ok(count), "bytes") => bytes(count),
+        (Ok(count), "") => grouped(count),
+        (Ok(count), unit) => format!("{} {unit}", grouped(count)),
+        (Err(_), "") => value.to_owned(),
+        (Err(_), unit) => format!("{value} {unit}"),
+    }
+}
+
+/// `+312`; nothing when it did not move.
+pub(super) fn delta(delta: Option<i64>) -> String {
+    match delta {
+        None | Some(0) => String::new(),
+        Some(rise) if rise > 0 => format!("+{}", grouped(rise.unsigned_abs())),
+        Some(fall) => format!("-{}", grouped(fall.unsigned_abs())),
+    }
+}
+
+/// How grave, in a word.
+pub(super) const fn severity(severity: Severity, lang: Lang) -> &'static str {
+    match severity {
+        Severity::Broken => lang.pick("broken", "故障"),
+        Severity::Risk => lang.pick("risk", "风险"),
+        Severity::Note => lang.pick("note", "提示"),
+    }
+}
+
+/// The sign and colour of a severity are those of a link's state.
+pub(super) const fn severity_state(severity: Severity) -> LinkState {
+    match severity {
+        Severity::Broken => LinkState::Broken,
+        Severity::Risk => LinkState::Ailing,
+        Severity::Note => LinkState::Unknown,
+    }
+}
+
+/// The same for the state of a reading; none when it is well, for most are.
+pub(super) const fn link_state(state: State) -> Option<LinkState> {
+    match state {
+        State::Well => None,
+        State::Odd => Some(LinkState::Ailing),
+        State::Bad => Some(LinkState::Broken),
+    }
+}
+
+/// What a rule does, in its own tool's words.
+pub(super) fn rule_verdict(verdict: &RuleVerdict) -> String {
+    match verdict {
+        RuleVerdict::Accept => "accept".to_owned(),
+        RuleVerdict::Drop => "drop".to_owned(),
+        RuleVerdict::Reject(with) => format!("reject {with}"),
+        RuleVerdict::Jump(chain) => format!("jump {chain}"),
+        RuleVerdict::Goto(chain) => format!("goto {chain}"),
+        RuleVerdict::Return => "return".to_owned(),
+        RuleVerdict::Queue => "queue".to_owned(),
+        RuleVerdict::Nat(what) => what.clone(),
+        RuleVerdict::NoTrack => "notrack".to_owned(),
+        RuleVerdict::SynProxy => "synproxy".to_owned(),
+        RuleVerdict::Continue => "continue".to_owned(),
+    }
+}
+
+/// What a sign in a log means; a sign without words of its own is shown as it is.
+pub fn sign_name(sign: &str, lang: Lang) -> String {
+    let (en, zh) = match sign {
+        "too_many_files" => ("too many open files", "打开文件过多"),
+        "conntrack_full" => ("conntrack table full", "连接跟踪表已满"),
+        "upstream_refused" => ("upstream refused", "上游拒绝连接"),
+        "upstream_timeout" => ("upstream timed out", "上游超时"),
+        "upstream_reset" => ("upstream reset", "上游重置连接"),
+        "no_live_upstream" => ("no live upstream", "没有可用上游"),
+        "oom_kill" => ("killed for lack of memory", "因内存不足被杀"),
+        "disk_full" => ("disk full", "磁盘已满"),
+        "access_denied" => ("access denied", "访问被拒"),
+        "rate_limited" => ("rate limited", "被限速"),
+        "connection_limited" => ("connections limited", "连接数受限"),
+        "worker_limit" => ("workers used up", "工作进程用尽"),
+        "crash" => ("crashed", "崩溃"),
+        "bind_failed" => ("could not bind", "绑定端口失败"),
+        "tls_upstream" => ("TLS to upstream failed", "与上游 TLS 失败"),
+        "syn_flood" => ("SYN flood", "SYN 洪泛"),
+        "neighbour_full" => ("neighbour table full", "邻居表已满"),
+        "waf_block" => ("blocked by the WAF", "被 WAF 拦截"),
+        other => return other.replace('_', " "),
+    };
+    lang.pick(en, zh).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(value: &str, limit: &str) -> Reading {
+        let (name, from) = ("x".to_owned(), "y".to_owned());
+        let limit = Some(limit.to_owned());
+        let value = value.to_owned();
+        let state = State::Well;
+        Reading { name, value, unit: String::new(), limit, delta: None, from, state, note: None }
+    }
+
+    #[test]
+    fn numbers_for_people() {
+        assert_eq!(grouped(9_999), "9999");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(bytes(1_023), "1023 B");
+        assert_eq!(bytes(1_610_612_736), "1.5 GiB");
+        assert_eq!(value("2048", "bytes"), "2.0 KiB");
+        assert_eq!(value("on", ""), "on");
+        assert_eq!(
+            (delta(Some(312)), delta(Some(-2)), delta(Some(0))),
+            ("+312".into(), "-2".into(), "".into())
+        );
+        assert_eq!(percent(0.004), "0.4 %");
+    }
+
+    #[test]
+    fn only_a_sound_limit_gives_a_fill() {
+        assert_eq!(fill_of(&reading("50", "200")), Some(0.25));
+        for (value, limit) in [("50", "0"), ("-1", "5"), ("x", "5"), ("5", "max"), ("nan", "5"), ("1", "inf")]
+        {
+            assert_eq!(fill_of(&reading(value, limit)), None, "{value}/{limit}");
+        }
+    }
+
+    #[test]
+    fn a_log_without_dates_shows_none() {
+        assert_eq!(shown_time(Stamp::from_millis(0)), None);
+        assert_eq!(
+            shown_time(Stamp::from_millis(1_790_000_000_000)).as_deref(),
+            Some("2026-09-21 14:13:20Z")
+        );
+    }
+}
