@@ -15,4 +15,6 @@ pub use record::{
 pub use snapshot::{
     Conntrack, Finding, Interface, LogSign, Neighbour, Reading, Section, Severity, Snapshot, State, Unread,
 };
-pub use socket::{Listener, PeerCount, Process, Service, SlowSocket, SocketCounts, Transport};
+pub use socket::{
+    FanOut, Listener, PeerCount, PortDemand, PortUse, Process, Service, SlowSocket, SocketCounts, Transport,
+};

@@ -1,6 +1,8 @@
 //! One look at a machine.
 
-use super::{Listener, PeerCount, Process, Ruleset, Service, SlowSocket, SocketCounts};
+use super::{
+    FanOut, Listener, PeerCount, PortDemand, PortUse, Process, Ruleset, Service, SlowSocket, SocketCounts,
+};
 use crate::{Stamp, Text};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -172,6 +174,12 @@ pub struct Snapshot {
     pub listeners: Vec<Listener>,
     pub processes: Vec<Process>,
     pub peers: Vec<PeerCount>,
+    /// Connections of each listening TCP port.
+    pub ports: Vec<PortUse>,
+    /// Destinations that take most local ports.
+    pub demands: Vec<PortDemand>,
+    /// Outgoing connections to many hosts or ports, most targets first.
+    pub fan_outs: Vec<FanOut>,
     pub slow: Vec<SlowSocket>,
     pub sections: Vec<Section>,
     pub conntrack: Option<Conntrack>,

@@ -78,7 +78,68 @@ pub struct PeerCount {
     /// The peer's port when it is the service's, else none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
+    /// This host's own port when the service is here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_port: Option<u16>,
     pub count: u64,
+}
+
+/// How the connections of one listening TCP port stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PortUse {
+    pub port: u16,
+    pub established: u64,
+    pub half_open: u64,
+    pub close_wait: u64,
+    pub time_wait: u64,
+    /// Established, and not yet accepted by the application.
+    pub not_accepted: u64,
+    /// Accepted, with input that nobody read for a while.
+    pub unread: u64,
+    /// How long the longest of these has waited since its last input came, in milliseconds.
+    pub unread_ms_max: u64,
+    /// Open for a while, little or nothing received, nothing answered, nothing left to read: slow requests.
+    pub starved: u64,
+    /// Different peer addresses, all states together.
+    pub peers: u64,
+    /// The peer with most connections, and how many.
+    pub busiest: Option<(IpAddr, u64)>,
+    pub pids: Vec<u32>,
+}
+
+/// How many local ports one destination takes, from one own address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortDemand {
+    pub from: IpAddr,
+    pub to: SocketAddr,
+    /// Connections in all states: each holds a port.
+    pub used: u64,
+    /// Of these in TIME_WAIT.
+    pub time_wait: u64,
+    /// Ports the kernel may choose from.
+    pub range: u64,
+}
+
+/// Outgoing connections that spread over many hosts or many ports.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FanOut {
+    /// The port they all go to; none when they go to many ports of one host.
+    pub port: Option<u16>,
+    /// The host they all go to; none when they go to one port of many hosts.
+    pub host: Option<IpAddr>,
+    /// Different hosts, or different ports of the one host.
+    pub targets: u64,
+    /// Targets with a connection that is not open yet (SYN_SENT).
+    pub half_open: u64,
+    pub established: u64,
+    /// Connections that already ended (TIME_WAIT, FIN_WAIT).
+    pub ended: u64,
+    /// Processes behind them, most connections first.
+    pub pids: Vec<u32>,
+    /// A few of the targets.
+    pub examples: Vec<SocketAddr>,
 }
 
 /// One of the connections that do worst.
