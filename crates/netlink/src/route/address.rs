@@ -12,7 +12,7 @@ const FLAG_SECONDARY: u32 = 0x01;
 const FLAG_DUPLICATE: u32 = 0x08;
 const FLAG_DEPRECATED: u32 = 0x20;
 const FLAG_TENTATIVE: u32 = 0x40;
-const SCOPE_LINK: u8 = 253;
+const SCOPE_GLOBAL: u8 = 0;
 const SCOPE_HOST: u8 = 254;
 
 /// One address of an interface.
@@ -32,7 +32,7 @@ pub struct Address {
 
 impl Address {
     pub fn global(&self) -> bool {
-        self.scope < SCOPE_LINK
+        self.scope == SCOPE_GLOBAL
     }
 
     pub fn host_only(&self) -> bool {

@@ -1,9 +1,9 @@
 //! Whether the next hop answers on its link, and whether two stations do.
 
 use super::COLLECTOR;
-use super::netlink::{Interface, Neighbour, Netlink, Route};
 use crate::tap::{Seen, Tap, What, send_link};
 use netwhy_model::{Case, Evidence, Link, Stamp};
+use netwhy_netlink::route::{Link as Interface, Neighbour, Route, neighbour as entry, neighbour_state};
 use netwhy_wire::{Arp, ArpOperation, IpBuild, NeighbourSolicitBuild, protocol};
 use socket2::{Protocol, SockAddr, Type};
 use std::collections::BTreeSet;
@@ -20,13 +20,9 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// The discard port: where a datagram goes that is only to make the kernel look for its neighbour.
 const DISCARD_PORT: u16 = 9;
 
-const NUD_INCOMPLETE: u16 = 0x01;
-const NUD_FAILED: u16 = 0x20;
-const NUD_PERMANENT: u16 = 0x80;
-
 /// Asks the next hop for its link-layer address, on the wire when allowed, else through the kernel.
 pub(super) fn neighbour(
-    netlink: &mut Netlink,
+    links: &[Interface],
     address: IpAddr,
     route: &Route,
     case: &Case,
@@ -35,10 +31,10 @@ pub(super) fn neighbour(
     let fact = |fact: &str, link: Link, value: &str, text: String| {
         Evidence::seen(fact, value, link, at, COLLECTOR, text)
     };
-    let Some(link) = netlink.links().into_iter().find(|l| l.index == route.interface) else {
+    let Some(link) = links.iter().find(|l| l.index == route.interface) else {
         return Vec::new();
     };
-    if route.to_self || link.needs_no_neighbour() {
+    if route.to_self() || link.needs_no_neighbour() {
         let text = format!("{} needs no neighbour", link.name);
         return vec![fact("source.neighbour", Link::SourceHost, "not_needed", text)];
     }
@@ -46,17 +42,17 @@ pub(super) fn neighbour(
         return Vec::new();
     }
     let hop = route.gateway.unwrap_or(address);
-    let known = netlink.neighbour(hop, route.interface);
+    let known = entry(hop, route.interface).ok().flatten();
     let failed = if route.gateway.is_some() { "gateway_failed" } else { "target_failed" };
-    let Some(stations) = ask_wire(hop, route, &link) else {
-        return by_kernel(netlink, address, hop, route, case)
+    let Some(stations) = ask_wire(hop, route, link) else {
+        return by_kernel(address, hop, route, case)
             .map(|(ok, text)| {
                 vec![fact("source.neighbour", Link::SourceHost, if ok { "ok" } else { failed }, text)]
             })
             .unwrap_or_default();
     };
     let list = stations.iter().map(|mac| mac_text(*mac)).collect::<Vec<_>>().join(" and ");
-    let permanent = known.filter(|k| k.state & NUD_PERMANENT != 0).and_then(|k| k.mac);
+    let permanent = known.filter(|k| k.state & neighbour_state::PERMANENT != 0).and_then(|k| k.mac);
     let (value, text) = match (stations.is_empty(), permanent) {
         (false, Some(mac)) if !stations.contains(&mac) => {
             ("wrong_mac", format!("{hop} is at {list}, the static entry says {}", mac_text(mac)))
@@ -145,13 +141,7 @@ fn send_request(hop: IpAddr, source: IpAddr, mac: [u8; 6], interface: u32) -> st
 }
 
 /// Makes the kernel look for its neighbour and reads what became of it.
-fn by_kernel(
-    netlink: &mut Netlink,
-    address: IpAddr,
-    hop: IpAddr,
-    route: &Route,
-    case: &Case,
-) -> Option<(bool, String)> {
+fn by_kernel(address: IpAddr, hop: IpAddr, route: &Route, case: &Case) -> Option<(bool, String)> {
     let remote = SocketAddr::new(address, DISCARD_PORT);
     let socket = crate::socket::open(&case.source, remote, Type::DGRAM, Protocol::UDP).ok()?;
     let began = Instant::now();
@@ -159,16 +149,16 @@ fn by_kernel(
     // An error here shows in the state below.
     let _ = socket.send_to(&[0], &SockAddr::from(remote));
     while began.elapsed() < WAIT {
-        last = netlink.neighbour(hop, route.interface);
-        match last {
-            Some(entry) if entry.state & (NUD_INCOMPLETE | NUD_FAILED) == 0 && entry.state != 0 => {
-                return Some((true, format!("{hop} is at {}", entry.mac.map_or("?".to_owned(), mac_text))));
+        last = entry(hop, route.interface).ok().flatten();
+        match &last {
+            Some(known) if !known.unresolved() => {
+                return Some((true, format!("{hop} is at {}", known.mac.map_or("?".to_owned(), mac_text))));
             }
             _ => std::thread::sleep(PAUSE),
         }
     }
-    last.map(|entry| {
-        (false, format!("{hop} not resolved in {} ms, state {:#x}", WAIT.as_millis(), entry.state))
+    last.map(|known| {
+        (false, format!("{hop} not resolved in {} ms, state {:#x}", WAIT.as_millis(), known.state))
     })
 }
 
