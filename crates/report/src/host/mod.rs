@@ -2,6 +2,7 @@
 //!
 //! Text and HTML are made from the same parts, so that neither says what the other does not.
 
+mod connections;
 mod findings;
 mod firewall;
 mod network;
@@ -119,7 +120,7 @@ impl Looked<'_> {
         let part = match topic {
             Topic::Findings => findings::part(self),
             Topic::Listeners => sockets::listeners(self),
-            Topic::Connections => sockets::connections(self),
+            Topic::Connections => connections::part(self),
             Topic::Counters | Topic::Limits | Topic::Settings => readings::part(self, topic),
             Topic::Conntrack => network::conntrack(self),
             Topic::Interfaces => network::interfaces(self),

@@ -1,24 +1,15 @@
-//! Listening sockets with their queues and owners, and connections by state and peer.
+//! Listening sockets with their queues and owners.
 
 use super::part::{Cell, Item, Part, Table, worse};
 use super::words::{bytes, fill_state, grouped};
 use super::{Looked, Topic};
 use netwhy_model::Lang;
-use netwhy_model::host::{
-    Listener, PeerCount, Process, SlowSocket, Snapshot, SocketCounts, State, Transport,
-};
-use std::net::SocketAddr;
+use netwhy_model::host::{Listener, Process, Snapshot, State, Transport};
 
 /// Listeners shown unless everything is wanted.
 const LISTENER_COUNT_MAX: usize = 16;
-/// Peers shown unless everything is wanted.
-const PEER_COUNT_MAX: usize = 8;
-/// Connections that do worst, shown unless everything is wanted.
-const SLOW_COUNT_MAX: usize = 6;
 /// Rows of one table when everything is wanted.
 const ROW_FULL_COUNT_MAX: usize = 2_000;
-/// Least ratio of connections begun to those made that is told: a host that reaches what it asks for is far below.
-const SYN_RATIO_MIN: f64 = 0.05;
 /// Unread bytes of a UDP socket from which on it is marked: nobody reads it.
 const UDP_UNREAD_ODD_BYTES_MIN: u32 = 65_536;
 
@@ -163,116 +154,6 @@ const fn transport(listener: &Listener) -> &'static str {
     }
 }
 
-/// Connections by state, the peers that stand out, and the connections that do worst.
-pub(super) fn connections(looked: &Looked<'_>) -> Part {
-    let snapshot = looked.snapshot;
-    let mut brief = vec![Item::Line(State::Well, states(&snapshot.counts, looked.lang))];
-    let mut full = brief.clone();
-    if !snapshot.peers.is_empty() {
-        brief.push(peer_table(&snapshot.peers, PEER_COUNT_MAX, looked.lang).into());
-        full.push(peer_table(&snapshot.peers, ROW_FULL_COUNT_MAX, looked.lang).into());
-    }
-    if !snapshot.slow.is_empty() {
-        let title = looked.say("Connections that do worst:", "状况最差的连接：");
-        brief.extend([
-            Item::Line(State::Well, title.clone()),
-            slow_table(&snapshot.slow, SLOW_COUNT_MAX, looked).into(),
-        ]);
-        full.extend([
-            Item::Line(State::Well, title),
-            slow_table(&snapshot.slow, ROW_FULL_COUNT_MAX, looked).into(),
-        ]);
-    }
-    if snapshot.peers.len() <= PEER_COUNT_MAX && snapshot.slow.len() <= SLOW_COUNT_MAX {
-        full.clear();
-    }
-    Part { title: looked.say("Connections", "连接"), brief, full, topic: Topic::Connections }
-}
-
-/// Every state that has a socket, in the kernel's own words.
-fn states(counts: &SocketCounts, lang: Lang) -> String {
-    let all = [
-        ("ESTABLISHED", counts.established),
-        ("SYN_SENT", counts.syn_sent),
-        ("SYN_RECV", counts.syn_recv),
-        ("FIN_WAIT1", counts.fin_wait_1),
-        ("FIN_WAIT2", counts.fin_wait_2),
-        ("TIME_WAIT", counts.time_wait),
-        ("CLOSE_WAIT", counts.close_wait),
-        ("LAST_ACK", counts.last_ack),
-        ("CLOSING", counts.closing),
-        ("LISTEN", counts.listen),
-        ("UDP", counts.udp),
-    ];
-    let some = all.iter().filter(|(_, count)| *count > 0);
-    let mut told: Vec<String> = some.map(|(name, count)| format!("{name} {}", grouped(*count))).collect();
-    if told.is_empty() {
-        return lang.pick("no socket at all", "没有任何套接字").to_owned();
-    }
-    let ratio = counts.syn_sent as f64 / counts.established.max(1) as f64;
-    if ratio >= SYN_RATIO_MIN {
-        told.push(format!("SYN_SENT:ESTABLISHED {ratio:.2}"));
-    }
-    told.join(" · ")
-}
-
-fn peer_table(peers: &[PeerCount], rows_max: usize, lang: Lang) -> Table {
-    let mut table = Table::new(&[
-        lang.pick("state", "状态"),
-        lang.pick("peer", "对端"),
-        lang.pick(">sockets", ">套接字数"),
-    ]);
-    for peer in peers.iter().take(rows_max) {
-        let address = match peer.port {
-            Some(port) => SocketAddr::new(peer.peer, port).to_string(),
-            None => peer.peer.to_string(),
-        };
-        table.row(State::Well, vec![peer.state.clone().into(), address.into(), grouped(peer.count).into()]);
-    }
-    table.left_out = peers.len().saturating_sub(rows_max);
-    table
-}
-
-fn slow_table(slow: &[SlowSocket], rows_max: usize, looked: &Looked<'_>) -> Table {
-    let lang = looked.lang;
-    let mut table = Table::new(&[
-        lang.pick("local", "本端"),
-        lang.pick("peer", "对端"),
-        lang.pick(">retransmits", ">重传"),
-        lang.pick("?>lost", "?>丢失"),
-        ">RTT",
-        lang.pick("?>unread", "?>未读"),
-        lang.pick("?>unsent", "?>未发"),
-        lang.pick("?control", "?拥塞算法"),
-        lang.pick("process", "进程"),
-    ]);
-    let some = |count: u32| if count > 0 { grouped(u64::from(count)) } else { String::new() };
-    let size = |count: u32| if count > 0 { bytes(u64::from(count)) } else { String::new() };
-    for socket in slow.iter().take(rows_max) {
-        let rtt = match socket.rtt_ms {
-            ms if ms > 0.0 => format!("{ms:.1} ±{:.1} ms", socket.rtt_var_ms),
-            _ => String::new(),
-        };
-        let state = if socket.state == "ESTABLISHED" { "" } else { socket.state.as_str() };
-        table.row(
-            State::Well,
-            vec![
-                socket.local.to_string().into(),
-                format!("{} {state}", socket.peer).trim_end().into(),
-                some(socket.retransmits).into(),
-                some(socket.lost).into(),
-                rtt.into(),
-                size(socket.unread_bytes).into(),
-                size(socket.unsent_bytes).into(),
-                socket.congestion.clone().into(),
-                process_label(looked.snapshot, &socket.pids).into(),
-            ],
-        );
-    }
-    table.left_out = slow.len().saturating_sub(rows_max);
-    table.without_empty_columns()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,16 +185,6 @@ mod tests {
         let told: Vec<_> = groups.iter().map(|g| (g.worst.address.port(), g.sockets, g.state)).collect();
         assert_eq!(told, [(443, 1, State::Bad), (80, 2, State::Well)]);
         assert_eq!(groups[1].worst.queue, 3);
-    }
-
-    #[test]
-    fn states_without_sockets_are_not_named() {
-        let counts = SocketCounts { established: 12_000, syn_sent: 600, ..SocketCounts::default() };
-        assert_eq!(
-            states(&counts, Lang::En),
-            "ESTABLISHED 12,000 · SYN_SENT 600 · SYN_SENT:ESTABLISHED 0.05"
-        );
-        assert_eq!(states(&SocketCounts::default(), Lang::En), "no socket at all");
     }
 
     #[test]

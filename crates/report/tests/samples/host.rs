@@ -165,7 +165,35 @@ pub fn troubled() -> Snapshot {
             state: "SYN_RECV".to_owned(),
             peer: "203.0.113.9".parse().unwrap(),
             port: None,
+            own_port: Some(8080),
             count: 40,
+        }],
+        ports: vec![PortUse {
+            port: 8080,
+            established: 180,
+            half_open: 41,
+            not_accepted: 129,
+            unread: 2,
+            unread_ms_max: 61_500,
+            peers: 90,
+            busiest: Some(("203.0.113.9".parse().unwrap(), 70)),
+            pids: vec![812],
+            ..PortUse::default()
+        }],
+        demands: vec![PortDemand {
+            from: "10.0.0.9".parse().unwrap(),
+            to: "10.0.0.5:5432".parse().unwrap(),
+            used: 26_500,
+            time_wait: 26_000,
+            range: 28_232,
+        }],
+        fan_outs: vec![FanOut {
+            port: Some(22),
+            targets: 240,
+            half_open: 230,
+            pids: vec![99],
+            examples: vec!["198.51.100.7:22".parse().unwrap()],
+            ..FanOut::default()
         }],
         slow: vec![SlowSocket {
             local: "10.0.0.9:443".parse().unwrap(),
