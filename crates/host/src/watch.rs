@@ -1,10 +1,16 @@
 //! What one end of a connection sees while a source probes it: the both-ends observation.
 
+mod drops;
 mod filter;
+mod firewall;
 mod keep;
 mod packet;
+mod queues;
 mod ring;
+mod routes;
+mod sockets;
 mod tap;
+mod tracefs;
 
 use netwhy_model::Vantage;
 use netwhy_model::host::{Record, WatchSpec};

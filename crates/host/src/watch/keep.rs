@@ -48,11 +48,11 @@ pub(super) struct Keeper {
     /// Flows begun here, or translated.
     learned: Recent<Ends, ()>,
     destinations: HashMap<SocketAddr, u64>,
-    /// Who was seen to knock at the watched port.
-    knockers: BTreeSet<(IpAddr, IpAddr)>,
+    /// Who was seen to knock at the watched port, and where it came in.
+    knockers: BTreeSet<(IpAddr, IpAddr, u32)>,
 }
 
-/// Pairs of (own address, source) remembered for the way back.
+/// Pairs (address asked, source) remembered for the way back.
 const KNOCKER_COUNT_MAX: usize = 64;
 
 #[derive(Debug, Default)]
@@ -115,9 +115,14 @@ impl Keeper {
         counted.into_iter().map(|(to, _)| to).collect()
     }
 
-    /// The pairs (address asked, source) of the SYNs and datagrams that came for the watched port.
-    pub(super) fn knockers(&self) -> impl Iterator<Item = (IpAddr, IpAddr)> + '_ {
+    /// (address asked, source, interface) of the SYNs and datagrams that came for the watched port.
+    pub(super) fn knockers(&self) -> impl Iterator<Item = (IpAddr, IpAddr, u32)> + '_ {
         self.knockers.iter().copied()
+    }
+
+    /// Both ends of every flow kept.
+    pub(super) fn flows(&self) -> impl Iterator<Item = (SocketAddr, SocketAddr)> + '_ {
+        self.flows.keys().copied()
     }
 
     fn is_source(&self, address: IpAddr) -> bool {
@@ -175,7 +180,7 @@ impl Keeper {
         let knocks = !packet.outgoing && packet.to.port() == self.spec.port;
         let opens = matches!(packet.kind, PacketKind::Syn | PacketKind::Udp);
         if knocks && opens && self.knockers.len() < KNOCKER_COUNT_MAX {
-            self.knockers.insert((packet.to.ip(), packet.from.ip()));
+            self.knockers.insert((packet.to.ip(), packet.from.ip(), packet.interface));
         }
         if packet.kind != PacketKind::Syn {
             return;
