@@ -1,11 +1,17 @@
 //! The loop: first pass, then the next best question until settled or out of budget.
 
 use crate::ask::{Answer, ask};
+use crate::field::{Field, filed};
+use crate::inner;
 use crate::state::State;
 use futures_util::future::join_all;
 use netwhy_catalogue::Catalogue;
 use netwhy_diagnose::{Candidate, Inputs, Posterior, Table, diagnose, rank_questions};
-use netwhy_model::{Case, Evidence, Lang, Question, SAVED_SCHEMA, SavedCase, Scheme, Stamp, Verdict};
+use netwhy_ends::{End, EndName};
+use netwhy_model::host::Record;
+use netwhy_model::{
+    Case, Evidence, Lang, Leg, LegRecord, Question, SAVED_SCHEMA, SavedCase, Scheme, Stamp, Verdict,
+};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::time::error::Elapsed;
 
@@ -29,6 +35,10 @@ const SPEECHLESS_MS: u64 = 700;
 const WORST_FACTOR: f64 = 1.5;
 /// Nor is any cut off before so many milliseconds.
 const WORST_MS_MIN: u64 = 4_000;
+/// Between two looks at the ends while a question runs, in milliseconds.
+const LOOK_EVERY_MS: u64 = 900;
+/// Packets of the handshake reach the records within so many milliseconds.
+const SETTLES_MS: u64 = 260;
 /// Questions that load the target or time it; they run alone.
 const ALONE: [&str; 4] = ["series", "loss", "http.repeat", "payload"];
 
@@ -50,27 +60,54 @@ pub struct Run {
 
 /// Runs one case within its budget.
 pub async fn run(case: Case, lang: Lang, on_event: &(dyn Fn(Event) + Send + Sync)) -> Run {
-    let table = Table::new(Catalogue::embedded()).about(&case.target);
+    run_at(case, Vec::new(), Vec::new(), false, lang, on_event).await
+}
+
+/// Runs one case from here while other ends watch; `failed` are ends that could not be opened, and why.
+///
+/// `watch_self` records this host's own packets even without other ends, for a record that is joined later.
+pub async fn run_at(
+    case: Case,
+    ends: Vec<(EndName, End)>,
+    failed: Vec<(String, String)>,
+    watch_self: bool,
+    lang: Lang,
+    on_event: &(dyn Fn(Event) + Send + Sync),
+) -> Run {
+    let mut field = Field::open(ends, watch_self).await;
+    for (name, why) in failed {
+        field.fail(name, why);
+    }
+    let table = table_for(&case, field.edge().is_some());
     let mut runner = Runner {
         case,
         table: &table,
         state: State::default(),
+        field,
+        records: Vec::new(),
+        inner_records: Vec::new(),
         begun: Instant::now(),
         started: Stamp::from(SystemTime::now()),
         on_event,
     };
     runner.first_pass().await;
+    runner.gather().await;
+    runner.inner_leg().await;
+    if !(runner.field.is_empty() || runner.chance()) && runner.is_settled() {
+        return runner.finish(lang).await;
+    }
     runner.forced().await;
     runner.question_loop().await;
-    runner.finish(lang)
+    runner.finish(lang).await
 }
 
 /// Draws the verdict of a saved case again, byte for byte.
 pub fn replay(saved: &SavedCase, lang: Lang) -> Verdict {
     let catalogue = Catalogue::embedded();
-    let table = Table::new(catalogue).about(&saved.case.target);
+    let inner = saved.evidence.iter().any(|e| !e.leg.is_front());
+    let table = table_for(&saved.case, inner);
     let asked: Vec<&str> =
-        saved.evidence.iter().filter_map(|e| catalogue.fact(&e.fact)).map(|f| f.ask.as_str()).collect();
+        saved.evidence.iter().filter(|e| e.leg.is_front()).filter_map(|e| catalogue.fact(&e.fact)).map(|f| f.ask.as_str()).collect();
     let unasked: Vec<(String, f64, u8)> = catalogue
         .questions()
         .filter(|q| !asked.contains(&q.name.as_str()) && fits(&saved.case, &q.name))
@@ -90,11 +127,18 @@ pub fn replay(saved: &SavedCase, lang: Lang) -> Verdict {
     )
 }
 
+fn table_for(case: &Case, inner: bool) -> Table {
+    let catalogue = Catalogue::embedded();
+    let table = if inner { Table::with_inner(catalogue) } else { Table::new(catalogue) };
+    table.about(&case.target)
+}
+
 /// Whether a question can belong to a case at all, by what the user said.
 fn fits(case: &Case, question: &str) -> bool {
     let scheme = case.target.scheme;
     match question.split('.').next().unwrap_or_default() {
-        "names" => case.target.name().is_some(),
+        "names" => case.target.name().is_some() && case.via.is_none(),
+        "ends" => case.via.is_none() && scheme != Scheme::Dns,
         "udp" => scheme == Scheme::Udp,
         "tls" => scheme.uses_tls(),
         "origin" => case.origin.is_some(),
@@ -111,11 +155,12 @@ fn fits(case: &Case, question: &str) -> bool {
 /// Whether what was seen leaves room for a question: nobody speaks TLS on a port that refuses.
 fn within_reach(evidence: &[Evidence], question: &str) -> bool {
     let value = |fact: &str| {
-        evidence.iter().rev().find(|e| e.fact == fact && e.speaks()).map_or("", |e| e.value.as_str())
+        let of_fact = |e: &&Evidence| e.leg.is_front() && e.fact == fact && e.speaks();
+        evidence.iter().rev().find(of_fact).map_or("", |e| e.value.as_str())
     };
     let opens = matches!(value("tcp.connect"), "open" | "intermittent");
     match question.split('.').next().unwrap_or_default() {
-        "names" | "local" | "origin" => true,
+        "names" | "local" | "origin" | "ends" => true,
         "tls" | "payload" => opens,
         "http" => opens && matches!(value("tls.handshake"), "" | "ok"),
         _ => matches!(value("dns.answer"), "" | "ok"),
@@ -126,6 +171,10 @@ struct Runner<'a> {
     case: Case,
     table: &'a Table,
     state: State,
+    field: Field,
+    /// What the ends saw of the user's connection, at the last look.
+    records: Vec<Record>,
+    inner_records: Vec<LegRecord>,
     begun: Instant,
     started: Stamp,
     on_event: &'a (dyn Fn(Event) + Send + Sync),
@@ -134,12 +183,12 @@ struct Runner<'a> {
 impl Runner<'_> {
     /// What a user's own client would do, in its order.
     async fn first_pass(&mut self) {
-        if self.case.target.name().is_some() {
-            self.ask_all(&["names"]).await;
-        } else {
-            self.state.resolution = netwhy_dns::names(&self.case).await;
-        }
+        self.find_addresses().await;
         self.handshake().await;
+        if self.field.is_empty() {
+        } else if self.look_settles().await {
+            return;
+        }
         // While packets or handshakes fail now and then, everything takes long: what the user asks comes first.
         if self.case.expect.loss_max.is_some() {
             self.ask_all(&["loss"]).await;
@@ -172,7 +221,8 @@ impl Runner<'_> {
             (self.on_event)(Event::Asking(Question(question.to_owned())));
         }
         let left = Duration::from_millis(self.case.limits.budget_ms.saturating_sub(self.elapsed_ms()));
-        let (answers, traced) = watch_handshake(&self.case, &self.state, left).await;
+        let work = watch_handshake(&self.case, &self.state, left);
+        let (answers, traced) = attended(work, &mut self.field, &mut self.records).await;
         let (connect, local) = answers.unwrap_or_default();
         connect.into_state(&mut self.state, "connect");
         local.into_state(&mut self.state, "local");
@@ -196,7 +246,8 @@ impl Runner<'_> {
             (self.on_event)(Event::Asking(Question((*question).to_owned())));
         }
         let left = Duration::from_millis(self.case.limits.budget_ms.saturating_sub(self.elapsed_ms()));
-        let (answers, payload) = watch_greeting(&self.case, &self.state, &due, left).await;
+        let work = watch_greeting(&self.case, &self.state, &due, left);
+        let (answers, payload) = attended(work, &mut self.field, &mut self.records).await;
         for (question, answer) in due.into_iter().zip(answers) {
             answer.into_state(&mut self.state, question);
         }
@@ -281,6 +332,7 @@ impl Runner<'_> {
                 return;
             }
             self.ask_all(&batch).await;
+            self.gather().await;
         }
     }
 
@@ -314,7 +366,9 @@ impl Runner<'_> {
                 (question, answer.unwrap_or_default())
             }
         });
-        let answers: Vec<(String, Answer)> = join_all(running).await;
+        let answers: Vec<(String, Answer)> =
+            attended(join_all(running), &mut self.field, &mut self.records).await;
+        self.keep_passing();
         for (question, answer) in answers {
             answer.into_state(&mut self.state, &question);
         }
@@ -325,16 +379,108 @@ impl Runner<'_> {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn finish(self, lang: Lang) -> Run {
+    async fn finish(mut self, lang: Lang) -> Run {
+        self.field.close().await;
+        let mut records = filed(Leg::Front, self.records);
+        records.append(&mut self.inner_records);
         let saved = SavedCase {
             schema: SAVED_SCHEMA.to_owned(),
             total_ms: self.elapsed_ms(),
             started: self.started,
             case: self.case,
             evidence: self.state.evidence,
+            records,
         };
         let verdict = replay(&saved, lang);
         Run { saved, verdict }
+    }
+}
+
+impl Runner<'_> {
+    /// Learns the addresses, and has every end watch what goes to them.
+    async fn find_addresses(&mut self) {
+        let named = self.case.target.name().is_some() && self.case.via.is_none();
+        if named {
+            (self.on_event)(Event::Asking(Question("names".to_owned())));
+        }
+        let names = async {
+            match self.case.via {
+                Some(via) => Answer { resolution: Some(inner::resolved(via)), ..Answer::default() },
+                None => ask(&self.case, &self.state, "names").await,
+            }
+        };
+        let (mut answer, ()) = tokio::join!(names, self.field.judge());
+        if !named {
+            // An address written out is looked up by nobody.
+            answer.evidence.clear();
+        }
+        answer.into_state(&mut self.state, "names");
+        let targets: Vec<_> = self.state.addresses(&self.case).into_iter().map(|a| a.ip()).collect();
+        self.field.watch(&self.case, &targets).await;
+    }
+
+    /// Looks at the ends, and files what their records say together.
+    async fn gather(&mut self) {
+        if self.field.is_empty() {
+            return;
+        }
+        self.records = self.field.look().await;
+        self.keep_passing();
+        self.state.asked.insert("ends".to_owned());
+    }
+
+    /// Files what the last look said: some states pass, and are seen only while a question runs.
+    fn keep_passing(&mut self) {
+        if self.records.is_empty() {
+            return;
+        }
+        let mut evidence = self.field.conclude(&self.case, &self.records);
+        evidence.extend(self.field.onward(&self.case, &self.records).0);
+        self.state.settle(evidence);
+    }
+
+    /// After the handshake alone: whether the ends already say what is wrong.
+    async fn look_settles(&mut self) -> bool {
+        tokio::time::sleep(Duration::from_millis(SETTLES_MS)).await;
+        self.gather().await;
+        !self.state.opens() && !self.chance() && self.field.edge().is_none() && self.is_settled()
+    }
+
+    /// Has the node diagnose its own connection to the origin, as it would itself.
+    async fn inner_leg(&mut self) {
+        let (_, onward) = self.field.onward(&self.case, &self.records);
+        let (Some(edge), Some(onward)) = (self.field.edge().cloned(), onward) else { return };
+        // Where the node itself is out of reach, what it does behind is not what the user meets.
+        if !self.state.opens() {
+            return;
+        }
+        (self.on_event)(Event::Asking(Question("ends".to_owned())));
+        let left_ms = self.case.limits.budget_ms.saturating_sub(self.elapsed_ms());
+        match inner::run(&self.case, &edge, self.field.beyond_edge(), onward, left_ms).await {
+            Ok((evidence, records)) => {
+                self.state.add(evidence);
+                self.inner_records = records;
+            }
+            Err(why) => self.field.fail(edge.name().name.clone(), why),
+        }
+        self.gather().await;
+    }
+}
+
+/// Waits for answers; meanwhile looks at the ends now and then, since some states pass.
+async fn attended<T>(work: impl Future<Output = T>, field: &mut Field, records: &mut Vec<Record>) -> T {
+    if field.is_empty() {
+        return work.await;
+    }
+    let watcher = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)).await;
+            *records = field.look().await;
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        () = watcher => unreachable!("the watcher ends with the work"),
     }
 }
 

@@ -13,6 +13,15 @@ const EVIDENCE_MAX: usize = 1_000;
 /// Addresses of one name that are asked.
 const ADDRESSES_MAX: usize = 16;
 
+/// What is seen only while it lasts, with the value that would hide it.
+const PASSING: [(&str, &str); 5] = [
+    ("host.request", "answered"),
+    ("host.files", "free"),
+    ("host.process", "runs"),
+    ("host.accept_queue", "room"),
+    ("host.half_open", "few"),
+];
+
 /// What one case knows so far: the evidence, and what collectors need of each other's results.
 #[derive(Default)]
 pub(crate) struct State {
@@ -36,9 +45,32 @@ impl State {
         }
     }
 
+    /// Files what the ends say, in the place of what they said before; a symptom seen once stays.
+    pub fn settle(&mut self, evidence: Vec<Evidence>) {
+        let mut fresh = Vec::new();
+        for mut item in evidence {
+            let same = |e: &&mut Evidence| {
+                e.fact == item.fact && e.leg == item.leg && e.collector == item.collector && e.speaks() == item.speaks()
+            };
+            match self.evidence.iter_mut().find(same) {
+                Some(known) if PASSING.iter().any(|(fact, well)| known.fact == *fact && item.value == *well) => {}
+                Some(known) => {
+                    item.id.clone_from(&known.id);
+                    *known = item;
+                }
+                None => fresh.push(item),
+            }
+        }
+        self.add(fresh);
+    }
+
     /// The latest value of a fact, empty when nobody knows.
     pub fn value(&self, fact: &str) -> &str {
-        self.evidence.iter().rev().find(|e| e.fact == fact && e.speaks()).map_or("", |e| e.value.as_str())
+        self.evidence
+            .iter()
+            .rev()
+            .find(|e| e.leg.is_front() && e.fact == fact && e.speaks())
+            .map_or("", |e| e.value.as_str())
     }
 
     /// Every address with the target's port, bounded.
@@ -84,7 +116,7 @@ impl State {
         let has_address = self.address(case).is_some();
         let tcp = has_address && !matches!(scheme, Scheme::Udp | Scheme::Dns);
         match question {
-            "names" | "names.deep" => case.target.name().is_some(),
+            "names" | "names.deep" => case.target.name().is_some() && case.via.is_none(),
             // Of names alone, the way to the addresses they have is not asked for.
             "local" => has_address && scheme != Scheme::Dns || !self.silent_resolvers().is_empty(),
             "udp" => has_address && scheme == Scheme::Udp,

@@ -37,7 +37,10 @@ pub(super) const DIAGNOSE: &str = "\
   netwhy --origin 203.0.113.7 https://shop.example/         同时询问 CDN 背后的源站
   netwhy --expect families=ipv4,ipv6 https://shop.example/  IPv6 也必须可用
   netwhy --save case.json db.example:5432                   保存全部所见
-  netwhy --replay case.json --format html > case.html       换个地方再次得出结论";
+  netwhy --replay case.json --format html > case.html       换个地方再次得出结论
+  netwhy --at origin=ssh://root@203.0.113.7 https://shop.example/   从两端同时观察
+  netwhy --at edge=ssh://node1 --at origin=ssh://web1 https://shop.example/   并诊断节点回源
+  netwhy --at client=exec:'kubectl exec -i app --' db:5432  从容器内发起询问";
 
 pub(super) const EXPLAIN: &str = "\
 示例：

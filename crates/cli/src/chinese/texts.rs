@@ -56,6 +56,19 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
         "显示更多：运行中询问了什么，以及全部所见",
     ),
     ("Read settings from this file only", "只从此文件读取设置"),
+    (
+        "Also stand there while asking: origin, edge, client (asks from there) or any router's name; PLACE is ssh://USER@HOST, netns:NAME, exec:'PREFIX' or agent://HOST",
+        "询问时也在该处观察：origin、edge、client（从该处发起询问）或任意路由器名；PLACE 为 ssh://USER@HOST、netns:NAME、exec:'PREFIX' 或 agent://HOST",
+    ),
+    (
+        "Directory with the client's certificate for agents, as `netwhy agent init` made it",
+        "存放访问 agent 的客户端证书的目录，由 `netwhy agent init` 生成",
+    ),
+    ("Other ends", "其他端点"),
+    (
+        "Join what another end recorded by itself (netwhy host --record) into the replayed case",
+        "把另一端自行记录的内容（netwhy host --record）并入重放的案例",
+    ),
     ("What is to be reached: a URL, host:port, or a name", "要访问的目标：URL、主机:端口 或域名"),
     (
         "Also ask the origin behind a protection node directly, with the same Host and SNI",

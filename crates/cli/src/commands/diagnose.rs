@@ -1,15 +1,18 @@
 //! `netwhy diagnose TARGET...`, which is `netwhy TARGET...`: the backbone of the product.
 
+use super::at;
 use super::way::{checked, family_of, method, own_address, readable, rooted};
 use crate::failure::while_trying;
 use crate::progress::Progress;
 use crate::{Common, fail};
 use anyhow::Result;
 use netwhy_engine::{self as engine, Event};
+use netwhy_model::host::{RECORD_SCHEMA, Record};
 use netwhy_model::{
     Case, Expect, Header, Host, Limits, Origin, Reachability, SavedCase, Source, Target, Verdict,
 };
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Targets one run takes.
 const TARGET_COUNT_MAX: usize = 256;
@@ -34,7 +37,10 @@ Examples:
   netwhy --origin 203.0.113.7 https://shop.example/         also ask the server behind the CDN
   netwhy --expect families=ipv4,ipv6 https://shop.example/  IPv6 must work too
   netwhy --save case.json db.example:5432                   keep all that was seen
-  netwhy --replay case.json --format html > case.html       and conclude from it again, elsewhere";
+  netwhy --replay case.json --format html > case.html       and conclude from it again, elsewhere
+  netwhy --at origin=ssh://root@203.0.113.7 https://shop.example/   see it from both ends
+  netwhy --at edge=ssh://node1 --at origin=ssh://web1 https://shop.example/   and the node's own way
+  netwhy --at client=exec:'kubectl exec -i app --' db:5432  ask from inside a container";
 
 /// What is to be reached, what counts as success, and how to ask.
 #[derive(Debug, clap::Args)]
@@ -128,30 +134,47 @@ pub struct Args {
         help_heading = "How to ask"
     )]
     budget: Option<String>,
+    #[command(flatten)]
+    ends: at::Flags,
     /// Keep the case with all that was seen
     #[arg(long, value_name = "FILE", help_heading = "Cases")]
     save: Option<PathBuf>,
     /// Conclude again from a kept case; nothing is asked ('-' reads stdin)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["targets", "save"], help_heading = "Cases")]
     replay: Option<PathBuf>,
+    /// Join what another end recorded by itself (netwhy host --record) into the replayed case
+    #[arg(long, value_name = "FILE", requires = "replay", help_heading = "Cases")]
+    join: Vec<PathBuf>,
 }
 
 /// Diagnoses every target and writes one verdict each; the exit code is the worst of them.
 pub async fn run(args: Args, common: Common) -> Result<u8> {
     let mut out = Verdicts::new(&common);
     if let Some(path) = &args.replay {
-        out.take(engine::replay(&read_case(path)?, common.lang))?;
+        let mut saved = read_case(path)?;
+        let records = args.join.iter().map(|path| read_record(path)).collect::<Result<Vec<_>>>()?;
+        if !records.is_empty() {
+            engine::join(&mut saved, records);
+        }
+        out.take(engine::replay(&saved, common.lang))?;
         return out.finish();
     }
-    for case in args.cases(&common)? {
+    let cases = args.cases(&common)?;
+    let places = args.ends.places()?;
+    let ends = args.ends.open(&places).await;
+    for case in cases {
         let target = netwhy_report::clean(&case.target.to_string());
-        let progress = Progress::start(&target, &common);
-        let run = engine::run(case, common.lang, &|event| match event {
-            Event::Asking(question) => progress.asking(&question),
+        let progress = Arc::new(Progress::start(&target, &common));
+        let told = Arc::clone(&progress);
+        let on_event = Arc::new(move |event| match event {
+            Event::Asking(question) => told.asking(&question),
             Event::Seen(_) => {}
-        })
-        .await;
+        });
+        let run = engine::run_with(case, &ends, args.save.is_some(), common.lang, on_event).await;
         progress.finish();
+        let run = run.map_err(|error| {
+            while_trying(("the client's end failed, so nothing was asked", "客户端一端出错，因此没有进行询问"), error)
+        })?;
         if let Some(path) = &args.save {
             let text = run.saved.to_json()?;
             std::fs::write(path, text).map_err(|error| {
@@ -161,6 +184,7 @@ pub async fn run(args: Args, common: Common) -> Result<u8> {
         }
         out.take(run.verdict)?;
     }
+    ends.close().await;
     out.finish()
 }
 
@@ -358,6 +382,24 @@ fn read_case(path: &Path) -> Result<SavedCase> {
         )
     })?;
     SavedCase::parse(&text).map_err(|error| while_trying((shown.clone(), shown), error))
+}
+
+fn read_record(path: &Path) -> Result<Record> {
+    let shown = path.display().to_string();
+    let unreadable = (format!("cannot read the record {shown}"), format!("无法读取记录 {shown}"));
+    let text = read_text(path).map_err(|error| while_trying(unreadable.clone(), error))?;
+    let record: Record = serde_json::from_str(&text).map_err(|error| while_trying(unreadable, error))?;
+    if record.schema != RECORD_SCHEMA {
+        let schema = record.schema;
+        return Err(fail(
+            (format!("{shown} has schema {schema:?}"), format!("{shown} 的 schema 是 {schema:?}")),
+            (
+                format!("this netwhy joins {RECORD_SCHEMA:?}, as netwhy host --record writes it"),
+                format!("本 netwhy 只合并 {RECORD_SCHEMA:?}，由 netwhy host --record 写出"),
+            ),
+        ));
+    }
+    Ok(record)
 }
 
 fn read_text(path: &Path) -> std::io::Result<String> {

@@ -1,10 +1,12 @@
 //! The commands, one file each.
 
+pub(crate) mod at;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod diagnose;
 pub(crate) mod dns;
 pub(crate) mod explain;
+pub(crate) mod host;
 pub(crate) mod http;
 pub(crate) mod lab;
 pub(crate) mod man;
@@ -35,6 +37,8 @@ pub enum Command {
     Tls(tls::Args),
     /// Make an HTTP request: every phase timed, redirects followed, and who wrote the status
     Http(http::Args),
+    /// Read this machine and judge it: sockets, queues, limits, firewall, routes, services, logs
+    Host(host::Args),
     /// Teach one cause: what it is, how it looks, how to prove it, how to mend it
     Explain(explain::Args),
     /// See netwhy at work: a small network, three faults, three verdicts; needs nothing else
@@ -60,6 +64,7 @@ pub async fn run(command: Command, common: Common) -> anyhow::Result<u8> {
         Command::Tcp(args) => tcp::run(args, &common).await,
         Command::Ping(args) => ping::run(args, &common).await,
         Command::Trace(args) => trace::run(args, &common).await,
+        Command::Host(args) => host::run(args, &common).await,
         Command::Explain(args) => explain::run(&args, &common),
         Command::Demo(args) => demo::run(args, common).await,
         Command::Lab(args) => lab::run(args, common).await,

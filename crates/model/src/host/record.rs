@@ -1,9 +1,12 @@
 //! What one end saw while a source probed: the half of a case that the other end keeps.
 
-use super::{Conntrack, Interface, Listener, LogSign, Neighbour, Process, Reading, Rule, TraceStep, Unread};
+use super::{Conntrack, Finding, Interface, Listener, LogSign, Neighbour, Process, Reading, Rule, TraceStep, Unread};
 use crate::{Stamp, Vantage};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
+
+/// The schema of a record.
+pub const RECORD_SCHEMA: &str = "netwhy.record/1";
 
 /// Which traffic to watch. Ports and addresses are as this end sees them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,5 +188,8 @@ pub struct Record {
     pub signs: Vec<LogSign>,
     /// Where this end itself tried to connect to during the watch, with how that ended.
     pub onward: Vec<SocketAddr>,
+    /// What this host's own state says (`netwhy host`), where it was judged.
+    pub findings: Vec<Finding>,
+    pub judged: bool,
     pub unread: Vec<Unread>,
 }

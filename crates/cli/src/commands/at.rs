@@ -1,0 +1,67 @@
+//! `--at NAME=PLACE`: the other ends that watch, or from which the asking is done.
+
+use crate::failure::while_trying;
+use anyhow::Result;
+use netwhy_ends::{AgentCredentials, At, EndName, Ends, OpenOptions, Place};
+use netwhy_engine::EngineRunner;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Ends one run takes.
+const END_COUNT_MAX: usize = 16;
+
+/// The flags of commands that reach other ends.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Flags {
+    /// Also stand there while asking: origin, edge, client (asks from there) or any router's name; PLACE is
+    /// ssh://USER@HOST, netns:NAME, exec:'PREFIX' or agent://HOST
+    #[arg(long, value_name = "NAME=PLACE", help_heading = "Other ends")]
+    pub at: Vec<String>,
+    /// Directory with the client's certificate for agents, as `netwhy agent init` made it
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "NETWHY_AGENT_DIR",
+        hide_env_values = true,
+        help_heading = "Other ends"
+    )]
+    pub agent_dir: Option<PathBuf>,
+}
+
+impl Flags {
+    /// What was written, understood before anything is sent.
+    pub(crate) fn places(&self) -> Result<Vec<(EndName, Place)>> {
+        if self.at.len() > END_COUNT_MAX {
+            let count = self.at.len();
+            return Err(crate::fail(
+                (format!("{count} ends were given"), format!("给出了 {count} 个端点")),
+                (format!("at most {END_COUNT_MAX} at once"), format!("一次最多 {END_COUNT_MAX} 个")),
+            ));
+        }
+        let mut places: Vec<(EndName, Place)> = Vec::new();
+        for text in &self.at {
+            let At { name, place } = text.parse::<At>().map_err(|error| {
+                while_trying((format!("--at {text:?} is not understood"), format!("无法理解 --at {text:?}")), error)
+            })?;
+            if places.iter().any(|(known, _)| known.name == name.name) {
+                let name = name.name;
+                return Err(crate::fail(
+                    (format!("end {name:?} was given twice"), format!("端点 {name:?} 给出了两次")),
+                    ("give each end a name of its own", "每个端点用不同的名字"),
+                ));
+            }
+            places.push((name, place));
+        }
+        Ok(places)
+    }
+
+    /// Starts netwhy at every place at once.
+    pub(crate) async fn open(&self, places: &[(EndName, Place)]) -> Ends {
+        let options = OpenOptions {
+            agent: self.agent_dir.as_deref().map(AgentCredentials::in_directory),
+            runner: Some(Arc::new(EngineRunner)),
+            ..OpenOptions::default()
+        };
+        Ends::open(places, &options).await
+    }
+}

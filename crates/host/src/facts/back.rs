@@ -1,0 +1,54 @@
+//! The far host's way back to us.
+
+use super::Sides;
+use super::join::Join;
+use netwhy_model::host::{LocalRoute, Record};
+use netwhy_model::{Evidence, Link};
+use std::net::IpAddr;
+
+pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evidence> {
+    let clients: Vec<IpAddr> = match join.got().first() {
+        Some((client, _)) => vec![client.ip()],
+        None => far.spec.sources.clone(),
+    };
+    let to_us: Vec<&LocalRoute> = far.routes.iter().filter(|r| clients.contains(&r.to)).collect();
+    let bound = to_us.iter().find(|r| r.from.is_some()).or(to_us.first())?;
+    let plain = to_us.iter().find(|r| r.from.is_none());
+    let value = judge(bound, plain.copied());
+    let came_by = join
+        .handshakes
+        .values()
+        .find_map(|h| h.got)
+        .and_then(|(client, _)| far.packets.iter().find(|p| !p.outgoing && p.from == client))
+        .and_then(|packet| far.interfaces.iter().find(|i| i.index == packet.interface));
+    let other = came_by.is_some_and(|i| !bound.interface.is_empty() && i.name != bound.interface && i.name != "lo");
+    let value = if value == "ok" && other { "other_interface" } else { value };
+    let text = format!(
+        "{} to {}{}: {}{}{}, table {}, next hop {}",
+        far.name,
+        bound.to,
+        bound.from.map_or_else(String::new, |from| format!(" from {from}")),
+        bound.kind,
+        bound.gateway.map_or_else(String::new, |via| format!(" via {via}")),
+        if bound.interface.is_empty() { String::new() } else { format!(" dev {}", bound.interface) },
+        bound.table,
+        if bound.neighbour.is_empty() { "not asked" } else { &bound.neighbour },
+    );
+    Some(sides.seen("host.route_back", value, Link::OriginHost, text))
+}
+
+fn judge(bound: &LocalRoute, plain: Option<&LocalRoute>) -> &'static str {
+    /// The main table (RT_TABLE_MAIN) and those that are looked up beside it.
+    const TABLES_USUAL: [u32; 4] = [0, 253, 254, 255];
+    let usable = |r: &LocalRoute| matches!(r.kind.as_str(), "unicast" | "local");
+    let ruled = !TABLES_USUAL.contains(&bound.table) && bound.table != 0;
+    match (usable(bound), plain.map(usable)) {
+        (false, Some(true)) => "rule",
+        (false, _) if bound.kind == "none" => "none",
+        (false, _) => "refused",
+        (true, _) if matches!(bound.neighbour.as_str(), "failed" | "incomplete") => {
+            if ruled { "rule" } else { "neighbour_failed" }
+        }
+        (true, _) => "ok",
+    }
+}

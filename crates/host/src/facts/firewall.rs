@@ -1,0 +1,215 @@
+//! Which rule stopped the packets: from traced packets first, from counters where nothing was traced.
+
+use super::Sides;
+use super::join::{Answer, Join};
+use netwhy_model::host::{Hook, Match, Record, Rule, RuleVerdict, TraceStep};
+use netwhy_model::{Evidence, Link, Vantage};
+use std::net::SocketAddr;
+
+/// What stopped packets, and the line that proves it.
+pub(super) struct Stopped<'a> {
+    pub rule: &'a Rule,
+    pub packets: u64,
+    pub traced: bool,
+}
+
+pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evidence> {
+    let stopped = stopped(sides, far, join);
+    let Some(stopped) = stopped else {
+        let known = join.settled().next().is_some();
+        let unread = far.unread.iter().find(|u| u.what.contains("firewall") || u.what.contains("nf_tables"));
+        return match unread {
+            Some(unread) => Some(sides.unread("host.stopped_by", Link::OriginHost, unread.why.clone())),
+            None => known.then(|| {
+                sides.seen("host.stopped_by", "none", Link::OriginHost, "no rule of that host stopped our packets")
+            }),
+        };
+    };
+    let value = kind(stopped.rule, far);
+    Some(sides.seen("host.stopped_by", value, Link::OriginHost, said(&stopped)))
+}
+
+/// The same at the end that asks.
+pub(super) fn source_facts(sides: &Sides<'_>, source: &Record, join: &Join) -> Option<Evidence> {
+    let none_left = join.source_watched && join.handshakes.is_empty();
+    let unanswered = join.settled().any(|h| h.answer != Answer::SynAck || !h.answer_came);
+    let toward = |step: &TraceStep| step.to.port() == sides.port || step.from.port() == sides.port;
+    let traced = source
+        .trace
+        .iter()
+        .filter(|step| stops(&step.verdict) && toward(step))
+        .find_map(|step| find(source, step).map(|rule| Stopped { rule, packets: 1, traced: true }));
+    let counted = || {
+        let moved = source.rules.iter().filter(|d| stops(&d.rule.verdict) && d.packets > 0);
+        let here = moved.filter(|d| matches!(d.rule.hook, Some(Hook::Output | Hook::Postrouting | Hook::Input)));
+        here.max_by_key(|d| d.packets).map(|d| Stopped { rule: &d.rule, packets: d.packets, traced: false })
+    };
+    let stopped = match traced {
+        Some(stopped) if none_left || unanswered => Some(stopped),
+        Some(_) => None,
+        None if none_left => counted(),
+        None => None,
+    };
+    let (value, text) = match &stopped {
+        None => ("none", "no rule of this host stopped the packets".to_owned()),
+        Some(stopped) => (source_kind(stopped.rule), said(stopped)),
+    };
+    if stopped.is_none() && source.packets.is_empty() && !none_left {
+        return None;
+    }
+    let mut evidence = sides.seen("source.stopped_by", value, Link::SourceHost, text);
+    evidence.vantage = source.vantage.unwrap_or(Vantage::Source);
+    evidence.subject = Some(source.name.clone());
+    Some(evidence)
+}
+
+fn source_kind(rule: &Rule) -> &'static str {
+    match (rule.hook, &rule.verdict) {
+        (Some(Hook::Input | Hook::Prerouting | Hook::Ingress), _) => "input_drop",
+        (_, RuleVerdict::Reject(_)) => "output_reject",
+        _ => "output_drop",
+    }
+}
+
+/// The rule of a host that stopped packets of ours.
+fn stopped<'a>(_: &Sides<'_>, far: &'a Record, join: &Join) -> Option<Stopped<'a>> {
+    let refused = |h: &&super::join::Handshake| h.answer != Answer::SynAck;
+    let tuples: Vec<(SocketAddr, SocketAddr)> = join.settled().filter(refused).filter_map(|h| h.got).collect();
+    if tuples.is_empty() {
+        return None;
+    }
+    traced(far, &tuples).or_else(|| counted(far, tuples.len() as u64))
+}
+
+/// By packets the kernel traced for us.
+pub(super) fn traced<'a>(record: &'a Record, tuples: &[(SocketAddr, SocketAddr)]) -> Option<Stopped<'a>> {
+    let ours = |step: &&TraceStep| {
+        tuples.iter().any(|(client, server)| {
+            (step.from == *client && step.to == *server) || (step.from == *server && step.to == *client)
+        })
+    };
+    let steps: Vec<&TraceStep> = record.trace.iter().filter(ours).filter(|step| stops(&step.verdict)).collect();
+    let (first, rule) = steps.iter().find_map(|step| Some((*step, find(record, step)?)))?;
+    let packets = steps.iter().filter(|s| s.handle == first.handle && s.chain == first.chain).count() as u64;
+    Some(Stopped { rule, packets, traced: true })
+}
+
+/// By counters: a rule that drops and counted as many packets as went missing.
+pub(super) fn counted(record: &Record, missing: u64) -> Option<Stopped<'_>> {
+    record
+        .rules
+        .iter()
+        .filter(|delta| stops(&delta.rule.verdict) && delta.packets >= missing.div_ceil(2).max(1))
+        .max_by_key(|delta| delta.packets)
+        .map(|delta| Stopped { rule: &delta.rule, packets: delta.packets, traced: false })
+}
+
+pub(super) fn stops(verdict: &RuleVerdict) -> bool {
+    matches!(verdict, RuleVerdict::Drop | RuleVerdict::Reject(_))
+}
+
+fn find<'a>(record: &'a Record, step: &TraceStep) -> Option<&'a Rule> {
+    let all = record.rules.iter().map(|delta| &delta.rule).chain(&record.candidates);
+    let mut same = all.filter(|rule| {
+        rule.family == step.family && rule.table == step.table && rule.chain == step.chain
+    });
+    if step.handle == 0 {
+        same.find(|rule| rule.position == 0)
+    } else {
+        same.find(|rule| rule.position > 0 && rule.handle == step.handle)
+    }
+}
+
+pub(super) fn said(stopped: &Stopped<'_>) -> String {
+    let rule = stopped.rule;
+    let how = if stopped.traced { "traced" } else { "counter" };
+    format!("{} «{}»: {} packets during the probes ({how})", rule.place(), rule.text, stopped.packets)
+}
+
+/// What kind of rule it is, in the words of `host.stopped_by`.
+pub(super) fn kind(rule: &Rule, record: &Record) -> &'static str {
+    match rule.hook {
+        Some(Hook::Ingress) => return "ingress",
+        Some(Hook::Output | Hook::Postrouting | Hook::Egress) => return "output_drop",
+        _ => {}
+    }
+    let port = record.spec.port;
+    if let Some(kind) = condition(rule) {
+        return kind;
+    }
+    let same_chain = |other: &&Rule| {
+        other.family == rule.family && other.table == rule.table && other.chain == rule.chain
+    };
+    let end = if rule.position == 0 { u32::MAX } else { rule.position };
+    let accepts = record
+        .candidates
+        .iter()
+        .filter(same_chain)
+        .filter(|other| other.verdict == RuleVerdict::Accept && speaks_of(&other.text, port));
+    for accept in accepts {
+        if accept.position > end {
+            return "shadowed";
+        }
+        // What is accepted only up to a limit, or from some, is dropped here beyond it.
+        if let Some(kind) = condition(accept) {
+            return if kind == "banned" { "range" } else { kind };
+        }
+    }
+    if rule.matches.iter().all(|m| matches!(m, Match::ConnectionState)) && !rule.matches.is_empty() {
+        return "state";
+    }
+    match &rule.verdict {
+        RuleVerdict::Reject(with) if with.contains("reset") => "input_reset",
+        RuleVerdict::Reject(_) => "input_reject",
+        _ => "input_drop",
+    }
+}
+
+fn condition(rule: &Rule) -> Option<&'static str> {
+    let has = |wanted: Match| rule.matches.contains(&wanted);
+    if has(Match::ConnectionCount) {
+        Some("connection_limit")
+    } else if has(Match::Rate) {
+        Some("rate_limit")
+    } else if has(Match::SourceBan) {
+        Some("banned")
+    } else if has(Match::SourceRange) {
+        Some("range")
+    } else {
+        None
+    }
+}
+
+/// Whether a rule's text names the port as a destination: alone, in a list, or within a range.
+pub(super) fn speaks_of(text: &str, port: u16) -> bool {
+    let Some((_, rest)) = text.split_once("dport") else { return false };
+    let list = rest.trim_start_matches(['s', ' ', '=', '!']);
+    let list = match list.strip_prefix('{') {
+        Some(inside) => inside.split('}').next().unwrap_or_default(),
+        None => list.split_whitespace().next().unwrap_or_default(),
+    };
+    list.split(',').any(|item| {
+        let item = item.trim();
+        match item.split_once(['-', ':']) {
+            Some((low, high)) => {
+                low.parse().is_ok_and(|low: u16| low <= port) && high.parse().is_ok_and(|high: u16| port <= high)
+            }
+            None => item.parse() == Ok(port),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_found_alone_in_lists_and_ranges() {
+        assert!(speaks_of("tcp dport 443 accept", 443));
+        assert!(speaks_of("tcp dport { 80, 443 } accept", 443));
+        assert!(speaks_of("tcp dport 400-500 drop", 443));
+        assert!(speaks_of("-p tcp -m multiport --dports 80,443 -j ACCEPT", 443));
+        assert!(!speaks_of("tcp dport 4430 accept", 443));
+        assert!(!speaks_of("tcp sport 443 accept", 443));
+    }
+}

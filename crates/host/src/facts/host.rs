@@ -1,0 +1,125 @@
+//! What the far host is: its addresses, interfaces, listeners.
+
+use super::Sides;
+use super::join::{Answer, Join};
+use netwhy_model::host::{Interface, Listener, Record, Transport};
+use netwhy_model::{Evidence, Link};
+use std::net::{IpAddr, SocketAddr};
+
+/// Ports whose listeners are no other service of a web host.
+const PORTS_OF_THE_SYSTEM: [u16; 6] = [22, 53, 68, 111, 123, 631];
+
+pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidence> {
+    let mut all = Vec::new();
+    all.extend(address(sides, far, join));
+    all.extend(interface(sides, far));
+    all.extend(listener(sides, far, join));
+    all.extend(mtu(sides, far));
+    all
+}
+
+/// Whether the far host owns the address asked for.
+fn address(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evidence> {
+    if sides.targets.is_empty() || far.own_addresses.is_empty() {
+        return None;
+    }
+    let owned = sides.targets.iter().any(|target| far.own_addresses.contains(target));
+    let reached = join.got().first().copied();
+    let value = match (owned, reached) {
+        (true, _) => "owned",
+        (false, Some(_)) => "elsewhere",
+        (false, None) => "missing",
+    };
+    let text = format!("asked for {}; {} has {}", listed(sides.targets), far.name, listed(&far.own_addresses));
+    Some(sides.seen("host.address", value, Link::OriginHost, text))
+}
+
+fn listed(addresses: &[IpAddr]) -> String {
+    let shown = addresses.iter().filter(|a| !a.is_loopback()).take(6).map(IpAddr::to_string);
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+fn interface(sides: &Sides<'_>, far: &Record) -> Option<Evidence> {
+    let owns = |i: &&Interface| {
+        i.addresses.iter().any(|a| sides.targets.iter().any(|t| a.split('/').next() == Some(&t.to_string())))
+    };
+    let real = |i: &&Interface| i.name != "lo";
+    let chosen = far.interfaces.iter().find(owns);
+    // Without the address, an interface that lost it by going down still explains its absence.
+    let down = far.interfaces.iter().filter(real).find(|i| !i.up || !i.carrier);
+    let interface = chosen.or(down)?;
+    let value = if !interface.up || !interface.carrier { "down" } else { "up" };
+    let text = format!(
+        "{} on {}: {}, carrier {}, {} receive errors, {} dropped",
+        interface.name,
+        far.name,
+        if interface.up { "up" } else { "administratively down" },
+        if interface.carrier { "present" } else { "lost" },
+        interface.rx_errors,
+        interface.rx_dropped,
+    );
+    Some(sides.seen("host.interface", value, Link::OriginHost, text))
+}
+
+/// Where our packets are addressed to on the far host.
+fn destination(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<SocketAddr> {
+    let seen = join.got().first().map(|(_, server)| *server);
+    let owned = sides.targets.iter().find(|t| far.own_addresses.contains(t)).map(|t| SocketAddr::new(*t, far.spec.port));
+    let any = far.own_addresses.iter().find(|a| !a.is_loopback()).map(|a| SocketAddr::new(*a, far.spec.port));
+    seen.or(owned).or(any)
+}
+
+fn listener(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidence> {
+    let Some(to) = destination(sides, far, join) else { return Vec::new() };
+    let transport = if sides.udp { Transport::Udp } else { Transport::Tcp };
+    let same: Vec<&Listener> =
+        far.listeners.iter().filter(|l| l.transport == transport && l.address.port() == to.port()).collect();
+    let value = match same.iter().any(|l| l.takes(to)) {
+        true => "present",
+        false if same.is_empty() => "absent",
+        false if same.iter().all(|l| l.address.ip().is_loopback()) => "loopback_only",
+        false if same.iter().all(|l| l.address.is_ipv4() != to.is_ipv4()) => "other_family",
+        false => "other_address",
+    };
+    let text = match same.first() {
+        None => format!("no socket of {} listens on {transport:?} port {} (sock_diag)", far.name, to.port()),
+        Some(_) => format!("asked for {to}; listening: {}", same.iter().map(|l| l.address.to_string()).collect::<Vec<_>>().join(", ")),
+    };
+    let mut all = vec![sides.seen("host.listener", value, Link::Socket, text)];
+    if value == "absent" {
+        all.push(other_port(sides, far, transport));
+    } else {
+        all.push(sides.seen("host.other_port", "not_needed", Link::Socket, "somebody listens on the port asked for"));
+    }
+    // A port refused although somebody listens would be a firewall's doing, and is said there.
+    let refused = join.settled().any(|h| h.answer == Answer::Rst);
+    if value == "present" && refused && !sides.udp {
+        all.retain(|e| e.fact != "host.other_port");
+    }
+    all
+}
+
+fn other_port(sides: &Sides<'_>, far: &Record, transport: Transport) -> Evidence {
+    let others: Vec<String> = far
+        .listeners
+        .iter()
+        .filter(|l| l.transport == transport && !l.address.ip().is_loopback())
+        .filter(|l| !PORTS_OF_THE_SYSTEM.contains(&l.address.port()))
+        .map(|l| l.address.to_string())
+        .collect();
+    let value = if others.is_empty() { "no" } else { "yes" };
+    let text = if others.is_empty() { "no other service listens there".to_owned() } else { format!("others listen: {}", others.join(", ")) };
+    sides.seen("host.other_port", value, Link::Socket, text)
+}
+
+/// The MTUs of the interfaces both ends use for each other.
+fn mtu(sides: &Sides<'_>, far: &Record) -> Option<Evidence> {
+    let source = sides.source?;
+    let mtu = |record: &Record| {
+        let routed = record.routes.iter().find(|r| !r.interface.is_empty() && r.interface != "lo")?;
+        record.interfaces.iter().find(|i| i.name == routed.interface).map(|i| (i.name.clone(), i.mtu))
+    };
+    let ((here, own), (there, theirs)) = (mtu(source)?, mtu(far)?);
+    let value = if own == theirs { "equal" } else { "differ" };
+    Some(sides.seen("host.mtu", value, Link::Path, format!("{here} here {own}, {there} there {theirs}")))
+}

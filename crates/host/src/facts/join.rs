@@ -1,0 +1,401 @@
+//! The same packets at both ends: which arrived, what was answered, what nobody sent.
+
+use super::Sides;
+use netwhy_model::host::{PacketKind, PacketSeen, Record};
+use netwhy_model::{Evidence, Link};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+
+/// A packet this young at the end of a record may still be on its way, in nanoseconds.
+const ON_ITS_WAY_NS: u64 = 250_000_000;
+/// Data that is as long as this cannot cross a path of 1,000 bytes.
+const LARGE_BYTES: u16 = 900;
+/// The kernel's initial TTL, where a record does not name it.
+const TTL_DEFAULT: u8 = 64;
+
+/// One handshake, known by its initial sequence number.
+#[derive(Debug, Clone)]
+pub(super) struct Handshake {
+    /// Client and server as the source knows them, when it recorded the SYN.
+    pub sent: Option<(SocketAddr, SocketAddr)>,
+    /// The same as the far end knows them, when it got the SYN.
+    pub got: Option<(SocketAddr, SocketAddr)>,
+    pub sent_count: usize,
+    pub got_count: usize,
+    /// Sent or got too late to be judged.
+    pub young: bool,
+    pub answer: Answer,
+    /// An answer that left the far end came to the source.
+    pub answer_came: bool,
+}
+
+/// What the far end sent to one SYN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    Nothing,
+    SynAck,
+    Rst,
+    Icmp,
+}
+
+/// Both ends' packets, joined.
+#[derive(Debug, Default)]
+pub(super) struct Join {
+    pub handshakes: BTreeMap<u32, Handshake>,
+    /// Whether each end could watch its wire at all.
+    pub source_watched: bool,
+    pub far_watched: bool,
+    forged: Option<(&'static str, String)>,
+    out: Bytes,
+    back: Bytes,
+}
+
+/// What became of payload in one direction.
+#[derive(Debug, Default)]
+struct Bytes {
+    sent: u64,
+    lost: u64,
+    /// Lost bytes that were in packets longer than [`LARGE_BYTES`].
+    lost_large: u64,
+}
+
+impl Join {
+    pub(super) fn of(sides: &Sides<'_>) -> Join {
+        let watched = |record: Option<&Record>| {
+            record.is_some_and(|r| !r.unread.iter().any(|u| u.what.starts_with("packets")))
+        };
+        let mut join = Join {
+            source_watched: watched(sides.source),
+            far_watched: watched(sides.far),
+            ..Join::default()
+        };
+        if sides.udp {
+            return join;
+        }
+        if let Some(source) = sides.source {
+            join.take_sent(source, sides);
+        }
+        if let Some(far) = sides.far {
+            join.take_got(far, sides);
+            join.take_answers(far, sides.source);
+        }
+        if let (Some(source), Some(far), true, true) =
+            (sides.source, sides.far, join.source_watched, join.far_watched)
+        {
+            join.forged = forged(&join, source, far, sides);
+            join.out = carried(source, far, sides.port, true);
+            join.back = carried(far, source, sides.port, false);
+        }
+        join
+    }
+
+    fn take_sent(&mut self, source: &Record, sides: &Sides<'_>) {
+        let ttl = initial_ttl(source);
+        let end = last_ns(source);
+        let syns = source.packets.iter().filter(|p| {
+            p.kind == PacketKind::Syn
+                && p.outgoing
+                && p.to.port() == sides.port
+                && (sides.targets.is_empty() || sides.targets.contains(&p.to.ip()))
+                // Probes that are meant to die on the way say nothing.
+                && p.ttl >= ttl
+        });
+        for syn in syns {
+            let entry = self.handshakes.entry(syn.sequence).or_insert_with(Handshake::unseen);
+            entry.sent = Some((syn.from, syn.to));
+            entry.sent_count += 1;
+            entry.young = end.saturating_sub(syn.at_ns) < ON_ITS_WAY_NS;
+        }
+    }
+
+    fn take_got(&mut self, far: &Record, sides: &Sides<'_>) {
+        let end = last_ns(far);
+        let ours: BTreeSet<IpAddr> = sides
+            .source
+            .map(|s| s.own_addresses.iter().chain(&s.spec.sources).copied().collect())
+            .unwrap_or_default();
+        for syn in far.packets.iter().filter(|p| p.kind == PacketKind::Syn && !p.outgoing) {
+            let known = self.handshakes.contains_key(&syn.sequence);
+            if !known && syn.to.port() != far.spec.port {
+                continue;
+            }
+            // Without the source's own record, whoever asks at this time from its address is it.
+            let stranger = self.source_watched && !known
+                || !known && !ours.is_empty() && !ours.contains(&syn.from.ip());
+            if stranger {
+                continue;
+            }
+            let entry = self.handshakes.entry(syn.sequence).or_insert_with(Handshake::unseen);
+            entry.got = Some((syn.from, syn.to));
+            entry.got_count += 1;
+            entry.young |= end.saturating_sub(syn.at_ns) < ON_ITS_WAY_NS;
+        }
+    }
+
+    fn take_answers(&mut self, far: &Record, source: Option<&Record>) {
+        for (sequence, handshake) in &mut self.handshakes {
+            let Some((client, server)) = handshake.got else { continue };
+            let wanted = sequence.wrapping_add(1);
+            let mut left: Option<&PacketSeen> = None;
+            for packet in far.packets.iter().filter(|p| p.outgoing) {
+                let tuple = packet.from == server && packet.to == client;
+                let answer = match packet.kind {
+                    PacketKind::SynAck if tuple && packet.acknowledgment == wanted => Answer::SynAck,
+                    PacketKind::Rst if tuple && packet.acknowledgment == wanted => Answer::Rst,
+                    PacketKind::IcmpError if packet.from == client && packet.to == server => Answer::Icmp,
+                    _ => continue,
+                };
+                if handshake.answer == Answer::Nothing {
+                    handshake.answer = answer;
+                    left = Some(packet);
+                }
+            }
+            let (Some(left), Some(source)) = (left, source) else { continue };
+            handshake.answer_came = source.packets.iter().any(|p| {
+                !p.outgoing
+                    && p.kind == left.kind
+                    && match left.kind {
+                        PacketKind::IcmpError => handshake.sent.is_some_and(|(from, to)| p.from == from && p.to == to),
+                        _ => p.acknowledgment == left.acknowledgment && p.sequence == left.sequence,
+                    }
+            });
+        }
+    }
+
+    /// Handshakes old enough to be judged.
+    pub(super) fn settled(&self) -> impl Iterator<Item = &Handshake> {
+        self.handshakes.values().filter(|h| !h.young)
+    }
+
+    /// SYNs that arrived and got no SYN-ACK: what stopped them is asked of the far host.
+    pub(super) fn unanswered(&self) -> Vec<(SocketAddr, SocketAddr)> {
+        self.settled().filter(|h| matches!(h.answer, Answer::Nothing)).filter_map(|h| h.got).collect()
+    }
+
+    /// The five-tuples of our handshakes as the far end sees them.
+    pub(super) fn got(&self) -> Vec<(SocketAddr, SocketAddr)> {
+        self.handshakes.values().filter_map(|h| h.got).collect()
+    }
+
+    /// Something between the ends did not go as it should.
+    pub(super) fn troubled(&self) -> bool {
+        self.settled().any(|h| h.got_count < h.sent_count || h.answer != Answer::SynAck || !h.answer_came)
+            || self.out.lost + self.back.lost > 0
+    }
+
+    pub(super) fn facts(&self, sides: &Sides<'_>) -> Vec<Evidence> {
+        let mut all = Vec::new();
+        if sides.udp || sides.far.is_none() {
+            return all;
+        }
+        if !self.far_watched {
+            let why = "no packets were watched at the other end; root there would watch them";
+            all.push(sides.unread("host.syn", Link::Path, why));
+            return all;
+        }
+        all.extend(self.syn(sides));
+        all.extend(self.answer(sides));
+        all.extend(self.answer_back(sides));
+        all.extend(self.translated(sides));
+        if self.source_watched {
+            let (value, text) = self.forged.clone().unwrap_or(("none", "every answer was sent by the other end".into()));
+            if self.settled().next().is_some() {
+                all.push(sides.seen("host.forged", value, Link::Path, text));
+            }
+            all.extend(self.out.fact(sides, "host.bytes", "we sent"));
+            all.extend(self.back.fact(sides, "host.bytes_back", "the other end sent"));
+        }
+        all
+    }
+
+    fn syn(&self, sides: &Sides<'_>) -> Option<Evidence> {
+        let settled: Vec<&Handshake> = self.settled().collect();
+        let sent: usize = settled.iter().map(|h| h.sent_count).sum();
+        let got: usize = settled.iter().map(|h| h.got_count).sum();
+        let value = match (self.source_watched, sent, got) {
+            (true, 0, 0) if self.handshakes.is_empty() => "not_sent",
+            (_, 0, 0) if !self.handshakes.is_empty() => return None,
+            (true, sent, got) if sent > 0 && got == 0 => "absent",
+            (false, _, 0) => "absent",
+            (true, sent, got) if got < sent => "some",
+            _ => "arrived",
+        };
+        let text = match self.source_watched {
+            true => format!("{sent} SYNs to port {} left here, {got} arrived there (joined on sequence numbers)", sides.port),
+            false => format!("{got} SYNs to port {} arrived there; how many left was not watched", sides.port),
+        };
+        Some(sides.seen("host.syn", value, Link::Path, text))
+    }
+
+    fn answer(&self, sides: &Sides<'_>) -> Option<Evidence> {
+        let count = |wanted: Answer| {
+            self.settled().filter(|h| h.got.is_some() && h.answer == wanted).count()
+        };
+        let (acks, resets, icmp, nothing) =
+            (count(Answer::SynAck), count(Answer::Rst), count(Answer::Icmp), count(Answer::Nothing));
+        let value = match (acks, resets, icmp, nothing) {
+            (0, 0, 0, 0) => return None,
+            (_, 0, 0, 0) => "synack",
+            (0, _, 0, 0) => "rst",
+            (0, 0, _, _) if icmp > 0 => "icmp",
+            (0, 0, 0, _) => "nothing",
+            (_, _, _, 0) if acks > 0 => "mixed",
+            _ => "some",
+        };
+        let text = format!(
+            "{} SYNs arrived: {acks} answered with SYN-ACK, {resets} with RST, {icmp} with ICMP, {nothing} with nothing",
+            acks + resets + icmp + nothing
+        );
+        Some(sides.seen("host.answer", value, Link::Socket, text))
+    }
+
+    fn answer_back(&self, sides: &Sides<'_>) -> Option<Evidence> {
+        if !self.source_watched {
+            return None;
+        }
+        let left: Vec<&Handshake> = self.settled().filter(|h| h.answer != Answer::Nothing).collect();
+        let came = left.iter().filter(|h| h.answer_came).count();
+        let value = match (left.len(), came) {
+            (0, _) => return None,
+            (all, came) if all == came => "all",
+            (_, 0) => "none",
+            _ => "some",
+        };
+        let text = format!("{} answers left the other end, {came} came back here", left.len());
+        Some(sides.seen("host.answer_back", value, Link::Path, text))
+    }
+
+    fn translated(&self, sides: &Sides<'_>) -> Option<Evidence> {
+        let pair = self.handshakes.values().find_map(|h| Some((h.sent?, h.got?)))?;
+        let ((from, to), (from_there, to_there)) = pair;
+        let value = match (from != from_there, to != to_there) {
+            (false, false) => "no",
+            (true, false) => "source",
+            (false, true) => "destination",
+            (true, true) => "both",
+        };
+        let text = format!("sent as {from} → {to}, arrived as {from_there} → {to_there}");
+        Some(sides.seen("host.translated", value, Link::Path, text))
+    }
+}
+
+impl Handshake {
+    fn unseen() -> Handshake {
+        Handshake {
+            sent: None,
+            got: None,
+            sent_count: 0,
+            got_count: 0,
+            young: false,
+            answer: Answer::Nothing,
+            answer_came: false,
+        }
+    }
+}
+
+impl Bytes {
+    fn fact(&self, sides: &Sides<'_>, fact: &str, who: &str) -> Option<Evidence> {
+        let value = match (self.sent, self.lost) {
+            (0, _) => return None,
+            (_, 0) => "all",
+            (sent, lost) if lost >= sent => if self.lost_large == lost { "large_lost" } else { "none" },
+            (_, lost) if self.lost_large == lost => "large_lost",
+            _ => "some",
+        };
+        let text = format!(
+            "{who} {} bytes of payload, {} of them never arrived ({} in packets above {LARGE_BYTES} bytes)",
+            self.sent, self.lost, self.lost_large
+        );
+        Some(sides.seen(fact, value, Link::Path, text))
+    }
+}
+
+/// The first answer in the other end's name that it never sent, or a reset in ours.
+fn forged(join: &Join, source: &Record, far: &Record, sides: &Sides<'_>) -> Option<(&'static str, String)> {
+    // Where a proxy or another host owns the address, its answers are its own.
+    if !sides.targets.iter().any(|target| far.own_addresses.contains(target)) {
+        return None;
+    }
+    let ours: BTreeSet<SocketAddr> = join.handshakes.values().filter_map(|h| h.sent).map(|(from, _)| from).collect();
+    let sent_there = |p: &PacketSeen| {
+        far.packets.iter().any(|q| q.outgoing && q.kind == p.kind && q.sequence == p.sequence)
+    };
+    let came = source.packets.iter().filter(|p| !p.outgoing && ours.contains(&p.to));
+    for packet in came {
+        let value = match packet.kind {
+            PacketKind::SynAck => "synack",
+            PacketKind::Rst => "rst",
+            _ => continue,
+        };
+        if !sent_there(packet) {
+            let text = format!("{} → {} {value} with TTL {}, which {} never sent", packet.from, packet.to, packet.ttl, far.name);
+            return Some((value, text));
+        }
+    }
+    let got: BTreeSet<SocketAddr> = join.got().into_iter().map(|(client, _)| client).collect();
+    let reset = far.packets.iter().find(|p| {
+        !p.outgoing
+            && p.kind == PacketKind::Rst
+            && got.contains(&p.from)
+            && !source.packets.iter().any(|q| q.outgoing && q.kind == PacketKind::Rst && q.sequence == p.sequence)
+    })?;
+    Some(("rst_to_them", format!("a RST from {} arrived there with TTL {}, and was not sent here", reset.from, reset.ttl)))
+}
+
+/// Which payload of `from` never came to `to`; `forward` when `from` is the end that asks.
+fn carried(from: &Record, to: &Record, port: u16, forward: bool) -> Bytes {
+    let ttl = initial_ttl(from);
+    let end = last_ns(from);
+    let theirs = to.spec.port;
+    let service = |p: &PacketSeen, outgoing: bool, port: u16| match outgoing == forward {
+        true => p.to.port() == port,
+        false => p.from.port() == port,
+    };
+    // A retransmission shows what a first copy lost; the identity is the sequence number and the service's port.
+    let mut arrived: Vec<(u32, u32)> = to
+        .packets
+        .iter()
+        .filter(|p| !p.outgoing && p.kind == PacketKind::Data && service(p, true, theirs))
+        .map(|p| (p.sequence, u32::from(p.payload_len)))
+        .collect();
+    arrived.sort_unstable();
+    let has = |sequence: u32| {
+        let at = arrived.partition_point(|(start, _)| *start <= sequence);
+        // Segments overlap after retransmissions in another size: a few back are looked at.
+        arrived[..at].iter().rev().take(16).any(|(start, length)| sequence.wrapping_sub(*start) < *length)
+    };
+    let mut bytes = Bytes::default();
+    let mut counted: BTreeSet<(SocketAddr, u32)> = BTreeSet::new();
+    for packet in from.packets.iter().filter(|p| p.outgoing && p.kind == PacketKind::Data && p.ttl >= ttl) {
+        let old = end.saturating_sub(packet.at_ns) >= ON_ITS_WAY_NS;
+        if !old || !service(packet, true, port) || !counted.insert((packet.from, packet.sequence)) {
+            continue;
+        }
+        let length = u64::from(packet.payload_len);
+        bytes.sent += length;
+        let last = packet.sequence.wrapping_add(u32::from(packet.payload_len).saturating_sub(1));
+        if !has(packet.sequence) || !has(last) {
+            bytes.lost += length;
+            if packet.payload_len >= LARGE_BYTES {
+                bytes.lost_large += length;
+            }
+        }
+    }
+    bytes
+}
+
+fn last_ns(record: &Record) -> u64 {
+    let packets = record.packets.iter().map(|p| p.at_ns).max().unwrap_or(0);
+    packets.max(record.ended.millis().saturating_mul(1_000_000))
+}
+
+/// The TTL this host's own kernel gives its packets.
+fn initial_ttl(record: &Record) -> u8 {
+    record
+        .readings
+        .iter()
+        .find(|r| r.name == "net.ipv4.ip_default_ttl")
+        .and_then(|r| r.value.parse().ok())
+        .unwrap_or(TTL_DEFAULT)
+        .min(TTL_DEFAULT)
+}

@@ -1,0 +1,171 @@
+//! The service behind the port: its process, its files, and what became of our request.
+
+use super::Sides;
+use super::join::Join;
+use netwhy_model::host::{PacketKind, Process, Record, TupleSocket};
+use netwhy_model::{Evidence, Link};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// A request that has waited so long was not overlooked for a moment, in milliseconds.
+const WAITS_MS: u32 = 600;
+/// Share of a processor from which on a process counts as busy.
+const BUSY_SHARE: f64 = 0.8;
+/// SYNs of others from here on are a flood, when hardly any completes.
+const FLOOD_SYN_COUNT: usize = 100;
+/// Connections others completed during the watch from here on are a crowd.
+const CROWD_COUNT: usize = 60;
+
+pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidence> {
+    let mut all = Vec::new();
+    let behind = behind_port(far);
+    if !behind.is_empty() {
+        all.push(process(sides, far, &behind));
+        all.extend(files(sides, &behind));
+    }
+    all.extend(request(sides, far, join));
+    all.push(crowd(sides, far, join));
+    all.extend(from_findings(sides, far));
+    all
+}
+
+fn behind_port(far: &Record) -> Vec<&Process> {
+    let port = far.spec.port;
+    let pids: BTreeSet<u32> =
+        far.listeners.iter().filter(|l| l.address.port() == port).flat_map(|l| l.pids.iter().copied()).collect();
+    far.processes.iter().filter(|p| pids.contains(&p.pid)).collect()
+}
+
+fn process(sides: &Sides<'_>, far: &Record, behind: &[&Process]) -> Evidence {
+    let watched_s = far.ended.millis().saturating_sub(far.started.millis()) / 1_000;
+    let all = |state: &[&str]| behind.iter().all(|p| state.contains(&p.state.as_str()));
+    let (value, what) = match () {
+        () if all(&["T", "t"]) => ("stopped", "stopped (SIGSTOP or a debugger)"),
+        () if all(&["D"]) => ("stuck", "in uninterruptible sleep"),
+        () if watched_s > 0 && behind.iter().all(|p| p.age_s < watched_s) => ("young", "started during the watch"),
+        () if behind.iter().any(|p| p.cpu.is_some_and(|cpu| cpu >= BUSY_SHARE)) => ("busy", "using all the processor it gets"),
+        () => ("runs", "running"),
+    };
+    let who: Vec<String> = behind.iter().take(3).map(|p| format!("{} (pid {}, {}, {} s old)", p.name, p.pid, p.state, p.age_s)).collect();
+    sides.seen("host.process", value, Link::Service, format!("{}: {what}", who.join(", ")))
+}
+
+fn files(sides: &Sides<'_>, behind: &[&Process]) -> Option<Evidence> {
+    let (process, open, max) =
+        behind.iter().filter_map(|p| Some((p, p.files_open?, p.files_max?))).max_by_key(|(_, open, max)| open.saturating_mul(1_000) / max.max(&1))?;
+    let value = if open + 1 >= max { "exhausted" } else { "free" };
+    let text = format!("{} (pid {}): {open} of {max} file descriptors open (/proc/{}/fd, limits)", process.name, process.pid, process.pid);
+    Some(sides.seen("host.files", value, Link::Service, text))
+}
+
+/// What the sockets of our connections wait for at the far end.
+fn request(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evidence> {
+    if sides.udp {
+        return None;
+    }
+    let clients: BTreeSet<IpAddr> = join.got().into_iter().map(|(client, _)| client.ip()).collect();
+    let ours = far.sockets.iter().filter(|s| clients.contains(&s.peer.ip().to_canonical()) || clients.contains(&s.peer.ip()));
+    let mut best: Option<(&'static str, &TupleSocket)> = None;
+    let rank = |value: &str| ["answered", "waits", "unread", "unaccepted"].iter().position(|v| *v == value);
+    for socket in ours.filter(|s| matches!(s.state.as_str(), "ESTABLISHED" | "CLOSE_WAIT")) {
+        let value = state_of(socket);
+        if best.is_none_or(|(known, _)| rank(value) > rank(known)) {
+            best = Some((value, socket));
+        }
+    }
+    let (value, text) = match best {
+        Some((value, s)) => (value, format!(
+            "{} ← {}: {}, {} bytes unread, {} received, last data {} ms ago, accepted: {}",
+            s.local, s.peer, s.state, s.unread_bytes, s.bytes_received, s.last_received_ms, if s.inode == 0 { "no" } else { "yes" }
+        )),
+        None if join.settled().any(|h| h.answer_came) => ("answered", "no connection of ours waits there".to_owned()),
+        None => return None,
+    };
+    Some(sides.seen("host.request", value, Link::Service, text))
+}
+
+fn state_of(socket: &TupleSocket) -> &'static str {
+    let idle = socket.last_received_ms >= WAITS_MS;
+    if socket.inode == 0 && idle && socket.bytes_received > 0 {
+        "unaccepted"
+    } else if socket.inode == 0 && idle {
+        // A connection held open without a word waits its turn as well.
+        "unaccepted"
+    } else if socket.unread_bytes > 0 && idle {
+        "unread"
+    } else if socket.bytes_received > 0 && idle && socket.unsent_bytes == 0 && socket.last_sent_ms >= socket.last_received_ms {
+        "waits"
+    } else {
+        "answered"
+    }
+}
+
+/// What other clients do to the port during the watch.
+fn crowd(sides: &Sides<'_>, far: &Record, join: &Join) -> Evidence {
+    let ours: BTreeSet<u32> = join.handshakes.keys().copied().collect();
+    let mine: BTreeSet<IpAddr> = join.got().into_iter().map(|(client, _)| client.ip()).collect();
+    let port = far.spec.port;
+    let mut others: BTreeMap<(IpAddr, u16), bool> = BTreeMap::new();
+    let incoming = far.packets.iter().filter(|p| !p.outgoing && p.to.port() == port);
+    for packet in incoming {
+        let key = (packet.from.ip(), packet.from.port());
+        match packet.kind {
+            PacketKind::Syn if !ours.contains(&packet.sequence) && !mine.contains(&key.0) => {
+                others.entry(key).or_insert(false);
+            }
+            PacketKind::Ack | PacketKind::Data => {
+                if let Some(done) = others.get_mut(&key) {
+                    *done = true;
+                }
+            }
+            _ => {}
+        }
+    }
+    let done = others.values().filter(|done| **done).count();
+    let peers: BTreeSet<IpAddr> = others.keys().map(|(ip, _)| *ip).collect();
+    let value = if others.len() >= FLOOD_SYN_COUNT && done * 10 < others.len() {
+        "syn_flood"
+    } else if done >= CROWD_COUNT {
+        "requests"
+    } else {
+        "calm"
+    };
+    let found = far.findings.iter().find_map(|f| match f.cause.as_str() {
+        "attack.inbound.syn_flood" => Some(("syn_flood", f.text.en.clone())),
+        "attack.inbound.slowloris" => Some(("idle", f.text.en.clone())),
+        "attack.inbound.cc" => Some(("requests", f.text.en.clone())),
+        _ => None,
+    });
+    let text = format!("others: {} SYNs from {} addresses, {done} of them completed", others.len(), peers.len());
+    let (value, text) = if value == "calm" { found.unwrap_or((value, text)) } else { (value, text) };
+    sides.seen("host.crowd", value, Link::Service, text)
+}
+
+/// What the far host's own state says, where it was judged.
+fn from_findings(sides: &Sides<'_>, far: &Record) -> Vec<Evidence> {
+    let first = |ids: &[(&str, &'static str)]| {
+        far.findings.iter().find_map(|f| {
+            ids.iter().find(|(id, _)| f.cause == *id).map(|(_, value)| (*value, f.proof.first().unwrap_or(&f.text.en).clone()))
+        })
+    };
+    let table: [(&str, &str, Link, &[(&str, &'static str)]); 3] = [
+        ("host.load", "fine", Link::OriginHost, &[("host.memory.exhausted", "oom"), ("host.cpu.saturated", "cpu")]),
+        ("host.disk", "room", Link::Service, &[("host.disk.full", "full")]),
+        ("host.attacks", "none", Link::OriginHost, &[
+            ("attack.outbound.ssh_bruteforce", "ssh"),
+            ("attack.outbound.port_scan", "scan"),
+            ("attack.outbound.syn_flood", "syn_flood"),
+            ("attack.outbound.udp_flood", "udp_flood"),
+            ("attack.outbound.beacon", "beacon"),
+        ]),
+    ];
+    table
+        .into_iter()
+        .filter_map(|(fact, well, link, ids)| match first(ids) {
+            Some((value, text)) => Some(sides.seen(fact, value, link, text)),
+            // Nothing found says something only where somebody judged.
+            None if far.judged => Some(sides.seen(fact, well, link, "its own state was judged, and this found well")),
+            None => None,
+        })
+        .collect()
+}
