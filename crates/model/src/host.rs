@@ -10,7 +10,8 @@ mod socket;
 
 pub use firewall::{Backend, Hook, Match, Rule, RuleVerdict, Ruleset, RulesetSet, TraceStep};
 pub use record::{
-    CounterDelta, DropSeen, LocalRoute, PacketKind, PacketSeen, RECORD_SCHEMA, Record, RuleDelta, TupleSocket, WatchSpec,
+    CounterDelta, DropSeen, LocalRoute, PacketKind, PacketSeen, RECORD_SCHEMA, Record, RuleDelta,
+    TupleSocket, Upstream, WatchSpec,
 };
 pub use snapshot::{
     Conntrack, Finding, Interface, LogSign, Neighbour, Reading, Section, Severity, Snapshot, State, Unread,

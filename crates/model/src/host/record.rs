@@ -1,6 +1,8 @@
 //! What one end saw while a source probed: the half of a case that the other end keeps.
 
-use super::{Conntrack, Finding, Interface, Listener, LogSign, Neighbour, Process, Reading, Rule, TraceStep, Unread};
+use super::{
+    Conntrack, Finding, Interface, Listener, LogSign, Neighbour, Process, Reading, Rule, TraceStep, Unread,
+};
 use crate::{Stamp, Vantage};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -147,6 +149,46 @@ pub struct TupleSocket {
     pub pids: Vec<u32>,
 }
 
+/// Where a proxy sends requests on to, by its own configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Upstream {
+    /// `nginx` or `haproxy`.
+    pub program: String,
+    pub file: String,
+    pub line: u32,
+    /// The ports its frontend listens on.
+    pub listens: Vec<u16>,
+    /// As written: `10.0.0.2:8080`, `origin.example:443`, `unix:/run/app.sock`.
+    pub server: String,
+    /// The server written as an address, when it is one.
+    pub address: Option<SocketAddr>,
+    /// The name written, when it is one, and what it means now (hosts file and the configured resolvers).
+    pub name: Option<String>,
+    pub resolves_to: Vec<IpAddr>,
+    /// It speaks TLS to the server.
+    pub tls: bool,
+    /// It sends this name in its hello; `None` when none is sent.
+    pub sni: Option<String>,
+    /// It checks the server's certificate.
+    pub verify: bool,
+    /// The Host header it sends: a literal, or `$host`-like variables as written; `None` when left alone.
+    pub host_header: Option<String>,
+    /// It begins with a PROXY header (version 1 or 2).
+    pub proxy_protocol: bool,
+    pub connect_timeout_ms: Option<u64>,
+    pub read_timeout_ms: Option<u64>,
+    /// Idle connections it keeps for reuse; 0 when it opens one per request.
+    pub keepalive: u32,
+    /// Most connections to this server at once.
+    pub connections_max: Option<u32>,
+    /// A health check: its request path (empty for a bare connect) and interval.
+    pub check_path: Option<String>,
+    pub check_interval_ms: Option<u64>,
+    /// Marked `down`, `disabled` or `backup` in the configuration.
+    pub disabled: bool,
+}
+
 /// What one end saw while the source probed: the JSON contract `netwhy.record/1`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -188,6 +230,8 @@ pub struct Record {
     pub signs: Vec<LogSign>,
     /// Where this end itself tried to connect to during the watch, with how that ended.
     pub onward: Vec<SocketAddr>,
+    /// Where the proxies behind the watched port send requests, by their configuration.
+    pub upstreams: Vec<Upstream>,
     /// What this host's own state says (`netwhy host`), where it was judged.
     pub findings: Vec<Finding>,
     pub judged: bool,

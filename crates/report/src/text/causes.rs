@@ -85,9 +85,10 @@ fn proof<'a>(cause: &CauseFinding, verdict: &'a Verdict, told: &mut BTreeSet<&'a
 /// `fact = value: excerpt`, in one line.
 pub(super) fn observation(seen: &Evidence) -> String {
     let subject = seen.subject.as_ref().map(|s| format!(" [{s}]")).unwrap_or_default();
+    let leg = if seen.leg.is_front() { "" } else { "edge→origin " };
     let value = if seen.value.is_empty() { String::new() } else { format!(" = {}", seen.value) };
     let excerpt = if seen.excerpt.is_empty() { String::new() } else { format!(": {}", seen.excerpt) };
-    clean(&format!("{}{subject}{value}{excerpt}", seen.fact))
+    clean(&format!("{leg}{}{subject}{value}{excerpt}", seen.fact))
 }
 
 fn found<'a>(id: &str, verdict: &'a Verdict) -> Option<&'a Evidence> {
