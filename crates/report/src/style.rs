@@ -68,7 +68,7 @@ impl Style {
     }
 
     /// The sign of a link's state; each differs in shape, not only in colour.
-    pub(crate) const fn sign(&self, state: LinkState) -> &'static str {
+    pub const fn sign(&self, state: LinkState) -> &'static str {
         match state {
             LinkState::Well => self.draw("✓", "+"),
             LinkState::Broken => self.draw("✗", "x"),
@@ -98,13 +98,13 @@ pub fn display_width(text: &str) -> usize {
 }
 
 /// The text with blanks up to so many columns.
-pub(crate) fn padded(text: &str, columns: usize) -> String {
+pub fn padded(text: &str, columns: usize) -> String {
     let missing = columns.saturating_sub(display_width(text));
     format!("{text}{}", " ".repeat(missing))
 }
 
 /// The text cut to so many columns, the cut marked.
-pub(crate) fn shortened(text: &str, columns: usize, mark: &str) -> String {
+pub fn shortened(text: &str, columns: usize, mark: &str) -> String {
     if display_width(text) <= columns {
         return text.to_owned();
     }

@@ -128,6 +128,21 @@ pub(super) const HTTP: &str = "\
 此处不评判证书，以免证书问题掩盖其他问题：请用 netwhy tls。
 退出码：0 应答符合期望；1 有问题；2 没有可评判的应答。";
 
+pub(super) const HOST: &str = "\
+示例：
+  netwhy host                        不到一秒说明这台机器哪里不对，不做任何改动
+  sudo netwhy host                   以 root 运行还能看到其他用户的套接字、防火墙规则与日志
+  netwhy host -v --only firewall     每条规则及其计数
+  netwhy host --watch                实时显示：队列、状态、增长的计数器、对端
+  netwhy host --window 5s --json     五秒内计数器的增量，供程序使用
+  netwhy host --format html > host.html
+  netwhy host --record origin.json --for 203.0.113.9 --port 443
+                                     在 203.0.113.9 探测期间保存本端所见，供对端执行
+                                     netwhy --replay client.json --join origin.json
+
+只读：不触碰任何设置、规则或进程；--record 为跟踪而设置的内容在结束时移除。
+退出码：0 未发现故障与风险；1 有；2 netwhy 无法完成工作。";
+
 pub(super) const DEMO: &str = "\
 在自己的命名空间里搭建客户端、路由器、解析器与 Web 服务器，全部由 netwhy 自身提供；让证书过期、杀死服务、
 挂起解析器；每次都说明 netwhy 的发现，恢复后再次询问。不触碰其他任何东西，也不留下任何东西。

@@ -125,7 +125,7 @@ fn ill(host: &str, counts: [usize; 3], gravest: &str, lang: Lang) -> String {
 
 /// `the accept queue is full (0.0.0.0:8080 gunicorn[812])`.
 fn named(finding: &Finding, looked: &Looked<'_>) -> String {
-    let title = title(finding, looked);
+    let title = title(finding, looked.catalogue, looked.lang);
     match (&finding.subject, looked.lang) {
         (Some(subject), Lang::En) => format!("{title} ({subject})"),
         (Some(subject), Lang::Zh) => format!("{title}（{subject}）"),
@@ -134,9 +134,9 @@ fn named(finding: &Finding, looked: &Looked<'_>) -> String {
 }
 
 /// The catalogue's title; a cause it does not know is told by the finding's own sentence.
-fn title(finding: &Finding, looked: &Looked<'_>) -> String {
-    let known = looked.catalogue.cause(&finding.cause);
-    let text = known.map_or(&finding.text, |cause| &cause.title).get(looked.lang).trim();
+pub fn title(finding: &Finding, catalogue: &Catalogue, lang: Lang) -> String {
+    let known = catalogue.cause(&finding.cause);
+    let text = known.map_or(&finding.text, |cause| &cause.title).get(lang).trim();
     text.trim_end_matches(['.', '。']).to_owned()
 }
 
@@ -146,7 +146,7 @@ fn judged(finding: &Finding, looked: &Looked<'_>) -> Judged {
     let fixes = known.map_or(&[][..], |cause| &cause.fixes);
     Judged {
         severity: finding.severity,
-        title: title(finding, looked),
+        title: title(finding, looked.catalogue, looked.lang),
         cause: finding.cause.clone(),
         subject: finding.subject.clone().unwrap_or_default(),
         text: known.map_or_else(String::new, |_| finding.text.get(lang).trim().to_owned()),

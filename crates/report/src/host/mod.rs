@@ -20,7 +20,7 @@ use netwhy_model::Lang;
 use netwhy_model::host::Snapshot;
 use part::Part;
 
-pub use findings::{Headline, headline};
+pub use findings::{Headline, headline, title};
 pub use sockets::{Group, groups, process_label};
 pub use words::{bytes, fill_of, grouped, shown_time, sign_name};
 
