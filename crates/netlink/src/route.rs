@@ -151,6 +151,20 @@ fn bits(address: IpAddr) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_end(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let plain = |text: String| !text.chars().any(char::is_control);
+            prop_assert_eq!(parse_link(&bytes).is_some(), bytes.len() >= 16);
+            prop_assert_eq!(parse_route(&bytes).is_some(), bytes.len() >= 12);
+            prop_assert!(parse_rule(&bytes).is_none_or(|rule| plain(rule.to_string())));
+            prop_assert!(parse_route_entry(&bytes).is_none_or(|entry| plain(entry.to_string())));
+            prop_assert!(parse_filter(&bytes).is_none_or(|filter| plain(filter.to_string())));
+            let _ = (parse_address(&bytes), parse_neighbour(&bytes), parse_qdisc(&bytes));
+        }
+    }
 
     #[test]
     fn a_prefix_holds_its_addresses() {

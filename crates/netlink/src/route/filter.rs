@@ -50,9 +50,12 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Some packets may end here.
+    /// Some packets may end here: dropped, or led elsewhere.
     pub fn can_drop(&self) -> bool {
-        self.direct_action || self.actions.iter().any(|action| action.verdict == "drop")
+        let ends = |action: &FilterAction| {
+            matches!(action.verdict, "drop" | "stolen" | "queued" | "redirect" | "trap")
+        };
+        self.direct_action || self.actions.iter().any(ends)
     }
 }
 
@@ -224,5 +227,48 @@ fn verdict(number: u32) -> &'static str {
         other if other >> 28 == 1 => "jump",
         other if other >> 28 == 2 => "goto chain",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribute::Builder;
+
+    fn message(kind: &str, options: Builder) -> Vec<u8> {
+        let mut header = vec![0; 4];
+        for word in [3, 1, PARENT_EGRESS, 10 << 16 | 0x0300] {
+            header.extend(u32::to_ne_bytes(word));
+        }
+        Builder::new(&header).put_text(1, kind).nest(2, options).bytes().to_vec()
+    }
+
+    #[test]
+    fn a_dropping_filter_says_so() {
+        let parameters = [0_u32, 0, 2].map(u32::to_ne_bytes).concat();
+        let counted = [9_u32, 0, 7].map(u32::to_ne_bytes).concat();
+        let action = Builder::default()
+            .put_text(1, "gact")
+            .nest(2, Builder::default().put(2, &parameters))
+            .nest(4, Builder::default().put(1, &counted));
+        let options = Builder::default().nest(3, Builder::default().nest(1, action));
+        let filter = parse_filter(&message("flower", options)).unwrap();
+        assert_eq!(filter.to_string(), "egress flower priority 10: gact drop");
+        assert!(filter.can_drop());
+        assert_eq!((filter.actions[0].packets, filter.protocol), (7, 3));
+    }
+
+    #[test]
+    fn a_program_is_named() {
+        let options =
+            Builder::default().put_text(7, "guard\x1b.o").put(8, &[1, 0, 0, 0]).put(11, &[9, 0, 0, 0]);
+        let filter = parse_filter(&message("bpf", options)).unwrap();
+        assert_eq!(filter.to_string(), "egress bpf priority 10 guard?.o id 9");
+        assert!(filter.can_drop(), "the program decides");
+    }
+
+    #[test]
+    fn a_node_of_the_hash_table_is_no_filter() {
+        assert_eq!(parse_filter(&message("u32", Builder::default().put(4, &[1, 0, 0, 0]))), None);
     }
 }

@@ -39,6 +39,27 @@ impl RouteQuery {
     /// Refusals by the routing table are answers; an error is the socket's.
     pub fn ask(&self) -> Result<RouteAnswer, NetlinkError> {
         let mut connection = Connection::open(Protocol::Route)?;
+        let answer = self.ask_on(&mut connection)?;
+        match (&answer, self.from, self.interface_in) {
+            (RouteAnswer::Refused(libc::EINVAL), Some(from), Some(arrives)) => {
+                Ok(self.source_refused(&mut connection, from, arrives).unwrap_or(answer))
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    /// Tells the reverse-path filter from a blackhole, as Linux did with EXDEV until about 6.13.
+    ///
+    /// It was the filter when the packet would go without its source, and answers to that source would leave
+    /// elsewhere.
+    fn source_refused(&self, connection: &mut Connection, from: IpAddr, arrives: u32) -> Option<RouteAnswer> {
+        let onward = RouteQuery { from: None, interface_in: None, ..*self }.ask_on(connection).ok()?;
+        let back = RouteQuery { mark: self.mark, ..RouteQuery::to(from) }.ask_on(connection).ok()?;
+        let elsewhere = back.route().is_none_or(|route| route.interface != arrives);
+        (onward.route().is_some() && elsewhere).then_some(RouteAnswer::Refused(libc::EXDEV))
+    }
+
+    fn ask_on(&self, connection: &mut Connection) -> Result<RouteAnswer, NetlinkError> {
         let message = match connection.ask(GET_ROUTE, 0, self.body().bytes()) {
             Ok(Some((_, message))) => message,
             Ok(None) => return Err(NetlinkError::Silent),
@@ -48,7 +69,7 @@ impl RouteQuery {
             Err(error) => return Err(error),
         };
         let Some(mut route) = parse_route(&message) else { return Err(NetlinkError::Silent) };
-        route.interface_name = link_name(&mut connection, route.interface);
+        route.interface_name = link_name(connection, route.interface);
         Ok(RouteAnswer::Route(route))
     }
 
@@ -144,8 +165,8 @@ impl Route {
 /// Looks a route up; with `interface_in`, as for a packet that arrives there and is not this host's own.
 ///
 /// A router operator's question, "what would a packet arriving there meet", needs `from` too: IPv4 calls a
-/// packet without source a martian (EINVAL). EHOSTUNREACH then also means that forwarding is off, and EXDEV
-/// that the reverse-path filter would drop it. IPv6 looks at neither.
+/// packet without source, or with one of the router's own, a martian (EINVAL). EHOSTUNREACH then also means
+/// that forwarding is off, and EXDEV that the reverse-path filter would drop it. IPv6 looks at neither.
 pub fn route_get(
     to: IpAddr,
     from: Option<IpAddr>,

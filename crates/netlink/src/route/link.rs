@@ -189,3 +189,33 @@ fn read_xdp(value: &[u8]) -> Vec<Xdp> {
         .take(3)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribute::Builder;
+
+    #[test]
+    fn a_vlan_with_a_program_is_read() {
+        let mut header = vec![0; 4];
+        for word in [7, (libc::IFF_UP | libc::IFF_LOWER_UP) as u32, 0] {
+            header.extend(u32::to_ne_bytes(word));
+        }
+        let counters: Vec<u8> = (0..24_u64).flat_map(u64::to_ne_bytes).collect();
+        let kind = Builder::default().put_text(1, "vlan").nest(2, Builder::default().put(1, &[7, 0]));
+        let xdp = Builder::default().put(2, &[2]).put(4, &[9, 0, 0, 0]).put(6, &[9, 0, 0, 0]);
+        let message = Builder::new(&header)
+            .put_text(3, "eth0.7")
+            .put(23, &counters)
+            .nest(18, kind)
+            .nest(43, xdp)
+            .put(37, &[0; 4]);
+        let link = parse_link(message.bytes()).unwrap();
+        assert_eq!((link.index, link.name.as_str(), link.vlan), (7, "eth0.7", Some(7)));
+        assert!(link.carrier() && link.parent_elsewhere);
+        assert_eq!(link.xdp, [Xdp { mode: XdpMode::Generic, program: 9 }]);
+        assert_eq!((link.counters.receive_dropped, link.counters.no_handler), (6, 23));
+        // An older kernel knows fewer counters.
+        assert_eq!(read_counters(&counters[..64]).no_handler, 0);
+    }
+}

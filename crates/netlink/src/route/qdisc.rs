@@ -29,6 +29,8 @@ pub struct Qdisc {
     pub requeues: u32,
     /// Packets that had to wait for the rate.
     pub overlimits: u32,
+    /// What it is set to, where that holds packets back on purpose: `rate 125000 bytes/s`, `loss 10.0%`.
+    pub detail: String,
 }
 
 impl Qdisc {
@@ -65,6 +67,7 @@ pub fn parse_qdisc(message: &[u8]) -> Option<Qdisc> {
     for (kind, value) in attributes(message.get(HEADER_LEN..)?) {
         match kind {
             1 => qdisc.kind = name(value),
+            2 => qdisc.detail = detail(&qdisc.kind, value),
             7 => {
                 let stats = Statistics::read(value);
                 qdisc.bytes = stats.bytes;
@@ -79,6 +82,26 @@ pub fn parse_qdisc(message: &[u8]) -> Option<Qdisc> {
         }
     }
     Some(qdisc)
+}
+
+/// The options of the two disciplines that make a network worse on purpose (linux/pkt_sched.h).
+fn detail(kind: &str, options: &[u8]) -> String {
+    let word = |value: &[u8], at: usize| value.get(at..).map_or(0, ne32);
+    match kind {
+        // TCA_TBF_PARMS begins with a tc_ratespec; TCA_TBF_RATE64 is there past 34 Gbit/s.
+        "tbf" => {
+            let find = |wanted| attributes(options).find(|(kind, _)| *kind == wanted).map(|(_, value)| value);
+            let rate = find(4).map(ne64).or_else(|| find(1).map(|value| u64::from(word(value, 8))));
+            rate.map_or(String::new(), |rate| format!("rate {rate} bytes/s"))
+        }
+        // struct tc_netem_qopt: latency, limit, loss, gap, duplicate, jitter; times in ticks of 64 ns.
+        "netem" => {
+            let share = |at| f64::from(word(options, at)) * 100.0 / f64::from(u32::MAX);
+            let delay_ms = u64::from(word(options, 0)) * 64 / 1_000_000;
+            format!("limit {} delay {delay_ms} ms loss {:.1}%", word(options, 4), share(8))
+        }
+        _ => String::new(),
+    }
 }
 
 /// TCA_STATS2 and TCA_ACT_STATS (linux/gen_stats.h).
@@ -118,5 +141,29 @@ impl Statistics {
             }
         }
         stats
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribute::Builder;
+
+    #[test]
+    fn a_lossy_discipline_shows_its_loss_and_drops() {
+        let mut header = vec![0; 4];
+        for word in [3, 0x8001_0000, PARENT_ROOT, 0] {
+            header.extend(u32::to_ne_bytes(word));
+        }
+        let options = [1_562_500, 1000, u32::MAX / 10, 0, 0, 0].map(u32::to_ne_bytes).concat();
+        let queue = [1, 1500, 42, 0, 6].map(u32::to_ne_bytes).concat();
+        let message = Builder::new(&header)
+            .put_text(1, "netem")
+            .put(2, &options)
+            .nest(7, Builder::default().put(1, &[8; 16]).put(8, &[9, 0, 0, 0, 0, 0, 0, 0]).put(3, &queue));
+        let qdisc = parse_qdisc(message.bytes()).unwrap();
+        assert_eq!(qdisc.detail, "limit 1000 delay 100 ms loss 10.0%");
+        assert!(qdisc.root() && !qdisc.filters_only());
+        assert_eq!((qdisc.packets, qdisc.drops, qdisc.queued, qdisc.overlimits), (9, 42, 1, 6));
     }
 }
