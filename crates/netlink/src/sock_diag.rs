@@ -70,8 +70,8 @@ pub fn state_name(state: u8) -> &'static str {
 
 /// Shows every matching socket of the calling thread's network namespace, in the kernel's order.
 ///
-/// Returns false when the kernel says the table changed while it was read. A family the kernel was built
-/// without has no sockets, which is no error.
+/// Returns false when the kernel says the table changed while it was read. ENOENT means that the kernel lacks
+/// the module (tcp_diag, udp_diag), not that there are no sockets.
 pub fn sockets(query: &SocketQuery, each: impl FnMut(&SocketSeen)) -> Result<bool, NetlinkError> {
     sockets_on(&mut Connection::open(Protocol::SockDiag)?, query, each)
 }
@@ -85,22 +85,19 @@ pub fn sockets_on(
     let mut consistent = true;
     for family in query.families() {
         let body = query.body(*family);
-        let dumped = connection.dump(SOCK_DIAG_BY_FAMILY, body.bytes(), |_, message| {
+        consistent &= connection.dump(SOCK_DIAG_BY_FAMILY, body.bytes(), |_, message| {
             if let Some(seen) = parse_socket(message) {
                 each(&seen);
             }
-        });
-        consistent &= match dumped {
-            Err(error) if error.errno() == Some(libc::ENOENT) => true,
-            other => other?,
-        };
+        })?;
     }
     Ok(consistent)
 }
 
 /// Finds the one socket a packet from `peer` to `local` would meet, as the kernel's own look-up does.
 ///
-/// A TCP listener is found when no connection matches; `None` when nothing would take the packet.
+/// A TCP listener is found when no connection matches, also the IPv6 wildcard that takes IPv4; `None` when
+/// nothing would take the packet. Sockets bound to an interface are passed over.
 pub fn socket(
     transport: Transport,
     local: SocketAddr,
@@ -179,6 +176,9 @@ mod tests {
         let mapped = seen.iter().find(|s| s.state == state::ESTABLISHED).unwrap();
         assert!(mapped.local.is_ipv6());
         assert_eq!(mapped.local_canonical().ip(), Ipv4Addr::LOCALHOST);
+        let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let met = socket(Transport::Tcp, mapped.local_canonical(), from).unwrap().unwrap();
+        assert_eq!((met.local, met.state), (own, state::LISTEN));
     }
 
     #[test]

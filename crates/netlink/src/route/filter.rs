@@ -117,6 +117,8 @@ fn filters_at(qdisc: &Qdisc, parent: u32) -> Result<Listed<Filter>, NetlinkError
     }
     let mut found = list(GET_FILTER, &header, FILTER_COUNT_MAX, parse_filter)?;
     for filter in &mut found.items {
+        // A block shared by several interfaces names none.
+        filter.interface = qdisc.interface;
         filter.interface_name.clone_from(&qdisc.interface_name);
         filter.ingress = parent == PARENT_INGRESS;
     }
