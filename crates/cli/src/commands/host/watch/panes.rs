@@ -1,21 +1,25 @@
 //! What stands in each pane, as lines of so many columns.
 
-use super::state::{History, Pane, Watched};
+use super::state::{History, Moved, Pane, Watched};
 use netwhy_catalogue::Catalogue;
 use netwhy_model::host::{Finding, Severity, Snapshot, State, Transport};
 use netwhy_model::{Lang, LinkState};
-use netwhy_report::host::{grouped, groups, headline, process_label, title};
+use netwhy_report::host::{Group, bytes, grouped, groups, headline, process_label, title};
 use netwhy_report::{clean, display_width, padded, shortened};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use std::time::Duration;
 
 /// Cells of a gauge.
-const GAUGE_CELLS: usize = 8;
+const GAUGE_CELLS: usize = 6;
 /// Lines a pane has at most.
 const LINE_COUNT_MAX: usize = 500;
-/// Columns of a queue's numbers.
-const QUEUE_COLUMNS: usize = 11;
+/// Most columns of a queue's numbers, of a rate and of a rise.
+const NUMBER_COLUMNS_MAX: usize = 11;
+/// Columns of a sign with its blank.
+const MARK_COLUMNS: usize = 2;
+/// Columns kept for the owner of a listener where there is room.
+const OWNER_COLUMNS_MIN: usize = 10;
 /// Columns of the name of a socket state.
 const STATE_COLUMNS: usize = 11;
 /// Columns of a count.
@@ -134,37 +138,50 @@ fn finding_lines(
 /// Address, gauge, numbers, process.
 fn listeners(watched: &Watched, snapshot: &Snapshot, columns: usize) -> Vec<Line<'static>> {
     let groups = groups(snapshot);
-    let address = |group: &netwhy_report::host::Group<'_>| {
-        let kind = if group.worst.transport == Transport::Tcp { "" } else { "udp " };
-        format!("{kind}{}", group.worst.address)
-    };
-    let wide = groups.iter().map(|group| display_width(&address(group))).max().unwrap_or(0);
-    let fixed = 2 + 1 + GAUGE_CELLS + 1 + QUEUE_COLUMNS + 1;
-    let wide = wide.min(columns.saturating_sub(fixed).max(8));
-    let row = |group: &netwhy_report::host::Group<'_>| {
-        let listener = group.worst;
-        let (gauge, numbers) = match (listener.transport, listener.queue_max) {
-            (Transport::Tcp, max) if max > 0 => (
-                gauge(watched, f64::from(listener.queue) / f64::from(max)),
-                format!("{}/{}", listener.queue, listener.queue_max),
-            ),
-            _ => (" ".repeat(GAUGE_CELLS), String::new()),
+    let addresses: Vec<String> = groups.iter().map(address).collect();
+    let queues: Vec<String> = groups.iter().map(queue).collect();
+    let numbers = widest(&queues).min(NUMBER_COLUMNS_MAX);
+    let fixed = MARK_COLUMNS + 1 + GAUGE_CELLS + 1 + numbers + 1;
+    // Half of what is left is the owner's.
+    let room = columns.saturating_sub(fixed);
+    let wide = widest(&addresses).min(room.saturating_sub(OWNER_COLUMNS_MIN).max(room / 2));
+    let row = |((group, address), queue): ((&Group<'_>, &String), &String)| {
+        let gauge = match group.worst.queue_max {
+            0 => " ".repeat(GAUGE_CELLS),
+            max => gauge(watched, f64::from(group.worst.queue) / f64::from(max)),
         };
         let half = match group.half_open {
             0 => String::new(),
             n => format!(" {} {}", grouped(n), watched.style.lang.pick("half-open", "半连接")),
         };
-        let owner = format!("{}{half}", process_label(snapshot, &listener.pids));
+        let owner = format!("{}{half}", process_label(snapshot, &group.worst.pids));
         let state = as_link(group.state).map_or_else(Style::default, |link| tinted(watched, link));
         Line::from(vec![
             mark(watched, group.state),
-            Span::raw(padded(&fitted(watched, &address(group), wide), wide)),
+            Span::raw(padded(&fitted(watched, address, wide), wide)),
             Span::styled(format!(" {gauge} "), state),
-            Span::raw(padded(&fitted(watched, &numbers, QUEUE_COLUMNS), QUEUE_COLUMNS)),
-            Span::raw(format!(" {}", fitted(watched, &owner, columns.saturating_sub(fixed + wide)))),
+            Span::raw(padded(&fitted(watched, queue, numbers), numbers)),
+            Span::raw(format!(" {}", fitted(watched, &owner, room.saturating_sub(wide)))),
         ])
     };
-    groups.iter().take(LINE_COUNT_MAX).map(row).collect()
+    groups.iter().zip(&addresses).zip(&queues).take(LINE_COUNT_MAX).map(row).collect()
+}
+
+fn address(group: &Group<'_>) -> String {
+    let kind = if group.worst.transport == Transport::Tcp { "" } else { "udp " };
+    format!("{kind}{}", group.worst.address)
+}
+
+fn queue(group: &Group<'_>) -> String {
+    match (group.worst.transport, group.worst.queue) {
+        (Transport::Tcp, queue) => format!("{queue}/{}", group.worst.queue_max),
+        (Transport::Udp, 0) => String::new(),
+        (Transport::Udp, queue) => bytes(u64::from(queue)),
+    }
+}
+
+fn widest(texts: &[String]) -> usize {
+    texts.iter().map(|text| display_width(text)).max().unwrap_or(0)
 }
 
 /// `███░░░░░`.
@@ -215,22 +232,27 @@ fn counters(watched: &Watched, columns: usize) -> Vec<Line<'static>> {
         let text = lang.pick("none rose since the watch began", "开始观察以来没有计数器增长");
         return vec![Line::from(fitted(watched, text, columns))];
     }
-    let numbers = 10 + 1 + 10;
-    let room = columns.saturating_sub(2 + numbers + 1);
-    let row = |moved: &&super::state::Moved| {
-        let rate = match moved.rate {
-            rate if rate <= 0.0 => "-".to_owned(),
-            rate if rate < 10.0 => format!("{rate:.1}/s"),
-            rate => format!("{}/s", grouped(rate.round() as u64)),
-        };
-        let rose = format!("+{}", grouped(moved.rose));
+    let rates: Vec<String> = moved.iter().map(|moved| rate(moved.rate)).collect();
+    let rises: Vec<String> = moved.iter().map(|moved| format!("+{}", grouped(moved.rose))).collect();
+    let (rate_wide, rise_wide) = (widest(&rates), widest(&rises));
+    let room = columns.saturating_sub(MARK_COLUMNS + 1 + rate_wide + 1 + rise_wide);
+    let row = |((moved, rate), rise): ((&&Moved, &String), &String)| {
         Line::from(vec![
             mark(watched, moved.state),
             Span::raw(padded(&fitted(watched, &moved.name, room), room)),
-            Span::raw(format!(" {rate:>10} {rose:>10}")),
+            Span::raw(format!(" {rate:>rate_wide$} {rise:>rise_wide$}")),
         ])
     };
-    moved.iter().map(row).collect()
+    moved.iter().zip(&rates).zip(&rises).map(row).collect()
+}
+
+/// `12/s`; a dash for what rests.
+fn rate(rate: f64) -> String {
+    match rate {
+        rate if rate <= 0.0 => "-".to_owned(),
+        rate if rate < 10.0 => format!("{rate:.1}/s"),
+        rate => format!("{}/s", grouped(rate.round() as u64)),
+    }
 }
 
 /// State, peer, count.
@@ -258,5 +280,9 @@ fn peers(watched: &Watched, snapshot: &Snapshot, columns: usize) -> Vec<Line<'st
 /// A text in so many columns, printable, the cut marked.
 fn fitted(watched: &Watched, text: &str, columns: usize) -> String {
     let end = text.char_indices().nth(columns + 1).map_or(text.len(), |(at, _)| at);
-    shortened(&clean(&text[..end]), columns, if watched.style.unicode { "…" } else { ".." })
+    let text = clean(&text[..end]);
+    match watched.style.unicode {
+        true => shortened(&text, columns, "…"),
+        false => shortened(&text.replace('·', "-"), columns, ".."),
+    }
 }
