@@ -1,37 +1,145 @@
 //! What one end of a connection sees while a source probes it: the both-ends observation.
+//!
+//! The same watch runs at the source (the port is the remote one then), at the asked host, at a node in front
+//! of it and at routers between. It sees packets as the wire has them: incoming ones before netfilter and after
+//! XDP, outgoing ones behind netfilter; on the loopback each twice. Counters, rules, queues, sockets, routes,
+//! drop reasons and logs are read before and after. Drop reasons are system-wide and only a hint.
+//!
+//! Everything belongs to the network namespace of the thread that starts the watch. What is set up goes with
+//! its descriptors, so nothing is left behind even by kill -9.
 
 mod drops;
 mod filter;
 mod firewall;
+mod held;
 mod keep;
+mod look;
 mod packet;
+mod pulse;
 mod queues;
+mod readings;
 mod ring;
 mod routes;
 mod sockets;
 mod tap;
+mod telling;
 mod tracefs;
+mod wire;
 
+use crate::files::Gaps;
+use look::Observer;
 use netwhy_model::Vantage;
 use netwhy_model::host::{Record, WatchSpec};
+use netwhy_netlink::route;
+use pulse::{Live, Pulse, lock};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::Builder;
+use std::time::{Duration, Instant, SystemTime};
+use tap::Tap;
 
 /// The `what` of the record's `unread` when no packets could be watched.
 pub const PACKETS_UNREAD: &str = "packets";
 
-/// The watch of one end, from [`Watch::start`] until it is dropped.
+/// How long a start waits for the first reading of rules and counters; a longer one goes on by itself.
+const START_MS_MAX: u64 = 25;
+/// How long one look may take; past this the last record is given again.
+const LOOK_MS_MAX: u64 = 10_000;
+
+/// The watch of one end, until it is dropped.
+///
+/// Packets are kept up to a limit: of a transfer only the first 32 KiB in each direction, of many flows first
+/// those in trouble. `packets_lost` counts what was wanted and is not there; transfers cut by design and
+/// traffic left out on a busy port (named in `unread`) are not counted.
 #[derive(Debug)]
 pub struct Watch {
-    record: Record,
+    asks: mpsc::Sender<mpsc::Sender<Record>>,
+    last: Record,
+    /// Dropping it ends the thread that drains the tap.
+    _pulse: Option<Pulse>,
 }
 
 impl Watch {
-    /// Begins to watch; what could not be set up is named in the record's `unread`.
+    /// Begins to watch in the calling thread's network namespace; the tap is open when this returns.
+    ///
+    /// Never fails as a whole: what could not be set up is named in the record's `unread`.
     pub fn start(name: &str, vantage: Vantage, spec: WatchSpec) -> Watch {
-        Watch { record: Record { name: name.to_owned(), vantage: Some(vantage), spec, ..Record::default() } }
+        let began = Instant::now();
+        let mut gaps = Gaps::default();
+        let own = own_addresses(&mut gaps);
+        let forwards = readings::forwards();
+        let blank = Record {
+            schema: "netwhy.record/1".to_owned(),
+            name: name.to_owned(),
+            vantage: Some(vantage),
+            hostname: hostname(),
+            spec: spec.clone(),
+            started: SystemTime::now().into(),
+            own_addresses: own.iter().copied().collect(),
+            forwards_v4: forwards.0,
+            forwards_v6: forwards.1,
+            ..Record::default()
+        };
+        let live = Arc::new(Mutex::new(Live::new(&spec)));
+        let (asks, asked) = mpsc::channel();
+        let (ready, is_ready) = mpsc::channel();
+        let (record, shared) = (blank.clone(), Arc::clone(&live));
+        let observer = Builder::new().name("netwhy-watch".to_owned()).spawn(move || {
+            let mut observer = Observer::start(record, shared);
+            // Nobody waits any more when it took too long.
+            let _ = ready.send(());
+            observer.note_processes();
+            serve(observer, &asked);
+        });
+        if let Err(error) = observer {
+            gaps.failed("the watch", &error);
+        }
+        match Tap::open(&spec, own, forwards.0 || forwards.1) {
+            Ok(tap) => lock(&live).tap = Some(tap),
+            Err(error) => gaps.failed(PACKETS_UNREAD, &error),
+        }
+        let pulse = Pulse::start(&live).map_err(|error| gaps.failed("queues between looks", &error)).ok();
+        let left = Duration::from_millis(START_MS_MAX).saturating_sub(began.elapsed());
+        let _ = is_ready.recv_timeout(left);
+        lock(&live).unread.extend(gaps.into_unread());
+        Watch { asks, last: blank, _pulse: pulse }
     }
 
-    /// The record so far, from the start on.
+    /// The record so far, cumulative since the start; may be called many times.
     pub fn look(&mut self) -> Record {
-        self.record.clone()
+        let (answer, answered) = mpsc::channel();
+        let record = match self.asks.send(answer) {
+            Ok(()) => answered.recv_timeout(Duration::from_millis(LOOK_MS_MAX)).ok(),
+            Err(_) => None,
+        };
+        if let Some(record) = record {
+            self.last = record;
+        }
+        self.last.clone()
     }
 }
+
+/// Answers looks until the watch is dropped.
+fn serve(mut observer: Observer, asked: &mpsc::Receiver<mpsc::Sender<Record>>) {
+    while let Ok(answer) = asked.recv() {
+        let _ = answer.send(observer.look());
+    }
+}
+
+fn own_addresses(gaps: &mut Gaps) -> BTreeSet<IpAddr> {
+    match route::addresses() {
+        Ok(list) => list.into_iter().map(|own| own.prefix.address).collect(),
+        Err(error) => {
+            gaps.note("own addresses", crate::files::chain(&error), false);
+            BTreeSet::new()
+        }
+    }
+}
+
+fn hostname() -> String {
+    crate::text::printable(crate::files::text_or_empty("/proc/sys/kernel/hostname").trim(), 255)
+}
+
+#[cfg(test)]
+mod tests;

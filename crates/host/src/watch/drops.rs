@@ -160,8 +160,9 @@ impl Buffer {
         let bytes = page_bytes * (1 + DATA_PAGES);
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a fresh mapping of the event just opened; no address is asked for.
-        let memory =
-            unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, libc::MAP_SHARED, event.as_raw_fd(), 0) };
+        let memory = unsafe {
+            libc::mmap(std::ptr::null_mut(), bytes, protection, libc::MAP_SHARED, event.as_raw_fd(), 0)
+        };
         if memory == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
@@ -197,7 +198,8 @@ impl Buffer {
         };
         // SAFETY: the data area lies in the mapping; the kernel writes only outside [tail, head), and only that
         // part is read.
-        let data = unsafe { std::slice::from_raw_parts(self.memory.as_ptr().add(self.page_bytes), data_bytes) };
+        let data =
+            unsafe { std::slice::from_raw_parts(self.memory.as_ptr().add(self.page_bytes), data_bytes) };
         let end = head.load(Ordering::Acquire);
         let mut at = tail.load(Ordering::Relaxed);
         for _ in 0..RECORD_COUNT_MAX {

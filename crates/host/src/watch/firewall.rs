@@ -75,7 +75,9 @@ fn candidates(ruleset: &Ruleset, spec: &WatchSpec) -> Vec<Rule> {
         !is_ours(rule)
             && rule.family != "arp"
             && match &rule.verdict {
-                RuleVerdict::Drop | RuleVerdict::Reject(_) | RuleVerdict::SynProxy => may_match(rule, spec.port),
+                RuleVerdict::Drop | RuleVerdict::Reject(_) | RuleVerdict::SynProxy => {
+                    may_match(rule, spec.port)
+                }
                 RuleVerdict::Accept => rule.position > 0 && mentions(&rule.text, spec.port),
                 _ => false,
             }

@@ -26,6 +26,10 @@ const SYN_COUNT_MAX: usize = 16_384;
 const LEARNED_COUNT_MAX: usize = 8_192;
 /// Onward destinations told apart.
 const DESTINATION_COUNT_MAX: usize = 1_024;
+/// A connection begun so soon after a packet for the port was most likely begun because of it, in nanoseconds.
+const CONSEQUENCE_NS_MAX: u64 = 300_000_000;
+/// Such a connection counts as so many others.
+const CONSEQUENCE_WEIGHT: u64 = 16;
 /// Name servers are asked before an origin is; they are not where the connection goes.
 const DNS_PORT: u16 = 53;
 
@@ -47,7 +51,10 @@ pub(super) struct Keeper {
     syns: Recent<u32, bool>,
     /// Flows begun here, or translated.
     learned: Recent<Ends, ()>,
+    /// Where connections were begun to, with their weight.
     destinations: HashMap<SocketAddr, u64>,
+    /// When something last came for the watched port, in nanoseconds.
+    knocked_ns: u64,
     /// Who was seen to knock at the watched port, and where it came in.
     knockers: BTreeSet<(IpAddr, IpAddr, u32)>,
 }
@@ -108,7 +115,7 @@ impl Keeper {
         packets
     }
 
-    /// Where this host began connections to, most often first.
+    /// Where this host began connections to: most often first, and as answers to packets for the port.
     pub(super) fn destinations(&self) -> Vec<SocketAddr> {
         let mut counted: Vec<(SocketAddr, u64)> = self.destinations.iter().map(|(to, n)| (*to, *n)).collect();
         counted.sort_by_key(|(to, count)| (std::cmp::Reverse(*count), *to));
@@ -179,6 +186,9 @@ impl Keeper {
     fn note(&mut self, packet: &PacketSeen) {
         let knocks = !packet.outgoing && packet.to.port() == self.spec.port;
         let opens = matches!(packet.kind, PacketKind::Syn | PacketKind::Udp);
+        if knocks {
+            self.knocked_ns = self.knocked_ns.max(packet.at_ns);
+        }
         if knocks && opens && self.knockers.len() < KNOCKER_COUNT_MAX {
             self.knockers.insert((packet.to.ip(), packet.from.ip(), packet.interface));
         }
@@ -186,19 +196,21 @@ impl Keeper {
             return;
         }
         let flow = ends(packet);
-        if packet.outgoing {
-            let again = self.flows.contains_key(&flow);
-            if !again && self.begins_onward(packet) {
-                self.learned.put(flow, (), LEARNED_COUNT_MAX);
-                let full = self.destinations.len() >= DESTINATION_COUNT_MAX;
-                match self.destinations.get_mut(&packet.to) {
-                    Some(count) => *count += 1,
-                    None if full => {}
-                    None => drop(self.destinations.insert(packet.to, 1)),
-                }
-            } else if self.is_translated(packet) {
-                self.learned.put(flow, (), LEARNED_COUNT_MAX);
+        if packet.outgoing && self.begins_onward(packet) {
+            if !self.flows.contains_key(&flow) {
+                self.count_destination(packet);
             }
+            self.learned.put(flow, (), LEARNED_COUNT_MAX);
+        } else if self.is_translated(packet) {
+            self.learned.put(flow, (), LEARNED_COUNT_MAX);
+        }
+    }
+
+    fn count_destination(&mut self, packet: &PacketSeen) {
+        let soon = packet.at_ns.saturating_sub(self.knocked_ns) <= CONSEQUENCE_NS_MAX;
+        let weight = if soon { CONSEQUENCE_WEIGHT } else { 1 };
+        if self.destinations.len() < DESTINATION_COUNT_MAX || self.destinations.contains_key(&packet.to) {
+            *self.destinations.entry(packet.to).or_default() += weight;
         }
     }
 

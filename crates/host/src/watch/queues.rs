@@ -91,7 +91,11 @@ pub(super) fn others(port: u16) -> Result<Vec<Listener>, NetlinkError> {
     Ok(found)
 }
 
-fn listeners_of_port(connection: &mut Connection, port: u16, udp: bool) -> Result<Vec<Listener>, NetlinkError> {
+fn listeners_of_port(
+    connection: &mut Connection,
+    port: u16,
+    udp: bool,
+) -> Result<Vec<Listener>, NetlinkError> {
     let mut found = Vec::new();
     if udp {
         sockets_on(connection, &udp_query(port), |seen| {
@@ -113,7 +117,11 @@ fn listeners_of_port(connection: &mut Connection, port: u16, udp: bool) -> Resul
 }
 
 /// Counts connections in SYN_RECV for the listener that would take each.
-fn count_half_open(connection: &mut Connection, port: u16, found: &mut [Listener]) -> Result<(), NetlinkError> {
+fn count_half_open(
+    connection: &mut Connection,
+    port: u16,
+    found: &mut [Listener],
+) -> Result<(), NetlinkError> {
     let query = SocketQuery { local_port: port, ..SocketQuery::tcp(&[state::SYN_RECV]) };
     sockets_on(connection, &query, |seen| {
         let to = seen.local_canonical();

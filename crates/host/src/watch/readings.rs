@@ -117,7 +117,10 @@ fn memory_of_tcp() -> Option<Reading> {
     reading.limit = Some(limit.to_string());
     if pages >= limit {
         reading.state = State::Bad;
-        reading.note = Some(note("TCP is out of memory: data and new connections are thrown away", "TCP 内存已用尽:数据和新连接会被丢弃"));
+        reading.note = Some(note(
+            "TCP is out of memory: data and new connections are thrown away",
+            "TCP 内存已用尽:数据和新连接会被丢弃",
+        ));
     }
     Some(reading)
 }
@@ -141,7 +144,8 @@ fn pressure(kind: &str) -> Option<Reading> {
     let mut reading = plain(format!("pressure.{kind}.some.avg10"), format!("{share}"), "%", path);
     if share >= PRESSURE_ODD_PERCENT {
         reading.state = State::Odd;
-        reading.note = Some(note("tasks wait for it a good part of the time", "任务有相当一部分时间在等待它"));
+        reading.note =
+            Some(note("tasks wait for it a good part of the time", "任务有相当一部分时间在等待它"));
     }
     Some(reading)
 }
@@ -180,8 +184,12 @@ fn disk(place: &str, known: &mut BTreeSet<u64>) -> Option<Reading> {
         return None;
     }
     let space = statvfs(place).ok()?;
-    let (all, free, files, files_free) =
-        (space.blocks() as u64, space.blocks_available() as u64, space.files() as u64, space.files_available() as u64);
+    let (all, free, files, files_free) = (
+        space.blocks() as u64,
+        space.blocks_available() as u64,
+        space.files() as u64,
+        space.files_available() as u64,
+    );
     let used = |all: u64, free: u64| if all == 0 { 0.0 } else { 100.0 - free as f64 * 100.0 / all as f64 };
     let (blocks, inodes) = (used(all, free), used(files, files_free));
     let share = blocks.max(inodes);
@@ -217,7 +225,14 @@ mod tests {
     fn settings_and_pressures_are_read() {
         let before = Processor { busy: 0, all: 1 };
         let all = read(&["lo".to_owned()], &[], before);
-        for name in ["net.ipv4.ip_default_ttl", "net.core.somaxconn", "net.ipv4.conf.lo.rp_filter", "tcp.memory", "cpu.busy", "disk./"] {
+        for name in [
+            "net.ipv4.ip_default_ttl",
+            "net.core.somaxconn",
+            "net.ipv4.conf.lo.rp_filter",
+            "tcp.memory",
+            "cpu.busy",
+            "disk./",
+        ] {
             let reading = all.iter().find(|reading| reading.name == name);
             assert!(reading.is_some_and(|r| !r.value.is_empty() && !r.from.is_empty()), "{name}");
         }

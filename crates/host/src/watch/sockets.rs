@@ -28,7 +28,9 @@ pub(super) struct Flows {
 impl Flows {
     fn hold(&self, socket: &SocketSeen) -> bool {
         let (local, peer) = (socket.local_canonical(), socket.peer_canonical());
-        self.parties.contains(&peer.ip()) || self.seen.contains(&(local, peer)) || self.seen.contains(&(peer, local))
+        self.parties.contains(&peer.ip())
+            || self.seen.contains(&(local, peer))
+            || self.seen.contains(&(peer, local))
     }
 }
 
@@ -38,8 +40,7 @@ pub(super) fn of_flows(flows: &Flows) -> Result<Vec<TupleSocket>, NetlinkError> 
     let states = state::ALL & !state::mask(&[state::LISTEN, state::TIME_WAIT]);
     let any = SocketQuery { states, ..SocketQuery::all(sock_diag::Transport::Tcp) };
     let mut found: BTreeMap<(SocketAddr, SocketAddr), SocketSeen> = BTreeMap::new();
-    for query in
-        [SocketQuery { local_port: flows.port, ..any }, SocketQuery { peer_port: flows.port, ..any }]
+    for query in [SocketQuery { local_port: flows.port, ..any }, SocketQuery { peer_port: flows.port, ..any }]
     {
         sockets_on(&mut connection, &query, |seen| {
             if found.len() < CANDIDATE_COUNT_MAX && flows.hold(seen) {
@@ -54,7 +55,10 @@ pub(super) fn of_flows(flows: &Flows) -> Result<Vec<TupleSocket>, NetlinkError> 
 }
 
 /// Where the processes that hold these sockets connect to: whom they are dialling first.
-pub(super) fn onward(inodes: &BTreeSet<u64>, listening: &BTreeSet<u16>) -> Result<Vec<SocketAddr>, NetlinkError> {
+pub(super) fn onward(
+    inodes: &BTreeSet<u64>,
+    listening: &BTreeSet<u16>,
+) -> Result<Vec<SocketAddr>, NetlinkError> {
     let mut counted: BTreeMap<SocketAddr, (u64, u64)> = BTreeMap::new();
     let mut connection = Connection::open(Protocol::SockDiag)?;
     let query = SocketQuery::tcp(&[state::SYN_SENT, state::ESTABLISHED, state::CLOSE_WAIT]);

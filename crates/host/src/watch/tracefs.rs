@@ -36,7 +36,13 @@ pub(super) fn kfree_skb() -> io::Result<Tracepoint> {
         // The mount lives and dies with this thread's own mount namespace.
         unshare(CloneFlags::CLONE_NEWNS)?;
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
-        mount(Some("tracefs"), PLACES[0], Some("tracefs"), MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC, None::<&str>)?;
+        mount(
+            Some("tracefs"),
+            PLACES[0],
+            Some("tracefs"),
+            MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC,
+            None::<&str>,
+        )?;
         read(PLACES[0])
     })?;
     thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that mounts tracefs ended early")))
