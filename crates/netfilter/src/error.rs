@@ -14,6 +14,14 @@ pub enum NetfilterError {
         #[source]
         source: NetlinkError,
     },
+    #[error("the iptables table {table} could not be read")]
+    Legacy {
+        table: String,
+        #[source]
+        source: NetlinkError,
+    },
+    #[error("connection tracking is not in use here")]
+    NoConntrack,
     #[error("rule tracing could not be set up")]
     Trace(#[source] NetlinkError),
 }
@@ -24,8 +32,21 @@ impl NetfilterError {
         match self {
             NetfilterError::Open(source)
             | NetfilterError::Read { source, .. }
+            | NetfilterError::Legacy { source, .. }
             | NetfilterError::Trace(source) => source.errno(),
+            NetfilterError::NoConntrack => None,
         }
+    }
+
+    /// The error with its causes, in one sentence.
+    pub(crate) fn in_full(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        text
     }
 
     /// Whether root (CAP_NET_ADMIN in this network namespace) would help.
