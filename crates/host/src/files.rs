@@ -42,6 +42,19 @@ pub(crate) fn tail(file: &mut File, bytes_max: u64) -> io::Result<String> {
     Ok(String::from_utf8_lossy(bytes.get(from..).unwrap_or_default()).into_owned())
 }
 
+/// An error with its causes, as one sentence.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    const DEPTH_MAX: usize = 8;
+    let mut text = error.to_string();
+    let mut source = error.source();
+    for _ in 0..DEPTH_MAX {
+        let Some(cause) = source else { break };
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
 /// What could not be read, each named once.
 #[derive(Debug, Default)]
 pub(crate) struct Gaps {
