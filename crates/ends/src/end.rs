@@ -57,6 +57,10 @@ impl End {
         End { lane, ..self.clone() }
     }
 
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
     /// What it is called, and what that makes it.
     pub fn name(&self) -> &EndName {
         &self.name

@@ -18,11 +18,14 @@ mod relay;
 mod serve;
 mod session;
 mod start;
+mod stdio;
 mod words;
 
-pub use agent::AgentCredentials;
+pub use agent::{
+    Agent, AgentCredentials, AgentEvent, AgentFiles, AgentLimits, Issue, Privileges, drop_privileges, issue,
+};
 pub use end::End;
-pub use ends::{Ends, OpenOptions};
+pub use ends::{Ends, OpenOptions, Opened};
 pub use error::EndError;
 pub use eyes::{Eyes, Watching};
 pub use frame::{
@@ -31,8 +34,9 @@ pub use frame::{
 pub use host::HostEyes;
 pub use place::{AGENT_PORT, At, Place, PlaceError};
 pub use rate::Rate;
-pub use serve::{MESSAGE_BYTES_MAX, Runner, ServeOptions, serve};
-pub use session::Events;
+pub use serve::{Runner, ServeOptions, serve};
+pub use session::{Events, MESSAGE_BYTES_MAX};
+pub use stdio::serve_stdio;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,6 +1,7 @@
 //! Reads and writes lines with a limit, and makes foreign text printable.
 
 use crate::error::EndError;
+use std::io::ErrorKind;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
 /// A buffer larger than this is given back after its line, in bytes.
@@ -30,7 +31,16 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             self.line = Vec::new();
         }
         loop {
-            let seen = self.reader.fill_buf().await.map_err(EndError::broken)?;
+            let seen = match self.reader.fill_buf().await {
+                Ok(seen) => seen,
+                // A peer that was killed could not take its leave; lines end by themselves.
+                Err(error)
+                    if [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset].contains(&error.kind()) =>
+                {
+                    &[]
+                }
+                Err(error) => return Err(EndError::broken(error)),
+            };
             if seen.is_empty() {
                 return if self.line.is_empty() { Ok(None) } else { Err(EndError::Truncated) };
             }

@@ -8,15 +8,14 @@ use crate::frame::{EndFault, EndName, FaultCode, PROTOCOL_VERSION, Reply, Reques
 use crate::hello::introduction;
 use crate::line::Lines;
 use crate::rate::Rate;
-use crate::session::{Events, Handler, Incoming, Session, SessionLimits};
+use crate::session::{Events, Handler, Incoming, MESSAGE_BYTES_MAX, Session, SessionLimits};
 use netwhy_model::SavedCase;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 
-/// Longest message of either side, in bytes.
-pub const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Requests answered at the same time.
 const REQUESTS_AT_ONCE_MAX: usize = 16;
 /// Cases run at the same time.
@@ -50,12 +49,14 @@ pub struct ServeOptions {
     pub eyes: Arc<dyn Eyes>,
     /// The netwhy this is, for people: `netwhy 0.1.0`.
     pub program: String,
-    /// Longest message taken or sent, in bytes.
+    /// Longest message taken, in bytes.
     pub message_bytes_max: usize,
     /// Requests taken a second; any number when unset.
     pub rate: Option<Rate>,
     /// The session ends after so many milliseconds without a message while nothing is being answered.
     pub idle_ms_max: Option<u64>,
+    /// When it turns true the session ends from here, every watch undone.
+    pub stop: Option<watch::Receiver<bool>>,
 }
 
 impl ServeOptions {
@@ -68,6 +69,7 @@ impl ServeOptions {
             message_bytes_max: MESSAGE_BYTES_MAX,
             rate: None,
             idle_ms_max: None,
+            stop: None,
         }
     }
 }
@@ -79,12 +81,12 @@ where
     W: AsyncWrite + Send + Unpin + 'static,
 {
     let limits = SessionLimits {
-        message_bytes_max: options.message_bytes_max,
         requests_at_once_max: REQUESTS_AT_ONCE_MAX,
         rate: options.rate,
         idle_ms_max: options.idle_ms_max,
     };
     let lines = Lines::new(reader, options.message_bytes_max);
+    let stop = options.stop.clone();
     let served =
         Arc::new(Served { lanes: Lanes::new(Arc::clone(&options.eyes)), options, runs: AtomicU32::new(0) });
     let handler: Handler = {
@@ -97,12 +99,26 @@ where
     let session = Session::start(lines, writer, handler, limits);
     // Also when this future is dropped, the session must not go on without anybody.
     let _closer = CloseOnDrop(&session);
-    let why = session.ended().await;
+    let why = tokio::select! {
+        why = session.ended() => why,
+        () = stopped(stop) => EndError::Closed,
+    };
+    session.close();
     served.lanes.close().await;
     match why {
         EndError::Gone { .. } | EndError::Closed => Ok(()),
         why => Err(why),
     }
+}
+
+/// Waits until the session is to end from here, which may be never.
+async fn stopped(stop: Option<watch::Receiver<bool>>) {
+    if let Some(mut stop) = stop
+        && stop.wait_for(|stop| *stop).await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 struct CloseOnDrop<'a>(&'a Session);

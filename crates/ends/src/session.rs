@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+/// Longest message of either side, in bytes.
+pub const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Lines that may wait to be written.
 const OUTGOING_COUNT_MAX: usize = 64;
 /// Longest wait for the other side to take one line, in milliseconds.
@@ -31,7 +33,6 @@ pub type Events = Arc<dyn Fn(&str) + Send + Sync>;
 /// What one side allows the other.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SessionLimits {
-    pub(crate) message_bytes_max: usize,
     /// Requests of the other side answered at the same time.
     pub(crate) requests_at_once_max: usize,
     pub(crate) rate: Option<Rate>,
@@ -62,7 +63,6 @@ struct Inner {
     outgoing: Mutex<Option<mpsc::Sender<Vec<u8>>>>,
     waiting: Mutex<Waiting>,
     ended: watch::Sender<Option<EndError>>,
-    message_bytes_max: usize,
 }
 
 #[derive(Default)]
@@ -89,7 +89,6 @@ impl Session {
                 outgoing: Mutex::new(Some(outgoing)),
                 waiting: Mutex::default(),
                 ended: watch::channel(None).0,
-                message_bytes_max: limits.message_bytes_max,
             }),
         };
         tokio::spawn(write(writer, to_write, session.clone()));
@@ -133,6 +132,11 @@ impl Session {
         self.end(EndError::Closed);
     }
 
+    /// Ends the connection because the other side is known to be gone.
+    pub(crate) fn gone(&self) {
+        self.end(EndError::Gone { said: String::new() });
+    }
+
     /// Waits until the connection ended, and says why.
     pub(crate) async fn ended(&self) -> EndError {
         let mut ended = self.inner.ended.subscribe();
@@ -169,12 +173,9 @@ impl Session {
     /// Answers the other side's request with this id.
     async fn answer(&self, id: u64, reply: Result<Reply, EndFault>) {
         let frame = Frame::Reply { id, reply: reply.map_err(tidy) };
-        match self.send(&frame).await {
-            // Too long to be sent: the asker is told so.
-            Err(why @ EndError::TooLong { .. }) => {
-                let _ = self.send(&Frame::Reply { id, reply: Err(why.to_fault()) }).await;
-            }
-            Ok(()) | Err(_) => {}
+        // Too long to be sent: the asker is told so.
+        if let Err(why @ EndError::TooLong { .. }) = self.send(&frame).await {
+            let _ = self.send(&Frame::Reply { id, reply: Err(why.to_fault()) }).await;
         }
     }
 
@@ -183,7 +184,7 @@ impl Session {
         let mut line = serde_json::to_vec(frame).map_err(unwritable)?;
         line.push(b'\n');
         // The other side would end the session; refusing here ends only the request.
-        let bytes_max = self.inner.message_bytes_max;
+        let bytes_max = MESSAGE_BYTES_MAX;
         if line.len() > bytes_max { Err(EndError::TooLong { bytes_max }) } else { Ok(line) }
     }
 
