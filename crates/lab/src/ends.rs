@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 const ROLES: [(&str, &[&str]); 3] = [("client", &[]), ("origin", &["origin"]), ("edge", &["edge", "lb"])];
 
 /// From where a scenario is looked at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ends {
     /// netwhy runs on the client and knows nothing else.

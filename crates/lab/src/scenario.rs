@@ -3,6 +3,7 @@
 //! The format is described in docs/lab.md. Unknown keys are refused, so that a typing error is not a
 //! fault that was never injected.
 
+use crate::ends::Ends;
 use crate::error::{LabError, Result};
 use netwhy_model::Lang;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,9 @@ pub struct Head {
     /// Look-alikes that are acceptable where the client alone cannot tell.
     #[serde(default)]
     pub group: Vec<String>,
+    /// From where it can be told at all; from less, it is not scored.
+    #[serde(default)]
+    pub seen_from: Ends,
     pub en: Words,
     pub zh: Words,
     /// A file of lab/topologies.

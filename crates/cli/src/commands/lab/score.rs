@@ -40,7 +40,8 @@ pub struct Args {
 /// Plays the scenarios; 1 when a lab failed, a control was accused or a fault called healthy.
 pub async fn run(args: Args, common: &Common) -> anyhow::Result<u8> {
     let library = args.source.library()?;
-    let selected = list::selected(&library, args.filter.as_deref())?;
+    let mut selected = list::selected(&library, args.filter.as_deref())?;
+    selected.retain(|(_, scenario)| scenario.head.seen_from <= args.standpoint.ends());
     let width = selected.iter().map(|(_, scenario)| scenario.head.name.len()).max().unwrap_or(0);
     let jobs = args.jobs.clamp(1, JOBS_COUNT_MAX);
     let mut playing = JoinSet::new();
