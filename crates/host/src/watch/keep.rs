@@ -5,7 +5,9 @@
 //! number, so that both ends keep the same ones.
 
 use netwhy_model::host::{PacketKind, PacketSeen, WatchSpec};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 
 /// Packets kept in all.
@@ -18,8 +20,10 @@ const FLOW_PACKET_COUNT_MAX: usize = 256;
 const FLOW_END_COUNT_MAX: usize = 288;
 /// Segments without payload kept of one flow.
 const FLOW_ACK_COUNT_MAX: usize = 32;
-/// Flows looked at to find one that may go.
-const EVICTION_TRIES_MAX: usize = 64;
+/// When there is no room, flows go until so many packets are left.
+const PACKET_COUNT_LOW: usize = PACKET_COUNT_MAX / 8 * 7;
+/// Packets refused without looking again, when nothing could go.
+const REFUSED_COUNT_MAX: usize = 512;
 /// SYNs remembered, to know a translated one by its sequence number.
 const SYN_COUNT_MAX: usize = 16_384;
 /// Flows known to be ours although no port says so.
@@ -34,7 +38,25 @@ const CONSEQUENCE_WEIGHT: u64 = 16;
 const DNS_PORT: u16 = 53;
 
 /// Both ends of a flow, the smaller first.
-type Ends = (SocketAddr, SocketAddr);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ends(SocketAddr, SocketAddr);
+
+impl Hash for Ends {
+    /// Feeds the hasher in few pieces: it runs for every packet.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let ports = (u32::from(self.0.port()) << 16) | u32::from(self.1.port());
+        match (self.0.ip(), self.1.ip()) {
+            (IpAddr::V4(one), IpAddr::V4(other)) => {
+                state.write_u128(
+                    (u128::from(one.to_bits()) << 64)
+                        | (u128::from(other.to_bits()) << 32)
+                        | u128::from(ports),
+                );
+            }
+            (one, other) => (one, other, ports).hash(state),
+        }
+    }
+}
 
 /// What the watch keeps of the tap.
 #[derive(Debug, Default)]
@@ -47,6 +69,8 @@ pub(super) struct Keeper {
     order: VecDeque<Ends>,
     packet_count: usize,
     lost: u64,
+    let_go: u64,
+    refusals: usize,
     /// Sequence numbers of SYNs that came in, and whether they concerned the watch.
     syns: Recent<u32, bool>,
     /// Flows begun here, or translated.
@@ -102,9 +126,14 @@ impl Keeper {
         self.lost += count;
     }
 
-    /// Packets that were wanted and are not kept.
+    /// Packets that are not kept and may have been the source's.
     pub(super) fn lost(&self) -> u64 {
         self.lost
+    }
+
+    /// Packets of others that had to make room.
+    pub(super) fn let_go(&self) -> u64 {
+        self.let_go
     }
 
     /// Everything kept, in order of time.
@@ -129,7 +158,7 @@ impl Keeper {
 
     /// Both ends of every flow kept.
     pub(super) fn flows(&self) -> impl Iterator<Item = (SocketAddr, SocketAddr)> + '_ {
-        self.flows.keys().copied()
+        self.flows.keys().map(|ends| (ends.0, ends.1))
     }
 
     fn is_source(&self, address: IpAddr) -> bool {
@@ -215,52 +244,63 @@ impl Keeper {
     }
 
     fn store(&mut self, mut packet: PacketSeen, from_source: bool) {
-        let key = ends(&packet);
-        let known = self.flows.contains_key(&key);
-        if self.flows.get(&key).is_some_and(|flow| !flow.wants(&mut packet)) {
-            return;
-        }
-        if self.packet_count >= PACKET_COUNT_MAX && !self.make_room(key, from_source) {
+        if self.packet_count >= PACKET_COUNT_MAX && !self.make_room(from_source) {
             self.lost += 1;
             return;
         }
-        if !known {
-            self.order.push_back(key);
+        let key = ends(&packet);
+        match self.flows.entry(key) {
+            Entry::Occupied(mut flow) => {
+                if !flow.get().wants(&mut packet) {
+                    return;
+                }
+                flow.get_mut().push(packet, from_source);
+            }
+            Entry::Vacant(place) => {
+                place.insert(Flow::default()).push(packet, from_source);
+                self.order.push_back(key);
+            }
         }
-        self.flows.entry(key).or_default().push(packet, from_source);
         self.packet_count += 1;
     }
 
-    /// Drops a flow that may go, well ones first; false when none is found.
-    fn make_room(&mut self, keep: Ends, from_source: bool) -> bool {
-        let mut worse = None;
-        for _ in 0..EVICTION_TRIES_MAX.min(self.order.len()) {
-            let Some(key) = self.order.pop_front() else { break };
-            match self.flows.get(&key) {
-                None => continue,
-                Some(flow) if key != keep && flow.is_well() => {
-                    self.drop_flow(key);
-                    return true;
-                }
-                Some(flow) if key != keep && !flow.from_source => worse = worse.or(Some(key)),
-                Some(_) => {}
-            }
-            self.order.push_back(key);
+    /// Drops flows that may go for a packet; false when none of them may.
+    fn make_room(&mut self, from_source: bool) -> bool {
+        if self.refusals > 0 && !from_source {
+            self.refusals -= 1;
+            return false;
         }
-        match worse {
-            Some(key) if from_source => {
-                self.drop_flow(key);
-                self.order.retain(|other| *other != key);
-                true
-            }
-            _ => false,
+        self.drop_flows(|flow| flow.is_well() && !flow.from_source);
+        if from_source {
+            self.drop_flows(|flow| !flow.from_source);
+            self.drop_flows(Flow::is_well);
         }
+        let room = self.packet_count < PACKET_COUNT_MAX;
+        self.refusals = if room { 0 } else { REFUSED_COUNT_MAX };
+        room
     }
 
-    fn drop_flow(&mut self, key: Ends) {
-        let count = self.flows.remove(&key).map_or(0, |flow| flow.packets.len());
-        self.packet_count -= count;
-        self.lost += count as u64;
+    fn drop_flows(&mut self, may_go: impl Fn(&Flow) -> bool) {
+        if !self.flows.values().any(&may_go) {
+            return;
+        }
+        for _ in 0..self.order.len() {
+            if self.packet_count <= PACKET_COUNT_LOW {
+                return;
+            }
+            let Some(key) = self.order.pop_front() else { return };
+            match self.flows.entry(key) {
+                Entry::Occupied(flow) if may_go(flow.get()) => {
+                    let flow = flow.remove();
+                    self.packet_count -= flow.packets.len();
+                    // Of a stranger it is known that it was not the source's.
+                    let strange = !flow.from_source && !self.spec.sources.is_empty();
+                    *(if strange { &mut self.let_go } else { &mut self.lost }) += flow.packets.len() as u64;
+                }
+                Entry::Occupied(_) => self.order.push_back(key),
+                Entry::Vacant(_) => {}
+            }
+        }
     }
 }
 
@@ -321,7 +361,7 @@ fn is_repeat(before: &PacketSeen, again: &PacketSeen) -> bool {
 }
 
 fn ends(packet: &PacketSeen) -> Ends {
-    if packet.from <= packet.to { (packet.from, packet.to) } else { (packet.to, packet.from) }
+    if packet.from <= packet.to { Ends(packet.from, packet.to) } else { Ends(packet.to, packet.from) }
 }
 
 /// A map that forgets its older half when it is full.
@@ -337,7 +377,7 @@ impl<K, V> Default for Recent<K, V> {
     }
 }
 
-impl<K: std::hash::Hash + Eq, V> Recent<K, V> {
+impl<K: Hash + Eq, V> Recent<K, V> {
     fn get(&self, key: &K) -> Option<&V> {
         self.young.get(key).or_else(|| self.old.get(key))
     }

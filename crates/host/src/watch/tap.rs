@@ -19,8 +19,10 @@ const DRAIN_COUNT_MAX: usize = 4_096;
 /// Packets a second taken whole, of the source and of all others each.
 const WHOLE_PER_S_MAX: u64 = 8_000;
 /// Handshakes and resets a second.
-const CONTROL_PER_S_MAX: u64 = 80_000;
+const CONTROL_PER_S_MAX: u64 = 120_000;
 const WINDOW: Duration = Duration::from_millis(100);
+/// After a change the ring still holds what the old filter let in.
+const SETTLES_IN: Duration = Duration::from_millis(60);
 /// One flow in 256 at least.
 const SHARE_LOG2_MAX: u8 = 8;
 /// How long a quieter time must last before more is taken; doubled each time that was too much.
@@ -38,6 +40,7 @@ pub(super) struct Tap {
     ours: Governor,
     others: Governor,
     window_began: Instant,
+    settled_at: Instant,
 }
 
 impl Tap {
@@ -52,7 +55,7 @@ impl Tap {
         let ring = Ring::open(&program(&selection, ours.pace, others.pace))?;
         let mut keeper = Keeper::new(spec);
         keeper.place(own, forwards);
-        Ok(Tap { ring, keeper, selection, ours, others, window_began: now })
+        Ok(Tap { ring, keeper, selection, ours, others, window_began: now, settled_at: now })
     }
 
     /// Takes what waits; returns how many packets that were.
@@ -84,14 +87,23 @@ impl Tap {
 
     /// What the pace left out, in words.
     pub(super) fn left_out(&self) -> Vec<Unread> {
-        [("the source's packets", &self.ours), ("packets of other clients", &self.others)]
-            .into_iter()
-            .filter_map(|(whose, governor)| governor.left_out(whose))
-            .collect()
+        let governors = [("the source's packets", &self.ours), ("packets of others", &self.others)];
+        let mut left: Vec<Unread> =
+            governors.into_iter().filter_map(|(whose, governor)| governor.left_out(whose)).collect();
+        let let_go = self.keeper.let_go();
+        if let_go > 0 {
+            let why = format!("{let_go} were let go to make room for the source's");
+            left.push(Unread { what: "packets of others".to_owned(), why, root_helps: false });
+        }
+        left
     }
 
     fn govern(&mut self) {
         let now = Instant::now();
+        if now < self.settled_at {
+            (self.ours.count, self.others.count, self.window_began) = (0, 0, now);
+            return;
+        }
         let elapsed = now.saturating_duration_since(self.window_began);
         let burst =
             |governor: &Governor| governor.count > governor.per_s_max() * WINDOW.as_millis() as u64 / 1000;
@@ -102,6 +114,7 @@ impl Tap {
         self.window_began = now;
         if changed.contains(&true) {
             // The old filter stays where the new one is refused.
+            self.settled_at = now + SETTLES_IN;
             let _ = self.ring.filter(&program(&self.selection, self.ours.pace, self.others.pace));
         }
     }
