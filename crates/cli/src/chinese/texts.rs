@@ -211,7 +211,7 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
         "在客户端探测期间保存本端所见（'-' 写到标准输出）",
     ),
     ("The address the client comes from, as this end sees it", "本端看到的客户端来源地址"),
-    ("The port the client asks for; every port without it", "客户端访问的端口；不写则为全部端口"),
+    ("The port the client asks for, as this end has it", "客户端访问的、本端的端口"),
     ("Stop after this time, or at Ctrl-C", "到时或按 Ctrl-C 时停止"),
     ("The client asks over UDP", "客户端使用 UDP"),
     // lab

@@ -56,7 +56,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "1s", requires = "watch", help_heading = "Live")]
     interval: String,
     /// Save what this end sees while a client probes it ('-' writes to stdout)
-    #[arg(long, value_name = "FILE", requires = "client", help_heading = "Both ends")]
+    #[arg(long, value_name = "FILE", requires_all = ["client", "port"], help_heading = "Both ends")]
     record: Option<PathBuf>,
     /// The address the client comes from, as this end sees it
     #[arg(
@@ -67,7 +67,7 @@ pub struct Args {
         help_heading = "Both ends"
     )]
     client: Option<IpAddr>,
-    /// The port the client asks for; every port without it
+    /// The port the client asks for, as this end has it
     #[arg(
         long,
         value_name = "PORT",
@@ -90,9 +90,9 @@ fn topic_names() -> PossibleValuesParser {
 
 /// Looks, shows or records; a look's exit code says whether something is wrong.
 pub async fn run(args: Args, common: &Common) -> Result<u8> {
-    if let (Some(path), Some(client)) = (&args.record, args.client) {
+    if let (Some(path), Some(client), Some(port)) = (&args.record, args.client, args.port) {
         let time = Duration::from_millis(Limits::parse_ms(&args.for_time)?);
-        return record::run(path, record::spec(client, args.port, args.udp), time, common).await;
+        return record::run(path, record::spec(client, port, args.udp), time, common).await;
     }
     if args.watch {
         return watch::run(interval(&args.interval)?, common).await;

@@ -4,7 +4,7 @@ use crate::failure::while_trying;
 use crate::{Common, print, warn};
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use netwhy_host::watch::Watch;
+use netwhy_host::watch::{PACKETS_UNREAD, Watch};
 use netwhy_model::host::{PacketKind, Record, WatchSpec};
 use netwhy_model::{Lang, Vantage};
 use std::fs::{File, OpenOptions};
@@ -21,15 +21,14 @@ const NAME: &str = "origin";
 /// Who may read a record: it names processes, rules and addresses.
 const FILE_MODE: u32 = 0o600;
 /// Time between two looks at what came, in milliseconds.
-const LOOK_MS: u64 = 500;
+const LOOK_MS: u64 = 1_000;
 /// Time between two looks at the stop flag, in milliseconds.
 const STOP_MS: u64 = 50;
 /// Longest record, in milliseconds.
 const TIME_MS_MAX: u64 = 3_600_000;
 
 /// What to watch for this client.
-pub(super) fn spec(client: IpAddr, port: Option<u16>, udp: bool) -> WatchSpec {
-    let port = port.unwrap_or(0);
+pub(super) fn spec(client: IpAddr, port: u16, udp: bool) -> WatchSpec {
     WatchSpec { sources: vec![client], port, udp, trace: true, ..WatchSpec::default() }
 }
 
@@ -55,8 +54,12 @@ pub(super) async fn run(path: &Path, spec: WatchSpec, time: Duration, common: &C
 fn watch(spec: WatchSpec, time: Duration, stop: &AtomicBool, progress: &Progress) -> Record {
     let started = Instant::now();
     let mut watch = Watch::start(NAME, Vantage::Origin, spec);
+    let mut first = true;
     loop {
         let record = watch.look();
+        if std::mem::take(&mut first) {
+            progress.blind(&record);
+        }
         progress.seen(&record, time.saturating_sub(started.elapsed()));
         let next = Instant::now() + Duration::from_millis(LOOK_MS);
         while Instant::now() < next && !stop.load(Ordering::Relaxed) && started.elapsed() < time {
@@ -148,15 +151,14 @@ impl Progress {
     fn start(spec: &WatchSpec, common: &Common) -> Progress {
         let lang = common.lang;
         let client = spec.sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let to = match (spec.port, lang) {
-            (0, Lang::En) => "to any port".to_owned(),
-            (0, Lang::Zh) => "任意端口".to_owned(),
-            (port, Lang::En) => format!("to port {port}"),
-            (port, Lang::Zh) => format!("端口 {port}"),
-        };
+        let port = spec.port;
         warn(&match lang {
-            Lang::En => format!("Watching for {client} {to}; let it probe now. Ctrl-C ends and saves."),
-            Lang::Zh => format!("正在等待 {client}（{to}）；请让客户端现在开始探测。Ctrl-C 结束并保存。"),
+            Lang::En => {
+                format!("Watching for {client} at port {port}; let it probe now. Ctrl-C ends and saves.")
+            }
+            Lang::Zh => {
+                format!("正在等待 {client} 访问端口 {port}；请让客户端现在开始探测。Ctrl-C 结束并保存。")
+            }
         });
         let bar = std::io::stderr().is_terminal().then(ProgressBar::new_spinner);
         if let (Some(bar), Ok(style)) = (&bar, ProgressStyle::with_template("{spinner} {wide_msg}")) {
@@ -164,6 +166,18 @@ impl Progress {
             bar.set_style(style.tick_chars(ticks));
         }
         Progress { bar, lang }
+    }
+
+    /// Says at once, not after ten minutes, that the packets cannot be seen.
+    fn blind(&self, record: &Record) {
+        let Some(item) = record.unread.iter().find(|item| item.what == PACKETS_UNREAD) else { return };
+        let why = netwhy_report::clean(&item.why);
+        warn(&match self.lang {
+            Lang::En => {
+                format!("Packets cannot be seen ({why}); as root they can. Counters and sockets are kept.")
+            }
+            Lang::Zh => format!("看不到报文（{why}）；以 root 运行即可。仍会保存计数器与套接字。"),
+        });
     }
 
     fn seen(&self, record: &Record, left: Duration) {
