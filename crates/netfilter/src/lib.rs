@@ -15,7 +15,7 @@ mod source;
 mod trace;
 mod xt;
 
-pub use conntrack::{FlowSeen, conntrack_flows, conntrack_state};
+pub use conntrack::{FlowSeen, conntrack_fill, conntrack_flows, conntrack_state};
 pub use delta::rule_deltas;
 pub use error::NetfilterError;
 pub use trace::{TRACE_TABLE_PREFIX, Tracer};
@@ -57,5 +57,8 @@ fn unread_of(what: &str, error: &NetfilterError) -> Unread {
 
 /// Takes any bytes apart with every parser of this crate, for fuzzing; returns how much was understood.
 pub fn take_apart(bytes: &[u8]) -> usize {
-    nft::take_apart(bytes).len() + ipset::take_apart(bytes) + legacy::take_apart(bytes)
+    nft::take_apart(bytes).len()
+        + ipset::take_apart(bytes)
+        + legacy::take_apart(bytes)
+        + conntrack::take_apart(bytes)
 }

@@ -181,7 +181,7 @@ pub(super) fn split(operand: &Operand, bytes: &[u8]) -> Vec<(Operand, Vec<u8>)> 
     let cut = |part: &&'static super::payload::Template| {
         let begin = part.at - first.at;
         // Whole bytes only: addresses together are longer than any number.
-        let aligned = begin % 8 == 0 && part.len % 8 == 0;
+        let aligned = begin.is_multiple_of(8) && part.len.is_multiple_of(8);
         let own = if aligned {
             bytes.get(begin / 8..(begin + part.len) / 8)?.to_vec()
         } else {

@@ -248,12 +248,13 @@ impl Decoder<'_> {
         else {
             return self.unknown("cmp");
         };
-        if let Some((of, first)) = self.lower.take() {
-            if of == register && how == Comparison::LessOrEqual {
-                self.pieces.pop();
-                self.say(compare::range(&operand, false, &first, value, self.context.interfaces));
-                return self.source(&operand, SourceCondition::Range, false);
-            }
+        if let Some((of, first)) = self.lower.take()
+            && of == register
+            && how == Comparison::LessOrEqual
+        {
+            self.pieces.pop();
+            self.say(compare::range(&operand, false, &first, value, self.context.interfaces));
+            return self.source(&operand, SourceCondition::Range, false);
         }
         if how == Comparison::GreaterOrEqual {
             self.lower = Some((register, value.to_vec()));
