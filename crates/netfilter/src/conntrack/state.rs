@@ -43,10 +43,11 @@ pub fn conntrack_state() -> Result<Conntrack, NetfilterError> {
 /// When connection tracking is not in use.
 pub fn conntrack_fill() -> Result<Conntrack, NetfilterError> {
     let mut connection = open()?;
-    let mut table = Conntrack::default();
-    table.from = "ctnetlink: IPCTNL_MSG_CT_GET_STATS, IPCTNL_MSG_CT_GET_STATS_CPU".to_owned();
+    let from = "ctnetlink: IPCTNL_MSG_CT_GET_STATS, IPCTNL_MSG_CT_GET_STATS_CPU".to_owned();
+    let mut table = Conntrack { from, ..Conntrack::default() };
     if !statistics(&mut connection, &mut table) {
-        table.from = "/proc/sys/net/netfilter/nf_conntrack_count, nf_conntrack_max; entries need root".to_owned();
+        table.from =
+            "/proc/sys/net/netfilter/nf_conntrack_count, nf_conntrack_max; entries need root".to_owned();
         table.count = number(COUNT_FILE).unwrap_or(0);
         table.max = number(LIMIT_FILE).unwrap_or(0);
         if let Ok(text) = fs::read_to_string(STATISTICS_FILE) {
