@@ -36,6 +36,8 @@ const CELL_PORT: u32 = 1;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Selection {
     pub port: u16,
+    /// Ports of connections begun here or translated, learned on the way.
+    pub also: Vec<u16>,
     /// Datagrams count as much as SYNs do.
     pub udp: bool,
     /// Also SYN, SYN-ACK and RST of every port: connections this host begins, or translates.
@@ -123,7 +125,9 @@ fn transports(code: &mut Assembler, selection: &Selection) {
     code.place(Label::Ports);
     for field in [0, 2] {
         code.put(LOAD_HALF_AT_INDEX, field);
-        code.when(JUMP_EQUAL, u32::from(selection.port), Label::Class);
+        for port in std::iter::once(&selection.port).chain(&selection.also) {
+            code.when(JUMP_EQUAL, u32::from(*port), Label::Class);
+        }
     }
 }
 
@@ -344,6 +348,15 @@ mod tests {
     }
 
     #[test]
+    fn learned_ports_are_taken_too() {
+        let selection = Selection { port: 443, also: vec![8080, 8443], ..Selection::default() };
+        for (port, wanted) in [(443, true), (8443, true), (8444, false)] {
+            let packet = tcp("10.0.0.1", "10.0.0.2", (50_000, port), TcpFlags::ACK);
+            assert_eq!(kept(&selection, ALL, ALL, &packet), wanted);
+        }
+    }
+
+    #[test]
     fn wide_takes_every_handshake_and_only_that() {
         let selection = Selection { port: 443, wide: true, ..Selection::default() };
         for (from, to) in PAIRS {
@@ -423,7 +436,14 @@ mod tests {
         let addresses: Vec<IpAddr> = (0..40_u16)
             .flat_map(|n| [IpAddr::from([10, 0, 0, n as u8]), IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, n])])
             .collect();
-        let selection = Selection { port: 443, udp: true, wide: true, sources: addresses.clone(), addresses };
+        let selection = Selection {
+            port: 443,
+            udp: true,
+            wide: true,
+            sources: addresses.clone(),
+            addresses,
+            ..Selection::default()
+        };
         let pace = Pace { control_only: true, one_in_log2: 8 };
         assert!(program(&selection, pace, pace).len() < 4096);
     }
@@ -433,7 +453,7 @@ mod tests {
         fn any_packet_ends_in_an_answer(bytes in proptest::collection::vec(any::<u8>(), 1..120), wide: bool) {
             let address = "10.0.0.1".parse().unwrap();
             let selection =
-                Selection { port: 443, udp: false, wide, addresses: vec![address], sources: vec![address] };
+                Selection { port: 443, wide, addresses: vec![address], sources: vec![address], ..Selection::default() };
             run(&program(&selection, ALL, CONTROL), &bytes);
         }
     }

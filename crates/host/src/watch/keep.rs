@@ -28,6 +28,10 @@ const REFUSED_COUNT_MAX: usize = 512;
 const SYN_COUNT_MAX: usize = 16_384;
 /// Flows known to be ours although no port says so.
 const LEARNED_COUNT_MAX: usize = 8_192;
+/// Ports learned from such flows.
+const PORT_COUNT_MAX: usize = 8;
+/// Translated pairs remembered for the way on.
+const TRANSLATED_COUNT_MAX: usize = 16;
 /// Onward destinations told apart.
 const DESTINATION_COUNT_MAX: usize = 1_024;
 /// A connection begun so soon after a packet for the port was most likely begun because of it, in nanoseconds.
@@ -75,6 +79,10 @@ pub(super) struct Keeper {
     syns: Recent<u32, bool>,
     /// Flows begun here, or translated.
     learned: Recent<Ends, ()>,
+    /// The ports those go to.
+    ports: BTreeSet<u16>,
+    /// (destination, source) of translated flows as they leave.
+    translated: BTreeSet<(IpAddr, IpAddr)>,
     /// Where connections were begun to, with their weight.
     destinations: HashMap<SocketAddr, u64>,
     /// When something last came for the watched port, in nanoseconds.
@@ -156,6 +164,16 @@ impl Keeper {
         self.knockers.iter().copied()
     }
 
+    /// Ports to listen for beside the watched one.
+    pub(super) fn ports(&self) -> &BTreeSet<u16> {
+        &self.ports
+    }
+
+    /// (destination, source) of translated flows as they leave this host.
+    pub(super) fn translated(&self) -> impl Iterator<Item = (IpAddr, IpAddr)> + '_ {
+        self.translated.iter().copied()
+    }
+
     /// Both ends of every flow kept.
     pub(super) fn flows(&self) -> impl Iterator<Item = (SocketAddr, SocketAddr)> + '_ {
         self.flows.keys().map(|ends| (ends.0, ends.1))
@@ -229,9 +247,19 @@ impl Keeper {
             if !self.flows.contains_key(&flow) {
                 self.count_destination(packet);
             }
-            self.learned.put(flow, (), LEARNED_COUNT_MAX);
+            self.learn(flow, packet.to.port());
         } else if self.is_translated(packet) {
-            self.learned.put(flow, (), LEARNED_COUNT_MAX);
+            if self.translated.len() < TRANSLATED_COUNT_MAX {
+                self.translated.insert((packet.to.ip(), packet.from.ip()));
+            }
+            self.learn(flow, packet.to.port());
+        }
+    }
+
+    fn learn(&mut self, flow: Ends, port: u16) {
+        self.learned.put(flow, (), LEARNED_COUNT_MAX);
+        if port != self.spec.port && self.ports.len() < PORT_COUNT_MAX {
+            self.ports.insert(port);
         }
     }
 
@@ -479,5 +507,6 @@ mod tests {
         keeper.take(PacketSeen { outgoing: true, ..out });
         keeper.take(packet(PacketKind::SynAck, "10.7.0.1:8443", "10.1.0.1:6000", 5));
         assert_eq!(keeper.packets().len(), 3);
+        assert!(keeper.ports().contains(&8443));
     }
 }

@@ -13,9 +13,10 @@ use crate::files::{Gaps, chain};
 use crate::{logs, network, processes};
 use netwhy_model::Stamp;
 use netwhy_model::host::{Conntrack, LocalRoute, LogSign, Process, Record};
+use netwhy_netfilter::NetfilterError;
 use netwhy_netlink::route;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -163,6 +164,12 @@ impl Place {
             targets: record.spec.targets.clone(),
             sources: record.spec.sources.clone(),
             knockers: wire.knockers.clone(),
+            onward: wire
+                .translated
+                .iter()
+                .map(|(to, _)| *to)
+                .chain(wire.destinations.iter().map(SocketAddr::ip))
+                .collect(),
             forwards: record.forwards_v4 || record.forwards_v6,
         };
         let links = route::links().map(|list| list.items).unwrap_or_default();
@@ -170,8 +177,9 @@ impl Place {
             gaps.note("routes to the source", chain(&error), false);
             Vec::new()
         });
-        let conntrack = match netwhy_netfilter::conntrack_state() {
+        let conntrack = match netwhy_netfilter::conntrack_fill() {
             Ok(state) => Some(state).filter(|state| state.max > 0 || state.count > 0),
+            Err(NetfilterError::NoConntrack) => None,
             Err(error) => {
                 gaps.note("connection tracking", chain(&error), error.root_helps());
                 None

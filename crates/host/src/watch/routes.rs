@@ -9,6 +9,9 @@ use std::net::IpAddr;
 /// Look-ups of one look.
 const LOOKUP_COUNT_MAX: usize = 64;
 
+/// Onward destinations looked up.
+const ONWARD_COUNT_MAX: usize = 8;
+
 /// One packet whose way is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Way {
@@ -26,6 +29,8 @@ pub(super) struct Parties {
     pub sources: Vec<IpAddr>,
     /// (address asked, source, interface) of packets that came for the port.
     pub knockers: Vec<(IpAddr, IpAddr, u32)>,
+    /// Where connections go on to that begin here, or are translated here; the likeliest first.
+    pub onward: Vec<IpAddr>,
     pub forwards: bool,
 }
 
@@ -62,7 +67,7 @@ impl Parties {
                 }
             }
         }
-        // Sources and targets of this very host go last: on one machine every way is local.
+        ways.extend(self.onward.iter().take(ONWARD_COUNT_MAX).map(|to| plain(*to)));
         ways.into_iter().take(LOOKUP_COUNT_MAX).collect()
     }
 }
@@ -140,7 +145,7 @@ mod tests {
             targets: vec![ip("10.0.0.2")],
             sources: vec![ip("10.9.0.1")],
             knockers: vec![(ip("10.0.0.2"), ip("10.9.0.7"), 2)],
-            forwards: false,
+            ..Parties::default()
         };
         let ways = parties.ways();
         for source in ["10.9.0.1", "10.9.0.7"] {

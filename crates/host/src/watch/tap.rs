@@ -70,6 +70,10 @@ impl Tap {
         if count > 0 {
             self.govern();
         }
+        if self.selection.also.len() != self.keeper.ports().len() {
+            self.selection.also = self.keeper.ports().iter().copied().collect();
+            self.refilter();
+        }
         count
     }
 
@@ -113,10 +117,14 @@ impl Tap {
         let changed = [self.ours.judge(elapsed, now), self.others.judge(elapsed, now)];
         self.window_began = now;
         if changed.contains(&true) {
-            // The old filter stays where the new one is refused.
             self.settled_at = now + SETTLES_IN;
-            let _ = self.ring.filter(&program(&self.selection, self.ours.pace, self.others.pace));
+            self.refilter();
         }
+    }
+
+    fn refilter(&self) {
+        // The old filter stays where the new one is refused.
+        let _ = self.ring.filter(&program(&self.selection, self.ours.pace, self.others.pace));
     }
 }
 
@@ -126,6 +134,7 @@ fn selection(spec: &WatchSpec, own: &BTreeSet<IpAddr>, forwards: bool) -> Select
     let parties = spec.targets.iter().chain(&spec.sources);
     Selection {
         port: spec.port,
+        also: Vec::new(),
         udp: spec.udp,
         wide: spec.onward || forwards,
         addresses: if forwards { parties.filter(between).copied().collect() } else { Vec::new() },

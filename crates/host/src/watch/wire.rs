@@ -17,6 +17,8 @@ pub(super) struct Wire {
     lost: u64,
     /// (address asked, source, interface) of what came for the port.
     pub knockers: Vec<(IpAddr, IpAddr, u32)>,
+    /// (destination, source) of translated flows as they leave.
+    pub translated: Vec<(IpAddr, IpAddr)>,
     /// Both ends of every flow kept.
     pub flows: HashSet<(SocketAddr, SocketAddr)>,
     /// Where this host began connections to, the likeliest first.
@@ -53,6 +55,7 @@ impl Wire {
             wire.packets = kept.packets();
             wire.lost = kept.lost();
             wire.knockers = kept.knockers().collect();
+            wire.translated = kept.translated().collect();
             wire.flows = kept.flows().collect();
             wire.destinations = kept.destinations();
         }
