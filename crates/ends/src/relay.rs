@@ -2,7 +2,9 @@
 
 use crate::end::End;
 use crate::error::EndError;
-use crate::frame::{EndFault, EndName, FaultCode, Reply, Request};
+use crate::frame::{EndFault, EndName, FaultCode, Reply, Request, RunSpec};
+use crate::session::Events;
+use netwhy_model::Vantage;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -49,16 +51,34 @@ impl Relay {
                 | Request::Look
                 | Request::Unwatch
                 | Request::Snapshot { .. }
+                | Request::Run(_)
         ) {
-            return Err(EndFault::new(FaultCode::NotAllowed, "only what watches and looks is passed on"));
+            return Err(EndFault::new(FaultCode::NotAllowed, "only what watches, looks and runs is passed on"));
         }
         let end = self.end(name)?;
+        if let Request::Run(spec) = request {
+            return self.pass_run(&end, *spec).await;
+        }
         match request {
             Request::Watch { .. } => drop(self.state().watched.insert(name.to_owned())),
             Request::Unwatch => drop(self.state().watched.remove(name)),
             _ => {}
         }
         end.call(request).await.map_err(|error: EndError| error.to_fault())
+    }
+
+    /// A node in front asks its origin: the one case a run may start elsewhere, and only with ends of its own.
+    async fn pass_run(&self, end: &End, spec: RunSpec) -> Result<Reply, EndFault> {
+        let known = |ends: &[EndName]| {
+            let state = self.state();
+            ends.iter().all(|end| state.allowed.contains_key(&end.name))
+        };
+        if end.name().vantage != Vantage::Edge || !known(&spec.ends) {
+            return Err(EndFault::new(FaultCode::NotAllowed, "a run is passed on to the node in front only"));
+        }
+        let quiet: Events = Arc::new(|_: &str| {});
+        let saved = end.run(spec, quiet).await.map_err(|error| error.to_fault())?;
+        Ok(Reply::Ran(Box::new(saved)))
     }
 
     /// The end, when a run of the asker needs it.

@@ -1,7 +1,7 @@
 //! Eyes that see nothing and an engine that asks nothing but its ends.
 
 use netwhy_ends::{BoxFuture, End, EndName, Events, RunSpec, Runner, Watching};
-use netwhy_model::host::{Record, Snapshot, WatchSpec};
+use netwhy_model::host::{Process, Record, Snapshot, WatchSpec};
 use netwhy_model::{Header, SAVED_SCHEMA, SavedCase, Vantage};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,6 +34,7 @@ impl netwhy_ends::Eyes for Eyes {
             hostname: namespace.display().to_string(),
             kernel: program.display().to_string(),
             window_ms,
+            processes: vec![Process { pid: std::process::id(), ..Process::default() }],
             ..Snapshot::default()
         }
     }
