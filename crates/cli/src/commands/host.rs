@@ -23,8 +23,8 @@ const INTERVAL_MS_MIN: u64 = 200;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  netwhy host                        what is wrong with this machine, in under a second, nothing changed
-  sudo netwhy host                   as root it also sees other users' sockets, firewall rules and logs
+  netwhy host                        what is wrong with this machine, in a second
+  sudo netwhy host                   as root also others' sockets, firewall rules, logs
   netwhy host -v --only firewall     every rule with its counter
   netwhy host --watch                the same live: queues, states, counters that move, peers
   netwhy host --window 5s --json     rising counters over five seconds, for programs
@@ -33,8 +33,8 @@ Examples:
                                      keep what this end sees while 203.0.113.9 probes it, for
                                      netwhy --replay client.json --join origin.json over there
 
-It only reads: no setting, rule or process is touched; what --record sets up to trace is removed when it ends.
-Exit code 0 when nothing broken and no risk was found, 1 when there is one, 2 when netwhy could not do its work.";
+It only reads and changes nothing; what --record sets up to trace is removed when it ends.
+Exit code 0 when nothing is broken or at risk, 1 when something is, 2 when netwhy could not do its work.";
 
 /// What to look at, and how.
 #[derive(Debug, clap::Args)]

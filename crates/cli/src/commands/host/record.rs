@@ -213,20 +213,25 @@ fn summary(record: &Record, path: &Path, lang: Lang) -> String {
         .iter()
         .map(|item| netwhy_report::clean(&format!("{}: {}", item.what, item.why)))
         .collect();
+    let (rules, counters) = (record.rules.len(), record.counters.iter().filter(|c| c.rose() > 0).count());
     let mut text = match lang {
         Lang::En => format!(
-            "{packets} packets, {syns} of them SYNs that came in; {} rules moved, {} counters rose.\n\
-             Kept in {shown}. Take it to the client, and there: netwhy --replay CLIENT_CASE --join {shown}",
-            record.rules.len(),
-            record.counters.iter().filter(|counter| counter.rose() > 0).count(),
+            "{packets} packets, {syns} of them SYNs that came in; rules that matched: {rules}, counters that rose: {counters}."
         ),
         Lang::Zh => format!(
-            "{packets} 个报文，其中收到 SYN {syns} 个；{} 条规则有命中，{} 个计数器增长。\n\
-             已保存到 {shown}。带到客户端后执行：netwhy --replay CLIENT_CASE --join {shown}",
-            record.rules.len(),
-            record.counters.iter().filter(|counter| counter.rose() > 0).count(),
+            "{packets} 个报文，其中收到 SYN {syns} 个；有命中的规则 {rules} 条，增长的计数器 {counters} 个。"
         ),
     };
+    if !is_stdout(path) {
+        text += &match lang {
+            Lang::En => format!(
+                "\nKept in {shown}. Take it to the client, and there: netwhy --replay CLIENT_CASE --join {shown}"
+            ),
+            Lang::Zh => {
+                format!("\n已保存到 {shown}。带到客户端后执行：netwhy --replay CLIENT_CASE --join {shown}")
+            }
+        };
+    }
     if !unread.is_empty() {
         let lead = lang.pick("Could not be read: ", "无法读取：");
         text += &format!("\n{lead}{}", unread.join(lang.pick("; ", "；")));

@@ -92,7 +92,7 @@ async fn looked(looking: &mut Option<(bool, JoinHandle<Snapshot>)>) -> Result<(b
 }
 
 /// The signals that ask to end; the screen is given back before the process goes.
-struct Ends([Signal; 3]);
+struct Ends([Signal; 4]);
 
 impl Ends {
     fn new() -> Result<Ends> {
@@ -101,15 +101,17 @@ impl Ends {
             listen(SignalKind::terminate())?,
             listen(SignalKind::hangup())?,
             listen(SignalKind::interrupt())?,
+            listen(SignalKind::quit())?,
         ]))
     }
 
     async fn asked(&mut self) {
-        let [terminate, hangup, interrupt] = &mut self.0;
+        let [terminate, hangup, interrupt, quit] = &mut self.0;
         tokio::select! {
             _ = terminate.recv() => {}
             _ = hangup.recv() => {}
             _ = interrupt.recv() => {}
+            _ = quit.recv() => {}
         }
     }
 }

@@ -23,7 +23,10 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // Without a terminal there is nothing left to give back.
-        let _ = ratatui::try_restore();
+        // A panic has given it back already; a second time would put the cursor over what was told of it.
+        if crossterm::terminal::is_raw_mode_enabled().unwrap_or(true) {
+            // Without a terminal there is nothing left to give back.
+            let _ = ratatui::try_restore();
+        }
     }
 }
