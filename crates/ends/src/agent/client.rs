@@ -98,9 +98,9 @@ fn reason(error: &std::io::Error) -> String {
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => "its certificate is for another name",
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "another authority signed its certificate"
-        }
+        rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => "another authority signed its certificate",
         rustls::Error::InvalidCertificate(
             CertificateError::Expired | CertificateError::ExpiredContext { .. },
         ) => "its certificate has expired",
