@@ -97,7 +97,10 @@ impl Watch {
         }
         match Tap::open(&spec, own, forwards.0 || forwards.1) {
             Ok(tap) => lock(&live).tap = Some(tap),
-            Err(error) => gaps.failed(PACKETS_UNREAD, &error),
+            Err(error) => {
+                let refused = error.kind() == std::io::ErrorKind::PermissionDenied;
+                gaps.note(PACKETS_UNREAD, format!("a packet socket needs CAP_NET_RAW: {error}"), refused);
+            }
         }
         let pulse = Pulse::start(&live).map_err(|error| gaps.failed("queues between looks", &error)).ok();
         let left = Duration::from_millis(START_MS_MAX).saturating_sub(began.elapsed());

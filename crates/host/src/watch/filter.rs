@@ -45,7 +45,7 @@ pub(super) struct Selection {
     /// Whoever these talk to, on any port.
     pub addresses: Vec<IpAddr>,
     /// The addresses whose packets follow the pace `ours`.
-    pub sources: Vec<IpAddr>,
+    pub far: Vec<IpAddr>,
 }
 
 /// How much of the traffic is taken.
@@ -67,7 +67,7 @@ pub(super) fn program(selection: &Selection, ours: Pace, others: Pace) -> Vec<so
     }
     code.go(Label::Drop);
     code.place(Label::Class);
-    code.compare_addresses(&selection.sources, Label::Ours);
+    code.compare_addresses(&selection.far, Label::Ours);
     pace(&mut code, others);
     code.place(Label::Ours);
     pace(&mut code, ours);
@@ -380,9 +380,8 @@ mod tests {
 
     #[test]
     fn a_source_keeps_its_own_pace() {
-        let sources =
-            vec!["10.0.0.9".parse().unwrap(), "10.0.0.1".parse().unwrap(), "fd00::1".parse().unwrap()];
-        let selection = Selection { port: 443, sources, ..Selection::default() };
+        let far = vec!["10.0.0.9".parse().unwrap(), "10.0.0.1".parse().unwrap(), "fd00::1".parse().unwrap()];
+        let selection = Selection { port: 443, far, ..Selection::default() };
         for (from, to) in PAIRS {
             assert!(kept(&selection, ALL, CONTROL, &tcp(from, to, (50_000, 443), TcpFlags::ACK)));
             assert!(kept(&selection, ALL, CONTROL, &tcp(to, from, (443, 50_000), TcpFlags::ACK)));
@@ -440,7 +439,7 @@ mod tests {
             port: 443,
             udp: true,
             wide: true,
-            sources: addresses.clone(),
+            far: addresses.clone(),
             addresses,
             ..Selection::default()
         };
@@ -453,7 +452,7 @@ mod tests {
         fn any_packet_ends_in_an_answer(bytes in proptest::collection::vec(any::<u8>(), 1..120), wide: bool) {
             let address = "10.0.0.1".parse().unwrap();
             let selection =
-                Selection { port: 443, wide, addresses: vec![address], sources: vec![address], ..Selection::default() };
+                Selection { port: 443, wide, addresses: vec![address], far: vec![address], ..Selection::default() };
             run(&program(&selection, ALL, CONTROL), &bytes);
         }
     }

@@ -67,6 +67,8 @@ impl Hash for Ends {
 pub(super) struct Keeper {
     spec: WatchSpec,
     own: BTreeSet<IpAddr>,
+    /// The addresses that tell the source's packets from those of others.
+    far: Vec<IpAddr>,
     forwards: bool,
     flows: HashMap<Ends, Flow>,
     /// Flows in the order in which they may go.
@@ -102,7 +104,7 @@ struct Flow {
     ack_count: usize,
     troubled: bool,
     opened: bool,
-    from_source: bool,
+    is_ours: bool,
 }
 
 impl Keeper {
@@ -110,23 +112,23 @@ impl Keeper {
         Keeper { spec: spec.clone(), ..Keeper::default() }
     }
 
-    /// Tells which addresses are this host's, and whether it forwards between others.
-    pub(super) fn place(&mut self, own: BTreeSet<IpAddr>, forwards: bool) {
-        (self.own, self.forwards) = (own, forwards);
+    /// Tells this host's addresses, those of the far end, and whether it forwards between others.
+    pub(super) fn place(&mut self, own: BTreeSet<IpAddr>, far: Vec<IpAddr>, forwards: bool) {
+        (self.own, self.far, self.forwards) = (own, far, forwards);
     }
 
-    /// Keeps a packet when it concerns the watch; true when it is from or to one of the sources.
+    /// Keeps a packet when it concerns the watch; true when it is from or to the far end.
     pub(super) fn take(&mut self, packet: PacketSeen) -> bool {
-        let from_source = self.is_source(packet.from.ip()) || self.is_source(packet.to.ip());
+        let is_ours = self.far.contains(&packet.from.ip()) || self.far.contains(&packet.to.ip());
         let concerns = self.concerns(&packet);
         if concerns {
             self.note(&packet);
-            self.store(packet, from_source);
+            self.store(packet, is_ours);
         }
         if packet.kind == PacketKind::Syn && !packet.outgoing && (self.forwards || self.spec.onward) {
             self.syns.put(packet.sequence, concerns, SYN_COUNT_MAX);
         }
-        from_source
+        is_ours
     }
 
     /// Counts packets that never came here.
@@ -179,12 +181,8 @@ impl Keeper {
         self.flows.keys().map(|ends| (ends.0, ends.1))
     }
 
-    fn is_source(&self, address: IpAddr) -> bool {
-        self.spec.sources.contains(&address)
-    }
-
     fn is_party(&self, address: IpAddr) -> bool {
-        self.is_source(address) || self.spec.targets.contains(&address)
+        self.spec.sources.contains(&address) || self.spec.targets.contains(&address)
     }
 
     fn on_port(&self, packet: &PacketSeen) -> bool {
@@ -271,8 +269,8 @@ impl Keeper {
         }
     }
 
-    fn store(&mut self, mut packet: PacketSeen, from_source: bool) {
-        if self.packet_count >= PACKET_COUNT_MAX && !self.make_room(from_source) {
+    fn store(&mut self, mut packet: PacketSeen, is_ours: bool) {
+        if self.packet_count >= PACKET_COUNT_MAX && !self.make_room(is_ours) {
             self.lost += 1;
             return;
         }
@@ -282,10 +280,10 @@ impl Keeper {
                 if !flow.get().wants(&mut packet) {
                     return;
                 }
-                flow.get_mut().push(packet, from_source);
+                flow.get_mut().push(packet, is_ours);
             }
             Entry::Vacant(place) => {
-                place.insert(Flow::default()).push(packet, from_source);
+                place.insert(Flow::default()).push(packet, is_ours);
                 self.order.push_back(key);
             }
         }
@@ -293,14 +291,14 @@ impl Keeper {
     }
 
     /// Drops flows that may go for a packet; false when none of them may.
-    fn make_room(&mut self, from_source: bool) -> bool {
-        if self.refusals > 0 && !from_source {
+    fn make_room(&mut self, is_ours: bool) -> bool {
+        if self.refusals > 0 && !is_ours {
             self.refusals -= 1;
             return false;
         }
-        self.drop_flows(|flow| flow.is_well() && !flow.from_source);
-        if from_source {
-            self.drop_flows(|flow| !flow.from_source);
+        self.drop_flows(|flow| flow.is_well() && !flow.is_ours);
+        if is_ours {
+            self.drop_flows(|flow| !flow.is_ours);
             self.drop_flows(Flow::is_well);
         }
         let room = self.packet_count < PACKET_COUNT_MAX;
@@ -322,7 +320,7 @@ impl Keeper {
                     let flow = flow.remove();
                     self.packet_count -= flow.packets.len();
                     // Of a stranger it is known that it was not the source's.
-                    let strange = !flow.from_source && !self.spec.sources.is_empty();
+                    let strange = !flow.is_ours && !self.far.is_empty();
                     *(if strange { &mut self.let_go } else { &mut self.lost }) += flow.packets.len() as u64;
                 }
                 Entry::Occupied(_) => self.order.push_back(key),
@@ -354,7 +352,7 @@ impl Flow {
         self.packets.len() < count_max
     }
 
-    fn push(&mut self, packet: PacketSeen, from_source: bool) {
+    fn push(&mut self, packet: PacketSeen, is_ours: bool) {
         let start = &mut self.starts[usize::from(packet.from > packet.to)];
         match packet.kind {
             PacketKind::Syn | PacketKind::SynAck => *start = Some(packet.sequence.wrapping_add(1)),
@@ -362,7 +360,7 @@ impl Flow {
             _ => {}
         }
         self.ack_count += usize::from(packet.kind == PacketKind::Ack);
-        self.from_source |= from_source;
+        self.is_ours |= is_ours;
         self.opened |= matches!(packet.kind, PacketKind::SynAck | PacketKind::Udp | PacketKind::EchoReply);
         self.troubled |= match packet.kind {
             PacketKind::Rst | PacketKind::IcmpError => true,
@@ -447,7 +445,11 @@ mod tests {
             ..WatchSpec::default()
         };
         let mut keeper = Keeper::new(&spec);
-        keeper.place(BTreeSet::from(["10.0.0.2".parse().unwrap(), "10.1.0.1".parse().unwrap()]), forwards);
+        keeper.place(
+            BTreeSet::from(["10.0.0.2".parse().unwrap(), "10.1.0.1".parse().unwrap()]),
+            Vec::new(),
+            forwards,
+        );
         keeper
     }
 

@@ -104,7 +104,7 @@ impl Observer {
             None => gaps.note("logs", format!("reading them took longer than {LOGS_MS_MAX} ms"), false),
         }
         record.counters = telling::deltas(counters, &counters::read());
-        record.readings = readings::read(&place.interface_names(), &held.processes, *processor);
+        record.readings = readings::read(&place.network, &held.processes, *processor, &mut gaps);
         record.signs.clone_from(&self.signs);
         place.fill(&mut record);
         (record.rules, record.candidates, record.trace) = (filter.rules, filter.candidates, filter.trace);
@@ -123,7 +123,9 @@ fn start_drops(live: &Mutex<Live>) {
         Ok(drops) => lock(live).drops = Some(drops),
         Err(error) => {
             let mut gaps = Gaps::default();
-            gaps.failed("drop reasons", &error);
+            let refused = error.kind() == std::io::ErrorKind::PermissionDenied;
+            let why = format!("the tracepoint skb:kfree_skb needs root of the first user namespace: {error}");
+            gaps.note("drop reasons", why, refused);
             lock(live).unread.extend(gaps.into_unread());
         }
     }
@@ -186,10 +188,6 @@ impl Place {
             }
         };
         Place { network, own, routes, conntrack }
-    }
-
-    fn interface_names(&self) -> Vec<String> {
-        self.network.interfaces.iter().map(|interface| interface.name.clone()).collect()
     }
 
     fn fill(self, record: &mut Record) {

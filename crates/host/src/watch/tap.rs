@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// Packets taken at once; the rest waits in the ring.
 const DRAIN_COUNT_MAX: usize = 4_096;
-/// Packets a second taken whole, of the source and of all others each.
+/// Packets a second taken whole, of the source's and of all others each.
 const WHOLE_PER_S_MAX: u64 = 8_000;
 /// Handshakes and resets a second.
 const CONTROL_PER_S_MAX: u64 = 120_000;
@@ -49,12 +49,13 @@ impl Tap {
     /// # Errors
     /// EPERM without CAP_NET_RAW.
     pub(super) fn open(spec: &WatchSpec, own: BTreeSet<IpAddr>, forwards: bool) -> io::Result<Tap> {
-        let selection = selection(spec, &own, forwards);
+        let far = far_end(spec, &own);
+        let selection = selection(spec, &own, &far, forwards);
         let now = Instant::now();
         let (ours, others) = (Governor::new(now), Governor::new(now));
         let ring = Ring::open(&program(&selection, ours.pace, others.pace))?;
         let mut keeper = Keeper::new(spec);
-        keeper.place(own, forwards);
+        keeper.place(own, far, forwards);
         Ok(Tap { ring, keeper, selection, ours, others, window_began: now, settled_at: now })
     }
 
@@ -62,8 +63,8 @@ impl Tap {
     pub(super) fn drain(&mut self) -> usize {
         let (keeper, mut ours, mut others) = (&mut self.keeper, 0, 0);
         let count = self.ring.take(DRAIN_COUNT_MAX, |frame| {
-            let from_source = packet::read(frame).is_some_and(|seen| keeper.take(seen));
-            *(if from_source { &mut ours } else { &mut others }) += 1;
+            let is_ours = packet::read(frame).is_some_and(|seen| keeper.take(seen));
+            *(if is_ours { &mut ours } else { &mut others }) += 1;
         });
         self.ours.count += ours;
         self.others.count += others;
@@ -128,7 +129,20 @@ impl Tap {
     }
 }
 
-fn selection(spec: &WatchSpec, own: &BTreeSet<IpAddr>, forwards: bool) -> Selection {
+/// The addresses that tell the source's packets from those of others: at the source itself the targets.
+fn far_end(spec: &WatchSpec, own: &BTreeSet<IpAddr>) -> Vec<IpAddr> {
+    let elsewhere = |list: &[IpAddr]| list.iter().filter(|a| !own.contains(a)).copied().collect::<Vec<_>>();
+    let (sources, targets) = (elsewhere(&spec.sources), elsewhere(&spec.targets));
+    match (sources.is_empty(), targets.is_empty(), spec.sources.is_empty()) {
+        (false, ..) => sources,
+        (true, false, _) => targets,
+        // Everything on one machine.
+        (true, true, false) => spec.targets.clone(),
+        (true, true, true) => Vec::new(),
+    }
+}
+
+fn selection(spec: &WatchSpec, own: &BTreeSet<IpAddr>, far: &[IpAddr], forwards: bool) -> Selection {
     // Where this host is an end, the port says it all, and an address alone would show unrelated traffic.
     let between = |address: &&IpAddr| !own.contains(address);
     let parties = spec.targets.iter().chain(&spec.sources);
@@ -138,7 +152,7 @@ fn selection(spec: &WatchSpec, own: &BTreeSet<IpAddr>, forwards: bool) -> Select
         udp: spec.udp,
         wide: spec.onward || forwards,
         addresses: if forwards { parties.filter(between).copied().collect() } else { Vec::new() },
-        sources: spec.sources.clone(),
+        far: far.to_vec(),
     }
 }
 
@@ -220,6 +234,19 @@ impl Governor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_far_end_is_the_source_or_at_the_source_the_target() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let (source, target) = (ip("10.0.0.1"), ip("10.0.0.2"));
+        let spec = WatchSpec { targets: vec![target], sources: vec![source], ..WatchSpec::default() };
+        assert_eq!(far_end(&spec, &BTreeSet::from([target])), [source]);
+        assert_eq!(far_end(&spec, &BTreeSet::from([source])), [target]);
+        assert_eq!(far_end(&spec, &BTreeSet::from([ip("10.0.0.3")])), [source]);
+        assert_eq!(far_end(&spec, &BTreeSet::from([source, target])), [target]);
+        let unknown = WatchSpec { sources: Vec::new(), ..spec };
+        assert!(far_end(&unknown, &BTreeSet::from([target])).is_empty());
+    }
 
     #[test]
     fn a_burst_tightens_step_by_step_and_quiet_loosens() {
