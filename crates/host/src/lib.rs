@@ -3,12 +3,20 @@
 pub mod counters;
 pub mod facts;
 mod files;
+pub mod judge;
 pub mod logs;
+mod look;
 mod mounts;
 mod network;
-mod sections;
+mod parsers;
+mod persistence;
 pub mod processes;
+mod sections;
+mod services;
 mod sockets;
 mod subprocess;
 mod text;
 pub mod watch;
+
+pub use look::{HOST_SCHEMA, LookSpec, look};
+pub use parsers::take_apart;

@@ -156,20 +156,33 @@ impl Part {
             }
             let mut entries = std::mem::take(&mut self.entries);
             let length = read_entries(folder.as_raw_fd(), &mut entries);
+            let mut readable = true;
             for name in names(entries.get(..length).unwrap_or_default()) {
                 self.left = self.left.saturating_sub(1);
-                self.take(pid, folder.as_raw_fd(), name, wanted);
+                readable = self.take(pid, folder.as_raw_fd(), name, wanted);
+                if !readable {
+                    break;
+                }
             }
             self.entries = entries;
+            if !readable {
+                // The folder may be listed, and yet its links belong to a process with more privilege than ours.
+                self.refused += 1;
+                return;
+            }
             if length == 0 {
                 return;
             }
         }
     }
 
-    fn take(&mut self, pid: u32, folder: RawFd, name: &CStr, wanted: &HashSet<u64>) {
+    /// Notes what one descriptor is; false when this process' descriptors may not be read.
+    fn take(&mut self, pid: u32, folder: RawFd, name: &CStr, wanted: &HashSet<u64>) -> bool {
         let mut buffer = [0_u8; LINK_BYTES_MAX];
-        let Some(target) = read_link(folder, name, &mut buffer) else { return };
+        let target = match read_link(folder, name, &mut buffer) {
+            Ok(target) => target,
+            Err(errno) => return errno != libc::EACCES && errno != libc::EPERM,
+        };
         if let Some(inode) = socket_inode(target) {
             if wanted.contains(&inode) {
                 self.owners.entry(inode).or_default().push(pid);
@@ -180,6 +193,7 @@ impl Part {
             let number = name.to_str().ok().and_then(|digits| digits.parse().ok()).unwrap_or(0);
             self.logs.push(Descriptor { pid, number, path });
         }
+        true
     }
 }
 
@@ -235,10 +249,13 @@ fn names(bytes: &[u8]) -> impl Iterator<Item = &CStr> {
     })
 }
 
-fn read_link<'a>(folder: RawFd, name: &CStr, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+fn read_link<'a>(folder: RawFd, name: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8], i32> {
     // SAFETY: the name is zero-terminated, the pointer and length describe the live buffer.
     let got = unsafe { libc::readlinkat(folder, name.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) };
-    buffer.get(..usize::try_from(got).ok()?)
+    match usize::try_from(got) {
+        Ok(length) => Ok(buffer.get(..length).unwrap_or_default()),
+        Err(_) => Err(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)),
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{Said, reading, section};
 use crate::files::Gaps;
-use netwhy_model::host::{Section, State};
+use netwhy_model::host::{Reading, Section, State};
 
 /// An estimated error past this is odd, in microseconds.
 const ERROR_MICROS_ODD: i64 = 1_000_000;
@@ -29,16 +29,20 @@ pub(crate) fn read(gaps: &mut Gaps) -> Section {
     } else {
         sync
     };
+    // Without synchronisation the kernel's estimate is a constant of no meaning.
+    let estimate = (!unsynchronised).then(|| error_estimate(&state));
+    section("clock", "Clock", "时钟", [Some(sync), estimate].into_iter().flatten().collect())
+}
+
+fn error_estimate(state: &libc::timex) -> Reading {
     #[allow(clippy::useless_conversion, reason = "the field's width differs between architectures")]
     let error = i64::from(state.esterror);
-    let estimate = reading("clock error estimate", error, "adjtimex(2) esterror").unit("µs");
-    // Without synchronisation the kernel's estimate is a constant of no meaning.
-    let estimate = if !unsynchronised && error > ERROR_MICROS_ODD {
-        estimate.said(State::Odd, "the clock may be off by more than a second", "时钟误差可能超过一秒")
+    let one = reading("clock error estimate", error, "adjtimex(2) esterror").unit("µs");
+    if error > ERROR_MICROS_ODD {
+        one.said(State::Odd, "the clock may be off by more than a second", "时钟误差可能超过一秒")
     } else {
-        estimate
-    };
-    section("clock", "Clock", "时钟", vec![sync, estimate])
+        one
+    }
 }
 
 #[cfg(test)]

@@ -138,13 +138,9 @@ fn tracked(conntrack: &Conntrack) -> Vec<Reading> {
         let bytes = conntrack.count.saturating_mul(CONNTRACK_ENTRY_BYTES);
         let total = memory_total();
         readings.push(
-            reading(
-                "memory of tracked connections",
-                bytes,
-                format!("{from}, about {CONNTRACK_ENTRY_BYTES} bytes each"),
-            )
-            .unit("bytes")
-            .limit(total),
+            reading("conntrack memory", bytes, format!("{from}, about {CONNTRACK_ENTRY_BYTES} bytes each"))
+                .unit("bytes")
+                .limit(total),
         );
     }
     for name in TIMEOUTS {
