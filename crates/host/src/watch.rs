@@ -46,6 +46,8 @@ pub const PACKETS_UNREAD: &str = "packets";
 const START_MS_MAX: u64 = 25;
 /// How long one look may take; past this the last record is given again.
 const LOOK_MS_MAX: u64 = 10_000;
+/// How long a drop waits; what is still there then goes with the process.
+const REMOVE_MS_MAX: u64 = 1_000;
 
 /// The watch of one end, until it is dropped.
 ///
@@ -54,7 +56,10 @@ const LOOK_MS_MAX: u64 = 10_000;
 /// traffic left out on a busy port (named in `unread`) are not counted.
 #[derive(Debug)]
 pub struct Watch {
-    asks: mpsc::Sender<mpsc::Sender<Record>>,
+    /// Taken only on drop, which ends the thread that looks.
+    asks: Option<mpsc::Sender<mpsc::Sender<Record>>>,
+    /// Closed when that thread has removed what it had set up.
+    removed: mpsc::Receiver<()>,
     last: Record,
     /// Dropping it ends the thread that drains the tap.
     _pulse: Option<Pulse>,
@@ -84,13 +89,16 @@ impl Watch {
         let live = Arc::new(Mutex::new(Live::new(&spec)));
         let (asks, asked) = mpsc::channel();
         let (ready, is_ready) = mpsc::channel();
+        let (removes, removed) = mpsc::channel();
         let (record, shared) = (blank.clone(), Arc::clone(&live));
         let observer = Builder::new().name("netwhy-watch".to_owned()).spawn(move || {
             let mut observer = Observer::start(record, shared);
             // Nobody waits any more when it took too long.
             let _ = ready.send(());
             observer.note_processes();
-            serve(observer, &asked);
+            serve(&mut observer, &asked);
+            observer.remove();
+            drop::<mpsc::Sender<()>>(removes);
         });
         if let Err(error) = observer {
             gaps.failed("the watch", &error);
@@ -106,25 +114,30 @@ impl Watch {
         let left = Duration::from_millis(START_MS_MAX).saturating_sub(began.elapsed());
         let _ = is_ready.recv_timeout(left);
         lock(&live).unread.extend(gaps.into_unread());
-        Watch { asks, last: blank, _pulse: pulse }
+        Watch { asks: Some(asks), removed, last: blank, _pulse: pulse }
     }
 
     /// The record so far, cumulative since the start; may be called many times.
     pub fn look(&mut self) -> Record {
         let (answer, answered) = mpsc::channel();
-        let record = match self.asks.send(answer) {
-            Ok(()) => answered.recv_timeout(Duration::from_millis(LOOK_MS_MAX)).ok(),
-            Err(_) => None,
-        };
-        if let Some(record) = record {
+        let asked = self.asks.as_ref().is_some_and(|asks| asks.send(answer).is_ok());
+        if asked && let Ok(record) = answered.recv_timeout(Duration::from_millis(LOOK_MS_MAX)) {
             self.last = record;
         }
         self.last.clone()
     }
 }
 
+impl Drop for Watch {
+    /// Waits until the trace is removed; the tap is closed beside, since the kernel takes its time over that.
+    fn drop(&mut self) {
+        self.asks = None;
+        let _ = self.removed.recv_timeout(Duration::from_millis(REMOVE_MS_MAX));
+    }
+}
+
 /// Answers looks until the watch is dropped.
-fn serve(mut observer: Observer, asked: &mpsc::Receiver<mpsc::Sender<Record>>) {
+fn serve(observer: &mut Observer, asked: &mpsc::Receiver<mpsc::Sender<Record>>) {
     while let Ok(answer) = asked.recv() {
         let _ = answer.send(observer.look());
     }

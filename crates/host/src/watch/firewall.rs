@@ -49,6 +49,11 @@ impl Firewall {
         Firewall { spec: spec.clone(), before, tracer, steps: Vec::new(), unread }
     }
 
+    /// Removes the trace.
+    pub(super) fn remove(&mut self) {
+        self.tracer = None;
+    }
+
     /// Reads the rules again and compares.
     pub(super) fn look(&mut self) -> FirewallSeen {
         let (now, mut unread) = ruleset();

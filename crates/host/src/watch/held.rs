@@ -41,7 +41,7 @@ impl Held {
         let mut gaps = Gaps::default();
         let mut held =
             Held { listeners: wire.listeners.clone(), peaks: wire.peaks.clone(), ..Held::default() };
-        match queues::others(spec.port) {
+        match queues::others(spec.port, spec.udp) {
             Ok(others) => held.listeners.extend(others),
             Err(error) => gaps.note("listening sockets", chain(&error), false),
         }

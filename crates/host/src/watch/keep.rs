@@ -191,6 +191,10 @@ impl Keeper {
 
     fn concerns(&self, packet: &PacketSeen) -> bool {
         let party = self.is_party(packet.from.ip()) || self.is_party(packet.to.ip());
+        let targets = &self.spec.targets;
+        // On its way to or from a target the port may have been translated.
+        let passes = self.is_between(packet)
+            && (targets.contains(&packet.from.ip()) || targets.contains(&packet.to.ip()));
         match packet.kind {
             PacketKind::EchoRequest | PacketKind::EchoReply => party || self.spec.targets.is_empty(),
             PacketKind::IcmpError => {
@@ -200,10 +204,8 @@ impl Keeper {
                     || self.learned.get(&ends(packet)).is_some()
             }
             _ if self.on_port(packet) || self.learned.get(&ends(packet)).is_some() => true,
-            PacketKind::Syn => {
-                self.is_translated(packet) || self.begins_onward(packet) || (party && self.is_between(packet))
-            }
-            _ => party && self.is_between(packet),
+            PacketKind::Syn => passes || self.is_translated(packet) || self.begins_onward(packet),
+            _ => passes,
         }
     }
 

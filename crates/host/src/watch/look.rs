@@ -80,6 +80,11 @@ impl Observer {
             .collect();
     }
 
+    /// Removes the trace.
+    pub(super) fn remove(&mut self) {
+        self.firewall.remove();
+    }
+
     /// Reads everything once more.
     pub(super) fn look(&mut self) -> Record {
         let wire = Wire::take(&self.live);

@@ -74,11 +74,12 @@ impl Queues {
     }
 }
 
-/// Listeners of other ports, those that take from outside first.
-pub(super) fn others(port: u16) -> Result<Vec<Listener>, NetlinkError> {
+/// Listeners beside those of the port, those that take from outside first.
+pub(super) fn others(port: u16, udp: bool) -> Result<Vec<Listener>, NetlinkError> {
     let mut found = Vec::new();
     let mut take = |transport, seen: &SocketSeen| {
-        if seen.local.port() != port && found.len() < OTHER_LISTENER_COUNT_MAX * 8 {
+        let watched = seen.local.port() == port && (udp || transport == Transport::Tcp);
+        if !watched && found.len() < OTHER_LISTENER_COUNT_MAX * 8 {
             found.push(listener(transport, seen));
         }
     };
@@ -189,6 +190,6 @@ mod tests {
         assert_eq!(queues.look().unwrap()[0].queue, 0);
         assert_eq!(queues.peaks()[0].queue, 3);
         drop(clients);
-        assert!(others(address.port()).unwrap().iter().all(|l| l.address.port() != address.port()));
+        assert!(others(address.port(), false).unwrap().iter().all(|l| l.address != address));
     }
 }

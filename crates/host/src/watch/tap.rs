@@ -145,13 +145,12 @@ fn far_end(spec: &WatchSpec, own: &BTreeSet<IpAddr>) -> Vec<IpAddr> {
 fn selection(spec: &WatchSpec, own: &BTreeSet<IpAddr>, far: &[IpAddr], forwards: bool) -> Selection {
     // Where this host is an end, the port says it all, and an address alone would show unrelated traffic.
     let between = |address: &&IpAddr| !own.contains(address);
-    let parties = spec.targets.iter().chain(&spec.sources);
     Selection {
         port: spec.port,
         also: Vec::new(),
         udp: spec.udp,
         wide: spec.onward || forwards,
-        addresses: if forwards { parties.filter(between).copied().collect() } else { Vec::new() },
+        addresses: if forwards { spec.targets.iter().filter(between).copied().collect() } else { Vec::new() },
         far: far.to_vec(),
     }
 }

@@ -202,3 +202,25 @@ fn onward_connections_of_a_node_are_told_apart() {
         }
     });
 }
+
+#[test]
+fn a_watch_may_go_to_another_thread_and_ends_with_its_owner() {
+    fn may_move<T: Send>(_: &T) {}
+    in_namespace(|| {
+        let spec = WatchSpec { port: 1, trace: true, ..WatchSpec::default() };
+        let mut watch = Watch::start("origin", Vantage::Origin, spec);
+        may_move(&watch);
+        let (mut watch, record) = std::thread::spawn(move || {
+            let record = watch.look();
+            (watch, record)
+        })
+        .join()
+        .unwrap();
+        assert_eq!(record.own_addresses, watch.look().own_addresses);
+        drop(watch);
+        match Command::new("nft").args(["list", "tables"]).output() {
+            Ok(tables) => assert!(!String::from_utf8_lossy(&tables.stdout).contains("netwhy")),
+            Err(error) => println!("SKIPPED: no nft here: {error}"),
+        }
+    });
+}
