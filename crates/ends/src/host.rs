@@ -2,6 +2,7 @@
 
 use crate::eyes::{Eyes, Watching};
 use netwhy_host::watch::Watch;
+use netwhy_host::{LookSpec, look};
 use netwhy_model::Vantage;
 use netwhy_model::host::{Record, Snapshot, WatchSpec};
 
@@ -14,9 +15,8 @@ impl Eyes for HostEyes {
         Box::new(Watch::start(name, vantage, spec.clone()))
     }
 
-    fn snapshot(&self, window_ms: u64, _logs: bool) -> Snapshot {
-        // Stands in until the reader of `netwhy host` is there.
-        Snapshot { window_ms, ..Snapshot::default() }
+    fn snapshot(&self, window_ms: u64, logs: bool) -> Snapshot {
+        look(&LookSpec { window_ms, logs, ..LookSpec::default() })
     }
 }
 

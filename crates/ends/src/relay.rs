@@ -53,7 +53,10 @@ impl Relay {
                 | Request::Snapshot { .. }
                 | Request::Run(_)
         ) {
-            return Err(EndFault::new(FaultCode::NotAllowed, "only what watches, looks and runs is passed on"));
+            return Err(EndFault::new(
+                FaultCode::NotAllowed,
+                "only what watches, looks and runs is passed on",
+            ));
         }
         let end = self.end(name)?;
         if let Request::Run(spec) = request {

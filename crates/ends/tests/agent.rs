@@ -1,4 +1,5 @@
 //! Agents: who is let in, who is not, and what those inside may do.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod common;
 
@@ -457,6 +458,16 @@ async fn connections_are_counted_in_all_and_by_address() {
     agent.eventually_refused("in their handshake").await;
     drop(idle);
     eventually("their places are free", || agent.events().len() == 20).await;
+    for _ in 0..100 {
+        let _ = TcpStream::connect(("127.0.0.1", agent.port)).await.unwrap().shutdown().await;
+    }
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let _ = TcpStream::connect(("127.0.0.1", agent.port)).await.unwrap().shutdown().await;
+    eventually("what was not told is counted", || {
+        agent.events().iter().any(|event| matches!(event, AgentEvent::Refused { untold: 60.., .. }))
+    })
+    .await;
+    assert!(agent.events().len() < 40, "a scan does not fill the log");
     agent.open().await.close().await;
 }
 

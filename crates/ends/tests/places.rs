@@ -1,8 +1,9 @@
 //! Real places: command prefixes, namespaces, copies, and programs that are no place.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod common;
 
-use common::{at, eventually, helper, is_alive, is_root, open, options, refusal};
+use common::{apart, at, eventually, helper, is_alive, is_root, open, options, refusal};
 use netwhy_ends::{EndError, EndName, Ends, FaultCode, Place, Request, RunSpec};
 use netwhy_model::Case;
 use netwhy_model::host::WatchSpec;
@@ -14,17 +15,6 @@ use std::time::{Duration, Instant};
 /// Whether a command works here.
 fn works(command: &str) -> bool {
     Command::new("sh").args(["-c", command]).output().is_ok_and(|output| output.status.success())
-}
-
-/// Starts what follows it in a PID namespace of its own, where this process's /proc entry is not seen.
-const APART: &str = "exec:unshare -p -f --mount-proc";
-
-fn can_be_apart() -> bool {
-    let can = works("unshare -p -f --mount-proc true");
-    if !can {
-        println!("SKIPPED: needs the right to make PID namespaces");
-    }
-    can
 }
 
 /// A stand-in for the shell over there: it greets as the real one does, then does this.
@@ -50,12 +40,23 @@ async fn a_visible_program_is_started_in_place_and_fast() {
 }
 
 #[tokio::test]
-async fn a_copy_is_started_where_the_program_is_not_visible_and_leaves_no_file() {
-    if !can_be_apart() {
+async fn a_program_seen_by_its_path_alone_is_not_copied() {
+    let prefix = "unshare -p -f --mount-proc";
+    if !works(&format!("{prefix} true")) {
+        println!("SKIPPED: needs the right to make PID namespaces");
         return;
     }
+    let ends = open(&[&format!("origin=exec:{prefix}")]).await;
+    let program = ends.opened()[0].end.snapshot(0, false).await.unwrap().kernel;
+    assert_eq!(Path::new(&program), helper().canonicalize().unwrap());
+    ends.close().await;
+}
+
+#[tokio::test]
+async fn a_copy_is_started_where_the_program_is_not_visible_and_leaves_no_file() {
+    let Some(apart) = apart() else { return };
     let directory = tempfile::tempdir().unwrap();
-    let place = format!("origin=exec:env TMPDIR={} {}", directory.path().display(), &APART["exec:".len()..]);
+    let place = format!("origin=exec:env TMPDIR={} {}", directory.path().display(), apart);
     let begun = Instant::now();
     let ends = open(&[&place]).await;
     println!("open with a copy took {:?}", begun.elapsed());
@@ -70,9 +71,7 @@ async fn a_copy_is_started_where_the_program_is_not_visible_and_leaves_no_file()
 
 #[tokio::test]
 async fn without_any_hash_tool_the_size_is_compared_and_that_is_said() {
-    if !can_be_apart() {
-        return;
-    }
+    let Some(apart) = apart() else { return };
     let tools = tempfile::tempdir().unwrap();
     for tool in ["sh", "uname", "mktemp", "chmod", "rm", "head", "wc", "stat", "env"] {
         let found = Command::new("sh").args(["-c", &format!("command -v {tool}")]).output().unwrap();
@@ -80,62 +79,57 @@ async fn without_any_hash_tool_the_size_is_compared_and_that_is_said() {
         std::os::unix::fs::symlink(path.trim(), tools.path().join(tool)).unwrap();
     }
     let tools = tools.path().display();
-    let ends = open(&[&format!("origin={APART} env PATH={tools}")]).await;
+    let ends = open(&[&format!("origin=exec:{apart} env PATH={tools}")]).await;
     assert!(ends.opened()[0].unchecked);
     ends.close().await;
 }
 
 #[tokio::test]
 async fn a_directory_that_may_not_hold_programs_is_passed_over() {
-    if !is_root() || !can_be_apart() {
-        println!("SKIPPED: needs root to mount");
-        return;
-    }
+    let Some(apart) = apart() else { return };
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().display();
     let mount = format!("mount -t tmpfs -o noexec none {path} && exec env TMPDIR={path} \"$@\"");
-    let ends = open(&[&format!("origin={APART} -m sh -c '{mount}' --")]).await;
+    let ends = open(&[&format!("origin=exec:{apart} sh -c '{mount}' --")]).await;
     let program = ends.opened()[0].end.snapshot(0, false).await.unwrap().kernel;
     assert!(program.starts_with("/tmp/netwhy."), "{program}");
     ends.close().await;
     let all = "for d in /tmp /dev/shm /run /var/tmp; do mount -t tmpfs -o noexec none $d; done; exec \"$@\"";
-    let refused = refusal(&format!("origin={APART} -m sh -c '{all}' --"), &options()).await;
+    let refused = refusal(&format!("origin=exec:{apart} sh -c '{all}' --"), &options()).await;
     assert!(matches!(refused, EndError::NoDirectory { .. }), "{refused}");
 }
 
 #[tokio::test]
 async fn a_copy_that_does_not_arrive_whole_is_not_started() {
-    if !can_be_apart() {
-        return;
-    }
+    let Some(apart) = apart() else { return };
     let directory = tempfile::tempdir().unwrap();
     let lossy = directory.path().join("head");
     std::fs::write(&lossy, "#!/bin/sh\ncat /proc/self/maps; /usr/bin/head \"$@\" > /dev/null\n").unwrap();
     works(&format!("chmod +x {}", lossy.display()));
     let path = format!("{}:{}", directory.path().display(), std::env::var("PATH").unwrap());
-    let refused = refusal(&format!("origin={APART} env PATH={path}"), &options()).await;
+    let refused = refusal(&format!("origin=exec:{apart} env PATH={path}"), &options()).await;
     assert!(matches!(refused, EndError::Damaged { .. }), "{refused}");
     std::fs::write(&lossy, "#!/bin/sh\n/usr/bin/head \"$@\" | tr a b\n").unwrap();
-    let refused = refusal(&format!("origin={APART} env PATH={path}"), &options()).await;
+    let refused = refusal(&format!("origin=exec:{apart} env PATH={path}"), &options()).await;
     assert!(refused.to_string().contains("SHA-256"), "{refused}");
 }
 
 #[tokio::test]
 async fn a_program_that_cannot_run_there_is_refused_by_what_is_missing() {
-    if !can_be_apart() {
-        return;
-    }
+    let Some(apart) = apart() else { return };
     let directory = tempfile::tempdir().unwrap();
     let uname = directory.path().join("uname");
     std::fs::write(&uname, "#!/bin/sh\n[ $1 = -s ] && echo Linux || echo mips64\n").unwrap();
     works(&format!("chmod +x {}", uname.display()));
     let path = format!("{}:{}", directory.path().display(), std::env::var("PATH").unwrap());
-    let refused = refusal(&format!("origin={APART} env PATH={path}"), &options()).await;
+    let refused = refusal(&format!("origin=exec:{apart} env PATH={path}"), &options()).await;
     assert!(matches!(&refused, EndError::Machine { found, .. } if found == "Linux mips64"), "{refused}");
     // Netwhy's place is taken by a program that fails.
     let mut broken = options();
-    broken.program = Some("/bin/false".into());
-    let refused = refusal(&format!("origin={APART}"), &broken).await;
+    let hidden = tempfile::NamedTempFile::new_in(helper().parent().unwrap()).unwrap();
+    std::fs::copy("/bin/false", hidden.path()).unwrap();
+    broken.program = Some(hidden.path().to_owned());
+    let refused = refusal(&format!("origin=exec:{apart}"), &broken).await;
     assert!(matches!(refused, EndError::CopyFails { .. }), "{refused}");
     let refused = refusal("origin=exec:env", &broken).await;
     assert!(matches!(refused, EndError::Gone { .. }), "{refused}");
@@ -385,9 +379,7 @@ async fn a_killed_controller_leaves_nothing_running() {
 
 #[tokio::test]
 async fn a_controller_killed_while_it_copies_leaves_no_file() {
-    if !can_be_apart() {
-        return;
-    }
+    let Some(apart) = apart() else { return };
     let directory = tempfile::tempdir().unwrap();
     let (tools, kept) = (directory.path().join("bin"), directory.path().join("tmp"));
     std::fs::create_dir(&tools).unwrap();
@@ -397,7 +389,6 @@ async fn a_controller_killed_while_it_copies_leaves_no_file() {
     std::fs::write(tools.join("head"), slow).unwrap();
     works(&format!("chmod +x {}/head", tools.display()));
     let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
-    let apart = &APART["exec:".len()..];
     let place = format!("o=exec:env PATH={path} TMPDIR={} {apart}", kept.display());
     let controller = Controller::start(&place);
     eventually("the copy begins", || begun.exists()).await;

@@ -1,4 +1,5 @@
 //! OpenSSH for real: a server of this test's own on a loopback port, OpenSSH's client, keys in a temporary directory.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod common;
 
@@ -113,8 +114,10 @@ async fn the_users_own_configuration_counts() {
 
 #[tokio::test]
 async fn banners_are_passed_over_and_a_copy_is_made_where_nothing_is_visible() {
-    let command = "echo Welcome; printf 'No newline: '; exec unshare -p -f --mount-proc sh -c \"$SSH_ORIGINAL_COMMAND\"";
-    let Some(server) = server(command) else { return };
+    let Some(apart) = common::apart() else { return };
+    let command =
+        format!("echo Welcome; printf 'No newline: '; exec {apart} sh -c \"$SSH_ORIGINAL_COMMAND\"");
+    let Some(server) = server(&command) else { return };
     let begun = Instant::now();
     let ends = server.open("origin=ssh://aliased").await;
     println!("open over ssh with a copy took {:?}", begun.elapsed());

@@ -5,7 +5,7 @@ use super::{AgentFiles, Loaded, WELCOME, unusable};
 use crate::error::EndError;
 use crate::eyes::Eyes;
 use crate::line::printable;
-use crate::rate::Rate;
+use crate::rate::{Bucket, Rate};
 use crate::serve::{Runner, ServeOptions, serve};
 use crate::session::MESSAGE_BYTES_MAX;
 use rustls::ServerConfig;
@@ -61,14 +61,38 @@ impl Default for AgentLimits {
     }
 }
 
-/// Takes what happens.
-type Log = Arc<dyn Fn(AgentEvent) + Send + Sync>;
+/// Refusals told: a port scan must not fill the log.
+const REFUSALS: Rate = Rate { per_second: 1.0, burst: 30.0 };
+
+/// Takes what happens, refusals only so often.
+struct Log {
+    take: Box<dyn Fn(AgentEvent) + Send + Sync>,
+    refusals: Mutex<(Bucket, u64)>,
+}
+
+impl Log {
+    fn tell(&self, event: AgentEvent) {
+        (self.take)(event);
+    }
+
+    fn refused(&self, peer: SocketAddr, why: &str) {
+        let untold = {
+            let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+            if !refusals.0.take(Instant::now()) {
+                refusals.1 += 1;
+                return;
+            }
+            std::mem::take(&mut refusals.1)
+        };
+        self.tell(AgentEvent::Refused { peer, why: printable(why, REASON_CHARS_MAX), untold });
+    }
+}
 
 /// What happens at an agent, for its log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AgentEvent {
-    /// A connection came no further.
-    Refused { peer: SocketAddr, why: String },
+    /// A connection came no further; `untold` others before it are in no event.
+    Refused { peer: SocketAddr, why: String, untold: u64 },
     /// A client is in.
     Opened { peer: SocketAddr, subject: String },
     /// Its session is over; without a reason it took its leave.
@@ -116,7 +140,8 @@ impl Agent {
     ) {
         let agent = Arc::new(self);
         let doors = Arc::new(Doors { limits: agent.limits, counts: Mutex::default() });
-        let log: Log = Arc::new(log);
+        let refusals = Mutex::new((Bucket::new(REFUSALS, Instant::now()), 0));
+        let log = Arc::new(Log { take: Box::new(log), refusals });
         let mut sessions = JoinSet::new();
         loop {
             while sessions.try_join_next().is_some() {}
@@ -133,7 +158,7 @@ impl Agent {
                     let (agent, log, stop) = (Arc::clone(&agent), Arc::clone(&log), stop.clone());
                     sessions.spawn(async move { agent.attend(stream, peer, place, stop, &log).await });
                 }
-                Err(why) => log(AgentEvent::Refused { peer, why: why.to_owned() }),
+                Err(why) => log.refused(peer, why),
             }
         }
         drop(listener);
@@ -156,22 +181,20 @@ impl Agent {
         };
         let (mut stream, subject) = match shaken {
             Ok(done) => done,
-            Err(why) => {
-                return log(AgentEvent::Refused { peer, why: printable(&why, REASON_CHARS_MAX) });
-            }
+            Err(why) => return log.refused(peer, &why),
         };
         if let Err(why) = place.enter() {
-            return log(AgentEvent::Refused { peer, why: why.to_owned() });
+            return log.refused(peer, why);
         }
         let begun = Instant::now();
-        log(AgentEvent::Opened { peer, subject: subject.clone() });
+        log.tell(AgentEvent::Opened { peer, subject: subject.clone() });
         let why = match stream.write_all(format!("{WELCOME}\n").as_bytes()).await {
             Ok(()) => self.session(stream, stop).await,
             Err(error) => Some(error.to_string()),
         };
         let after_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let why = why.map(|why| printable(&why, REASON_CHARS_MAX));
-        log(AgentEvent::Closed { peer, subject, after_ms, why });
+        log.tell(AgentEvent::Closed { peer, subject, after_ms, why });
     }
 
     /// The stream with the subject of the client's certificate.

@@ -1,13 +1,19 @@
 # Starts netwhy where it is visible, or takes a copy of it from standard input; no directory keeps anything of it.
 # All lines are joined to one before they are sent: every statement ends in a semicolon. No single quote, backslash
 # or exclamation mark stands here, which some login shells read even between single quotes.
-# $1 boot id, $2 the program as its own host's /proc shows it, $3 its device and inode, $4 its loader or -, $5 a nonce
-say="netwhy-end/1 $5";
+# $1 boot id, $2 the program as its own host's /proc shows it, $3 its device and inode, $4 its loader or -,
+# $5 its path on its own host, $6 a nonce
+say="netwhy-end/1 $6";
 if [ -t 0 ]; then echo "$say terminal"; exit 1; fi;
 loader=yes; [ "$4" = - ] || [ -e "$4" ] || loader=no;
 boot=; read -r boot 2>/dev/null < /proc/sys/kernel/random/boot_id;
-if [ "$boot" = "$1" ] && [ $loader = yes ] && [ -x "$2" ] &&
-[ "$(stat -L -c %d:%i "$2" 2>/dev/null)" = "$3" ]; then echo "$say same"; exec "$2" end-stdio; fi;
+if [ "$boot" = "$1" ] && [ $loader = yes ]; then
+for path in "$2" "$5"; do
+if [ -x "$path" ] && [ "$(stat -L -c %d:%i "$path" 2>/dev/null)" = "$3" ]; then
+echo "$say same"; exec "$path" end-stdio;
+fi;
+done;
+fi;
 [ -e /proc/self/fd/0 ] || { echo "$say no-proc"; exit 1; };
 echo "$say copy $(uname -s) $(uname -m) $loader";
 size=; sum=; read -r size sum; [ -n "$sum" ] || exit 1;

@@ -79,7 +79,8 @@ impl Bootstrap {
         let boot = boot_id();
         // An unreadable boot id must not equal an unreadable one over there.
         let boot = if boot.is_empty() { "unknown" } else { &boot };
-        ["sh", "-c", &script(), "netwhy-end", boot, &path, &self.identity, loader, &self.nonce]
+        let named = self.program.name().unwrap_or_else(|| path.clone());
+        ["sh", "-c", &script(), "netwhy-end", boot, &path, &self.identity, loader, &named, &self.nonce]
             .map(str::to_owned)
             .to_vec()
     }
@@ -259,7 +260,7 @@ mod tests {
 
     #[tokio::test]
     async fn banners_are_passed_over_and_the_mark_is_found() {
-        let text = "Welcome!\nnetwhy-end/1 $5 same\nno newline herenetwhy-end/1 ab copy Linux x86_64 yes\r\n";
+        let text = "Welcome!\nnetwhy-end/1 $6 same\nno newline herenetwhy-end/1 ab copy Linux x86_64 yes\r\n";
         let reader: Reader = Box::new(text.as_bytes());
         let mut lines = Lines::new(reader, NOISE_BYTES_MAX);
         let word = next_word(&mut lines, &mut 0, "netwhy-end/1 ab ").await.unwrap();

@@ -42,6 +42,11 @@ impl Program {
         format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd())
     }
 
+    /// The path it was opened by, as far as the kernel still knows it: seen also where another /proc is.
+    pub(super) fn name(&self) -> Option<String> {
+        std::fs::read_link(self.path()).ok()?.into_os_string().into_string().ok()
+    }
+
     /// Device and inode as `stat -L -c %d:%i` writes them.
     pub(super) fn identity(&self) -> Result<String, EndError> {
         let told = self.file.metadata().map_err(unreadable)?;
