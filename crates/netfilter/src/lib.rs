@@ -61,4 +61,5 @@ pub fn take_apart(bytes: &[u8]) -> usize {
         + ipset::take_apart(bytes)
         + legacy::take_apart(bytes)
         + conntrack::take_apart(bytes)
+        + trace::take_apart(bytes)
 }

@@ -18,6 +18,7 @@ pub(crate) use chain::family_name;
 pub(crate) use read::read;
 pub(crate) use symbol::PROTOCOL;
 pub(crate) use value::date;
+pub(crate) use verdict::Verdict;
 
 /// NFNL_SUBSYS_NFTABLES, in the high byte of a message's type.
 pub(crate) const SUBSYSTEM: u16 = 10 << 8;

@@ -73,8 +73,25 @@ impl Connection {
         // SAFETY: `fd` was just opened and belongs to nobody else.
         let socket = unsafe { OwnedFd::from_raw_fd(fd) };
         let connection = Connection { socket, sequence: 0, buffer: vec![0; DATAGRAM_BYTES_MAX] };
+        connection.bind()?;
         connection.wait_at_most(Duration::from_millis(WAIT_MS_MAX))?;
         Ok(connection)
+    }
+
+    /// Takes an address of its own: one without hears nothing of what the kernel multicasts.
+    fn bind(&self) -> Result<(), NetlinkError> {
+        // SAFETY: all zeroes is a valid address; the kernel chooses the port.
+        let mut address: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
+        address.nl_family = libc::AF_NETLINK as libc::sa_family_t;
+        // SAFETY: the pointer and length describe the live address for the duration of the call.
+        let done = unsafe {
+            libc::bind(
+                self.socket.as_raw_fd(),
+                (&raw const address).cast(),
+                size_of::<libc::sockaddr_nl>() as libc::socklen_t,
+            )
+        };
+        if done == 0 { Ok(()) } else { Err(NetlinkError::Socket(io::Error::last_os_error())) }
     }
 
     /// Hears what the kernel multicasts to a group (`NFNLGRP_*`, `RTNLGRP_*`).

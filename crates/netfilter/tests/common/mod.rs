@@ -37,6 +37,11 @@ pub fn run(command: &str) {
     output(command);
 }
 
+/// Loads rules that are written on one line: nft wants an end of line behind each block.
+pub fn load(rules: &str) {
+    run(&format!("nft '{}'", rules.replace("; }", ";\n}\n")));
+}
+
 /// Runs a command that may fail, such as a rule this kernel has no module for.
 pub fn attempt(command: &str) -> bool {
     let status =
