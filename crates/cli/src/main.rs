@@ -49,6 +49,9 @@ impl Common {
     }
 }
 
+/// As much as the main thread has.
+const WORKER_STACK_BYTES: usize = 8 << 20;
+
 fn main() -> ExitCode {
     // Copies of this program that a lab starts end here, before any thread exists.
     if let Some(code) = netwhy_lab::maybe_inside() {
@@ -70,7 +73,11 @@ fn run(parsed: args::Parsed, lang: &mut Lang) -> anyhow::Result<u8> {
     let config = config::load(cli.shared.config.as_deref())?;
     let common = cli.shared.common(config)?;
     *lang = common.lang;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // A whole case run for another netwhy is polled on a worker, deeper than its default stack allows.
+        .thread_stack_size(WORKER_STACK_BYTES)
+        .build()?;
     let ended = runtime.block_on(commands::run(cli.command, common));
     // A blocking look-up that still waits must not hold the verdict back.
     runtime.shutdown_background();

@@ -11,7 +11,8 @@ pub fn reachability(scheme: Scheme, evidence: &[Evidence]) -> Reachability {
             .iter()
             .rev()
             .find(|e| e.leg.is_front() && e.fact == fact && e.speaks())
-            .map(|e| e.value.as_str()).unwrap_or("")
+            .map(|e| e.value.as_str())
+            .unwrap_or("")
     };
     match (value("dns.answer"), scheme) {
         ("ok", Scheme::Dns) => return Reachability::Reachable,

@@ -76,8 +76,7 @@ impl Table {
         let legs: &[Leg] = if inner { &[Leg::Front, Leg::Inner] } else { &[Leg::Front] };
         let facts: Vec<FactColumn> =
             legs.iter().flat_map(|leg| catalogue.facts().map(|fact| column(fact, *leg))).collect();
-        let index =
-            facts.iter().enumerate().map(|(at, fact)| ((fact.name.clone(), fact.leg), at)).collect();
+        let index = facts.iter().enumerate().map(|(at, fact)| ((fact.name.clone(), fact.leg), at)).collect();
         let places = Places { catalogue, facts: &facts, index: &index };
         let causes = catalogue
             .causes()

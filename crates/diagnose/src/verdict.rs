@@ -81,8 +81,11 @@ pub fn diagnose(catalogue: &Catalogue, table: &Table, inputs: Inputs<'_>) -> Ver
 fn is_tested(case: &Case, evidence: &[Evidence]) -> bool {
     let known = |fact: &str| evidence.iter().any(|e| e.leg.is_front() && e.fact == fact && e.speaks());
     let expect = &case.expect;
-    let greeted =
-        evidence.iter().rev().find(|e| e.leg.is_front() && e.fact == "tcp.banner").is_some_and(|e| e.value == "expected");
+    let greeted = evidence
+        .iter()
+        .rev()
+        .find(|e| e.leg.is_front() && e.fact == "tcp.banner")
+        .is_some_and(|e| e.value == "expected");
     (expect.banner.is_none() || greeted)
         && (!case.target.scheme.uses_http() || known("http.exchange"))
         && (expect.success_min.is_none() || known("tcp.series") || known("http.repeat"))
@@ -272,7 +275,8 @@ impl View<'_> {
             Link::SourceHost if !e.leg.is_front() => Link::Edge,
             link => link,
         };
-        let mut here = self.seen.iter().filter(|o| sits(&self.inputs.evidence[o.evidence]) == link).peekable();
+        let mut here =
+            self.seen.iter().filter(|o| sits(&self.inputs.evidence[o.evidence]) == link).peekable();
         if here.peek().is_none() {
             return LinkState::Unknown;
         }

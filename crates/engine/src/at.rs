@@ -45,7 +45,7 @@ pub async fn run_with(
     let failed: Vec<(String, String)> =
         ends.failed().iter().map(|(name, _, error)| (name.name.clone(), error.to_string())).collect();
     let (clients, others): (Vec<&End>, Vec<&End>) =
-        ends.iter().partition(|end| end.name().vantage == Vantage::Source);
+        ends.opened().iter().map(|opened| &opened.end).partition(|end| end.name().vantage == Vantage::Source);
     let Some(client) = clients.first() else {
         let others = others.into_iter().map(|end| (end.name().clone(), end.clone())).collect();
         return Ok(run_at(case, others, failed, watch_self, lang, &*on_event).await);
@@ -60,7 +60,8 @@ pub async fn run_with(
     let mut saved = client.run(spec, events).await?;
     for (name, why) in failed {
         let told = format!("{name}: {why}");
-        let mut unread = Evidence::unread("host.syn", netwhy_model::Link::Path, saved.started, "ends", told).about(name);
+        let mut unread =
+            Evidence::unread("host.syn", netwhy_model::Link::Path, saved.started, "ends", told).about(name);
         unread.id = format!("E{}", saved.evidence.len() + 1);
         saved.evidence.push(unread);
     }

@@ -1,10 +1,10 @@
 //! The other ends of one case while it runs: who watches what, and what their records say together.
 
+use futures_util::future::join_all;
 use netwhy_ends::{End, EndName, Ends, Hello, OpenOptions, Place};
 use netwhy_host::facts::{Sides, dials, facts};
 use netwhy_model::host::{Finding, Record, WatchSpec};
 use netwhy_model::{Case, Evidence, Leg, LegRecord, Link, Scheme, Stamp, Vantage};
-use futures_util::future::join_all;
 use std::net::{IpAddr, SocketAddr};
 use std::time::SystemTime;
 
@@ -46,14 +46,15 @@ impl Field {
         }
         let own = EndName { name: SELF_NAME.to_owned(), vantage: Vantage::Source };
         let options = OpenOptions::default();
-        let local = Ends::open(&[(own, Place::Local)], &options);
+        let places = [(own, Place::Local)];
+        let local = Ends::open(&places, &options);
         let hellos = join_all(ends.into_iter().map(|(name, end)| async move {
             let hello = end.hello().await;
             (name, end, hello)
         }));
         let (local, hellos) = tokio::join!(local, hellos);
         let mut field = Field::empty();
-        field.own = local.described().next().map(|(end, _, hello)| Post::new(end.clone(), hello.clone()));
+        field.own = local.opened().first().map(|o| Post::new(o.end.clone(), o.hello.clone()));
         field._local = Some(local);
         for (name, end, hello) in hellos {
             match hello {
@@ -115,7 +116,8 @@ impl Field {
 
     /// Judges the far hosts' own state, once.
     pub async fn judge(&mut self) {
-        let far = self.posts.iter_mut().filter(|p| matches!(p.end.name().vantage, Vantage::Origin | Vantage::Edge));
+        let far =
+            self.posts.iter_mut().filter(|p| matches!(p.end.name().vantage, Vantage::Origin | Vantage::Edge));
         join_all(far.map(Post::judge)).await;
     }
 

@@ -45,15 +45,15 @@ fn inner_case(case: &Case, onward: SocketAddr, budget_ms: u64) -> Case {
     inner.source = Source::default();
     inner.limits = Limits { budget_ms, ..case.limits };
     if case.target.scheme.uses_http() {
-        inner.target.scheme =
-            if TLS_PORTS.contains(&onward.port()) { Scheme::Https } else { Scheme::Http };
+        inner.target.scheme = if TLS_PORTS.contains(&onward.port()) { Scheme::Https } else { Scheme::Http };
         // The node names the site, not the port it asks on.
         if let (Some(name), None) = (case.target.name(), case.header("host")) {
             inner.headers.push(Header { name: "Host".to_owned(), value: name.to_owned() });
         }
     }
     inner.target.port = onward.port();
-    inner.expect = Expect { success_min: case.expect.success_min, loss_max: case.expect.loss_max, ..Expect::default() };
+    inner.expect =
+        Expect { success_min: case.expect.success_min, loss_max: case.expect.loss_max, ..Expect::default() };
     inner
 }
 

@@ -106,8 +106,13 @@ pub fn replay(saved: &SavedCase, lang: Lang) -> Verdict {
     let catalogue = Catalogue::embedded();
     let inner = saved.evidence.iter().any(|e| !e.leg.is_front());
     let table = table_for(&saved.case, inner);
-    let asked: Vec<&str> =
-        saved.evidence.iter().filter(|e| e.leg.is_front()).filter_map(|e| catalogue.fact(&e.fact)).map(|f| f.ask.as_str()).collect();
+    let asked: Vec<&str> = saved
+        .evidence
+        .iter()
+        .filter(|e| e.leg.is_front())
+        .filter_map(|e| catalogue.fact(&e.fact))
+        .map(|f| f.ask.as_str())
+        .collect();
     let unasked: Vec<(String, f64, u8)> = catalogue
         .questions()
         .filter(|q| !asked.contains(&q.name.as_str()) && fits(&saved.case, &q.name))
@@ -381,11 +386,12 @@ impl Runner<'_> {
 
     async fn finish(mut self, lang: Lang) -> Run {
         self.field.close().await;
+        let total_ms = self.elapsed_ms();
         let mut records = filed(Leg::Front, self.records);
         records.append(&mut self.inner_records);
         let saved = SavedCase {
             schema: SAVED_SCHEMA.to_owned(),
-            total_ms: self.elapsed_ms(),
+            total_ms,
             started: self.started,
             case: self.case,
             evidence: self.state.evidence,

@@ -50,10 +50,14 @@ impl State {
         let mut fresh = Vec::new();
         for mut item in evidence {
             let same = |e: &&mut Evidence| {
-                e.fact == item.fact && e.leg == item.leg && e.collector == item.collector && e.speaks() == item.speaks()
+                e.fact == item.fact
+                    && e.leg == item.leg
+                    && e.collector == item.collector
+                    && e.speaks() == item.speaks()
             };
             match self.evidence.iter_mut().find(same) {
-                Some(known) if PASSING.iter().any(|(fact, well)| known.fact == *fact && item.value == *well) => {}
+                Some(known)
+                    if PASSING.iter().any(|(fact, well)| known.fact == *fact && item.value == *well) => {}
                 Some(known) => {
                     item.id.clone_from(&known.id);
                     *known = item;

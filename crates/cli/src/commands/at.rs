@@ -41,7 +41,10 @@ impl Flags {
         let mut places: Vec<(EndName, Place)> = Vec::new();
         for text in &self.at {
             let At { name, place } = text.parse::<At>().map_err(|error| {
-                while_trying((format!("--at {text:?} is not understood"), format!("无法理解 --at {text:?}")), error)
+                while_trying(
+                    (format!("--at {text:?} is not understood"), format!("无法理解 --at {text:?}")),
+                    error,
+                )
             })?;
             if places.iter().any(|(known, _)| known.name == name.name) {
                 let name = name.name;

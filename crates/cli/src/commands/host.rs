@@ -1,17 +1,16 @@
 //! `netwhy host`: reads the machine it runs on and judges it, once, live, or while a client probes.
 
 mod record;
-mod source;
 mod watch;
 
 use crate::{Common, fail, print};
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use netwhy_catalogue::Catalogue;
+use netwhy_host::LookSpec;
 use netwhy_model::Limits;
 use netwhy_model::host::{Severity, Snapshot};
 use netwhy_report::host::{Topic, host_html, host_text};
-use source::LookSpec;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -98,7 +97,7 @@ pub async fn run(args: Args, common: &Common) -> Result<u8> {
         return watch::run(interval(&args.interval)?, common).await;
     }
     let spec = LookSpec { window_ms: window_ms(&args.window)?, logs: !args.no_logs, ..LookSpec::default() };
-    let snapshot = tokio::task::spawn_blocking(move || source::look(&spec)).await?;
+    let snapshot = tokio::task::spawn_blocking(move || netwhy_host::look(&spec)).await?;
     print(&told(&snapshot, &args.topics(), common)?)?;
     Ok(exit_code(&snapshot))
 }

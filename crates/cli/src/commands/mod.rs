@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod diagnose;
 pub(crate) mod dns;
+mod end;
 pub(crate) mod explain;
 pub(crate) mod host;
 pub(crate) mod http;
@@ -52,6 +53,9 @@ pub enum Command {
     /// Write the reference of the command line in Markdown
     #[command(hide = true)]
     Reference,
+    /// Be an end of a case that another netwhy runs, over stdin and stdout
+    #[command(hide = true)]
+    EndStdio,
 }
 
 /// Runs one command; the number is the exit code.
@@ -70,6 +74,7 @@ pub async fn run(command: Command, common: Common) -> anyhow::Result<u8> {
         Command::Lab(args) => lab::run(args, common).await,
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
+        Command::EndStdio => end::run().await,
         Command::Reference => reference::run(common.lang),
     }
 }

@@ -21,7 +21,8 @@ pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evid
         .find_map(|h| h.got)
         .and_then(|(client, _)| far.packets.iter().find(|p| !p.outgoing && p.from == client))
         .and_then(|packet| far.interfaces.iter().find(|i| i.index == packet.interface));
-    let other = came_by.is_some_and(|i| !bound.interface.is_empty() && i.name != bound.interface && i.name != "lo");
+    let other =
+        came_by.is_some_and(|i| !bound.interface.is_empty() && i.name != bound.interface && i.name != "lo");
     let value = if value == "ok" && other { "other_interface" } else { value };
     let text = format!(
         "{} to {}{}: {}{}{}, table {}, next hop {}",
@@ -47,7 +48,11 @@ fn judge(bound: &LocalRoute, plain: Option<&LocalRoute>) -> &'static str {
         (false, _) if bound.kind == "none" => "none",
         (false, _) => "refused",
         (true, _) if matches!(bound.neighbour.as_str(), "failed" | "incomplete") => {
-            if ruled { "rule" } else { "neighbour_failed" }
+            if ruled {
+                "rule"
+            } else {
+                "neighbour_failed"
+            }
         }
         (true, _) => "ok",
     }

@@ -15,13 +15,23 @@ pub(super) struct Stopped<'a> {
 
 pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evidence> {
     let stopped = stopped(sides, far, join);
+    if stopped.is_none()
+        && let Some(text) = hooked(far, join)
+    {
+        return Some(sides.seen("host.stopped_by", "ingress", Link::OriginHost, text));
+    }
     let Some(stopped) = stopped else {
         let known = join.settled().next().is_some();
         let unread = far.unread.iter().find(|u| u.what.contains("firewall") || u.what.contains("nf_tables"));
         return match unread {
             Some(unread) => Some(sides.unread("host.stopped_by", Link::OriginHost, unread.why.clone())),
             None => known.then(|| {
-                sides.seen("host.stopped_by", "none", Link::OriginHost, "no rule of that host stopped our packets")
+                sides.seen(
+                    "host.stopped_by",
+                    "none",
+                    Link::OriginHost,
+                    "no rule of that host stopped our packets",
+                )
             }),
         };
     };
@@ -41,7 +51,8 @@ pub(super) fn source_facts(sides: &Sides<'_>, source: &Record, join: &Join) -> O
         .find_map(|step| find(source, step).map(|rule| Stopped { rule, packets: 1, traced: true }));
     let counted = || {
         let moved = source.rules.iter().filter(|d| stops(&d.rule.verdict) && d.packets > 0);
-        let here = moved.filter(|d| matches!(d.rule.hook, Some(Hook::Output | Hook::Postrouting | Hook::Input)));
+        let here =
+            moved.filter(|d| matches!(d.rule.hook, Some(Hook::Output | Hook::Postrouting | Hook::Input)));
         here.max_by_key(|d| d.packets).map(|d| Stopped { rule: &d.rule, packets: d.packets, traced: false })
     };
     let stopped = match traced {
@@ -74,11 +85,67 @@ fn source_kind(rule: &Rule) -> &'static str {
 /// The rule of a host that stopped packets of ours.
 fn stopped<'a>(_: &Sides<'_>, far: &'a Record, join: &Join) -> Option<Stopped<'a>> {
     let refused = |h: &&super::join::Handshake| h.answer != Answer::SynAck;
-    let tuples: Vec<(SocketAddr, SocketAddr)> = join.settled().filter(refused).filter_map(|h| h.got).collect();
+    let tuples: Vec<(SocketAddr, SocketAddr)> =
+        join.settled().filter(refused).filter_map(|h| h.got).collect();
     if tuples.is_empty() {
         return None;
     }
-    traced(far, &tuples).or_else(|| counted(far, tuples.len() as u64))
+    traced(far, &tuples).or_else(|| counted(far, tuples.len() as u64)).or_else(|| left_over(far, join))
+}
+
+/// A program before, beside or behind the firewall that takes packets: XDP, tc, a socket's own filter.
+fn hooked(far: &Record, join: &Join) -> Option<String> {
+    /// Reasons of `skb:kfree_skb` that are nobody else's (include/net/dropreason-core.h).
+    const REASONS: [&str; 7] = [
+        "XDP",
+        "TC_INGRESS",
+        "TC_EGRESS",
+        "SOCKET_FILTER",
+        "BPF_CGROUP_EGRESS",
+        "SECURITY_HOOK",
+        "BPF_CGROUP_INGRESS",
+    ];
+    let unanswered = join.settled().filter(|h| h.got.is_some() && h.answer == Answer::Nothing).count();
+    let missing = join.settled().filter(|h| h.sent.is_some() && h.got.is_none()).count();
+    let explained = super::kernel::risen(far).next().is_some();
+    let silent = join.settled().all(|h| h.answer == Answer::Nothing);
+    if explained || !silent || unanswered + missing == 0 {
+        return None;
+    }
+    let hooks: Vec<String> = far
+        .interfaces
+        .iter()
+        .flat_map(|i| i.hooks.iter().map(move |hook| format!("{hook} on {}", i.name)))
+        .filter(|hook| unanswered > 0 || hook.contains("xdp"))
+        .collect();
+    let dropped = far.drops.iter().find(|d| REASONS.contains(&d.reason.as_str()) && d.count > 0);
+    let meanwhile =
+        dropped.map(|d| format!("the kernel dropped {} packets for {} meanwhile", d.count, d.reason));
+    match (hooks.is_empty(), meanwhile) {
+        (false, Some(drop)) => Some(format!("{}; {drop}", hooks.join(", "))),
+        (false, None) => {
+            Some(format!("{}; no rule, counter or route explains the silence", hooks.join(", ")))
+        }
+        (true, Some(drop)) if unanswered > 0 => {
+            Some(format!("{drop}, and nothing else explains the silence"))
+        }
+        _ => None,
+    }
+}
+
+/// By elimination: silence that no counter, queue or route explains, and a rule without a counter that could.
+fn left_over<'a>(far: &'a Record, join: &Join) -> Option<Stopped<'a>> {
+    let silent = join.settled().all(|h| h.got.is_none() || h.answer == Answer::Nothing);
+    let explained = super::kernel::risen(far).next().is_some() || super::kernel::overflowed(far);
+    let route_fails = far.routes.iter().any(|r| !matches!(r.kind.as_str(), "unicast" | "local"));
+    if !silent || explained || route_fails || !far.trace.is_empty() {
+        return None;
+    }
+    let inbound = |rule: &&Rule| matches!(rule.hook, Some(Hook::Ingress | Hook::Prerouting | Hook::Input));
+    let could =
+        |rule: &&Rule| stops(&rule.verdict) && rule.counter.is_none() && speaks_of(&rule.text, far.spec.port);
+    let mut rules = far.candidates.iter().filter(inbound).filter(could);
+    rules.next().map(|rule| Stopped { rule, packets: 0, traced: false })
 }
 
 /// By packets the kernel traced for us.
@@ -88,7 +155,8 @@ pub(super) fn traced<'a>(record: &'a Record, tuples: &[(SocketAddr, SocketAddr)]
             (step.from == *client && step.to == *server) || (step.from == *server && step.to == *client)
         })
     };
-    let steps: Vec<&TraceStep> = record.trace.iter().filter(ours).filter(|step| stops(&step.verdict)).collect();
+    let steps: Vec<&TraceStep> =
+        record.trace.iter().filter(ours).filter(|step| stops(&step.verdict)).collect();
     let (first, rule) = steps.iter().find_map(|step| Some((*step, find(record, step)?)))?;
     let packets = steps.iter().filter(|s| s.handle == first.handle && s.chain == first.chain).count() as u64;
     Some(Stopped { rule, packets, traced: true })
@@ -110,9 +178,8 @@ pub(super) fn stops(verdict: &RuleVerdict) -> bool {
 
 fn find<'a>(record: &'a Record, step: &TraceStep) -> Option<&'a Rule> {
     let all = record.rules.iter().map(|delta| &delta.rule).chain(&record.candidates);
-    let mut same = all.filter(|rule| {
-        rule.family == step.family && rule.table == step.table && rule.chain == step.chain
-    });
+    let mut same =
+        all.filter(|rule| rule.family == step.family && rule.table == step.table && rule.chain == step.chain);
     if step.handle == 0 {
         same.find(|rule| rule.position == 0)
     } else {
@@ -122,8 +189,15 @@ fn find<'a>(record: &'a Record, step: &TraceStep) -> Option<&'a Rule> {
 
 pub(super) fn said(stopped: &Stopped<'_>) -> String {
     let rule = stopped.rule;
-    let how = if stopped.traced { "traced" } else { "counter" };
-    format!("{} «{}»: {} packets during the probes ({how})", rule.place(), rule.text, stopped.packets)
+    match (stopped.traced, stopped.packets) {
+        (true, packets) => format!("{} «{}»: {packets} of our packets, traced", rule.place(), rule.text),
+        (false, 0) => format!(
+            "{} «{}»: it has no counter, and nothing else explains the silence",
+            rule.place(),
+            rule.text
+        ),
+        (false, packets) => format!("{} «{}»: counter +{packets} during the probes", rule.place(), rule.text),
+    }
 }
 
 /// What kind of rule it is, in the words of `host.stopped_by`.
@@ -137,9 +211,8 @@ pub(super) fn kind(rule: &Rule, record: &Record) -> &'static str {
     if let Some(kind) = condition(rule) {
         return kind;
     }
-    let same_chain = |other: &&Rule| {
-        other.family == rule.family && other.table == rule.table && other.chain == rule.chain
-    };
+    let same_chain =
+        |other: &&Rule| other.family == rule.family && other.table == rule.table && other.chain == rule.chain;
     let end = if rule.position == 0 { u32::MAX } else { rule.position };
     let accepts = record
         .candidates
@@ -192,7 +265,8 @@ pub(super) fn speaks_of(text: &str, port: u16) -> bool {
         let item = item.trim();
         match item.split_once(['-', ':']) {
             Some((low, high)) => {
-                low.parse().is_ok_and(|low: u16| low <= port) && high.parse().is_ok_and(|high: u16| port <= high)
+                low.parse().is_ok_and(|low: u16| low <= port)
+                    && high.parse().is_ok_and(|high: u16| port <= high)
             }
             None => item.parse() == Ok(port),
         }

@@ -13,8 +13,11 @@ pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidenc
     let mut all = Vec::new();
     all.extend(address(sides, far, join));
     all.extend(interface(sides, far));
-    all.extend(listener(sides, far, join));
+    if join.concerns(sides, far) {
+        all.extend(listener(sides, far, join));
+    }
     all.extend(mtu(sides, far));
+    all.extend(ttl(sides, far));
     all
 }
 
@@ -30,7 +33,8 @@ fn address(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evidence> {
         (false, Some(_)) => "elsewhere",
         (false, None) => "missing",
     };
-    let text = format!("asked for {}; {} has {}", listed(sides.targets), far.name, listed(&far.own_addresses));
+    let text =
+        format!("asked for {}; {} has {}", listed(sides.targets), far.name, listed(&far.own_addresses));
     Some(sides.seen("host.address", value, Link::OriginHost, text))
 }
 
@@ -64,8 +68,13 @@ fn interface(sides: &Sides<'_>, far: &Record) -> Option<Evidence> {
 /// Where our packets are addressed to on the far host.
 fn destination(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<SocketAddr> {
     let seen = join.got().first().map(|(_, server)| *server);
-    let owned = sides.targets.iter().find(|t| far.own_addresses.contains(t)).map(|t| SocketAddr::new(*t, far.spec.port));
-    let any = far.own_addresses.iter().find(|a| !a.is_loopback()).map(|a| SocketAddr::new(*a, far.spec.port));
+    let owned = sides
+        .targets
+        .iter()
+        .find(|t| far.own_addresses.contains(t))
+        .map(|t| SocketAddr::new(*t, join.port(far)));
+    let any =
+        far.own_addresses.iter().find(|a| !a.is_loopback()).map(|a| SocketAddr::new(*a, join.port(far)));
     seen.or(owned).or(any)
 }
 
@@ -83,13 +92,21 @@ fn listener(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidence> {
     };
     let text = match same.first() {
         None => format!("no socket of {} listens on {transport:?} port {} (sock_diag)", far.name, to.port()),
-        Some(_) => format!("asked for {to}; listening: {}", same.iter().map(|l| l.address.to_string()).collect::<Vec<_>>().join(", ")),
+        Some(_) => format!(
+            "asked for {to}; listening: {}",
+            same.iter().map(|l| l.address.to_string()).collect::<Vec<_>>().join(", ")
+        ),
     };
     let mut all = vec![sides.seen("host.listener", value, Link::Socket, text)];
     if value == "absent" {
         all.push(other_port(sides, far, transport));
     } else {
-        all.push(sides.seen("host.other_port", "not_needed", Link::Socket, "somebody listens on the port asked for"));
+        all.push(sides.seen(
+            "host.other_port",
+            "not_needed",
+            Link::Socket,
+            "somebody listens on the port asked for",
+        ));
     }
     // A port refused although somebody listens would be a firewall's doing, and is said there.
     let refused = join.settled().any(|h| h.answer == Answer::Rst);
@@ -108,8 +125,23 @@ fn other_port(sides: &Sides<'_>, far: &Record, transport: Transport) -> Evidence
         .map(|l| l.address.to_string())
         .collect();
     let value = if others.is_empty() { "no" } else { "yes" };
-    let text = if others.is_empty() { "no other service listens there".to_owned() } else { format!("others listen: {}", others.join(", ")) };
+    let text = if others.is_empty() {
+        "no other service listens there".to_owned()
+    } else {
+        format!("others listen: {}", others.join(", "))
+    };
     sides.seen("host.other_port", value, Link::Socket, text)
+}
+
+/// The TTL the far host gives its packets: too small a one does not reach us.
+fn ttl(sides: &Sides<'_>, far: &Record) -> Option<Evidence> {
+    /// No path on the Internet is longer, and no common system starts lower (RFC 1700 recommends 64).
+    const TTL_USUAL_MIN: u8 = 32;
+    let configured = far.readings.iter().find(|r| r.name == "net.ipv4.ip_default_ttl")?;
+    let ttl: u8 = configured.value.parse().ok()?;
+    let value = if ttl < TTL_USUAL_MIN { "small" } else { "normal" };
+    let text = format!("{} = {ttl} on {} ({})", configured.name, far.name, configured.from);
+    Some(sides.seen("host.ttl", value, Link::OriginHost, text))
 }
 
 /// The MTUs of the interfaces both ends use for each other.

@@ -8,6 +8,10 @@ use std::net::{IpAddr, SocketAddr};
 
 /// A packet this young at the end of a record may still be on its way, in nanoseconds.
 const ON_ITS_WAY_NS: u64 = 250_000_000;
+/// Fewer lost SYNs are an accident.
+const LOST_COUNT_MIN: usize = 2;
+/// And so are some lost within so many nanoseconds.
+const LOST_APART_NS: u64 = 400_000_000;
 /// Data that is as long as this cannot cross a path of 1,000 bytes.
 const LARGE_BYTES: u16 = 900;
 /// The kernel's initial TTL, where a record does not name it.
@@ -24,6 +28,10 @@ pub(super) struct Handshake {
     pub got_count: usize,
     /// Sent or got too late to be judged.
     pub young: bool,
+    /// When the last SYN of it left, by the source's clock.
+    pub sent_ns: u64,
+    /// Its five-tuple was used before in this record: what it meets is the memory of the first.
+    pub reused: bool,
     pub answer: Answer,
     /// An answer that left the far end came to the source.
     pub answer_came: bool,
@@ -104,6 +112,7 @@ impl Join {
             let entry = self.handshakes.entry(syn.sequence).or_insert_with(Handshake::unseen);
             entry.sent = Some((syn.from, syn.to));
             entry.sent_count += 1;
+            entry.sent_ns = entry.sent_ns.max(syn.at_ns);
             entry.young = end.saturating_sub(syn.at_ns) < ON_ITS_WAY_NS;
         }
     }
@@ -114,18 +123,20 @@ impl Join {
             .source
             .map(|s| s.own_addresses.iter().chain(&s.spec.sources).copied().collect())
             .unwrap_or_default();
+        let mut used: BTreeSet<(SocketAddr, SocketAddr)> = BTreeSet::new();
         for syn in far.packets.iter().filter(|p| p.kind == PacketKind::Syn && !p.outgoing) {
             let known = self.handshakes.contains_key(&syn.sequence);
             if !known && syn.to.port() != far.spec.port {
                 continue;
             }
             // Without the source's own record, whoever asks at this time from its address is it.
-            let stranger = self.source_watched && !known
-                || !known && !ours.is_empty() && !ours.contains(&syn.from.ip());
+            let stranger =
+                self.source_watched && !known || !known && !ours.is_empty() && !ours.contains(&syn.from.ip());
             if stranger {
                 continue;
             }
             let entry = self.handshakes.entry(syn.sequence).or_insert_with(Handshake::unseen);
+            entry.reused |= entry.got.is_none() && !used.insert((syn.from, syn.to));
             entry.got = Some((syn.from, syn.to));
             entry.got_count += 1;
             entry.young |= end.saturating_sub(syn.at_ns) < ON_ITS_WAY_NS;
@@ -155,7 +166,9 @@ impl Join {
                 !p.outgoing
                     && p.kind == left.kind
                     && match left.kind {
-                        PacketKind::IcmpError => handshake.sent.is_some_and(|(from, to)| p.from == from && p.to == to),
+                        PacketKind::IcmpError => {
+                            handshake.sent.is_some_and(|(from, to)| p.from == from && p.to == to)
+                        }
                         _ => p.acknowledgment == left.acknowledgment && p.sequence == left.sequence,
                     }
             });
@@ -167,9 +180,25 @@ impl Join {
         self.handshakes.values().filter(|h| !h.young)
     }
 
-    /// SYNs that arrived and got no SYN-ACK: what stopped them is asked of the far host.
-    pub(super) fn unanswered(&self) -> Vec<(SocketAddr, SocketAddr)> {
-        self.settled().filter(|h| matches!(h.answer, Answer::Nothing)).filter_map(|h| h.got).collect()
+    /// Whether SYNs go missing again and again, and not just while a neighbour was being found.
+    fn lossy(&self) -> bool {
+        let lost: Vec<u64> =
+            self.settled().filter(|h| h.got_count < h.sent_count).map(|h| h.sent_ns).collect();
+        let (first, last) =
+            (lost.iter().min().copied().unwrap_or(0), lost.iter().max().copied().unwrap_or(0));
+        lost.len() >= LOST_COUNT_MIN && last.saturating_sub(first) >= LOST_APART_NS
+    }
+
+    /// The port asked for, as the far end knows it.
+    pub(super) fn port(&self, far: &Record) -> u16 {
+        self.handshakes.values().find_map(|h| h.got).map_or(far.spec.port, |(_, server)| server.port())
+    }
+
+    /// Whether the far end is really where the source's packets go to: it owns the address, or got some.
+    pub(super) fn concerns(&self, sides: &Sides<'_>, far: &Record) -> bool {
+        sides.targets.is_empty()
+            || self.handshakes.values().any(|h| h.got.is_some())
+            || sides.targets.iter().any(|target| far.own_addresses.contains(target))
     }
 
     /// The five-tuples of our handshakes as the far end sees them.
@@ -198,7 +227,8 @@ impl Join {
         all.extend(self.answer_back(sides));
         all.extend(self.translated(sides));
         if self.source_watched {
-            let (value, text) = self.forged.clone().unwrap_or(("none", "every answer was sent by the other end".into()));
+            let (value, text) =
+                self.forged.clone().unwrap_or(("none", "every answer was sent by the other end".into()));
             if self.settled().next().is_some() {
                 all.push(sides.seen("host.forged", value, Link::Path, text));
             }
@@ -217,19 +247,24 @@ impl Join {
             (_, 0, 0) if !self.handshakes.is_empty() => return None,
             (true, sent, got) if sent > 0 && got == 0 => "absent",
             (false, _, 0) => "absent",
-            (true, sent, got) if got < sent => "some",
+            (true, sent, got) if got < sent && self.lossy() => "some",
             _ => "arrived",
         };
         let text = match self.source_watched {
-            true => format!("{sent} SYNs to port {} left here, {got} arrived there (joined on sequence numbers)", sides.port),
-            false => format!("{got} SYNs to port {} arrived there; how many left was not watched", sides.port),
+            true => format!(
+                "{sent} SYNs to port {} left here, {got} arrived there (joined on sequence numbers)",
+                sides.port
+            ),
+            false => {
+                format!("{got} SYNs to port {} arrived there; how many left was not watched", sides.port)
+            }
         };
         Some(sides.seen("host.syn", value, Link::Path, text))
     }
 
     fn answer(&self, sides: &Sides<'_>) -> Option<Evidence> {
         let count = |wanted: Answer| {
-            self.settled().filter(|h| h.got.is_some() && h.answer == wanted).count()
+            self.settled().filter(|h| h.got.is_some() && !h.reused && h.answer == wanted).count()
         };
         let (acks, resets, icmp, nothing) =
             (count(Answer::SynAck), count(Answer::Rst), count(Answer::Icmp), count(Answer::Nothing));
@@ -287,6 +322,8 @@ impl Handshake {
             sent_count: 0,
             got_count: 0,
             young: false,
+            sent_ns: 0,
+            reused: false,
             answer: Answer::Nothing,
             answer_came: false,
         }
@@ -298,7 +335,13 @@ impl Bytes {
         let value = match (self.sent, self.lost) {
             (0, _) => return None,
             (_, 0) => "all",
-            (sent, lost) if lost >= sent => if self.lost_large == lost { "large_lost" } else { "none" },
+            (sent, lost) if lost >= sent => {
+                if self.lost_large == lost {
+                    "large_lost"
+                } else {
+                    "none"
+                }
+            }
             (_, lost) if self.lost_large == lost => "large_lost",
             _ => "some",
         };
@@ -316,7 +359,8 @@ fn forged(join: &Join, source: &Record, far: &Record, sides: &Sides<'_>) -> Opti
     if !sides.targets.iter().any(|target| far.own_addresses.contains(target)) {
         return None;
     }
-    let ours: BTreeSet<SocketAddr> = join.handshakes.values().filter_map(|h| h.sent).map(|(from, _)| from).collect();
+    let ours: BTreeSet<SocketAddr> =
+        join.handshakes.values().filter_map(|h| h.sent).map(|(from, _)| from).collect();
     let sent_there = |p: &PacketSeen| {
         far.packets.iter().any(|q| q.outgoing && q.kind == p.kind && q.sequence == p.sequence)
     };
@@ -328,7 +372,10 @@ fn forged(join: &Join, source: &Record, far: &Record, sides: &Sides<'_>) -> Opti
             _ => continue,
         };
         if !sent_there(packet) {
-            let text = format!("{} → {} {value} with TTL {}, which {} never sent", packet.from, packet.to, packet.ttl, far.name);
+            let text = format!(
+                "{} → {} {value} with TTL {}, which {} never sent",
+                packet.from, packet.to, packet.ttl, far.name
+            );
             return Some((value, text));
         }
     }
@@ -337,9 +384,15 @@ fn forged(join: &Join, source: &Record, far: &Record, sides: &Sides<'_>) -> Opti
         !p.outgoing
             && p.kind == PacketKind::Rst
             && got.contains(&p.from)
-            && !source.packets.iter().any(|q| q.outgoing && q.kind == PacketKind::Rst && q.sequence == p.sequence)
+            && !source
+                .packets
+                .iter()
+                .any(|q| q.outgoing && q.kind == PacketKind::Rst && q.sequence == p.sequence)
     })?;
-    Some(("rst_to_them", format!("a RST from {} arrived there with TTL {}, and was not sent here", reset.from, reset.ttl)))
+    Some((
+        "rst_to_them",
+        format!("a RST from {} arrived there with TTL {}, and was not sent here", reset.from, reset.ttl),
+    ))
 }
 
 /// Which payload of `from` never came to `to`; `forward` when `from` is the end that asks.
@@ -365,6 +418,10 @@ fn carried(from: &Record, to: &Record, port: u16, forward: bool) -> Bytes {
         arrived[..at].iter().rev().take(16).any(|(start, length)| sequence.wrapping_sub(*start) < *length)
     };
     let mut bytes = Bytes::default();
+    let mut sends: BTreeMap<(SocketAddr, u32), usize> = BTreeMap::new();
+    for packet in from.packets.iter().filter(|p| p.outgoing && p.kind == PacketKind::Data) {
+        *sends.entry((packet.from, packet.sequence)).or_default() += 1;
+    }
     let mut counted: BTreeSet<(SocketAddr, u32)> = BTreeSet::new();
     for packet in from.packets.iter().filter(|p| p.outgoing && p.kind == PacketKind::Data && p.ttl >= ttl) {
         let old = end.saturating_sub(packet.at_ns) >= ON_ITS_WAY_NS;
@@ -374,7 +431,9 @@ fn carried(from: &Record, to: &Record, port: u16, forward: bool) -> Bytes {
         let length = u64::from(packet.payload_len);
         bytes.sent += length;
         let last = packet.sequence.wrapping_add(u32::from(packet.payload_len).saturating_sub(1));
-        if !has(packet.sequence) || !has(last) {
+        // What was lost is sent again; what was sent once went down with its connection.
+        let again = sends.get(&(packet.from, packet.sequence)).is_some_and(|count| *count > 1);
+        if again && (!has(packet.sequence) || !has(last)) {
             bytes.lost += length;
             if packet.payload_len >= LARGE_BYTES {
                 bytes.lost_large += length;

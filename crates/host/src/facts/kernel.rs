@@ -8,7 +8,7 @@ use netwhy_model::{Evidence, Link, Vantage};
 /// An accept queue of so few places is small by anybody's measure.
 const PLACES_SMALL: u32 = 16;
 /// Half-open connections of one port from here on are a crowd.
-const HALF_OPEN_CROWD: u32 = 48;
+const HALF_OPEN_CROWD: u32 = 64;
 /// Share of the table from which on it counts as full, in percent.
 const CONNTRACK_FULL_PERCENT: u64 = 98;
 /// Counters, most telling first: (name ends so, value of `host.kernel_drop`).
@@ -44,7 +44,11 @@ const COUNTERS: &[(&str, &str)] = &[
 
 pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidence> {
     let mut all = Vec::new();
-    let queue = queue(far);
+    if !join.concerns(sides, far) {
+        return all;
+    }
+    let port = join.port(far);
+    let queue = queue(far, port);
     let drop = dropped(far, join, queue.as_ref().is_some_and(|(value, _)| *value != "room"));
     if !far.counters.is_empty() {
         let (value, text) = drop.unwrap_or(("none", "no counter of lost connections rose there".into()));
@@ -53,7 +57,7 @@ pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidenc
     if let Some((value, text)) = queue {
         all.push(sides.seen("host.accept_queue", value, Link::Socket, text));
     }
-    all.extend(half_open(sides, far));
+    all.extend(half_open(sides, far, port));
     all.extend(conntrack(sides, far));
     all
 }
@@ -64,7 +68,8 @@ pub(super) fn source_facts(sides: &Sides<'_>, source: &Record, join: &Join) -> O
         return None;
     }
     let known = ["rp_filter", "no_route", "ipsec", "checksum", "conntrack"];
-    let lost = join.settled().any(|h| h.answer != Answer::SynAck || !h.answer_came) || join.handshakes.is_empty();
+    let lost =
+        join.settled().any(|h| h.answer != Answer::SynAck || !h.answer_came) || join.handshakes.is_empty();
     let found = risen(source).find(|(value, _)| known.contains(value) && (lost || *value == "checksum"));
     let (value, text) = found.unwrap_or(("none", "no counter of lost connections rose here".into()));
     let mut evidence = sides.seen("source.kernel_drop", value, Link::SourceHost, text);
@@ -77,8 +82,16 @@ pub(super) fn source_facts(sides: &Sides<'_>, source: &Record, join: &Join) -> O
 pub(super) fn risen(record: &Record) -> impl Iterator<Item = (&'static str, String)> {
     COUNTERS.iter().filter_map(move |(name, value)| {
         let counter = record.counters.iter().find(|c| c.name.ends_with(name) && c.rose() > 0)?;
-        Some((*value, format!("{} rose by {} on {} ({})", counter.name, counter.rose(), record.name, counter.from)))
+        Some((
+            *value,
+            format!("{} rose by {} on {} ({})", counter.name, counter.rose(), record.name, counter.from),
+        ))
     })
+}
+
+/// Whether an accept queue overflowed, or SYNs were dropped at a listener.
+pub(super) fn overflowed(record: &Record) -> bool {
+    rose(record, "ListenOverflows") + rose(record, "ListenDrops") > 0
 }
 
 fn rose(record: &Record, name: &str) -> u64 {
@@ -90,7 +103,7 @@ fn dropped(far: &Record, join: &Join, queue_full: bool) -> Option<(&'static str,
     if overflows > 0 && queue_full {
         return Some(("accept_queue", format!("TcpExt.ListenOverflows rose by {overflows} on {}", far.name)));
     }
-    let (crowd, _) = half_open_peak(far);
+    let (crowd, _) = half_open_peak(far, join.port(far));
     let drops = rose(far, "ListenDrops");
     let troubled = join.troubled();
     // A counter is shared by all of a host's connections: it speaks only while ours fail.
@@ -100,9 +113,13 @@ fn dropped(far: &Record, join: &Join, queue_full: bool) -> Option<(&'static str,
     {
         return specific;
     }
-    if drops > 0 && overflows == 0 && troubled {
+    let silent = join.settled().any(|h| h.got.is_some() && h.answer == Answer::Nothing);
+    if drops > 0 && overflows == 0 && silent {
         let value = if crowd >= HALF_OPEN_CROWD { "syn_queue" } else { "listen_drop" };
-        return Some((value, format!("TcpExt.ListenDrops rose by {drops} without ListenOverflows, {crowd} half-open")));
+        return Some((
+            value,
+            format!("TcpExt.ListenDrops rose by {drops} without ListenOverflows, {crowd} half-open"),
+        ));
     }
     specific
 }
@@ -113,9 +130,9 @@ fn ours(list: &[Listener], port: u16) -> Option<&Listener> {
     of_port.max_by_key(|l| l.queue)
 }
 
-fn queue(far: &Record) -> Option<(&'static str, String)> {
-    let now = ours(&far.listeners, far.spec.port)?;
-    let peak = ours(&far.queue_peaks, far.spec.port).filter(|p| p.queue >= now.queue).unwrap_or(now);
+fn queue(far: &Record, port: u16) -> Option<(&'static str, String)> {
+    let now = ours(&far.listeners, port)?;
+    let peak = ours(&far.queue_peaks, port).filter(|p| p.queue >= now.queue).unwrap_or(now);
     // The kernel takes one more than the limit before it calls the queue full (sk_acceptq_is_full).
     let full = |l: &Listener| l.queue > l.queue_max;
     let value = match (full(peak), full(now), peak.queue_max <= PLACES_SMALL) {
@@ -132,17 +149,16 @@ fn queue(far: &Record) -> Option<(&'static str, String)> {
     Some((value, text))
 }
 
-fn half_open_peak(far: &Record) -> (u32, u32) {
-    let port = far.spec.port;
+fn half_open_peak(far: &Record, port: u16) -> (u32, u32) {
     let all = far.listeners.iter().chain(&far.queue_peaks).filter(|l| l.address.port() == port);
     let peak = all.map(|l| l.half_open).max().unwrap_or(0);
     let limit = far.readings.iter().find(|r| r.name.ends_with("tcp_max_syn_backlog"));
     (peak, limit.and_then(|r| r.value.parse().ok()).unwrap_or(0))
 }
 
-fn half_open(sides: &Sides<'_>, far: &Record) -> Option<Evidence> {
-    ours(&far.listeners, far.spec.port)?;
-    let (peak, limit) = half_open_peak(far);
+fn half_open(sides: &Sides<'_>, far: &Record, port: u16) -> Option<Evidence> {
+    ours(&far.listeners, port)?;
+    let (peak, limit) = half_open_peak(far, port);
     let value = if peak >= HALF_OPEN_CROWD || limit > 0 && peak >= limit { "crowd" } else { "few" };
     let text = format!("{peak} half-open connections at most, tcp_max_syn_backlog {limit}");
     Some(sides.seen("host.half_open", value, Link::Socket, text))

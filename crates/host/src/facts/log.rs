@@ -40,7 +40,9 @@ pub(super) fn facts(sides: &Sides<'_>, far: &Record) -> Option<Evidence> {
     let rank = |sign: &LogSign| SIGNS.iter().position(|known| *known == sign.sign);
     let Some(sign) = far.signs.iter().filter(known).min_by_key(|sign| rank(sign)) else {
         let read = far.processes.iter().any(|p| p.pid > 0);
-        return read.then(|| sides.seen("host.log", "none", Link::Service, "no sign of trouble in the logs that could be read"));
+        return read.then(|| {
+            sides.seen("host.log", "none", Link::Service, "no sign of trouble in the logs that could be read")
+        });
     };
     let text = format!("{} ({}×): {}", sign.from, sign.count.max(1), sign.line);
     Some(sides.seen("host.log", &sign.sign, Link::Service, text))

@@ -23,7 +23,8 @@ pub fn dials(
         .or(node.onward.first())
         .copied();
     let said = |value: &str, text: String| {
-        let mut evidence = Evidence::seen("edge.dials", value, Link::Edge, at, "ends", text).about(node.name.clone());
+        let mut evidence =
+            Evidence::seen("edge.dials", value, Link::Edge, at, "ends", text).about(node.name.clone());
         evidence.vantage = Vantage::Edge;
         evidence
     };
@@ -35,7 +36,10 @@ pub fn dials(
     let Some(origin) = origin else { return (None, Some(dialled)) };
     let listens = origin.listeners.iter().any(|l| l.takes(dialled));
     let others = origin.listeners.iter().any(|l| {
-        !l.address.ip().is_loopback() && l.address.port() != dialled.port() && l.address.port() != 22 && l.address.port() != 53
+        !l.address.ip().is_loopback()
+            && l.address.port() != dialled.port()
+            && l.address.port() != 22
+            && l.address.port() != 53
     });
     let value = match (owned(&dialled), listens) {
         (false, _) => "other_address",

@@ -58,13 +58,15 @@ impl Way<'_> {
 
     /// How many of them came to a device, and how many it sent on.
     fn counts(&self, device: &Record) -> (usize, usize) {
-        let count = |outgoing| device.packets.iter().filter(|p| p.outgoing == outgoing && self.is_ours(p)).count();
+        let count =
+            |outgoing| device.packets.iter().filter(|p| p.outgoing == outgoing && self.is_ours(p)).count();
         (count(false), count(true))
     }
 
     /// Devices that got any, nearest to the packets' sender first.
     fn in_order<'r>(&self, devices: &[&'r Record]) -> Vec<&'r Record> {
-        let ttl = |d: &Record| d.packets.iter().filter(|p| !p.outgoing && self.is_ours(p)).map(|p| p.ttl).max();
+        let ttl =
+            |d: &Record| d.packets.iter().filter(|p| !p.outgoing && self.is_ours(p)).map(|p| p.ttl).max();
         let mut list: Vec<(u8, &Record)> = devices.iter().filter_map(|d| Some((ttl(d)?, *d))).collect();
         list.sort_by_key(|(ttl, _)| std::cmp::Reverse(*ttl));
         list.into_iter().map(|(_, d)| d).collect()
@@ -129,7 +131,8 @@ impl Way<'_> {
     }
 
     fn by_route(&self, device: &Record) -> Option<(&'static str, String)> {
-        let (client, server) = device.packets.iter().find(|p| !p.outgoing && self.is_ours(p)).map(|p| (p.from, p.to))?;
+        let (client, server) =
+            device.packets.iter().find(|p| !p.outgoing && self.is_ours(p)).map(|p| (p.from, p.to))?;
         let forwards = if client.is_ipv4() { device.forwards_v4 } else { device.forwards_v6 };
         if !forwards {
             return Some(("forwarding_off", "its forwarding of packets is off (ip_forward)".to_owned()));
@@ -137,12 +140,23 @@ impl Way<'_> {
         if let Some((_, text)) = risen(device).find(|(value, _)| *value == "rp_filter") {
             return Some(("rp_filter", text));
         }
-        let route = device.routes.iter().find(|r| r.to == server.ip() && r.from == Some(client.ip()))
+        let route = device
+            .routes
+            .iter()
+            .find(|r| r.to == server.ip() && r.from == Some(client.ip()))
             .or_else(|| device.routes.iter().find(|r| r.to == server.ip()))?;
-        let said = format!("route to {}: {} {} next hop {}", route.to, route.kind, route.gateway.map(|g| format!("via {g}")).unwrap_or_default(), route.neighbour);
+        let said = format!(
+            "route to {}: {} {} next hop {}",
+            route.to,
+            route.kind,
+            route.gateway.map(|g| format!("via {g}")).unwrap_or_default(),
+            route.neighbour
+        );
         match route.kind.as_str() {
             "none" => Some(("no_route", said)),
-            "unicast" if matches!(route.neighbour.as_str(), "failed" | "incomplete") => Some(("neighbour_failed", said)),
+            "unicast" if matches!(route.neighbour.as_str(), "failed" | "incomplete") => {
+                Some(("neighbour_failed", said))
+            }
             "unicast" | "local" => None,
             _ => Some(("refused_route", said)),
         }
@@ -150,7 +164,8 @@ impl Way<'_> {
 }
 
 fn by_rule(device: &Record, way: &Way<'_>) -> Option<(&'static str, String)> {
-    let tuples: Vec<_> = device.packets.iter().filter(|p| !p.outgoing && way.is_ours(p)).map(|p| (p.from, p.to)).collect();
+    let tuples: Vec<_> =
+        device.packets.iter().filter(|p| !p.outgoing && way.is_ours(p)).map(|p| (p.from, p.to)).collect();
     let forwarding = |hook: Option<Hook>| !matches!(hook, Some(Hook::Input | Hook::Output));
     let counted = || {
         let moved = device.rules.iter().filter(|d: &&RuleDelta| stops(&d.rule.verdict) && d.packets > 0);

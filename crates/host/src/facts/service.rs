@@ -18,7 +18,11 @@ const CROWD_COUNT: usize = 60;
 
 pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidence> {
     let mut all = Vec::new();
-    let behind = behind_port(far);
+    if !join.concerns(sides, far) {
+        all.extend(from_findings(sides, far));
+        return all;
+    }
+    let behind = behind_port(far, join.port(far));
     if !behind.is_empty() {
         all.push(process(sides, far, &behind));
         all.extend(files(sides, &behind));
@@ -29,10 +33,13 @@ pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidenc
     all
 }
 
-fn behind_port(far: &Record) -> Vec<&Process> {
-    let port = far.spec.port;
-    let pids: BTreeSet<u32> =
-        far.listeners.iter().filter(|l| l.address.port() == port).flat_map(|l| l.pids.iter().copied()).collect();
+fn behind_port(far: &Record, port: u16) -> Vec<&Process> {
+    let pids: BTreeSet<u32> = far
+        .listeners
+        .iter()
+        .filter(|l| l.address.port() == port)
+        .flat_map(|l| l.pids.iter().copied())
+        .collect();
     far.processes.iter().filter(|p| pids.contains(&p.pid)).collect()
 }
 
@@ -42,19 +49,32 @@ fn process(sides: &Sides<'_>, far: &Record, behind: &[&Process]) -> Evidence {
     let (value, what) = match () {
         () if all(&["T", "t"]) => ("stopped", "stopped (SIGSTOP or a debugger)"),
         () if all(&["D"]) => ("stuck", "in uninterruptible sleep"),
-        () if watched_s > 0 && behind.iter().all(|p| p.age_s < watched_s) => ("young", "started during the watch"),
-        () if behind.iter().any(|p| p.cpu.is_some_and(|cpu| cpu >= BUSY_SHARE)) => ("busy", "using all the processor it gets"),
+        () if watched_s > 0 && behind.iter().all(|p| p.age_s < watched_s) => {
+            ("young", "started during the watch")
+        }
+        () if behind.iter().any(|p| p.cpu.is_some_and(|cpu| cpu >= BUSY_SHARE)) => {
+            ("busy", "using all the processor it gets")
+        }
         () => ("runs", "running"),
     };
-    let who: Vec<String> = behind.iter().take(3).map(|p| format!("{} (pid {}, {}, {} s old)", p.name, p.pid, p.state, p.age_s)).collect();
+    let who: Vec<String> = behind
+        .iter()
+        .take(3)
+        .map(|p| format!("{} (pid {}, {}, {} s old)", p.name, p.pid, p.state, p.age_s))
+        .collect();
     sides.seen("host.process", value, Link::Service, format!("{}: {what}", who.join(", ")))
 }
 
 fn files(sides: &Sides<'_>, behind: &[&Process]) -> Option<Evidence> {
-    let (process, open, max) =
-        behind.iter().filter_map(|p| Some((p, p.files_open?, p.files_max?))).max_by_key(|(_, open, max)| open.saturating_mul(1_000) / max.max(&1))?;
+    let (process, open, max) = behind
+        .iter()
+        .filter_map(|p| Some((p, p.files_open?, p.files_max?)))
+        .max_by_key(|(_, open, max)| open.saturating_mul(1_000) / max.max(&1))?;
     let value = if open + 1 >= max { "exhausted" } else { "free" };
-    let text = format!("{} (pid {}): {open} of {max} file descriptors open (/proc/{}/fd, limits)", process.name, process.pid, process.pid);
+    let text = format!(
+        "{} (pid {}): {open} of {max} file descriptors open (/proc/{}/fd, limits)",
+        process.name, process.pid, process.pid
+    );
     Some(sides.seen("host.files", value, Link::Service, text))
 }
 
@@ -64,47 +84,69 @@ fn request(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evidence> {
         return None;
     }
     let clients: BTreeSet<IpAddr> = join.got().into_iter().map(|(client, _)| client.ip()).collect();
-    let ours = far.sockets.iter().filter(|s| clients.contains(&s.peer.ip().to_canonical()) || clients.contains(&s.peer.ip()));
+    let ours = far
+        .sockets
+        .iter()
+        .filter(|s| clients.contains(&s.peer.ip().to_canonical()) || clients.contains(&s.peer.ip()));
     let mut best: Option<(&'static str, &TupleSocket)> = None;
     let rank = |value: &str| ["answered", "waits", "unread", "unaccepted"].iter().position(|v| *v == value);
     for socket in ours.filter(|s| matches!(s.state.as_str(), "ESTABLISHED" | "CLOSE_WAIT")) {
-        let value = state_of(socket);
+        let value = state_of(socket, far);
         if best.is_none_or(|(known, _)| rank(value) > rank(known)) {
             best = Some((value, socket));
         }
     }
     let (value, text) = match best {
-        Some((value, s)) => (value, format!(
-            "{} ← {}: {}, {} bytes unread, {} received, last data {} ms ago, accepted: {}",
-            s.local, s.peer, s.state, s.unread_bytes, s.bytes_received, s.last_received_ms, if s.inode == 0 { "no" } else { "yes" }
-        )),
-        None if join.settled().any(|h| h.answer_came) => ("answered", "no connection of ours waits there".to_owned()),
+        Some((value, s)) => (
+            value,
+            format!(
+                "{} ← {}: {}, {} bytes unread, {} received, last data {} ms ago, accepted: {}",
+                s.local,
+                s.peer,
+                s.state,
+                s.unread_bytes,
+                s.bytes_received,
+                s.last_received_ms,
+                if s.inode == 0 { "no" } else { "yes" }
+            ),
+        ),
+        None if join.settled().any(|h| h.answer_came) => {
+            ("answered", "no connection of ours waits there".to_owned())
+        }
         None => return None,
     };
     Some(sides.seen("host.request", value, Link::Service, text))
 }
 
-fn state_of(socket: &TupleSocket) -> &'static str {
+fn state_of(socket: &TupleSocket, far: &Record) -> &'static str {
     let idle = socket.last_received_ms >= WAITS_MS;
-    if socket.inode == 0 && idle && socket.bytes_received > 0 {
+    // A connection held open without a word waits its turn to be accepted as well.
+    if socket.inode == 0 && idle {
         "unaccepted"
-    } else if socket.inode == 0 && idle {
-        // A connection held open without a word waits its turn as well.
-        "unaccepted"
-    } else if socket.unread_bytes > 0 && idle {
+    } else if socket.unread_bytes > 1 && idle {
         "unread"
-    } else if socket.bytes_received > 0 && idle && socket.unsent_bytes == 0 && socket.last_sent_ms >= socket.last_received_ms {
+    } else if socket.state == "ESTABLISHED" && socket.bytes_received > 0 && idle && spoke_last(socket, far) {
         "waits"
     } else {
         "answered"
     }
 }
 
+/// Whether the last payload of the connection came from the peer: the answer to it is owed.
+fn spoke_last(socket: &TupleSocket, far: &Record) -> bool {
+    let of_flow = |p: &&netwhy_model::host::PacketSeen| {
+        p.kind == PacketKind::Data
+            && ((p.from == socket.peer && p.to == socket.local)
+                || (p.from == socket.local && p.to == socket.peer))
+    };
+    far.packets.iter().rev().find(of_flow).is_some_and(|p| !p.outgoing)
+}
+
 /// What other clients do to the port during the watch.
 fn crowd(sides: &Sides<'_>, far: &Record, join: &Join) -> Evidence {
     let ours: BTreeSet<u32> = join.handshakes.keys().copied().collect();
     let mine: BTreeSet<IpAddr> = join.got().into_iter().map(|(client, _)| client.ip()).collect();
-    let port = far.spec.port;
+    let port = join.port(far);
     let mut others: BTreeMap<(IpAddr, u16), bool> = BTreeMap::new();
     let incoming = far.packets.iter().filter(|p| !p.outgoing && p.to.port() == port);
     for packet in incoming {
@@ -136,7 +178,8 @@ fn crowd(sides: &Sides<'_>, far: &Record, join: &Join) -> Evidence {
         "attack.inbound.cc" => Some(("requests", f.text.en.clone())),
         _ => None,
     });
-    let text = format!("others: {} SYNs from {} addresses, {done} of them completed", others.len(), peers.len());
+    let text =
+        format!("others: {} SYNs from {} addresses, {done} of them completed", others.len(), peers.len());
     let (value, text) = if value == "calm" { found.unwrap_or((value, text)) } else { (value, text) };
     sides.seen("host.crowd", value, Link::Service, text)
 }
@@ -145,26 +188,40 @@ fn crowd(sides: &Sides<'_>, far: &Record, join: &Join) -> Evidence {
 fn from_findings(sides: &Sides<'_>, far: &Record) -> Vec<Evidence> {
     let first = |ids: &[(&str, &'static str)]| {
         far.findings.iter().find_map(|f| {
-            ids.iter().find(|(id, _)| f.cause == *id).map(|(_, value)| (*value, f.proof.first().unwrap_or(&f.text.en).clone()))
+            ids.iter()
+                .find(|(id, _)| f.cause == *id)
+                .map(|(_, value)| (*value, f.proof.first().unwrap_or(&f.text.en).clone()))
         })
     };
     let table: [(&str, &str, Link, &[(&str, &'static str)]); 3] = [
-        ("host.load", "fine", Link::OriginHost, &[("host.memory.exhausted", "oom"), ("host.cpu.saturated", "cpu")]),
+        (
+            "host.load",
+            "fine",
+            Link::OriginHost,
+            &[("host.memory.exhausted", "oom"), ("host.cpu.saturated", "cpu")],
+        ),
         ("host.disk", "room", Link::Service, &[("host.disk.full", "full")]),
-        ("host.attacks", "none", Link::OriginHost, &[
-            ("attack.outbound.ssh_bruteforce", "ssh"),
-            ("attack.outbound.port_scan", "scan"),
-            ("attack.outbound.syn_flood", "syn_flood"),
-            ("attack.outbound.udp_flood", "udp_flood"),
-            ("attack.outbound.beacon", "beacon"),
-        ]),
+        (
+            "host.attacks",
+            "none",
+            Link::OriginHost,
+            &[
+                ("attack.outbound.ssh_bruteforce", "ssh"),
+                ("attack.outbound.port_scan", "scan"),
+                ("attack.outbound.syn_flood", "syn_flood"),
+                ("attack.outbound.udp_flood", "udp_flood"),
+                ("attack.outbound.beacon", "beacon"),
+            ],
+        ),
     ];
     table
         .into_iter()
         .filter_map(|(fact, well, link, ids)| match first(ids) {
             Some((value, text)) => Some(sides.seen(fact, value, link, text)),
             // Nothing found says something only where somebody judged.
-            None if far.judged => Some(sides.seen(fact, well, link, "its own state was judged, and this found well")),
+            None if far.judged => {
+                Some(sides.seen(fact, well, link, "its own state was judged, and this found well"))
+            }
             None => None,
         })
         .collect()

@@ -5,12 +5,12 @@ mod screen;
 mod state;
 mod view;
 
-use super::source::{LookSpec, look};
 use crate::{Common, fail};
 use anyhow::{Context, Result};
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use futures_util::StreamExt;
 
+use netwhy_host::{LookSpec, look};
 use netwhy_model::host::Snapshot;
 use screen::Screen;
 use state::{Act, Watched};
@@ -80,7 +80,7 @@ async fn show(screen: &mut Screen, watched: &mut Watched, ends: &mut Ends, every
 
 /// A look once a second is a cheap one; rules and logs change slowly.
 fn spec(whole: bool) -> LookSpec {
-    LookSpec { window_ms: 0, logs: whole, ..LookSpec::default() }
+    LookSpec { window_ms: 0, logs: whole, services: whole, ..LookSpec::default() }
 }
 
 /// The look that is under way, and whether it reads everything.
