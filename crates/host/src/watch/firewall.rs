@@ -59,14 +59,29 @@ impl Firewall {
         let (now, mut unread) = ruleset();
         unread.extend(self.unread.iter().cloned());
         if let Some(tracer) = &mut self.tracer {
-            let room = STEP_COUNT_MAX.saturating_sub(self.steps.len());
-            self.steps.extend(tracer.steps(&now).into_iter().take(room));
+            self.steps.extend(tracer.steps(&now));
+            make_room(&mut self.steps);
+            if !tracer.complete() {
+                let why = "more packets were traced than the kernel could report".to_owned();
+                unread.push(Unread { what: "trace of firewall rules".to_owned(), why, root_helps: false });
+            }
         }
         let mut rules = rule_deltas(&self.before, &now);
         rules.retain(|delta| !is_ours(&delta.rule));
         rules.truncate(DELTA_COUNT_MAX);
         FirewallSeen { rules, candidates: candidates(&now, &self.spec), trace: self.steps.clone(), unread }
     }
+}
+
+/// Lets steps that only accepted go first, the oldest of them before.
+fn make_room(steps: &mut Vec<TraceStep>) {
+    let mut over = steps.len().saturating_sub(STEP_COUNT_MAX);
+    steps.retain(|step| {
+        let goes = over > 0 && step.verdict == RuleVerdict::Accept;
+        over -= usize::from(goes);
+        !goes
+    });
+    steps.truncate(STEP_COUNT_MAX);
 }
 
 /// Rules of the trace itself.
