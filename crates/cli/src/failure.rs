@@ -1,5 +1,6 @@
 //! How netwhy says that it could not do its work: one sentence, then a hint, in the user's language.
 
+mod ends;
 mod foreign;
 
 use netwhy_catalogue::nearest;

@@ -66,13 +66,14 @@ fn main() -> ExitCode {
 
 /// Runs one command on a runtime that is not waited for at the end.
 fn run(parsed: args::Parsed, lang: &mut Lang) -> anyhow::Result<u8> {
-    let cli = match parsed {
+    let mut cli = match parsed {
         args::Parsed::Run(cli) => cli,
         args::Parsed::Told(text) => return print(&text).map(|()| 0),
     };
     let config = config::load(cli.shared.config.as_deref())?;
     let common = cli.shared.common(config)?;
     *lang = common.lang;
+    commands::before_threads(&mut cli.command)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // A whole case run for another netwhy is polled on a worker, deeper than its default stack allows.

@@ -166,3 +166,22 @@ pub(super) const MAN: &str = "\
 示例：
   netwhy man | man -l -            立即阅读
   netwhy man --dir /usr/share/man/man1";
+
+pub(super) const AGENT: &str = "\
+在要被查看的主机上：
+  netwhy agent init /etc/netwhy-agent --name origin.example --address 203.0.113.7
+  netwhy agent --agent-dir /etc/netwhy-agent --listen 203.0.113.7:7373
+
+在提问的主机上，把 ca.pem、client.pem 与 client.key 复制到 ~/agent：
+  netwhy https://shop.example/ --at origin=agent://origin.example --agent-dir ~/agent
+
+没有此机构签发的证书，任何请求都得不到应答。进入者只能查看；加 --allow-run 后还可让本机探测他们选定的目标。
+代理在监听之前放弃查看所不需要的一切特权。按 Ctrl-C 或收到 SIGTERM 时结束。";
+
+pub(super) const AGENT_INIT: &str = "\
+示例：
+  netwhy agent init agent --name origin.example
+  netwhy agent init agent --address 203.0.113.7 --client alice --client bob --days 90
+
+写出 ca.pem、agent.pem 与 agent.key，留在代理一侧；每个客户端一份 NAME.pem 与 NAME.key，并附 ca.pem。
+私钥只有其所有者可读。机构自身的私钥不保存在任何地方：要改动就重新生成一套。不覆盖任何文件。";

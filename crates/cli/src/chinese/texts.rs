@@ -60,11 +60,8 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
         "Also stand there while asking: origin, edge, client (asks from there) or any router's name; PLACE is ssh://USER@HOST, netns:NAME, exec:'PREFIX' or agent://HOST",
         "询问时也在该处观察：origin、edge、client（从该处发起询问）或任意路由器名；PLACE 为 ssh://USER@HOST、netns:NAME、exec:'PREFIX' 或 agent://HOST",
     ),
-    (
-        "Directory with the client's certificate for agents, as `netwhy agent init` made it",
-        "存放访问 agent 的客户端证书的目录，由 `netwhy agent init` 生成",
-    ),
     ("Other ends", "其他端点"),
+    ("Certificates for agents", "访问代理的证书"),
     (
         "Join what another end recorded by itself (netwhy host --record) into the replayed case",
         "把另一端自行记录的内容（netwhy host --record）并入重放的案例",
@@ -214,6 +211,36 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ("The port the client asks for, as this end has it", "客户端访问的、本端的端口"),
     ("Stop after this time, or at Ctrl-C", "到时或按 Ctrl-C 时停止"),
     ("The client asks over UDP", "客户端使用 UDP"),
+    // agent
+    (
+        "Let others with a certificate look at this host: the far end of --at origin=agent://HOST",
+        "让持有证书者查看本机：即 --at origin=agent://HOST 的对端",
+    ),
+    (commands::agent::EXAMPLES, pages::AGENT),
+    (commands::agent::INIT_EXAMPLES, pages::AGENT_INIT),
+    ("The address to listen at", "监听的地址"),
+    (
+        "Directory with the certificates for agents, as `netwhy agent init` made it",
+        "访问代理所用证书的目录，由 `netwhy agent init` 生成",
+    ),
+    (
+        "PEM file with the certificate to show, instead of the one in that directory",
+        "要出示的证书的 PEM 文件，代替该目录中的",
+    ),
+    ("PEM file with its key", "其私钥的 PEM 文件"),
+    ("PEM file with the authority that signed both sides' certificates", "签发双方证书的机构的 PEM 文件"),
+    (
+        "Also run cases for clients: this host then probes targets they choose",
+        "也为客户端运行案例：本机将探测他们选定的目标",
+    ),
+    ("Keep the privileges that tracing of dropped packets needs", "保留追踪丢包所需的特权"),
+    ("Sessions at the same time", "同时进行的会话数"),
+    ("Make the certificates of an agent and of its clients", "生成代理及其客户端的证书"),
+    ("The directory to write to", "写入的目录"),
+    ("A host name clients will write after agent://", "客户端写在 agent:// 之后的主机名"),
+    ("An address clients will write after agent://", "客户端写在 agent:// 之后的地址"),
+    ("A client to make a certificate for", "要生成证书的客户端"),
+    ("Days until they expire", "有效天数"),
     // lab
     ("List the scenarios", "列出场景"),
     ("Only those whose name, folder or cause contains this", "只取名称、目录或原因含有此文本的"),

@@ -1,10 +1,10 @@
 //! `--at NAME=PLACE`: the other ends that watch, or from which the asking is done.
 
+use super::agent::Files;
 use crate::failure::while_trying;
 use anyhow::Result;
-use netwhy_ends::{AgentCredentials, At, EndName, Ends, OpenOptions, Place};
+use netwhy_ends::{At, EndName, Ends, OpenOptions, Place};
 use netwhy_engine::EngineRunner;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Ends one run takes.
@@ -17,15 +17,8 @@ pub(crate) struct Flags {
     /// ssh://USER@HOST, netns:NAME, exec:'PREFIX' or agent://HOST
     #[arg(long, value_name = "NAME=PLACE", help_heading = "Other ends")]
     pub at: Vec<String>,
-    /// Directory with the client's certificate for agents, as `netwhy agent init` made it
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "NETWHY_AGENT_DIR",
-        hide_env_values = true,
-        help_heading = "Other ends"
-    )]
-    pub agent_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub files: Files,
 }
 
 impl Flags {
@@ -61,7 +54,7 @@ impl Flags {
     /// Starts netwhy at every place at once.
     pub(crate) async fn open(&self, places: &[(EndName, Place)]) -> Ends {
         let options = OpenOptions {
-            agent: self.agent_dir.as_deref().map(AgentCredentials::in_directory),
+            agent: self.files.of_client(),
             runner: Some(Arc::new(EngineRunner)),
             ..OpenOptions::default()
         };

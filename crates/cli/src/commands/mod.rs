@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod agent;
 pub(crate) mod at;
 pub(crate) mod completions;
 pub(crate) mod demo;
@@ -40,6 +41,8 @@ pub enum Command {
     Http(http::Args),
     /// Read this machine and judge it: sockets, queues, limits, firewall, routes, services, logs
     Host(host::Args),
+    /// Let others with a certificate look at this host: the far end of --at origin=agent://HOST
+    Agent(agent::Args),
     /// Teach one cause: what it is, how it looks, how to prove it, how to mend it
     Explain(explain::Args),
     /// See netwhy at work: a small network, three faults, three verdicts; needs nothing else
@@ -58,6 +61,14 @@ pub enum Command {
     EndStdio,
 }
 
+/// Does what must be done while there is one thread.
+pub fn before_threads(command: &mut Command) -> anyhow::Result<()> {
+    match command {
+        Command::Agent(args) => args.make_ready(),
+        _ => Ok(()),
+    }
+}
+
 /// Runs one command; the number is the exit code.
 pub async fn run(command: Command, common: Common) -> anyhow::Result<u8> {
     match command {
@@ -69,6 +80,7 @@ pub async fn run(command: Command, common: Common) -> anyhow::Result<u8> {
         Command::Ping(args) => ping::run(args, &common).await,
         Command::Trace(args) => trace::run(args, &common).await,
         Command::Host(args) => host::run(args, &common).await,
+        Command::Agent(args) => agent::run(args, &common).await,
         Command::Explain(args) => explain::run(&args, &common),
         Command::Demo(args) => demo::run(args, common).await,
         Command::Lab(args) => lab::run(args, common).await,

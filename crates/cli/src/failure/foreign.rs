@@ -2,12 +2,14 @@
 //!
 //! Libraries speak English; what they say is put into Chinese here, where the user's language is known.
 
-use super::{Words, did_you_mean};
+use super::{Words, did_you_mean, ends};
+use netwhy_ends::{EndError, PlaceError};
 use netwhy_lab::LabError;
 use netwhy_model::{CaseError, Expect, ExpectError, SAVED_SCHEMA, TargetError};
 use netwhy_tls::TlsError;
 use std::error::Error;
 use std::io::ErrorKind;
+use std::sync::Arc;
 
 /// The Chinese sentence of an error known here.
 pub(super) fn in_chinese(error: &(dyn Error + 'static)) -> Option<String> {
@@ -26,10 +28,16 @@ pub(super) fn in_chinese(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(tls) = error.downcast_ref::<TlsError>() {
         return Some(of_tls(tls));
     }
+    if let Some(place) = error.downcast_ref::<PlaceError>() {
+        return Some(ends::of_place(place));
+    }
+    if let Some(end) = error.downcast_ref::<EndError>() {
+        return Some(ends::of_end(end));
+    }
     if error.downcast_ref::<std::net::AddrParseError>().is_some() {
         return Some("不是 IP 地址".to_owned());
     }
-    error.downcast_ref::<std::io::Error>().and_then(of_system)
+    system_error(error).and_then(of_system)
 }
 
 /// What to do about an error known here.
@@ -52,7 +60,19 @@ pub(super) fn hint(error: &(dyn Error + 'static)) -> Option<Words> {
     if let Some(tls) = error.downcast_ref::<TlsError>() {
         return Some(tls_hint(tls));
     }
-    system_hint(error.downcast_ref::<std::io::Error>()?.kind())
+    if let Some(place) = error.downcast_ref::<PlaceError>() {
+        return Some(ends::place_hint(place));
+    }
+    if let Some(hint) = error.downcast_ref::<EndError>().and_then(ends::end_hint) {
+        return Some(hint);
+    }
+    system_hint(system_error(error)?.kind())
+}
+
+/// An error of the operating system, also one that is shared.
+fn system_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a std::io::Error> {
+    let shared = || error.downcast_ref::<Arc<std::io::Error>>().map(AsRef::as_ref);
+    error.downcast_ref::<std::io::Error>().or_else(shared)
 }
 
 fn of_target(error: &TargetError) -> String {
