@@ -108,6 +108,9 @@ fn limit_of_first_namespace() -> Option<u64> {
     reader.join().ok()?
 }
 
+/// Names with how many entries they have.
+type Counts = Vec<(String, u64)>;
+
 /// Entries counted by state and by destination.
 #[derive(Default)]
 struct Tally {
@@ -126,7 +129,7 @@ impl Tally {
         }
     }
 
-    fn finish(self) -> (Vec<(String, u64)>, Vec<(String, u64)>) {
+    fn finish(self) -> (Counts, Counts) {
         let state = |(protocol, state): (u8, &str)| match protocol {
             TCP => state.to_owned(),
             _ => format!("{} {state}", protocol_name(protocol.into())),
@@ -142,7 +145,7 @@ impl Tally {
     }
 }
 
-fn most_first(mut counts: Vec<(String, u64)>, keep: usize) -> Vec<(String, u64)> {
+fn most_first(mut counts: Counts, keep: usize) -> Counts {
     counts.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
     counts.truncate(keep);
     counts

@@ -83,14 +83,16 @@ impl Decoder<'_> {
     fn nat(&mut self, fields: &Fields<'_>) {
         let way = if fields.be32(1) == 1 { "dnat" } else { "snat" };
         let is_ip6 = fields.be32(2) == NFPROTO_IP6;
-        let named = match (self.context.family, is_ip6) {
-            ("inet", true) => " ip6",
-            ("inet", false) => " ip",
-            _ => "",
-        };
         let kind = if is_ip6 { Kind::Ip6 } else { Kind::Ip4 };
         let address = self.span(fields.be32(3), fields.be32(4), kind);
         let port = self.span(fields.be32(5), fields.be32(6), Kind::Service);
+        // A map that gives both says of which family.
+        let both = fields.has(5) && port.is_none();
+        let named = match (self.context.family == "inet" || both, is_ip6) {
+            (true, true) => " ip6",
+            (true, false) => " ip",
+            _ => "",
+        };
         let to = endpoint(address, port, is_ip6);
         let flags = statement::nat_flags(fields.be32(7));
         let text = format!("{way}{named} to {to}{flags}");
@@ -156,16 +158,17 @@ impl Decoder<'_> {
 
     fn object(&mut self, fields: &Fields<'_>) {
         const SYNPROXY: u32 = 10;
-        let name = if fields.has(4) {
+        let (kind, name) = if fields.has(4) {
             let set = self.context.sets.get(&fields.text(4));
             let right = set.map_or_else(|| format!("@{}", fields.text(4)), super::set::Set::text);
-            format!("{} map {right}", self.key_text(set, fields.be32(3)))
+            let kind = set.map_or(0, |set| set.object);
+            (kind, format!("{} map {right}", self.key_text(set, fields.be32(3))))
         } else {
-            format!("\"{}\"", fields.text(2))
+            (fields.be32(1), format!("\"{}\"", fields.text(2)))
         };
-        let Some(statement) = statement::object(fields.be32(1), &name) else { return self.unknown("objref") };
+        let Some(statement) = statement::object(kind, &name) else { return self.unknown("objref") };
         self.note(statement.kind);
-        if fields.be32(1) == SYNPROXY {
+        if kind == SYNPROXY {
             return self.end(statement.text, RuleVerdict::SynProxy);
         }
         self.say(statement.text);

@@ -60,7 +60,10 @@ pub(super) fn condition(
         let there = (number(bytes, Order::Host) != 0) == (how == Comparison::Equal);
         return format!("{text} {}", if there { "exists" } else { "missing" });
     }
-    if let Some(prefix) = operand.prefix {
+    // Whole bytes of a prefix are compared alone.
+    let shorter = |kind: Kind| kind.len().is_some_and(|len| bytes.len() < len) && !bytes.is_empty();
+    let beginning = matches!(operand.kind, Kind::Ip4 | Kind::Ip6) && shorter(operand.kind);
+    if let Some(prefix) = operand.prefix.or(beginning.then_some(8 * bytes.len())) {
         return format!(
             "{text}{}{}/{prefix}",
             how.infix(),
@@ -73,7 +76,10 @@ pub(super) fn condition(
     // For sets of bits, no sign would mean "any of these".
     let flags = operand.kind.flags().is_some() && how == Comparison::Equal;
     let sign = if flags { " == " } else { how.infix() };
-    format!("{text}{sign}{}", value(operand, bytes, interfaces))
+    let value = value(operand, bytes, interfaces);
+    // All of these and nothing else, where a comma would mean any of them.
+    let value = if operand.kind.flags().is_some() { value.replace(',', " | ") } else { value };
+    format!("{text}{sign}{value}")
 }
 
 /// Writes `tcp dport 1000-2000`.
@@ -149,7 +155,8 @@ pub(super) fn combined(operand: &Operand, interfaces: InterfaceNames<'_>) -> Str
         text = format!("{text} & {}", shown(mask));
     }
     if xor_number != 0 {
-        text = format!("{text} ^ {}", shown(xor));
+        let sign = if xor_number & mask_number == 0 { '|' } else { '^' };
+        text = format!("{text} {sign} {}", shown(xor));
     }
     text
 }
@@ -162,16 +169,20 @@ fn prefix_of(mask: &[u8]) -> Option<u32> {
     (ones == leading).then_some(ones)
 }
 
-/// The one field that a mask picks out of several loaded together.
+/// The one field that a mask picks out of the bytes that were loaded.
 pub(super) fn picked(operand: &Operand, mask: &[u8]) -> Option<Operand> {
-    let total = 8 * mask.len();
+    let (_, fields, at) = operand.place?;
     let bits = number(mask, Order::Big);
-    let first = operand.parts.first()?.at;
-    operand.parts.iter().find_map(|part| {
-        let shift = total.checked_sub(part.at - first + part.len)?;
-        let own = (u128::MAX >> (128 - part.len.clamp(1, 128) as u32)).checked_shl(shift as u32)?;
-        (own == bits).then(|| Operand { shift: shift as u32, ..of_template(part) })
-    })
+    let width = 8 * u32::try_from(mask.len()).ok().filter(|len| (1..=16).contains(len))?;
+    let (shift, ones) = (bits.trailing_zeros(), bits.count_ones());
+    let leading = (bits << (128 - width)).leading_zeros();
+    // All its bits stand together.
+    if ones == 0 || leading + ones + shift != width {
+        return None;
+    }
+    let (first, len) = (at + leading as usize, ones as usize);
+    let field = fields.iter().find(|field| field.at == first && field.len == len)?;
+    Some(Operand { shift, ..of_template(field) })
 }
 
 /// Cuts a value that was compared with several fields at once into one condition each.

@@ -110,7 +110,7 @@ impl Decoder<'_> {
             "xfrm" => self.load(fields.be32(1), key::xfrm(fields), name),
             "numgen" => self.load(fields.be32(1), Some(key::numgen(fields)), name),
             "hash" => {
-                let of = self.loaded_text(fields.be32(1));
+                let of = self.run_text(fields.be32(1), fields.be32(3));
                 self.load(fields.be32(2), Some(key::hash(fields, &of)), name);
             }
             "osf" => {
@@ -118,8 +118,8 @@ impl Decoder<'_> {
                 self.load(fields.be32(1), Some(operand), name);
             }
             "exthdr" => {
-                // Only IPv6 has extension headers.
-                if fields.be32(6) == 0 {
+                // Only IPv6 has extension headers, only IPv4 has options.
+                if matches!(fields.be32(6), 0 | 2) {
                     self.imply(Layer::Network);
                 }
                 self.load_or_set(fields, fields.be32(1), 7, Some(key::extension(fields)));
@@ -191,15 +191,23 @@ impl Decoder<'_> {
         )
     }
 
+    /// The operands a hash is over.
+    fn run_text(&self, register: u32, len: u32) -> String {
+        let operands = self.registers.run(register, len as usize);
+        let parts: Vec<String> =
+            operands.iter().map(|operand| compare::combined(operand, self.context.interfaces)).collect();
+        parts.join(" . ")
+    }
+
     fn payload(&mut self, fields: &Fields<'_>) {
         let Some(base) = Base::of(fields.be32(2)) else { return self.unknown("payload") };
         let (offset, len) = (fields.be32(3) as usize, fields.be32(4) as usize);
         let operand = payload::operand(base, offset, len, self.protocols);
-        if fields.has(5) {
-            return self.payload_write(fields.be32(5), &operand);
-        }
         if !operand.text.starts_with('@') || !operand.parts.is_empty() {
             self.imply_header(base, &operand);
+        }
+        if fields.has(5) {
+            return self.payload_write(fields.be32(5), &operand);
         }
         self.registers.set(fields.be32(1), Content::Loaded(operand));
     }
@@ -335,7 +343,12 @@ impl Decoder<'_> {
         let by = number(fields.inside(7).get(1), Order::Host);
         match fields.be32(6) {
             0 => match compare::picked(&operand, &mask).filter(|_| number(&xor, Order::Big) == 0) {
-                Some(field) => operand = field,
+                Some(field) => {
+                    if let Some((base, ..)) = operand.place {
+                        self.imply_header(base, &field);
+                    }
+                    operand = field;
+                }
                 None => operand.mask = Some((mask, xor)),
             },
             LEFT_SHIFT => operand.text = format!("{} << {by}", operand.text),
@@ -364,7 +377,9 @@ impl Decoder<'_> {
         let parts: Vec<String> =
             operands.iter().map(|operand| compare::combined(operand, self.context.interfaces)).collect();
         let left = parts.join(" . ");
-        let right = set.map_or_else(|| format!("@{name}"), Set::text);
+        let shift = operands.first().map_or(0, |operand| operand.shift);
+        let right =
+            set.map_or_else(|| format!("@{name}"), |set| set.text_moved(shift, self.context.interfaces));
         let negated = fields.be32(5) & 1 != 0;
         for operand in &operands {
             self.source(operand, source_condition(set), negated);

@@ -1,7 +1,7 @@
 //! What meta, ct, rt, socket and their like load: operands by key.
 
 use super::operand::{Operand, Subject};
-use super::payload::{FRAGMENT_BYTE, FRAGMENT_WORD, Header};
+use super::payload::{Base, FRAGMENT};
 use super::symbol::{self, word};
 use super::value::{Kind, Order};
 use crate::fields::Fields;
@@ -50,7 +50,7 @@ pub(super) fn meta(key: u32) -> Option<Operand> {
         _ => return None,
     };
     let mut operand = Operand::new(name, kind, subject);
-    if kind == Kind::Integer {
+    if kind == Kind::Integer && name != "meta random" {
         operand.order = Order::Host;
     }
     Some(operand)
@@ -93,7 +93,8 @@ pub(super) fn ct(key: u32, direction: Option<u8>) -> Option<Operand> {
     // The reply's source is where the connection went.
     let subject = if direction == Some(1) && subject != State { Other } else { subject };
     let mut operand = Operand::new(text, kind, subject);
-    if kind == Integer {
+    // The entry's id is a hash, kept in network order.
+    if kind == Integer && name != "id" {
         operand.order = Order::Host;
     }
     Some(operand)
@@ -180,18 +181,19 @@ pub(super) fn xfrm(fields: &Fields<'_>) -> Option<Operand> {
         _ => return None,
     };
     let way = if fields.byte(3) == 0 { "in" } else { "out" };
-    Some(Operand { order: kind.order(), ..Operand::new(format!("ipsec {way} {name}"), kind, Subject::Other) })
+    let order = if name == "reqid" { Order::Host } else { kind.order() };
+    Some(Operand { order, ..Operand::new(format!("ipsec {way} {name}"), kind, Subject::Other) })
 }
 
 /// A field of an IPv6 extension header, a TCP or an IP option (NFTA_EXTHDR_*).
 pub(super) fn extension(fields: &Fields<'_>) -> Operand {
     const PRESENT: u32 = 1;
-    const FRAGMENT: u8 = 44;
+    const FRAGMENT_HEADER: u8 = 44;
     let (kind, offset, len) = (fields.byte(2), fields.be32(3), fields.be32(4));
     let present = fields.be32(5) & PRESENT != 0;
     let (header, field) = match fields.be32(6) {
-        0 if kind == FRAGMENT && !present && matches!((offset, len), (2, 2) | (3, 1)) => {
-            return fragment(len);
+        0 if kind == FRAGMENT_HEADER && !present && matches!((offset, len), (2, 2) | (3, 1)) => {
+            return fragment(offset, len);
         }
         1 => (format!("tcp option {}", tcp_option(kind)), tcp_option_field(kind, offset)),
         2 => (format!("ip option {}", ip_option(kind)), ip_option_field(offset)),
@@ -210,14 +212,10 @@ pub(super) fn extension(fields: &Fields<'_>) -> Operand {
 }
 
 /// Fields of the fragment header that share bytes; a mask picks one.
-fn fragment(len: u32) -> Operand {
-    let parts: Header = if len == 1 { FRAGMENT_BYTE } else { FRAGMENT_WORD };
-    let text = format!("frag @{},{len}", 4 - len);
-    Operand {
-        order: Order::Big,
-        parts: parts.iter().collect(),
-        ..Operand::new(text, Kind::Hex, Subject::Other)
-    }
+fn fragment(offset: u32, len: u32) -> Operand {
+    let text = format!("frag @{offset},{len}");
+    let place = Some((Base::Network, FRAGMENT, 8 * offset as usize));
+    Operand { order: Order::Big, place, ..Operand::new(text, Kind::Hex, Subject::Other) }
 }
 
 fn tcp_option(kind: u8) -> String {

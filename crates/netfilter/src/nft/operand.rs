@@ -1,6 +1,6 @@
 //! The left-hand side of a condition: what was loaded into a register.
 
-use super::payload::Template;
+use super::payload::{Base, Header, Template};
 use super::value::{Kind, Order};
 use netwhy_model::host::Match;
 
@@ -54,7 +54,9 @@ pub(super) struct Operand {
     pub(super) prefix: Option<usize>,
     /// The mask and the exclusive-or a bitwise expression applied.
     pub(super) mask: Option<(Vec<u8>, Vec<u8>)>,
-    /// Several fields loaded at once.
+    /// Where it was loaded from: the header's fields, and the first bit.
+    pub(super) place: Option<(Base, Header, usize)>,
+    /// Several whole fields loaded at once.
     pub(super) parts: Vec<&'static Template>,
 }
 
@@ -68,6 +70,7 @@ impl Default for Operand {
             shift: 0,
             prefix: None,
             mask: None,
+            place: None,
             parts: Vec::new(),
         }
     }
@@ -121,6 +124,19 @@ impl Registers {
             Content::Loaded(operand) => Some(operand),
             Content::Bytes(_) => None,
         }
+    }
+
+    /// The operands that follow each other from a register on, as long as the kinds say, `len` bytes in all.
+    pub(super) fn run(&self, register: u32, len: usize) -> Vec<&Operand> {
+        let Some(start) = slot(register) else { return Vec::new() };
+        let mut operands = Vec::new();
+        let mut next = start;
+        while next < start.saturating_add(len.div_ceil(SLOT_BYTES)) {
+            let Some(Some(Content::Loaded(operand))) = self.slots.get(next) else { break };
+            next += operand.kind.len().unwrap_or(SLOT_BYTES).div_ceil(SLOT_BYTES).max(1);
+            operands.push(operand);
+        }
+        operands
     }
 
     /// The operands of a concatenation of parts of these lengths, from its first register on.

@@ -182,14 +182,9 @@ const COMP: Header = &[
     field("comp cpi", 16, 16, Kind::Integer),
 ];
 
-/// The fragment header's second half word, and its last byte alone.
-pub(super) const FRAGMENT_WORD: Header = &[
+/// The part of the fragment header whose fields share bytes.
+pub(super) const FRAGMENT: Header = &[
     field("frag frag-off", 16, 13, Kind::Integer),
-    field("frag reserved2", 29, 2, Kind::Integer),
-    field("frag more-fragments", 31, 1, Kind::Integer),
-];
-pub(super) const FRAGMENT_BYTE: Header = &[
-    field("frag frag-off", 24, 5, Kind::Integer),
     field("frag reserved2", 29, 2, Kind::Integer),
     field("frag more-fragments", 31, 1, Kind::Integer),
 ];
@@ -257,7 +252,7 @@ pub(super) fn operand(base: Base, offset: usize, len: usize, protocols: Protocol
         subject: Subject::Other,
         ..Operand::default()
     };
-    Operand { parts: covering(fields, at, bits), ..raw }
+    Operand { parts: covering(fields, at, bits), place: Some((base, fields, at)), ..raw }
 }
 
 /// The fields that together are exactly this stretch; none when they leave a gap.

@@ -34,6 +34,8 @@ pub(super) struct Set {
     key_len: usize,
     data: Vec<Kind>,
     data_len: usize,
+    /// The kind of object a map of objects gives (NFT_OBJECT_*).
+    pub(super) object: u32,
     /// How the bytes of an integer key are ordered; other kinds say so themselves.
     integer_order: Option<Order>,
     /// Bytes of each part of a concatenated key.
@@ -79,6 +81,7 @@ impl Set {
             key_len: fields.be32(5) as usize,
             data: Kind::parts(fields.be32(6)),
             data_len: fields.be32(7) as usize,
+            object: fields.be32(15),
             integer_order: integer_order(fields.get(13)),
             ..Set::default()
         };
@@ -260,6 +263,18 @@ impl Set {
             shown.push(format!("… {left} more"));
         }
         format!("{{ {} }}", shown.join(", "))
+    }
+
+    /// The same, for keys that are some bits of a byte and stand `shift` bits too far left in the set.
+    pub(super) fn text_moved(&self, shift: u32, interfaces: InterfaceNames<'_>) -> String {
+        let (&[kind], true) = (self.key.as_slice(), self.anonymous() && (1..8).contains(&shift)) else {
+            return self.text();
+        };
+        let moved = |element: &Element| {
+            let value = number(&element.rank, Order::Big) >> shift;
+            Element { key: show(kind, &big_bytes(value, 16), Order::Big, interfaces), ..element.clone() }
+        };
+        Set { elements: self.elements.iter().map(moved).collect(), ..self.clone() }.text()
     }
 
     /// What a verdict map does with a packet: what stops it if any element does, else the first of them.

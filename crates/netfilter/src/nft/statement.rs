@@ -99,8 +99,6 @@ fn last(fields: &Fields<'_>) -> String {
 /// Writes a log statement (NFTA_LOG_*).
 pub(super) fn log(fields: &Fields<'_>) -> String {
     const LEVEL_WARN: u32 = 4;
-    const FLAGS: [(u32, &str); 5] =
-        [(1, "tcp sequence"), (2, "tcp options"), (4, "ip options"), (8, "skuid"), (32, "ether")];
     let mut text = "log".to_owned();
     if fields.has(2) {
         text.push_str(&format!(" prefix \"{}\"", fields.text(2)));
@@ -117,8 +115,22 @@ pub(super) fn log(fields: &Fields<'_>) -> String {
         let level = fields.be32(5);
         text.push_str(&format!(" level {}", word(symbol::LOG_LEVEL, level).unwrap_or("<level>")));
     }
-    let flags = fields.be32(6);
-    for (bit, name) in FLAGS {
+    text.push_str(&log_flags(fields.be32(6)));
+    text
+}
+
+fn log_flags(flags: u32) -> String {
+    const ALL: u32 = 0x2f;
+    if flags & ALL == ALL {
+        return " flags all".to_owned();
+    }
+    let tcp = [(1, "sequence"), (2, "options")];
+    let tcp: Vec<&str> = tcp.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| *name).collect();
+    let mut text = String::new();
+    if !tcp.is_empty() {
+        text.push_str(&format!(" flags tcp {}", tcp.join(",")));
+    }
+    for (bit, name) in [(4, "ip options"), (8, "skuid"), (32, "ether")] {
         if flags & bit != 0 {
             text.push_str(&format!(" flags {name}"));
         }
