@@ -45,6 +45,8 @@ pub trait Runner: Send + Sync {
 pub struct ServeOptions {
     /// Runs cases; without one, [`Request::Run`] is refused.
     pub runner: Option<Arc<dyn Runner>>,
+    /// Whether cases may name files of this host: roots, a client certificate.
+    pub allow_files: bool,
     /// Reads the host.
     pub eyes: Arc<dyn Eyes>,
     /// The netwhy this is, for people: `netwhy 0.1.0`.
@@ -64,6 +66,7 @@ impl ServeOptions {
     pub fn new(eyes: Arc<dyn Eyes>, runner: Option<Arc<dyn Runner>>) -> ServeOptions {
         ServeOptions {
             runner,
+            allow_files: true,
             eyes,
             program: concat!("netwhy ", env!("CARGO_PKG_VERSION")).to_owned(),
             message_bytes_max: MESSAGE_BYTES_MAX,
@@ -167,6 +170,10 @@ impl Served {
         let Some(runner) = &self.options.runner else {
             return Err(EndFault::new(FaultCode::NotAllowed, "this end runs no cases for others"));
         };
+        if !self.options.allow_files && (spec.case.client_cert.is_some() || spec.case.ca_file.is_some()) {
+            let text = "this end reads no files for others: leave out --client-cert and --ca-file";
+            return Err(EndFault::new(FaultCode::NotAllowed, text));
+        }
         let budget_ms = spec.case.limits.budget_ms;
         if budget_ms > BUDGET_MS_MAX || spec.ends.len() > ENDS_COUNT_MAX {
             return Err(EndFault::new(

@@ -202,6 +202,10 @@ async fn cases_are_run_only_by_an_agent_that_allows_it() {
     let agent = start(true, defaults()).await;
     let ends = agent.open().await;
     assert!(ends.end("origin").unwrap().run(spec(), Arc::new(|_| {})).await.is_ok());
+    let mut nosy = spec();
+    nosy.case.client_cert = Some("/etc/shadow".into());
+    let refused = ends.end("origin").unwrap().run(nosy, Arc::new(|_| {})).await.unwrap_err();
+    assert!(refused.to_string().contains("reads no files for others"), "{refused}");
 }
 
 #[tokio::test]

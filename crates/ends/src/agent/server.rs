@@ -214,6 +214,7 @@ impl Agent {
     async fn session(&self, stream: TlsStream<TcpStream>, mut stop: watch::Receiver<bool>) -> Option<String> {
         let (end, ended) = watch::channel(false);
         let mut options = ServeOptions::new(Arc::clone(&self.eyes), self.runner.clone());
+        options.allow_files = false;
         options.rate = Some(self.limits.rate);
         options.idle_ms_max = Some(self.limits.idle_ms_max);
         options.stop = Some(ended);
