@@ -26,11 +26,14 @@ pub struct LookSpec {
     pub logs_since_s: u64,
     /// Ask the service manager and look for signs of persistence.
     pub services: bool,
+    /// Only what changes by the second and costs little: sockets, counters, queues, pressure, the fill of
+    /// connection tracking. No owners, rules, settings, logs or services, and nothing is judged.
+    pub light: bool,
 }
 
 impl Default for LookSpec {
     fn default() -> LookSpec {
-        LookSpec { window_ms: 0, logs: true, logs_since_s: 3_600, services: true }
+        LookSpec { window_ms: 0, logs: true, logs_since_s: 3_600, services: true, light: false }
     }
 }
 
@@ -41,10 +44,10 @@ pub fn look(spec: &LookSpec) -> Snapshot {
     let window = Duration::from_millis(spec.window_ms.min(WINDOW_MS_MAX));
     let windowed = !window.is_zero();
     let before = windowed.then(First::read);
-    let kernel = Kernel::read();
+    let kernel = Kernel::read(spec.light);
     let machine = Machine::read(&kernel, spec, at);
     std::thread::sleep(window.saturating_sub(started.elapsed()));
-    let mut snapshot = stages::assemble(kernel, machine, before);
+    let mut snapshot = stages::assemble(kernel, machine, before, spec.light);
     HOST_SCHEMA.clone_into(&mut snapshot.schema);
     snapshot.kernel = format!(
         "{} {}",
@@ -54,7 +57,9 @@ pub fn look(spec: &LookSpec) -> Snapshot {
     snapshot.at = at;
     snapshot.window_ms = if windowed { millis(started.elapsed()) } else { 0 };
     snapshot.root = nix::unistd::geteuid().is_root();
-    snapshot.findings = judge(&snapshot);
+    if !spec.light {
+        snapshot.findings = judge(&snapshot);
+    }
     snapshot.took_ms = millis(started.elapsed());
     snapshot
 }
@@ -74,4 +79,17 @@ impl First {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_light_look_has_the_numbers_and_judges_nothing() {
+        let light = look(&LookSpec { light: true, ..LookSpec::default() });
+        assert!(light.sections.iter().any(|section| section.id == "counters"));
+        assert!(light.findings.is_empty() && light.ruleset.rules.is_empty() && light.processes.is_empty());
+        assert!(light.sections.iter().all(|section| section.id != "settings"));
+    }
 }

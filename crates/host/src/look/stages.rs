@@ -38,12 +38,12 @@ pub(super) struct Kernel {
 
 impl Kernel {
     /// Reads sockets beside rules and tracked connections: the long tables of a large machine.
-    pub(super) fn read() -> Kernel {
+    pub(super) fn read(light: bool) -> Kernel {
         let mut gaps = Gaps::default();
         let network = network::read(&mut gaps);
         let (sockets, socket_gaps, filter) = std::thread::scope(|scope| {
             // A thread begins in the namespaces of the one that starts it.
-            let filter = scope.spawn(read_filter);
+            let filter = scope.spawn(move || read_filter(light));
             let mut socket_gaps = Gaps::default();
             let sockets = sockets::read(&network.names, &mut socket_gaps);
             (sockets, socket_gaps, filter.join())
@@ -63,11 +63,17 @@ impl Kernel {
     }
 }
 
-fn read_filter() -> (Ruleset, Option<Conntrack>, Vec<Unread>) {
+/// Rules and every tracked connection; only how full its table is for a light look.
+fn read_filter(light: bool) -> (Ruleset, Option<Conntrack>, Vec<Unread>) {
     let mut gaps = Gaps::default();
-    let (ruleset, unread) = netwhy_netfilter::ruleset();
-    gaps.join(unread);
-    let conntrack = match netwhy_netfilter::conntrack_state() {
+    let (ruleset, table) = if light {
+        (Ruleset::default(), netwhy_netfilter::conntrack_fill())
+    } else {
+        let (ruleset, unread) = netwhy_netfilter::ruleset();
+        gaps.join(unread);
+        (ruleset, netwhy_netfilter::conntrack_state())
+    };
+    let conntrack = match table {
         Ok(conntrack) => Some(conntrack),
         Err(error) => {
             gaps.note("tracked connections", chain(&error), error.root_helps());
@@ -96,6 +102,9 @@ pub(super) struct Machine {
 impl Machine {
     /// Finds who holds the sockets, then reads those processes, their services, logs and limits.
     pub(super) fn read(kernel: &Kernel, spec: &LookSpec, at: Stamp) -> Machine {
+        if spec.light {
+            return Machine::unread();
+        }
         let mut gaps = Gaps::default();
         let raw_inodes = hooks::raw_inodes();
         let mut wanted = kernel.sockets.inodes();
@@ -135,6 +144,26 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// Nothing of it, for a light look.
+    fn unread() -> Machine {
+        Machine {
+            processes: Vec::new(),
+            cpu_before: BTreeMap::new(),
+            cpu_at: Instant::now(),
+            fan_outs: Vec::new(),
+            owners: BTreeMap::new(),
+            raw: BTreeMap::new(),
+            services: Vec::new(),
+            logs: Logs::default(),
+            disks: Vec::new(),
+            groups: cgroups::Groups::default(),
+            persistence: None,
+            unread: Vec::new(),
+        }
+    }
+}
+
 /// The processes worth a look: they listen, spread, hold bad connections or raw sockets.
 fn holders(kernel: &Kernel, owners: &BTreeMap<u64, Vec<u32>>, fan_outs: &[FanOut]) -> Vec<Process> {
     let own = std::process::id();
@@ -163,7 +192,7 @@ fn cpu_times(processes: &[Process]) -> BTreeMap<u32, f64> {
 }
 
 /// Puts everything together; with a window, what was counted at its start is compared with now.
-pub(super) fn assemble(kernel: Kernel, machine: Machine, before: Option<First>) -> Snapshot {
+pub(super) fn assemble(kernel: Kernel, machine: Machine, before: Option<First>, light: bool) -> Snapshot {
     let Kernel { network, mut sockets, ruleset, conntrack, unread } = kernel;
     let Machine { mut processes, owners, .. } = machine;
     let mut gaps = Gaps::default();
@@ -184,12 +213,16 @@ pub(super) fn assemble(kernel: Kernel, machine: Machine, before: Option<First>) 
         counted(before.as_ref()),
         limits::read(&processes, &demands, conntrack.as_ref(), &network, limit_rows, &mut gaps),
         pressure::read(&mut gaps),
-        settings::read(&network, &mut gaps),
-        hooks::read(&network.interfaces, &ruleset, &machine.raw, &processes, &mut gaps),
-        clock::read(&mut gaps),
-        names::read(&listeners, &hostname, &mut gaps),
     ];
-    sections.extend(before.is_some().then(|| rules_section(&ruleset, &mut gaps)));
+    if !light {
+        sections.extend([
+            settings::read(&network, &mut gaps),
+            hooks::read(&network.interfaces, &ruleset, &machine.raw, &processes, &mut gaps),
+            clock::read(&mut gaps),
+            names::read(&listeners, &hostname, &mut gaps),
+        ]);
+    }
+    sections.extend((before.is_some() && !light).then(|| rules_section(&ruleset, &mut gaps)));
     sections.extend(machine.persistence);
     sections.retain(|section| !section.readings.is_empty());
     Snapshot {
