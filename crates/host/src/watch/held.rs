@@ -7,7 +7,7 @@ use crate::files::{Gaps, chain};
 use crate::processes;
 use netwhy_model::host::{Listener, Process, Record, TupleSocket, Unread, WatchSpec};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Processes described.
@@ -35,6 +35,7 @@ impl Held {
     pub(super) fn read(
         spec: &WatchSpec,
         wire: &Wire,
+        own: &[IpAddr],
         cpu_before: &BTreeMap<u32, f64>,
         elapsed: Duration,
     ) -> Held {
@@ -45,8 +46,12 @@ impl Held {
             Ok(others) => held.listeners.extend(others),
             Err(error) => gaps.note("listening sockets", chain(&error), false),
         }
+        let is_own = |list: &[IpAddr]| list.iter().any(|address| own.contains(address));
+        let (asks, is_asked) = (is_own(&spec.sources), is_own(&spec.targets));
         let flows = Flows {
             port: spec.port,
+            own_port: is_asked || !asks,
+            peer_port: asks || !is_asked,
             seen: wire.flows.clone(),
             parties: spec.sources.iter().chain(&spec.targets).copied().collect(),
         };

@@ -426,6 +426,7 @@ mod tests {
         PacketSeen {
             at_ns: u64::from(sequence),
             outgoing: false,
+            other_station: false,
             interface: 2,
             kind,
             from: from.parse().unwrap(),

@@ -96,7 +96,7 @@ impl Observer {
         let (filter, held, signs, place) = thread::scope(|scope| {
             let filter = scope.spawn(|| firewall.look());
             let behind = scope.spawn(|| {
-                let held = Held::read(spec, &wire, cpu_before, began.elapsed());
+                let held = Held::read(spec, &wire, &record.own_addresses, cpu_before, began.elapsed());
                 let signs = read_logs(held.processes.clone(), record.started);
                 (held, signs)
             });

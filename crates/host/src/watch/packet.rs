@@ -14,6 +14,7 @@ pub(super) fn read(frame: &Frame<'_>) -> Option<PacketSeen> {
     let seen = PacketSeen {
         at_ns: frame.at_ns,
         outgoing: frame.outgoing,
+        other_station: frame.other_station,
         interface: frame.interface,
         kind: PacketKind::Udp,
         from: SocketAddr::new(ip.source, 0),
@@ -96,7 +97,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn frame(bytes: &[u8]) -> Frame<'_> {
-        Frame { at_ns: 7, outgoing: true, interface: 2, mac: None, bytes }
+        Frame { at_ns: 7, outgoing: true, other_station: false, interface: 2, mac: None, bytes }
     }
 
     fn data(payload: &[u8]) -> Vec<u8> {

@@ -29,6 +29,8 @@ pub(super) struct Frame<'a> {
     /// Nanoseconds since the epoch, by the kernel.
     pub at_ns: u64,
     pub outgoing: bool,
+    /// The frame was for another station (PACKET_OTHERHOST).
+    pub other_station: bool,
     pub interface: u32,
     pub mac: Option<[u8; 6]>,
     pub bytes: &'a [u8],
@@ -206,6 +208,7 @@ fn read(frame: &[u8]) -> Option<Frame<'_>> {
     Some(Frame {
         at_ns: seconds.saturating_mul(1_000_000_000).saturating_add(nanos),
         outgoing: kind == libc::PACKET_OUTGOING,
+        other_station: kind == libc::PACKET_OTHERHOST,
         interface,
         mac: (address_len == 6).then_some(address),
         bytes: bytes(network, snap_len.min(FRAME_BYTES - network.min(FRAME_BYTES)))?,

@@ -19,6 +19,9 @@ const ONWARD_INODE_COUNT_MAX: usize = 65_536;
 #[derive(Debug, Default)]
 pub(super) struct Flows {
     pub port: u16,
+    /// The port may be this host's own, and another's. Each side asked for costs a walk over all sockets.
+    pub own_port: bool,
+    pub peer_port: bool,
     /// Local address and peer of every flow on the wire.
     pub seen: HashSet<(SocketAddr, SocketAddr)>,
     /// Sources and targets.
@@ -129,6 +132,8 @@ mod tests {
         client.write_all(b"hello").unwrap();
         let flows = Flows {
             port: address.port(),
+            own_port: true,
+            peer_port: true,
             seen: HashSet::from([(client.local_addr().unwrap(), address)]),
             ..Flows::default()
         };

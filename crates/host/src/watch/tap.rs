@@ -1,8 +1,9 @@
 //! The tap of a watch: the ring, what is kept of it, and how much is taken when the host is busy.
 //!
-//! A port with many thousand connections a second would cost a core. Then the tap takes only handshakes and
-//! resets, and past that only one flow in so many; the addresses of the source are judged apart from the rest,
-//! so that a busy host still shows a quiet source's flows whole.
+//! A port with many thousand connections a second would cost a core. The source's packets are told from those
+//! of others by their address, so that a busy host still shows a quiet source's flows whole. Of others then
+//! only one flow in so many is taken. As long as nothing came from the source's address, it may come from
+//! another one, through a NAT: then rather every handshake and reset is taken, and nothing else.
 
 use super::filter::{Pace, Selection, program};
 use super::keep::Keeper;
@@ -19,10 +20,12 @@ const DRAIN_COUNT_MAX: usize = 4_096;
 /// Packets a second taken whole, of the source's and of all others each.
 const WHOLE_PER_S_MAX: u64 = 8_000;
 /// Handshakes and resets a second.
-const CONTROL_PER_S_MAX: u64 = 120_000;
+const CONTROL_PER_S_MAX: u64 = 64_000;
 const WINDOW: Duration = Duration::from_millis(100);
 /// After a change the ring still holds what the old filter let in.
 const SETTLES_IN: Duration = Duration::from_millis(60);
+/// Where others go from handshakes to whole flows, one in so many is taken at first, as a power of two.
+const SHARE_LOG2_FIRST: u8 = 4;
 /// One flow in 256 at least.
 const SHARE_LOG2_MAX: u8 = 8;
 /// How long a quieter time must last before more is taken; doubled each time that was too much.
@@ -110,12 +113,11 @@ impl Tap {
             return;
         }
         let elapsed = now.saturating_duration_since(self.window_began);
-        let burst =
-            |governor: &Governor| governor.count > governor.per_s_max() * WINDOW.as_millis() as u64 / 1000;
-        if elapsed < WINDOW && !burst(&self.ours) && !burst(&self.others) {
+        if elapsed < WINDOW && !self.ours.bursts() && !self.others.bursts() {
             return;
         }
-        let changed = [self.ours.judge(elapsed, now), self.others.judge(elapsed, now)];
+        let told_apart = self.ours.count > 0 && self.others.tell_apart();
+        let changed = [told_apart, self.ours.judge(elapsed, now), self.others.judge(elapsed, now)];
         self.window_began = now;
         if changed.contains(&true) {
             self.settled_at = now + SETTLES_IN;
@@ -160,6 +162,8 @@ fn selection(spec: &WatchSpec, own: &BTreeSet<IpAddr>, far: &[IpAddr], forwards:
 struct Governor {
     pace: Pace,
     tightest: Pace,
+    /// Whole flows are taken rather than all handshakes: these packets are not the source's.
+    apart: bool,
     count: u64,
     quiet_since: Instant,
     loosen_after: Duration,
@@ -168,16 +172,33 @@ struct Governor {
 impl Governor {
     fn new(now: Instant) -> Governor {
         let (pace, tightest) = (Pace::default(), Pace::default());
-        Governor { pace, tightest, count: 0, quiet_since: now, loosen_after: LOOSEN_AFTER }
+        Governor { pace, tightest, apart: false, count: 0, quiet_since: now, loosen_after: LOOSEN_AFTER }
+    }
+
+    /// Takes whole flows from now on; true when that changes the pace.
+    fn tell_apart(&mut self) -> bool {
+        self.apart = true;
+        let changes = self.pace.control_only;
+        if changes {
+            self.pace = Pace { control_only: false, one_in_log2: self.pace.one_in_log2 + SHARE_LOG2_FIRST };
+            self.note();
+        }
+        changes
     }
 
     fn per_s_max(&self) -> u64 {
         if self.pace.control_only { CONTROL_PER_S_MAX } else { WHOLE_PER_S_MAX }
     }
 
+    /// True when a window's worth came already, and everything is still taken.
+    fn bursts(&self) -> bool {
+        self.pace == Pace::default() && self.count > WHOLE_PER_S_MAX * WINDOW.as_millis() as u64 / 1_000
+    }
+
     /// Ends a window; true when the pace changed.
     fn judge(&mut self, elapsed: Duration, now: Instant) -> bool {
-        let per_s = std::mem::take(&mut self.count) * 1_000_000 / (elapsed.as_micros() as u64).max(1_000);
+        let elapsed = elapsed.max(WINDOW / 4).as_micros() as u64;
+        let per_s = std::mem::take(&mut self.count) * 1_000_000 / elapsed;
         let before = self.pace;
         if per_s > self.per_s_max() {
             self.tighten(per_s);
@@ -192,13 +213,18 @@ impl Governor {
     }
 
     fn tighten(&mut self, per_s: u64) {
-        if self.pace.control_only {
+        if self.pace.control_only || self.apart {
             let times = per_s / self.per_s_max() + 1;
             let more = u8::try_from(times.ilog2()).unwrap_or(SHARE_LOG2_MAX).max(1);
-            self.pace.one_in_log2 = (self.pace.one_in_log2 + more).min(SHARE_LOG2_MAX);
+            self.pace.one_in_log2 += more;
         } else {
             self.pace.control_only = true;
         }
+        self.note();
+    }
+
+    fn note(&mut self) {
+        self.pace.one_in_log2 = self.pace.one_in_log2.min(SHARE_LOG2_MAX);
         self.tightest.control_only |= self.pace.control_only;
         self.tightest.one_in_log2 = self.tightest.one_in_log2.max(self.pace.one_in_log2);
     }
@@ -215,18 +241,15 @@ impl Governor {
     }
 
     fn left_out(&self, whose: &str) -> Option<Unread> {
-        if !self.tightest.control_only {
-            return None;
-        }
-        let share = match self.tightest.one_in_log2 {
-            0 => String::new(),
-            log2 => format!(", at times of one flow in {}", 1_u32 << log2),
+        let share = 1_u32 << self.tightest.one_in_log2;
+        let taken = match (self.tightest.control_only, share) {
+            (false, 1) => return None,
+            (true, 1) => "handshakes and resets were".to_owned(),
+            (true, share) => format!("handshakes and resets, or one flow in {share}, were"),
+            (false, share) => format!("one flow in {share} was"),
         };
-        Some(Unread {
-            what: whose.to_owned(),
-            why: format!("too many a second: only handshakes and resets were taken{share}"),
-            root_helps: false,
-        })
+        let why = format!("too many a second: at times only {taken} taken");
+        Some(Unread { what: whose.to_owned(), why, root_helps: false })
     }
 }
 
@@ -263,5 +286,19 @@ mod tests {
         }
         assert_eq!(governor.pace, Pace::default());
         assert!(governor.left_out("packets").is_some_and(|unread| unread.why.contains("one flow in 4")));
+    }
+
+    #[test]
+    fn others_are_taken_in_whole_flows_once_the_source_was_seen() {
+        let began = Instant::now();
+        let mut governor = Governor::new(began);
+        governor.count = 20_000;
+        assert!(governor.judge(WINDOW, began));
+        assert!(governor.tell_apart());
+        assert_eq!(governor.pace, Pace { control_only: false, one_in_log2: SHARE_LOG2_FIRST });
+        governor.count = 20_000;
+        assert!(governor.judge(WINDOW, began));
+        assert!(!governor.pace.control_only && governor.pace.one_in_log2 > SHARE_LOG2_FIRST);
+        assert!(!governor.tell_apart());
     }
 }
