@@ -46,7 +46,15 @@ impl Info {
 pub(crate) fn read(ruleset: &mut Ruleset, ipsets: &dyn Fn(u16) -> Option<NamedSet>) -> Vec<NetfilterError> {
     let mut errors = Vec::new();
     for family in [Family::Ip, Family::Ip6] {
-        for table in loaded_tables(family) {
+        let tables = match loaded_tables(family) {
+            Ok(tables) => tables,
+            Err(error) => {
+                let source = NetlinkError::Socket(error);
+                errors.push(NetfilterError::Read { what: "list of iptables tables", source });
+                continue;
+            }
+        };
+        for table in tables {
             match entries(family, &table) {
                 Ok((info, entries)) => {
                     entry::rules(family, &table, &info.bytes, &entries, ipsets, ruleset);
@@ -59,14 +67,18 @@ pub(crate) fn read(ruleset: &mut Ruleset, ipsets: &dyn Fn(u16) -> Option<NamedSe
 }
 
 /// The tables that exist; the file is of the thread's own namespace, and absent without the module.
-fn loaded_tables(family: Family) -> Vec<String> {
+fn loaded_tables(family: Family) -> io::Result<Vec<String>> {
     let path = match family {
         Family::Ip => "/proc/thread-self/net/ip_tables_names",
         Family::Ip6 => "/proc/thread-self/net/ip6_tables_names",
     };
-    let names = std::fs::read_to_string(path).unwrap_or_default();
+    let names = match std::fs::read_to_string(path) {
+        Ok(names) => names,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error),
+    };
     let named = |name: &&str| !name.is_empty() && name.len() < TABLE_NAME_LEN;
-    names.lines().filter(named).take(TABLE_COUNT_MAX).map(str::to_owned).collect()
+    Ok(names.lines().filter(named).take(TABLE_COUNT_MAX).map(str::to_owned).collect())
 }
 
 fn entries(family: Family, table: &str) -> Result<(Info, Vec<u8>), NetlinkError> {

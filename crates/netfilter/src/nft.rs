@@ -35,8 +35,8 @@ pub(crate) fn protocol_name(number: u32) -> String {
     symbol::word(PROTOCOL, number).map_or_else(|| number.to_string(), str::to_owned)
 }
 
-/// Takes one rule message apart: for fuzzing and tests.
-pub(crate) fn take_apart(body: &[u8]) -> String {
+/// The text of one rule message without its sets: for fuzzing and tests.
+pub(crate) fn rule_text(body: &[u8]) -> String {
     let sets = std::collections::HashMap::new();
     let (family, attributes) = split(body);
     let context = decode::Context {
@@ -45,12 +45,21 @@ pub(crate) fn take_apart(body: &[u8]) -> String {
         interfaces: &|_| None,
         ipsets: &|_| None,
     };
+    decode::decode(crate::fields::Fields::of(attributes).get(4), &context).text
+}
+
+/// Takes one message apart as a rule and as a chain: for fuzzing.
+pub(crate) fn take_apart(body: &[u8]) -> usize {
+    let (family, attributes) = split(body);
+    let policy = chain::Chain::parse(family, attributes).policy_rule();
+    rule_text(body).len() + policy.map_or(0, |rule| rule.text.len())
+}
+
+/// Takes one message apart as a set and as its elements: for fuzzing.
+pub(crate) fn take_apart_set(body: &[u8]) -> usize {
+    let (family, attributes) = split(body);
     let mut set = set::Set::parse(family, attributes);
     set.add_elements(attributes, &|_| None);
     set.finish(&|_| None);
-    let mut text = set.text();
-    let _ = chain::Chain::parse(family, attributes);
-    let decoded = decode::decode(crate::fields::Fields::of(attributes).get(4), &context);
-    text.push_str(&decoded.text);
-    text
+    set.text().len() + set.text_moved(3, &|_| None).len()
 }
