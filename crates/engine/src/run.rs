@@ -226,7 +226,8 @@ impl Runner<'_> {
             (self.on_event)(Event::Asking(Question(question.to_owned())));
         }
         let left = Duration::from_millis(self.case.limits.budget_ms.saturating_sub(self.elapsed_ms()));
-        let work = watch_handshake(&self.case, &self.state, left);
+        // On the heap: moved into what awaits it, futures of whole questions would fill the stack.
+        let work = Box::pin(watch_handshake(&self.case, &self.state, left));
         let (answers, traced) = attended(work, &mut self.field, &mut self.records).await;
         let (connect, local) = answers.unwrap_or_default();
         connect.into_state(&mut self.state, "connect");
@@ -251,7 +252,7 @@ impl Runner<'_> {
             (self.on_event)(Event::Asking(Question((*question).to_owned())));
         }
         let left = Duration::from_millis(self.case.limits.budget_ms.saturating_sub(self.elapsed_ms()));
-        let work = watch_greeting(&self.case, &self.state, &due, left);
+        let work = Box::pin(watch_greeting(&self.case, &self.state, &due, left));
         let (answers, payload) = attended(work, &mut self.field, &mut self.records).await;
         for (question, answer) in due.into_iter().zip(answers) {
             answer.into_state(&mut self.state, question);
