@@ -43,8 +43,9 @@ pub(super) fn of_flows(flows: &Flows) -> Result<Vec<TupleSocket>, NetlinkError> 
     let states = state::ALL & !state::mask(&[state::LISTEN, state::TIME_WAIT]);
     let any = SocketQuery { states, ..SocketQuery::all(sock_diag::Transport::Tcp) };
     let mut found: BTreeMap<(SocketAddr, SocketAddr), SocketSeen> = BTreeMap::new();
-    for query in [SocketQuery { local_port: flows.port, ..any }, SocketQuery { peer_port: flows.port, ..any }]
-    {
+    let own = flows.own_port.then_some(SocketQuery { local_port: flows.port, ..any });
+    let peer = flows.peer_port.then_some(SocketQuery { peer_port: flows.port, ..any });
+    for query in own.into_iter().chain(peer) {
         sockets_on(&mut connection, &query, |seen| {
             if found.len() < CANDIDATE_COUNT_MAX && flows.hold(seen) {
                 found.insert((seen.local, seen.peer), seen.clone());
