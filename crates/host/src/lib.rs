@@ -16,6 +16,7 @@ mod services;
 mod sockets;
 mod subprocess;
 mod text;
+pub mod upstream;
 pub mod watch;
 
 pub use look::{HOST_SCHEMA, LookSpec, look};

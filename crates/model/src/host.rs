@@ -10,7 +10,7 @@ mod socket;
 
 pub use firewall::{Backend, Hook, Match, Rule, RuleVerdict, Ruleset, RulesetSet, TraceStep};
 pub use record::{
-    CounterDelta, DropSeen, LocalRoute, PacketKind, PacketSeen, RECORD_SCHEMA, Record, RuleDelta,
+    CounterDelta, DropSeen, Frontend, LocalRoute, PacketKind, PacketSeen, RECORD_SCHEMA, Record, RuleDelta,
     TupleSocket, Upstream, WatchSpec,
 };
 pub use snapshot::{

@@ -159,6 +159,10 @@ pub struct Upstream {
     pub line: u32,
     /// The ports its frontend listens on.
     pub listens: Vec<u16>,
+    /// The sites its frontend answers for, as written; empty when for all.
+    pub sites: Vec<String>,
+    /// The paths that go there: `/api`, `= /x`, `~ \.php$`, `@named`; empty when all do.
+    pub location: String,
     /// As written: `10.0.0.2:8080`, `origin.example:443`, `unix:/run/app.sock`.
     pub server: String,
     /// The server written as an address, when it is one.
@@ -174,11 +178,15 @@ pub struct Upstream {
     pub verify: bool,
     /// The Host header it sends: a literal, or `$host`-like variables as written; `None` when left alone.
     pub host_header: Option<String>,
+    /// What that comes to, when the configuration alone decides it and not the visitor.
+    pub host_sent: Option<String>,
+    /// It passes bytes on unread (haproxy `mode tcp`, nginx `stream`): TLS may pass through it.
+    pub raw: bool,
     /// It begins with a PROXY header (version 1 or 2).
     pub proxy_protocol: bool,
     pub connect_timeout_ms: Option<u64>,
     pub read_timeout_ms: Option<u64>,
-    /// Idle connections it keeps for reuse; 0 when it opens one per request.
+    /// Idle connections it keeps for reuse; 0 when it opens one per request, `u32::MAX` without a limit.
     pub keepalive: u32,
     /// Most connections to this server at once.
     pub connections_max: Option<u32>,
@@ -187,6 +195,33 @@ pub struct Upstream {
     pub check_interval_ms: Option<u64>,
     /// Marked `down`, `disabled` or `backup` in the configuration.
     pub disabled: bool,
+    /// Marked `backup`: asked once all others are out.
+    pub backup: bool,
+    /// What the running program says of it: `UP`, `DOWN`, `MAINT`, `no check`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+}
+
+/// What a server expects of those who connect to one of its ports, by its own configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Frontend {
+    /// `nginx` or `haproxy`.
+    pub program: String,
+    pub file: String,
+    pub line: u32,
+    pub port: u16,
+    /// The address it is bound to; `None` for every one.
+    pub address: Option<IpAddr>,
+    pub tls: bool,
+    /// It expects a PROXY header before anything else.
+    pub proxy_protocol: bool,
+    /// The sites it answers for, as written; empty when for all.
+    pub sites: Vec<String>,
+    /// It takes what no other frontend of the port names.
+    pub is_default: bool,
+    /// It refuses a TLS handshake without a name it knows.
+    pub refuses_unnamed: bool,
 }
 
 /// What one end saw while the source probed: the JSON contract `netwhy.record/1`.
@@ -232,6 +267,8 @@ pub struct Record {
     pub onward: Vec<SocketAddr>,
     /// Where the proxies behind the watched port send requests, by their configuration.
     pub upstreams: Vec<Upstream>,
+    /// What the proxies and web servers of this host expect on their ports, by their configuration.
+    pub frontends: Vec<Frontend>,
     /// What this host's own state says (`netwhy host`), where it was judged.
     pub findings: Vec<Finding>,
     pub judged: bool,
