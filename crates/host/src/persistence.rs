@@ -71,12 +71,11 @@ pub(crate) fn odd_place(executable: &str) -> Option<&'static str> {
             "runs from a folder anybody may write to"
         });
     }
-    // An upgrade replaces programs under /usr while they run; elsewhere that is odd together with a hidden folder.
-    (path.contains("/.")
-        && !path.contains("/.local/")
-        && !path.contains("/.cargo/")
-        && !path.contains("/.nvm/"))
-    .then_some("runs from a hidden folder")
+    // An upgrade replaces programs under /usr while they run: deleted alone means nothing. Homes are full of
+    // hidden folders with tools in them; the system's own folders are not.
+    let is_home = path.starts_with("/home/") || path.starts_with("/root/");
+    let hidden_file = path.rsplit('/').next().is_some_and(|name| name.starts_with('.'));
+    (hidden_file || !is_home && path.contains("/.")).then_some("runs from a hidden place")
 }
 
 /// Builds the section: files in key places, and around the processes behind outgoing fan-outs.
@@ -133,7 +132,7 @@ fn place_zh(why: &str) -> &'static str {
         "ran from a folder anybody may write to, and deleted itself" => {
             "从任何人可写的目录启动，并已删除自身"
         }
-        "runs from a hidden folder" => "从隐藏目录运行",
+        "runs from a hidden place" => "从隐藏位置运行",
         _ => "从任何人可写的目录运行",
     }
 }
@@ -251,13 +250,22 @@ mod tests {
 
     #[test]
     fn odd_places_are_known() {
-        for path in ["/tmp/x", "/dev/shm/.x/kworker (deleted)", "/memfd:a (deleted)", "/home/u/.cache/xm/run"]
-        {
+        for path in [
+            "/tmp/x",
+            "/dev/shm/.x/kworker (deleted)",
+            "/memfd:a (deleted)",
+            "/home/u/.run",
+            "/usr/lib/.x/run",
+        ] {
             assert!(odd_place(path).is_some(), "{path}");
         }
-        for path in
-            ["/usr/sbin/nginx", "/usr/sbin/nginx (deleted)", "/opt/app/bin/app", "/home/u/.local/bin/app"]
-        {
+        for path in [
+            "/usr/sbin/nginx",
+            "/usr/sbin/nginx (deleted)",
+            "/opt/app/bin/app",
+            "/home/u/.local/bin/app",
+            "/root/.pyenv/bin/python3",
+        ] {
             assert!(odd_place(path).is_none(), "{path}");
         }
     }

@@ -86,5 +86,5 @@ pub(crate) fn fill(used: u64, limit: u64) -> State {
 
 /// The share of a limit, in whole percent; 0 of no limit.
 pub(crate) fn percent(used: u64, limit: u64) -> u64 {
-    if limit == 0 { 0 } else { used.saturating_mul(100) / limit }
+    used.saturating_mul(100).checked_div(limit).unwrap_or(0)
 }

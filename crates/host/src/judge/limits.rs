@@ -2,10 +2,13 @@
 
 use super::view::{View, is_bad, limit, value};
 use super::{Finding, Proven, finding};
+use crate::sections::percent;
 use netwhy_model::host::{PortDemand, Process, Reading, Severity};
 
+/// With so few descriptors left a process cannot serve; from this share on, in percent, it soon will not.
+const FILES_LEFT_MIN: u64 = 4;
+const FILES_PERCENT_RISK: u64 = 90;
 /// Shares of a limit, in percent: at the first it breaks, from the second on it soon will.
-const FILES_PERCENT: (u64, u64) = (99, 90);
 const SYSTEM_FILES_PERCENT: (u64, u64) = (97, 90);
 const CONNTRACK_PERCENT: (u64, u64) = (97, 80);
 const PORTS_PERCENT: (u64, u64) = (98, 80);
@@ -35,17 +38,20 @@ pub(super) fn judge(view: &View, found: &mut Vec<Finding>) {
 }
 
 fn severity(used: u64, limit: u64, (broken, risk): (u64, u64)) -> Option<Severity> {
-    let share = if limit == 0 { 0 } else { used.saturating_mul(100) / limit };
-    match share {
-        _ if share >= broken => Some(Severity::Broken),
-        _ if share >= risk => Some(Severity::Risk),
+    match percent(used, limit) {
+        share if share >= broken => Some(Severity::Broken),
+        share if share >= risk => Some(Severity::Risk),
         _ => None,
     }
 }
 
 fn files(process: &Process) -> Option<Finding> {
     let (used, limit) = (process.files_open?, process.files_max?);
-    let severity = severity(used, limit, FILES_PERCENT)?;
+    let severity = match limit.saturating_sub(used) {
+        left if left <= FILES_LEFT_MIN => Severity::Broken,
+        _ if percent(used, limit) >= FILES_PERCENT_RISK => Severity::Risk,
+        _ => return None,
+    };
     let label = format!("{} ({})", process.name, process.pid);
     let pid = process.pid;
     Some(

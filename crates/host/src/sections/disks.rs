@@ -17,6 +17,10 @@ const DISK_COUNT_MAX: usize = 32;
 /// A disk with this much room is not full, whatever the share, in bytes.
 const ROOM_BYTES_ODD: u64 = 2 << 30;
 const ROOM_BYTES_BAD: u64 = 64 << 20;
+/// Shares of the room used that are odd and bad, and a share of inodes left that is odd, in per mille.
+const USED_PERMILLE_ODD: u64 = 950;
+const USED_PERMILLE_BAD: u64 = 990;
+const INODES_PERMILLE_ODD: u64 = 20;
 
 /// Reads the fill of each disk that a service writes to or lives on, once.
 pub(crate) fn read(processes: &[Process], logs: &[Descriptor], gaps: &mut Gaps) -> Vec<Reading> {
@@ -92,49 +96,56 @@ fn judge(path: &str, room: &Statvfs) -> Vec<Reading> {
         u64::from(room.files_available()),
     );
     let used = blocks.saturating_sub(free);
-    // As df(1) counts: blocks kept for root belong to nobody else.
-    let usable = used.saturating_add(available);
-    let mut readings = Vec::new();
-    if usable > 0 {
-        let left = available.saturating_mul(block);
-        let share = used.saturating_mul(1_000) / usable;
-        let one = reading(format!("disk {path}"), used.saturating_mul(block), format!("statvfs(3) {path}"))
-            .unit("bytes")
-            .limit(usable.saturating_mul(block));
-        readings.push(if share >= 990 && left < ROOM_BYTES_BAD {
-            one.said(State::Bad, "the disk is full: programs that write fail", "磁盘已满：写入会失败")
-        } else if share >= 950 && left < ROOM_BYTES_ODD {
-            one.said(State::Odd, "little room is left", "剩余空间不多")
-        } else {
-            one
-        });
-    }
-    // File systems that make inodes as they go report none.
-    if files > 0 {
-        let share = files_available.saturating_mul(1_000) / files;
-        let one = reading(
-            format!("inodes {path}"),
-            files - files_available.min(files),
-            format!("statvfs(3) {path}"),
-        )
+    let space = space(path, used.saturating_mul(block), available.saturating_mul(block));
+    [space, inodes(path, files, files_available)].into_iter().flatten().collect()
+}
+
+/// As df(1) counts: blocks kept for root belong to nobody else.
+fn space(path: &str, used: u64, left: u64) -> Option<Reading> {
+    let usable = used.saturating_add(left);
+    let share = used.saturating_mul(1_000).checked_div(usable)?;
+    let one = reading(format!("disk {path}"), used, format!("statvfs(3) {path}")).unit("bytes").limit(usable);
+    Some(if share >= USED_PERMILLE_BAD && left < ROOM_BYTES_BAD {
+        one.said(State::Bad, "the disk is full: programs that write fail", "磁盘已满：写入会失败")
+    } else if share >= USED_PERMILLE_ODD && left < ROOM_BYTES_ODD {
+        one.said(State::Odd, "little room is left", "剩余空间不多")
+    } else {
+        one
+    })
+}
+
+/// Told only when few are left. File systems that make inodes as they go report none at all.
+fn inodes(path: &str, all: u64, left: u64) -> Option<Reading> {
+    let share = left.saturating_mul(1_000).checked_div(all)?;
+    let one = reading(format!("inodes {path}"), all.saturating_sub(left), format!("statvfs(3) {path}"))
         .unit("files")
-        .limit(files);
-        if files_available == 0 {
-            readings.push(one.said(
-                State::Bad,
-                "no inode is left: no file can be created",
-                "inode 已用尽：无法创建文件",
-            ));
-        } else if share < 20 {
-            readings.push(one.said(State::Odd, "few inodes are left", "剩余 inode 不多"));
+        .limit(all);
+    match share {
+        _ if left == 0 => Some(one.said(
+            State::Bad,
+            "no inode is left: no file can be created",
+            "inode 已用尽：无法创建文件",
+        )),
+        _ if share < INODES_PERMILLE_ODD => {
+            Some(one.said(State::Odd, "few inodes are left", "剩余 inode 不多"))
         }
+        _ => None,
     }
-    readings
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_is_bad() {
+        assert_eq!(space("/", 1_000 << 20, 1 << 20).unwrap().state, State::Bad);
+        assert_eq!(space("/", 990 << 30, 10 << 30).unwrap().state, State::Well);
+        assert_eq!(space("/", 0, 0), None);
+        assert_eq!(inodes("/", 1_000, 0).unwrap().state, State::Bad);
+        assert_eq!(inodes("/", 1_000, 500), None);
+        assert_eq!(inodes("/", 0, 0), None);
+    }
 
     #[test]
     fn the_root_disk_is_told_of() {
