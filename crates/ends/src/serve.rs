@@ -10,8 +10,9 @@ use crate::line::Lines;
 use crate::rate::Rate;
 use crate::session::{Events, Handler, Incoming, MESSAGE_BYTES_MAX, Session, SessionLimits};
 use netwhy_model::SavedCase;
+use netwhy_model::host::Unread;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
@@ -47,6 +48,8 @@ pub struct ServeOptions {
     pub runner: Option<Arc<dyn Runner>>,
     /// Whether cases may name files of this host: roots, a client certificate.
     pub allow_files: bool,
+    /// Whether watches may set up tracing of rules and drops, the one thing that is not only reading.
+    pub allow_trace: bool,
     /// Reads the host.
     pub eyes: Arc<dyn Eyes>,
     /// The netwhy this is, for people: `netwhy 0.1.0`.
@@ -67,6 +70,7 @@ impl ServeOptions {
         ServeOptions {
             runner,
             allow_files: true,
+            allow_trace: true,
             eyes,
             program: concat!("netwhy ", env!("CARGO_PKG_VERSION")).to_owned(),
             message_bytes_max: MESSAGE_BYTES_MAX,
@@ -90,8 +94,12 @@ where
     };
     let lines = Lines::new(reader, options.message_bytes_max);
     let stop = options.stop.clone();
-    let served =
-        Arc::new(Served { lanes: Lanes::new(Arc::clone(&options.eyes)), options, runs: AtomicU32::new(0) });
+    let served = Arc::new(Served {
+        lanes: Lanes::new(Arc::clone(&options.eyes)),
+        options,
+        runs: AtomicU32::new(0),
+        untraced: AtomicBool::new(false),
+    });
     let handler: Handler = {
         let served = Arc::clone(&served);
         Arc::new(move |incoming| {
@@ -137,6 +145,8 @@ struct Served {
     options: ServeOptions,
     lanes: Lanes,
     runs: AtomicU32,
+    /// A watch asked for tracing and was begun without.
+    untraced: AtomicBool,
 }
 
 impl Served {
@@ -153,10 +163,13 @@ impl Served {
                 let text = format!("it speaks version {PROTOCOL_VERSION} of the protocol, not {version}");
                 Err(EndFault::new(FaultCode::Version, text))
             }
-            Request::Watch { name, vantage, spec } => {
+            Request::Watch { name, vantage, mut spec } => {
+                let untraced = spec.trace && !self.options.allow_trace;
+                spec.trace &= self.options.allow_trace;
+                self.untraced.store(untraced, Ordering::SeqCst);
                 self.lanes.watch(lane, name, vantage, spec).await.map(|()| Reply::Done)
             }
-            Request::Look => self.lanes.look(lane).await.map(|record| Reply::Record(Box::new(record))),
+            Request::Look => self.look(lane).await,
             Request::Unwatch => self.lanes.unwatch(lane).await.map(|()| Reply::Done),
             Request::Snapshot { window_ms, logs } => {
                 let seen = snapshot(&self.options.eyes, window_ms.min(WINDOW_MS_MAX), logs).await?;
@@ -164,6 +177,19 @@ impl Served {
             }
             Request::Run(spec) => self.run(*spec, incoming.id, incoming.session).await,
         }
+    }
+
+    async fn look(&self, lane: u32) -> Result<Reply, EndFault> {
+        let mut record = self.lanes.look(lane).await?;
+        if self.untraced.load(Ordering::SeqCst) {
+            let why = "this end sets up no tracing for others".to_owned();
+            record.unread.push(Unread {
+                what: "trace of rules and drops".to_owned(),
+                why,
+                root_helps: false,
+            });
+        }
+        Ok(Reply::Record(Box::new(record)))
     }
 
     async fn run(&self, spec: RunSpec, id: u64, session: Session) -> Result<Reply, EndFault> {

@@ -177,8 +177,10 @@ async fn a_client_with_its_certificate_watches_looks_and_takes_its_leave() {
     let agent = start(false, defaults()).await;
     let ends = agent.open().await;
     let end = ends.end("origin").unwrap();
-    end.watch(WatchSpec { port: 443, ..WatchSpec::default() }).await.unwrap();
-    assert_eq!(end.look().await.unwrap().spec.port, 443);
+    end.watch(WatchSpec { port: 443, trace: true, ..WatchSpec::default() }).await.unwrap();
+    let record = end.look().await.unwrap();
+    assert_eq!((record.spec.port, record.spec.trace), (443, false), "tracing was not allowed");
+    assert!(record.unread[0].why.contains("no tracing"));
     assert!(end.snapshot(0, false).await.is_ok());
     assert_eq!(agent.watching.load(Ordering::SeqCst), 1);
     ends.close().await;

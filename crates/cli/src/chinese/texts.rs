@@ -233,7 +233,10 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
         "Also run cases for clients: this host then probes targets they choose",
         "也为客户端运行案例：本机将探测他们选定的目标",
     ),
-    ("Keep the privileges that tracing of dropped packets needs", "保留追踪丢包所需的特权"),
+    (
+        "Let watches trace rules and drops: a trace of the watched packets is set up, and removed when the watch ends",
+        "允许观察时追踪规则与丢包：为所观察的报文设置追踪，观察结束时移除",
+    ),
     ("Sessions at the same time", "同时进行的会话数"),
     ("Make the certificates of an agent and of its clients", "生成代理及其客户端的证书"),
     ("The directory to write to", "写入的目录"),

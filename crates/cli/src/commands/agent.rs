@@ -51,7 +51,7 @@ pub struct Args {
     /// Also run cases for clients: this host then probes targets they choose
     #[arg(long)]
     allow_run: bool,
-    /// Keep the privileges that tracing of dropped packets needs
+    /// Let watches trace rules and drops: a trace of the watched packets is set up, and removed when the watch ends
     #[arg(long)]
     allow_trace: bool,
     /// Sessions at the same time
@@ -168,7 +168,8 @@ impl Args {
             )
         })?;
         let count = usize::from(self.connections);
-        let limits = AgentLimits { connection_count_max: count, ..AgentLimits::default() };
+        let limits =
+            AgentLimits { connection_count_max: count, trace: self.allow_trace, ..AgentLimits::default() };
         let runner = self.allow_run.then(|| Arc::new(EngineRunner) as Arc<dyn Runner>);
         let agent = Agent::new(&files, Arc::new(HostEyes), runner, limits)?;
         let listen = self.listen;

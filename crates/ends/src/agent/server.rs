@@ -46,6 +46,8 @@ pub struct AgentLimits {
     pub lifetime_ms_max: u64,
     /// Requests of one session.
     pub rate: Rate,
+    /// Whether watches may trace rules and drops: a trace is set up in the packet filter and removed again.
+    pub trace: bool,
 }
 
 impl Default for AgentLimits {
@@ -57,6 +59,7 @@ impl Default for AgentLimits {
             idle_ms_max: 600_000,
             lifetime_ms_max: 3_600_000,
             rate: Rate { per_second: 20.0, burst: 60.0 },
+            trace: false,
         }
     }
 }
@@ -215,6 +218,7 @@ impl Agent {
         let (end, ended) = watch::channel(false);
         let mut options = ServeOptions::new(Arc::clone(&self.eyes), self.runner.clone());
         options.allow_files = false;
+        options.allow_trace = self.limits.trace;
         options.rate = Some(self.limits.rate);
         options.idle_ms_max = Some(self.limits.idle_ms_max);
         options.stop = Some(ended);
