@@ -5,7 +5,7 @@
 
 use super::view::{View, rose};
 use super::{Finding, Proven, finding};
-use netwhy_model::host::{Hook, Match, Rule, RuleVerdict, Severity, State, Transport};
+use netwhy_model::host::{Hook, Interface, Match, Rule, RuleVerdict, Severity, State, Transport};
 use std::collections::BTreeSet;
 
 /// Rules told of per kind.
@@ -154,7 +154,7 @@ fn own_ports(view: &View, found: &mut Vec<Finding>) {
         let earlier = rules.iter().any(|other| {
             other.chain == rule.chain
                 && other.table == rule.table
-                && other.position < rule.position
+                && (1..rule.position).contains(&other.position)
                 && other.verdict == RuleVerdict::Accept
         });
         let rose = rise(view, rule);
@@ -239,7 +239,7 @@ fn bans(view: &View, found: &mut Vec<Finding>) {
 }
 
 fn hooks(view: &View, found: &mut Vec<Finding>) {
-    for interface in view.snapshot.interfaces.iter().filter(|interface| !interface.hooks.is_empty()) {
+    for interface in view.snapshot.interfaces.iter().filter(|interface| has_program(interface)) {
         let drops =
             interface.hooks.iter().any(|hook| hook.ends_with(" dropped") || hook.contains("gact drop"));
         let severity = if drops { Severity::Risk } else { Severity::Note };
@@ -257,6 +257,11 @@ fn hooks(view: &View, found: &mut Vec<Finding>) {
             .proofs(interface.hooks.iter().map(|hook| format!("{} {hook}, rtnetlink", interface.name))),
         );
     }
+}
+
+/// A clsact without filters only offers a place.
+fn has_program(interface: &Interface) -> bool {
+    interface.hooks.iter().any(|hook| hook != "clsact" && hook != "ingress")
 }
 
 fn wrappers(view: &View, found: &mut Vec<Finding>) {

@@ -122,9 +122,39 @@ const ROWS: &[Row] = &[
         "A proxy on this host took an upstream out",
         "本机代理摘除了一个上游",
     ),
+    Row {
+        holds: "wrong version number",
+        ..row(
+            "tls_upstream",
+            "tls.plaintext_mismatch",
+            Broken,
+            "A proxy on this host speaks TLS to an upstream that does not",
+            "本机代理以 TLS 访问明文上游",
+        )
+    },
+    Row {
+        holds: "certificate",
+        ..row(
+            "tls_upstream",
+            "edge.origin.cert_invalid",
+            Broken,
+            "A proxy on this host does not accept its upstream's certificate",
+            "本机代理不接受上游证书",
+        )
+    },
+    Row {
+        holds: "unrecognized name",
+        ..row(
+            "tls_upstream",
+            "tls.sni.wrong",
+            Broken,
+            "The upstream of a proxy on this host does not know the name it is asked for",
+            "本机代理的上游不认识所请求的 SNI 名称",
+        )
+    },
     row(
         "tls_upstream",
-        "edge.origin.cert_invalid",
+        "tls.negotiation.no_overlap",
         Broken,
         "A proxy on this host fails in TLS with its upstream",
         "本机代理与上游 TLS 握手失败",

@@ -193,7 +193,7 @@ fn cpu_times(processes: &[Process]) -> BTreeMap<u32, f64> {
 
 /// Puts everything together; with a window, what was counted at its start is compared with now.
 pub(super) fn assemble(kernel: Kernel, machine: Machine, before: Option<First>, light: bool) -> Snapshot {
-    let Kernel { network, mut sockets, ruleset, conntrack, unread } = kernel;
+    let Kernel { network, mut sockets, mut ruleset, conntrack, unread } = kernel;
     let Machine { mut processes, owners, .. } = machine;
     let mut gaps = Gaps::default();
     gaps.join(unread);
@@ -222,7 +222,12 @@ pub(super) fn assemble(kernel: Kernel, machine: Machine, before: Option<First>, 
             names::read(&listeners, &hostname, &mut gaps),
         ]);
     }
-    sections.extend((before.is_some() && !light).then(|| rules_section(&ruleset, &mut gaps)));
+    if before.is_some() && !light {
+        let (now, unread) = netwhy_netfilter::ruleset();
+        gaps.join(unread);
+        sections.push(rules_section(&ruleset, &now));
+        ruleset = now;
+    }
     sections.extend(machine.persistence);
     sections.retain(|section| !section.readings.is_empty());
     Snapshot {
@@ -309,10 +314,8 @@ fn link_counters(link: &Link, windowed: bool, then: Option<&Link>) -> Vec<Readin
 }
 
 /// Rules that stop packets and whose counters rose in the window.
-fn rules_section(first: &Ruleset, gaps: &mut Gaps) -> Section {
-    let (now, unread) = netwhy_netfilter::ruleset();
-    gaps.join(unread);
-    let readings = netwhy_netfilter::rule_deltas(first, &now)
+fn rules_section(first: &Ruleset, now: &Ruleset) -> Section {
+    let readings = netwhy_netfilter::rule_deltas(first, now)
         .into_iter()
         .filter(|delta| matches!(delta.rule.verdict, RuleVerdict::Drop | RuleVerdict::Reject(_)))
         .take(RULE_COUNT_MAX)

@@ -54,7 +54,8 @@ pub(crate) fn read(
     gaps: &mut Gaps,
 ) -> Section {
     let mut readings = Vec::new();
-    for interface in interfaces.iter().filter(|interface| !interface.hooks.is_empty()) {
+    let has_program = |hooks: &[String]| hooks.iter().any(|hook| hook != "clsact" && hook != "ingress");
+    for interface in interfaces.iter().filter(|interface| has_program(&interface.hooks)) {
         readings.push(reading(format!("{} hooks", interface.name), interface.hooks.join("; "), "rtnetlink").said(
             State::Odd,
             "programs and filters that see packets outside of the firewall: iptables and nft list do not show them",
