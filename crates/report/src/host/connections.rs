@@ -41,7 +41,10 @@ fn told(looked: &Looked<'_>, full: bool) -> Vec<Item> {
         }
     };
     add(None, peer_table(&snapshot.peers, lang));
-    let ports = looked.say("Ports whose connections wait:", "连接在等待的端口：");
+    let ports = match full {
+        true => looked.say("By port:", "按端口："),
+        false => looked.say("Ports whose connections wait:", "连接在等待的端口："),
+    };
     add(Some(ports), port_table(&snapshot.ports, full, looked));
     let demands = looked.say("Local ports in use by destination:", "各目的地占用的本地端口：");
     add(Some(demands), demand_table(&snapshot.demands, full, lang));
@@ -148,7 +151,7 @@ fn demand_table(demands: &[PortDemand], full: bool, lang: Lang) -> Table {
     let mut table = Table::new(&[
         lang.pick("destination", "目的地"),
         lang.pick("?from", "?源地址"),
-        lang.pick("?fill", "?占用"),
+        lang.pick("?#fill", "?#占用"),
         lang.pick(">share", ">比例"),
         lang.pick(">ports", ">端口数"),
         lang.pick(">limit", ">上限"),

@@ -105,7 +105,7 @@ fn ill(host: &str, counts: [usize; 3], gravest: &str, lang: Lang) -> String {
         Lang::En => {
             let lead = if several { "; the gravest: " } else { ": " };
             match (broken, risks) {
-                (0, n) => format!("{host} is at {}{lead}{gravest}.", counted(n, "risk")),
+                (0, n) => format!("{host} has {}{lead}{gravest}.", counted(n, "risk")),
                 (n, 0) => format!("{host} has {}{lead}{gravest}.", counted(n, "fault")),
                 (n, r) => {
                     format!("{host} has {} and {}{lead}{gravest}.", counted(n, "fault"), counted(r, "risk"))

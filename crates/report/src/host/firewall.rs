@@ -2,9 +2,9 @@
 
 use super::part::{Cell, Item, Part, Table};
 use super::words::{grouped, rule_verdict};
-use super::{Looked, Topic};
+use super::{Looked, Topic, readings};
 use netwhy_model::Lang;
-use netwhy_model::host::{Backend, Match, Rule, RuleVerdict, Ruleset, RulesetSet, State};
+use netwhy_model::host::{Backend, Match, Reading, Rule, RuleVerdict, Ruleset, RulesetSet, State};
 use std::collections::BTreeSet;
 
 /// Rules that dropped something shown unless everything is wanted.
@@ -32,6 +32,7 @@ pub(super) fn part(looked: &Looked<'_>) -> Part {
     }
     let mut brief = vec![Item::Line(State::Well, backends(ruleset, lang))];
     brief.extend(policies(ruleset, lang));
+    brief.extend(rising(looked));
     brief.extend(dropped(ruleset, lang));
     brief.extend(bans(ruleset, lang));
     let mut full = brief.clone();
@@ -78,6 +79,17 @@ fn policies(ruleset: &Ruleset, lang: Lang) -> Option<Item> {
         .collect();
     let lead = lang.pick("policy drop: ", "默认丢弃：");
     (!chains.is_empty()).then(|| Item::Line(State::Well, format!("{lead}{}", chains.join(", "))))
+}
+
+/// Rules whose counters rose in the window: what they stop, they stop now.
+fn rising(looked: &Looked<'_>) -> Vec<Item> {
+    let sections = looked.snapshot.sections.iter().filter(|section| section.id == "rules");
+    let readings: Vec<&Reading> = sections.flat_map(|section| &section.readings).collect();
+    if readings.is_empty() {
+        return Vec::new();
+    }
+    let lead = looked.say("Stopping packets now:", "正在拦截报文：");
+    vec![Item::Line(State::Well, lead), readings::table(&readings, looked.lang).first(DROP_COUNT_MAX).into()]
 }
 
 const fn stops(rule: &Rule) -> bool {

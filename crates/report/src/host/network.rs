@@ -12,6 +12,9 @@ const ENTRY_COUNT_MAX: usize = 4;
 const INTERFACE_COUNT_MAX: usize = 10;
 /// Routes shown unless everything is wanted.
 const ROUTE_COUNT_MAX: usize = 8;
+/// The policy rules every host has; only others tell something.
+const USUAL_RULES: [&str; 3] =
+    ["0: from all lookup local", "32766: from all lookup main", "32767: from all lookup default"];
 /// Rows of one table when everything is wanted.
 const ROW_FULL_COUNT_MAX: usize = 2_000;
 /// Addresses shown of one interface.
@@ -37,7 +40,7 @@ pub(super) fn conntrack(looked: &Looked<'_>) -> Part {
 fn fill_table(table: &Conntrack, lang: Lang) -> Table {
     let fill = (table.max > 0).then(|| table.count as f64 / table.max as f64);
     let mut rows = Table::new(&[
-        lang.pick("?fill", "?占用"),
+        lang.pick("?#fill", "?#占用"),
         lang.pick(">share", ">比例"),
         lang.pick(">entries", ">条目"),
         lang.pick(">limit", ">上限"),
@@ -169,11 +172,14 @@ fn interface_table(interfaces: &[&Interface], lang: Lang) -> Table {
 /// Policy rules, routes and the neighbours that do not answer.
 pub(super) fn routes(looked: &Looked<'_>) -> Part {
     let (snapshot, lang) = (looked.snapshot, looked.lang);
-    let lines = |count_max: usize| {
+    let own: Vec<&String> =
+        snapshot.routes.iter().filter(|line| !USUAL_RULES.contains(&line.as_str())).collect();
+    let all: Vec<&String> = snapshot.routes.iter().collect();
+    let lines = |routes: &[&String], count_max: usize| {
         let mut items: Vec<Item> =
-            snapshot.routes.iter().take(count_max).map(|r| Item::Line(State::Well, r.clone())).collect();
-        if snapshot.routes.len() > count_max {
-            let rest = snapshot.routes.len() - count_max;
+            routes.iter().take(count_max).map(|line| Item::Line(State::Well, (*line).clone())).collect();
+        if routes.len() > count_max {
+            let rest = routes.len() - count_max;
             items.push(Item::Aside(match lang {
                 Lang::En => format!("and {rest} more; -v shows all"),
                 Lang::Zh => format!("另有 {rest} 条；-v 显示全部"),
@@ -183,12 +189,12 @@ pub(super) fn routes(looked: &Looked<'_>) -> Part {
     };
     let silent: Vec<Item> =
         snapshot.neighbours.iter().filter(|n| is_silent(n)).map(|n| silent(n, lang)).collect();
-    let mut brief = lines(ROUTE_COUNT_MAX);
-    if snapshot.routes.is_empty() {
+    let mut brief = lines(&own, ROUTE_COUNT_MAX);
+    if own.is_empty() {
         brief.push(Item::Line(State::Odd, looked.say("no route at all", "没有任何路由")));
     }
     brief.extend(silent.iter().take(ROUTE_COUNT_MAX).cloned());
-    let mut full = lines(ROW_FULL_COUNT_MAX);
+    let mut full = lines(&all, ROW_FULL_COUNT_MAX);
     if !snapshot.neighbours.is_empty() {
         full.push(neighbour_table(&snapshot.neighbours, lang).first(ROW_FULL_COUNT_MAX).into());
     }

@@ -58,6 +58,8 @@ pub(super) struct Head {
     pub right: bool,
     /// It may go where the page is too narrow.
     pub optional: bool,
+    /// What stands in it is never cut.
+    pub whole: bool,
 }
 
 /// One row; its state shows as a sign before it.
@@ -90,12 +92,14 @@ impl From<&str> for Cell {
 }
 
 impl Table {
-    /// An empty table; a head with `>` before it is one of numbers, with `?` one that may go.
+    /// An empty table; a head with `>` before it is one of numbers, with `?` one that may go, with `#` one of bars.
     pub(super) fn new(heads: &[&str]) -> Table {
         let head = |text: &&str| {
-            let title = text.trim_start_matches(['>', '?']);
+            let title = text.trim_start_matches(['>', '?', '#']);
             let marks = &text[..text.len() - title.len()];
-            Head { title: title.to_owned(), right: marks.contains('>'), optional: marks.contains('?') }
+            let right = marks.contains('>');
+            let whole = right || marks.contains('#');
+            Head { title: title.to_owned(), right, optional: marks.contains('?'), whole }
         };
         Table { heads: heads.iter().map(head).collect(), ..Table::default() }
     }

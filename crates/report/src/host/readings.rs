@@ -1,7 +1,7 @@
 //! Counters, limits and settings: the odd ones, or all of them.
 
 use super::part::{Cell, Item, Part, Table};
-use super::words::{delta, fill_of, percent, value};
+use super::words::{delta, fill_of, percent, shown_value, source};
 use super::{Looked, Topic};
 use netwhy_model::Lang;
 use netwhy_model::host::{Reading, Section, State};
@@ -20,6 +20,8 @@ fn topic_of(section: &Section) -> Topic {
     match section.id.as_str() {
         "queues" | "counters" => Topic::Counters,
         "limits" | "pressure" => Topic::Limits,
+        // Told by the firewall's own part.
+        "rules" => Topic::Firewall,
         _ => Topic::Settings,
     }
 }
@@ -105,10 +107,11 @@ fn everything(sections: &[&Section], lang: Lang) -> Vec<Item> {
     items
 }
 
-fn table(readings: &[&Reading], lang: Lang) -> Table {
+/// Readings of one kind with all there is to say of them.
+pub(super) fn table(readings: &[&Reading], lang: Lang) -> Table {
     let mut table = Table::new(&[
         lang.pick("name", "名称"),
-        lang.pick("?fill", "?占用"),
+        lang.pick("?#fill", "?#占用"),
         lang.pick("?>share", "?>比例"),
         lang.pick(">value", ">数值"),
         lang.pick(">limit", ">上限"),
@@ -124,10 +127,10 @@ fn table(readings: &[&Reading], lang: Lang) -> Table {
                 reading.name.clone().into(),
                 Cell::Fill(fill),
                 fill.map_or_else(String::new, percent).into(),
-                value(&reading.value, &reading.unit).into(),
-                reading.limit.as_deref().map_or_else(String::new, |limit| value(limit, &reading.unit)).into(),
+                shown_value(reading, &reading.value).into(),
+                reading.limit.as_deref().map_or_else(String::new, |limit| shown_value(reading, limit)).into(),
                 delta(reading.delta).into(),
-                reading.from.clone().into(),
+                source(reading).into(),
             ],
             reading.note.as_ref().map_or("", |note| note.get(lang)),
         );

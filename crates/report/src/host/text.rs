@@ -189,7 +189,7 @@ fn drop_optional(heads: &mut Vec<Head>, rows: &mut [Vec<String>], room: usize) {
     loop {
         let least = |place: usize| match place {
             0 => need(place, heads, rows).min(FIRST_COLUMN_MIN),
-            _ if heads[place].right => need(place, heads, rows),
+            _ if heads[place].whole => need(place, heads, rows),
             _ => need(place, heads, rows).min(WRAPPED_COLUMNS_MIN),
         };
         let wanted = (0..heads.len()).map(|place| least(place) + GAP_COLUMNS).sum::<usize>();
@@ -210,7 +210,7 @@ fn widths(heads: &[Head], rows: &[Vec<String>], room: usize) -> Vec<usize> {
     let gaps = GAP_COLUMNS * heads.len().saturating_sub(1);
     let room = room.saturating_sub(gaps);
     // What a row is about, and its numbers, give way last.
-    let texts = |place: usize| place > 0 && !heads.get(place).is_some_and(|head| head.right);
+    let texts = |place: usize| place > 0 && !heads.get(place).is_some_and(|head| head.whole);
     cut(&mut widths, room, COLUMN_MIN, texts);
     cut(&mut widths, room, FIRST_COLUMN_MIN, |place| place == 0);
     cut(&mut widths, room, COLUMN_MIN, |_| true);
@@ -247,35 +247,30 @@ fn laid_out(heads: &[Head], texts: &[String], widths: &[usize], style: &Style) -
     line.trim_end().to_owned()
 }
 
-/// A row: what the last column cannot hold goes on below it, other columns are cut.
+/// A row: what a column of text cannot hold goes on below it, unless that would be a column of scraps.
 fn lines_of(heads: &[Head], texts: &[String], widths: &[usize], style: &Style) -> Vec<String> {
     /// Lines of one cell, unless everything is wanted.
     const LINE_COUNT_MAX: usize = 3;
-    let (Some(last), Some(width)) = (texts.last(), widths.last()) else { return Vec::new() };
-    let fits = display_width(last) <= *width || *width < WRAPPED_COLUMNS_MIN;
-    if fits || heads.last().is_some_and(|head| head.right) {
-        return vec![laid_out(heads, texts, widths, style)];
-    }
-    let before: usize = widths.iter().rev().skip(1).map(|width| width + GAP_COLUMNS).sum();
-    let mut pieces = wrapped(last, *width);
-    if !style.verbose && pieces.len() > LINE_COUNT_MAX {
-        let rest = pieces.split_off(LINE_COUNT_MAX - 1).join(" ");
-        pieces.push(shortened(&rest, *width, style.draw("…", "...")));
-    }
-    let mut lines = Vec::new();
-    for (number, piece) in pieces.iter().enumerate() {
-        if number == 0 {
-            let mut first = texts.to_vec();
-            if let Some(cell) = first.last_mut() {
-                piece.clone_into(cell);
-            }
-            lines.push(laid_out(heads, &first, widths, style));
-        } else {
-            let piece = shortened(piece, *width, style.draw("…", "..."));
-            lines.push(format!("{}{piece}", " ".repeat(before)));
+    let broken = |(place, (text, width)): (usize, (&String, &usize))| {
+        let fits = display_width(text) <= *width || *width < WRAPPED_COLUMNS_MIN;
+        if fits || heads.get(place).is_some_and(|head| head.whole) {
+            return vec![text.clone()];
         }
-    }
-    lines
+        let mut pieces = wrapped(text, *width);
+        if !style.verbose && pieces.len() > LINE_COUNT_MAX {
+            let rest = pieces.split_off(LINE_COUNT_MAX - 1).join(" ");
+            pieces.push(shortened(&rest, *width, style.draw("…", "...")));
+        }
+        pieces
+    };
+    let cells: Vec<Vec<String>> = texts.iter().zip(widths).enumerate().map(broken).collect();
+    let lines = cells.iter().map(Vec::len).max().unwrap_or(0);
+    let line = |number: usize| {
+        let texts: Vec<String> =
+            cells.iter().map(|cell| cell.get(number).cloned().unwrap_or_default()).collect();
+        laid_out(heads, &texts, widths, style)
+    };
+    (0..lines).map(line).collect()
 }
 
 /// A text read from outside: printable, on one line, of bounded length.

@@ -56,8 +56,11 @@ pub fn shown_time(at: Stamp) -> Option<String> {
     Some(format!("{}Z", seconds.replace('T', " ")))
 }
 
-/// How full a reading with a limit is, 0 to 1 and beyond.
+/// How full a reading with a limit is, 0 to 1 and beyond; none where the limit is only something to compare with.
 pub fn fill_of(reading: &Reading) -> Option<f64> {
+    if reading.name.contains("available") || reading.name.starts_with("load ") {
+        return None;
+    }
     let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
     let (value, limit) = (number(&reading.value)?, number(reading.limit.as_deref()?)?);
     (limit > 0.0 && value >= 0.0).then(|| value / limit)
@@ -83,11 +86,47 @@ pub(super) fn percent(fill: f64) -> String {
 /// The value of a reading with its unit, bytes made readable.
 pub(super) fn value(value: &str, unit: &str) -> String {
     match (value.trim().parse::<u64>(), unit) {
+        // The kernel's way to say that there is no limit.
+        (Ok(count), _) if count >= 1 << 62 => "max".to_owned(),
         (Ok(count), "bytes") => bytes(count),
         (Ok(count), "") => grouped(count),
         (Ok(count), unit) => format!("{} {unit}", grouped(count)),
         (Err(_), "") => value.to_owned(),
         (Err(_), unit) => format!("{value} {unit}"),
+    }
+}
+
+/// The value of a reading: an MTU is a number people know by heart, other bytes are made readable.
+pub(super) fn shown_value(reading: &Reading, text: &str) -> String {
+    value(text, if reading.name.ends_with("MTU") { "" } else { &reading.unit })
+}
+
+/// Where it was read, shorter for a setting whose name says the rest.
+pub(super) fn source(reading: &Reading) -> &str {
+    let file = reading.from.strip_prefix("/proc/sys/").map(|rest| rest.replace('/', "."));
+    if file.as_deref() == Some(&reading.name) { "sysctl" } else { &reading.from }
+}
+
+/// Why something could not be read, the common reasons in Chinese; collectors say them in English.
+pub fn reason(why: &str, lang: Lang) -> String {
+    /// Phrases of the kernel and the collectors.
+    const KNOWN: [(&str, &str); 12] = [
+        ("the nf_tables ruleset could not be read: ", "无法读取 nf_tables 规则："),
+        ("the kernel refused the request: ", "内核拒绝了请求："),
+        ("Operation not permitted (os error 1)", "没有权限"),
+        ("Permission denied (os error 13)", "没有权限"),
+        ("No such file or directory (os error 2)", "文件不存在"),
+        ("Operation not supported (os error 95)", "内核不支持"),
+        ("Protocol not supported (os error 93)", "内核不支持"),
+        ("descriptors of ", "无法查看进程的描述符，进程数："),
+        (" processes may not be read", ""),
+        ("needs root", "需要 root"),
+        ("needs CAP_NET_ADMIN", "需要 CAP_NET_ADMIN"),
+        ("tracefs is not mounted", "未挂载 tracefs"),
+    ];
+    match lang {
+        Lang::En => why.to_owned(),
+        Lang::Zh => KNOWN.iter().fold(why.to_owned(), |text, (en, zh)| text.replace(en, zh)),
     }
 }
 
@@ -189,7 +228,7 @@ mod tests {
         assert_eq!(bytes(1_023), "1023 B");
         assert_eq!(bytes(1_610_612_736), "1.5 GiB");
         assert_eq!(value("2048", "bytes"), "2.0 KiB");
-        assert_eq!(value("on", ""), "on");
+        assert_eq!((value("on", ""), value("9223372036854775807", "files")), ("on".into(), "max".into()));
         assert_eq!(
             (delta(Some(312)), delta(Some(-2)), delta(Some(0))),
             ("+312".into(), "-2".into(), "".into())
@@ -200,10 +239,22 @@ mod tests {
     #[test]
     fn only_a_sound_limit_gives_a_fill() {
         assert_eq!(fill_of(&reading("50", "200")), Some(0.25));
+        assert_eq!(fill_of(&Reading { name: "memory available".to_owned(), ..reading("9", "10") }), None);
         for (value, limit) in [("50", "0"), ("-1", "5"), ("x", "5"), ("5", "max"), ("nan", "5"), ("1", "inf")]
         {
             assert_eq!(fill_of(&reading(value, limit)), None, "{value}/{limit}");
         }
+    }
+
+    #[test]
+    fn a_setting_is_named_once_and_an_mtu_stays_a_number() {
+        let name = "net.core.somaxconn".to_owned();
+        let from = "/proc/sys/net/core/somaxconn".to_owned();
+        assert_eq!(source(&Reading { name, from, ..reading("1", "2") }), "sysctl");
+        assert_eq!(source(&reading("1", "2")), "y");
+        let mtu = Reading { name: "lo MTU".to_owned(), unit: "bytes".to_owned(), ..reading("65536", "") };
+        assert_eq!(shown_value(&mtu, "65536"), "65,536");
+        assert_eq!(reason("Operation not permitted (os error 1)", Lang::Zh), "没有权限");
     }
 
     #[test]

@@ -78,6 +78,16 @@ fn sections() -> Vec<Section> {
             readings: vec![overflows, reading("Tcp.OutRsts", "3300", None, Some(2), State::Well)],
         },
         Section {
+            id: "rules".to_owned(),
+            title: text("Rules that stopped packets", "拦截了报文的规则"),
+            readings: vec![Reading {
+                unit: "packets".to_owned(),
+                from: "rule counter".to_owned(),
+                note: Some(text("tcp dport 8080 drop", "tcp dport 8080 drop")),
+                ..reading("inet filter input handle 4", "18222", None, Some(3), State::Odd)
+            }],
+        },
+        Section {
             id: "limits".to_owned(),
             title: text("Limits", "上限"),
             readings: vec![

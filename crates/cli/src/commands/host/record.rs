@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use netwhy_host::watch::{PACKETS_UNREAD, Watch};
 use netwhy_model::host::{PacketKind, Record, WatchSpec};
 use netwhy_model::{Lang, Vantage};
+use netwhy_report::host::reason;
 use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal, Write};
 use std::net::IpAddr;
@@ -171,7 +172,7 @@ impl Progress {
     /// Says at once, not after ten minutes, that the packets cannot be seen.
     fn blind(&self, record: &Record) {
         let Some(item) = record.unread.iter().find(|item| item.what == PACKETS_UNREAD) else { return };
-        let why = netwhy_report::clean(&item.why);
+        let why = netwhy_report::clean(&reason(&item.why, self.lang));
         warn(&match self.lang {
             Lang::En => {
                 format!("Packets cannot be seen ({why}); as root they can. Counters and sockets are kept.")
@@ -211,7 +212,7 @@ fn summary(record: &Record, path: &Path, lang: Lang) -> String {
     let unread: Vec<String> = record
         .unread
         .iter()
-        .map(|item| netwhy_report::clean(&format!("{}: {}", item.what, item.why)))
+        .map(|item| netwhy_report::clean(&format!("{}: {}", item.what, reason(&item.why, lang))))
         .collect();
     let (rules, counters) = (record.rules.len(), record.counters.iter().filter(|c| c.rose() > 0).count());
     let mut text = match lang {

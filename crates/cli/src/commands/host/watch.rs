@@ -1,5 +1,6 @@
 //! `netwhy host --watch`: the same look again and again, on a screen of its own.
 
+mod pace;
 mod panes;
 mod screen;
 mod state;
@@ -12,6 +13,7 @@ use futures_util::StreamExt;
 
 use netwhy_host::{LookSpec, look};
 use netwhy_model::host::Snapshot;
+use pace::{Depth, Pace};
 use screen::Screen;
 use state::{Act, Watched};
 use std::io::IsTerminal;
@@ -19,9 +21,6 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
-
-/// Time between two looks that read rules and logs too, in milliseconds.
-const WHOLE_LOOK_MS: u64 = 30_000;
 
 /// Shows the machine until somebody quits.
 pub(super) async fn run(every: Duration, common: &Common) -> Result<u8> {
@@ -42,12 +41,15 @@ pub(super) async fn run(every: Duration, common: &Common) -> Result<u8> {
     ended.map(|()| 0)
 }
 
+/// A look under way, and how much it reads.
+type Looking = Option<(Depth, JoinHandle<Snapshot>)>;
+
 async fn show(screen: &mut Screen, watched: &mut Watched, ends: &mut Ends, every: Duration) -> Result<()> {
     let mut keys = EventStream::new();
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut whole: Option<Instant> = None;
-    let mut looking: Option<(bool, JoinHandle<Snapshot>)> = None;
+    let mut pace = Pace::default();
+    let mut looking: Looking = None;
     screen.draw(watched)?;
     loop {
         tokio::select! {
@@ -61,32 +63,29 @@ async fn show(screen: &mut Screen, watched: &mut Watched, ends: &mut Ends, every
                 Some(Err(_)) | None => return Ok(()),
             },
             _ = ticks.tick(), if looking.is_none() && !watched.paused() => {
-                let due = whole.is_none_or(|last| last.elapsed() >= Duration::from_millis(WHOLE_LOOK_MS));
-                if due {
-                    whole = Some(Instant::now());
-                }
-                looking = Some((due, tokio::task::spawn_blocking(move || look(&spec(due)))));
+                looking = pace.next(Instant::now(), watched.alarmed()).map(begin);
             }
             ended = looked(&mut looking), if looking.is_some() => {
                 looking = None;
-                let (whole, snapshot) = ended?;
-                watched.take(snapshot, whole, Instant::now());
+                let (depth, snapshot) = ended?;
+                watched.take(snapshot, depth, Instant::now());
                 screen.draw(watched)?;
+                pace.ended(depth, watched.busy());
             }
             () = ends.asked() => return Ok(()),
         }
     }
 }
 
-/// A look once a second is a cheap one; rules and logs change slowly.
-fn spec(whole: bool) -> LookSpec {
-    LookSpec { window_ms: 0, logs: whole, services: whole, ..LookSpec::default() }
+fn begin(depth: Depth) -> (Depth, JoinHandle<Snapshot>) {
+    let whole = depth == Depth::Whole;
+    let spec = LookSpec { logs: whole, services: whole, light: depth == Depth::Light, ..LookSpec::default() };
+    (depth, tokio::task::spawn_blocking(move || look(&spec)))
 }
 
-/// The look that is under way, and whether it reads everything.
-async fn looked(looking: &mut Option<(bool, JoinHandle<Snapshot>)>) -> Result<(bool, Snapshot)> {
+async fn looked(looking: &mut Looking) -> Result<(Depth, Snapshot)> {
     match looking {
-        Some((whole, handle)) => Ok((*whole, handle.await.context("the look did not end")?)),
+        Some((depth, handle)) => Ok((*depth, handle.await.context("the look did not end")?)),
         None => std::future::pending().await,
     }
 }

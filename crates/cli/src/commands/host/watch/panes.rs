@@ -261,20 +261,22 @@ fn peers(watched: &Watched, snapshot: &Snapshot, columns: usize) -> Vec<Line<'st
         let text = watched.style.lang.pick("none stands out", "没有突出的对端");
         return vec![Line::from(fitted(watched, text, columns))];
     }
-    let room = columns.saturating_sub(STATE_COLUMNS + 1 + COUNT_COLUMNS);
-    let row = |peer: &netwhy_model::host::PeerCount| {
+    let counts: Vec<String> = snapshot.peers.iter().map(|peer| grouped(peer.count)).collect();
+    let states: Vec<String> = snapshot.peers.iter().map(|peer| clean(&peer.state)).collect();
+    let (wide, count_wide) = (widest(&states).min(STATE_COLUMNS), widest(&counts));
+    let room = columns.saturating_sub(wide + 1 + 1 + count_wide);
+    let row = |((peer, state), count): ((&netwhy_model::host::PeerCount, &String), &String)| {
         let address = match peer.port {
             Some(port) => std::net::SocketAddr::new(peer.peer, port).to_string(),
             None => peer.peer.to_string(),
         };
-        let count = grouped(peer.count);
         Line::from(vec![
-            Span::raw(padded(&fitted(watched, &peer.state, STATE_COLUMNS), STATE_COLUMNS)),
+            Span::raw(padded(&fitted(watched, state, wide), wide)),
             Span::raw(format!(" {}", padded(&fitted(watched, &address, room), room))),
-            Span::raw(format!("{count:>COUNT_COLUMNS$}")),
+            Span::raw(format!(" {count:>count_wide$}")),
         ])
     };
-    snapshot.peers.iter().take(LINE_COUNT_MAX).map(row).collect()
+    snapshot.peers.iter().zip(&states).zip(&counts).take(LINE_COUNT_MAX).map(row).collect()
 }
 
 /// A text in so many columns, printable, the cut marked.

@@ -1,7 +1,8 @@
 //! What the live view remembers between two looks: histories, rates, focus.
 
+use super::pace::Depth;
 use crate::Common;
-use netwhy_model::host::{Finding, Reading, Snapshot, SocketCounts, State};
+use netwhy_model::host::{Finding, Listener, Reading, Snapshot, SocketCounts, State};
 use netwhy_report::Style;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -12,6 +13,10 @@ pub(super) const HISTORY_COUNT_MAX: usize = 120;
 const MOVED_LOOK_COUNT_MAX: u64 = 60;
 /// Counters remembered.
 const COUNTER_COUNT_MAX: usize = 2_000;
+/// Connections from which on a machine counts as busy.
+const BUSY_SOCKET_COUNT_MIN: u64 = 5_000;
+/// From so many times the interval on a look counts as late.
+const SLOWED_MIN: f64 = 1.8;
 /// Findings remembered of the last look that read everything.
 const FINDING_COUNT_MAX: usize = 100;
 
@@ -92,6 +97,12 @@ pub(super) struct Watched {
     scrolled: [usize; Pane::ALL.len()],
     looks: u64,
     last: Option<Instant>,
+    /// Between the last two looks.
+    since: Option<Duration>,
+    judged_at: Option<Instant>,
+    /// Full queues now, and whether that changed since the last verdict.
+    alarms: usize,
+    alarmed: bool,
     before: BTreeMap<String, u64>,
     moved: BTreeMap<String, Moved>,
     whole: Vec<Finding>,
@@ -119,6 +130,10 @@ impl Watched {
             scrolled: [0; Pane::ALL.len()],
             looks: 0,
             last: None,
+            since: None,
+            judged_at: None,
+            alarms: 0,
+            alarmed: false,
             before: BTreeMap::new(),
             moved: BTreeMap::new(),
             whole: Vec::new(),
@@ -130,18 +145,39 @@ impl Watched {
         self.paused
     }
 
+    /// True when a queue filled or emptied since the last verdict: it is time for another.
+    pub(super) const fn alarmed(&self) -> bool {
+        self.alarmed
+    }
+
+    /// True when looks cost more than on most machines, and may.
+    pub(super) fn busy(&self) -> bool {
+        let counts = self.snapshot.as_ref().map(|snapshot| snapshot.counts).unwrap_or_default();
+        states(&counts).iter().map(|(_, count)| count).sum::<u64>() >= BUSY_SOCKET_COUNT_MIN
+    }
+
+    /// How old the verdict is.
+    pub(super) fn verdict_age(&self) -> Option<Duration> {
+        Some(self.last?.saturating_duration_since(self.judged_at?))
+    }
+
+    /// The time between the last two looks when it is longer than was asked for.
+    pub(super) fn slowed(&self) -> Option<Duration> {
+        self.since.filter(|since| *since >= self.every.mul_f64(SLOWED_MIN))
+    }
+
     /// Whether all is to be drawn anew, and no longer.
     pub(super) fn take_redraw(&mut self) -> bool {
         std::mem::take(&mut self.redraw)
     }
 
     /// Takes in a look; what came while paused is not shown.
-    pub(super) fn take(&mut self, snapshot: Snapshot, whole: bool, now: Instant) {
+    pub(super) fn take(&mut self, snapshot: Snapshot, depth: Depth, now: Instant) {
         if self.paused {
             return;
         }
         self.looks += 1;
-        let since = self.last.map(|last| now.saturating_duration_since(last));
+        self.since = self.last.map(|last| now.saturating_duration_since(last));
         self.last = Some(now);
         for (history, (_, count)) in self.histories.iter_mut().zip(states(&snapshot.counts)) {
             if history.counts.len() == HISTORY_COUNT_MAX {
@@ -149,22 +185,53 @@ impl Watched {
             }
             history.counts.push_back(count);
         }
-        self.compare(&snapshot, since);
-        if whole {
-            self.whole = snapshot.findings.iter().take(FINDING_COUNT_MAX).cloned().collect();
+        self.compare(&snapshot);
+        let before = self.alarms;
+        match depth {
+            Depth::Light => self.refresh(snapshot),
+            Depth::Full | Depth::Whole => self.snapshot = Some(snapshot),
+        }
+        if depth >= Depth::Full {
+            self.judged_at = Some(now);
+        }
+        if depth == Depth::Whole {
+            let findings = self.snapshot.iter().flat_map(|snapshot| &snapshot.findings);
+            self.whole = findings.take(FINDING_COUNT_MAX).cloned().collect();
             self.whole_at = Some(now);
         }
-        self.snapshot = Some(snapshot);
+        self.alarms = self.snapshot.as_ref().map_or(0, alarms);
+        self.alarmed = depth == Depth::Light && (self.alarmed || self.alarms != before);
+    }
+
+    /// Puts the numbers of a light look over the last full one, whose owners, rules and verdict stay.
+    fn refresh(&mut self, light: Snapshot) {
+        let Some(shown) = &mut self.snapshot else {
+            self.snapshot = Some(light);
+            return;
+        };
+        let owners: BTreeMap<u64, Vec<u32>> =
+            shown.listeners.iter().map(|listener| (listener.inode, listener.pids.clone())).collect();
+        shown.listeners = light.listeners;
+        for listener in &mut shown.listeners {
+            listener.pids = owners.get(&listener.inode).cloned().unwrap_or_default();
+        }
+        (shown.at, shown.counts, shown.peers) = (light.at, light.counts, light.peers);
+        for section in light.sections {
+            match shown.sections.iter_mut().find(|known| known.id == section.id) {
+                Some(known) => *known = section,
+                None => shown.sections.push(section),
+            }
+        }
     }
 
     /// Which counters rose since the look before.
-    fn compare(&mut self, snapshot: &Snapshot, since: Option<Duration>) {
+    fn compare(&mut self, snapshot: &Snapshot) {
         let counters = snapshot.sections.iter().filter(|s| matches!(s.id.as_str(), "queues" | "counters"));
         for reading in counters.flat_map(|section| &section.readings).take(COUNTER_COUNT_MAX) {
             let Ok(value) = reading.value.parse::<u64>() else { continue };
             let key = format!("{} {}", reading.name, reading.from);
             let before = self.before.insert(key.clone(), value);
-            if let (Some(before), Some(since)) = (before, since) {
+            if let (Some(before), Some(since)) = (before, self.since) {
                 self.count(key, reading, value.saturating_sub(before), since);
             }
         }
@@ -245,6 +312,12 @@ impl Watched {
     }
 }
 
+/// Listeners whose accept queue is full.
+fn alarms(snapshot: &Snapshot) -> usize {
+    let full = |l: &&Listener| l.queue_max > 0 && l.queue >= l.queue_max;
+    snapshot.listeners.iter().filter(full).count()
+}
+
 /// The states that are drawn, those that tell most first.
 fn states(counts: &SocketCounts) -> [(&'static str, u64); 9] {
     [
@@ -293,14 +366,14 @@ mod tests {
         let mut watched = Watched::styled(Duration::from_secs(1), STYLE);
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        watched.take(with_counter("100"), true, at(0));
+        watched.take(with_counter("100"), Depth::Whole, at(0));
         assert!(watched.moved().is_empty(), "the first look compares with nothing");
-        watched.take(with_counter("140"), false, at(2));
+        watched.take(with_counter("140"), Depth::Light, at(2));
         assert_eq!((watched.moved()[0].rose, watched.moved()[0].rate), (40, 20.0));
-        watched.take(with_counter("20"), false, at(3));
+        watched.take(with_counter("20"), Depth::Light, at(3));
         assert_eq!((watched.moved()[0].rose, watched.moved()[0].rate), (40, 0.0), "a reset is no rise");
         for second in 4..=MOVED_LOOK_COUNT_MAX + 3 {
-            watched.take(with_counter("20"), false, at(second));
+            watched.take(with_counter("20"), Depth::Light, at(second));
         }
         assert!(watched.moved().is_empty());
         assert_eq!(watched.histories[0].counts.len(), (MOVED_LOOK_COUNT_MAX + 3) as usize);
@@ -314,9 +387,9 @@ mod tests {
             let findings = causes.iter().map(|cause| finding(cause)).collect();
             Snapshot { findings, ..Snapshot::default() }
         };
-        watched.take(look(&["a", "b"]), true, start);
+        watched.take(look(&["a", "b"]), Depth::Whole, start);
         assert!(watched.older().is_none());
-        watched.take(look(&["b"]), false, start + Duration::from_secs(5));
+        watched.take(look(&["b"]), Depth::Full, start + Duration::from_secs(5));
         let (older, age) = watched.older().unwrap();
         assert_eq!((older.len(), older[0].cause.as_str(), age.as_secs()), (1, "a", 5));
     }
@@ -325,7 +398,7 @@ mod tests {
     fn nothing_is_taken_in_while_paused_and_keys_move_the_focus() {
         let mut watched = Watched::styled(Duration::from_secs(1), STYLE);
         assert_eq!(watched.act(Some(Key::Pause)), Act::Draw);
-        watched.take(Snapshot::default(), true, Instant::now());
+        watched.take(Snapshot::default(), Depth::Whole, Instant::now());
         assert!(watched.snapshot.is_none() && watched.paused());
         watched.act(Some(Key::Previous));
         assert_eq!(watched.focus, Pane::Peers);
@@ -336,5 +409,40 @@ mod tests {
         watched.act(Some(Key::Help));
         assert_eq!((watched.act(Some(Key::Pause)), watched.help, watched.paused()), (Act::Draw, false, true));
         assert_eq!((watched.act(None), watched.act(Some(Key::Quit))), (Act::Nothing, Act::Quit));
+    }
+
+    #[test]
+    fn a_light_look_brings_numbers_and_keeps_owners_and_verdict() {
+        let listener = |queue, pids: &[u32]| Listener {
+            transport: netwhy_model::host::Transport::Tcp,
+            address: "0.0.0.0:80".parse().unwrap(),
+            v6_only: false,
+            interface: None,
+            queue,
+            queue_max: 10,
+            half_open: 0,
+            drops: None,
+            inode: 77,
+            pids: pids.to_vec(),
+        };
+        let mut watched = Watched::styled(Duration::from_secs(1), STYLE);
+        let start = Instant::now();
+        let full = Snapshot {
+            findings: vec![finding("a")],
+            listeners: vec![listener(0, &[5])],
+            ..Snapshot::default()
+        };
+        watched.take(full, Depth::Full, start);
+        let light = Snapshot { listeners: vec![listener(11, &[])], ..Snapshot::default() };
+        watched.take(light, Depth::Light, start + Duration::from_secs(4));
+        let shown = watched.snapshot.as_ref().unwrap();
+        assert_eq!(
+            (shown.listeners[0].queue, &shown.listeners[0].pids[..], shown.findings.len()),
+            (11, &[5][..], 1)
+        );
+        assert_eq!((watched.alarmed(), watched.verdict_age()), (true, Some(Duration::from_secs(4))));
+        assert_eq!(watched.slowed(), Some(Duration::from_secs(4)));
+        watched.take(Snapshot::default(), Depth::Full, start + Duration::from_secs(5));
+        assert!(!watched.alarmed() && watched.verdict_age() == Some(Duration::ZERO));
     }
 }

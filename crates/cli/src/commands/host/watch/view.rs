@@ -82,10 +82,8 @@ fn pane(frame: &mut Frame<'_>, watched: &mut Watched, which: Pane, area: Rect) {
         (true, true) => border::THICK,
     };
     let style = if focused { Style::default() } else { Style::default().add_modifier(Modifier::DIM) };
-    let mut block = Block::bordered()
-        .border_set(border)
-        .border_style(style)
-        .title(format!("{sign}{} ", panes::title_of(which, watched.style.lang)));
+    let title = format!("{sign}{}{} ", panes::title_of(which, watched.style.lang), age(watched, which));
+    let mut block = Block::bordered().border_set(border).border_style(style).title(title);
     let inner = block.inner(area);
     let lines = panes::lines(which, watched, usize::from(inner.width));
     let hidden = lines.len().saturating_sub(usize::from(inner.height));
@@ -97,6 +95,16 @@ fn pane(frame: &mut Frame<'_>, watched: &mut Watched, which: Pane, area: Rect) {
     }
     let shown: Vec<Line<'_>> = lines.into_iter().skip(scrolled).take(usize::from(inner.height)).collect();
     frame.render_widget(Paragraph::new(Text::from(shown)).block(block), area);
+}
+
+/// How old the verdict is, beside its title; nothing when it is of this look.
+fn age(watched: &Watched, which: Pane) -> String {
+    let seconds = watched.verdict_age().filter(|_| which == Pane::Findings).map_or(0, |age| age.as_secs());
+    match (seconds, watched.style.lang) {
+        (0, _) => String::new(),
+        (n, Lang::En) => format!(", {n} s ago"),
+        (n, Lang::Zh) => format!("（{n} 秒前）"),
+    }
 }
 
 /// Which machine, when, how often.
@@ -112,10 +120,12 @@ fn heading(watched: &Watched) -> String {
         }
     }
     let seconds = watched.every.as_secs_f64();
-    told.push(match (watched.paused(), lang) {
-        (true, _) => lang.pick("PAUSED", "已暂停").to_owned(),
-        (false, Lang::En) => format!("every {seconds} s"),
-        (false, Lang::Zh) => format!("每 {seconds} 秒"),
+    told.push(match (watched.paused(), watched.slowed(), lang) {
+        (true, ..) => lang.pick("PAUSED", "已暂停").to_owned(),
+        (_, None, Lang::En) => format!("every {seconds} s"),
+        (_, None, Lang::Zh) => format!("每 {seconds} 秒"),
+        (_, Some(since), Lang::En) => format!("every {:.0} s, to cost little", since.as_secs_f64()),
+        (_, Some(since), Lang::Zh) => format!("每 {:.0} 秒（以节省开销）", since.as_secs_f64()),
     });
     told.retain(|text| !text.is_empty());
     told.join(&format!(" {dot} "))
@@ -149,7 +159,10 @@ fn help(frame: &mut Frame<'_>, watched: &Watched, body: Rect) {
             "Counters: a second, and in all since the watch began",
             "计数器：每秒，以及开始观察以来的总数",
         ),
-        lang.pick("Rules and logs are read again every 30 s", "规则与日志每 30 秒重新读取"),
+        lang.pick(
+            "Owners, rules and verdict: every 5 s; logs: every 30 s; at 1 % of a core",
+            "归属、规则与结论每 5 秒更新，日志每 30 秒；开销约为单核 1 %",
+        ),
     ];
     let lines: Vec<Line<'_>> = lines
         .into_iter()
@@ -157,7 +170,7 @@ fn help(frame: &mut Frame<'_>, watched: &Watched, body: Rect) {
             Line::from(if watched.style.unicode { line.to_owned() } else { line.replace('✗', "x") })
         })
         .collect();
-    let (width, height) = (body.width.min(66), body.height.min(lines.len() as u16 + 2));
+    let (width, height) = (body.width.min(76), body.height.min(lines.len() as u16 + 2));
     let area =
         Rect { x: body.x + (body.width - width) / 2, y: body.y + (body.height - height) / 2, width, height };
     let border = if watched.style.unicode { border::ROUNDED } else { ASCII_BORDER };
@@ -173,6 +186,7 @@ mod samples;
 
 #[cfg(test)]
 mod tests {
+    use super::super::pace::Depth;
     use super::super::state::Key;
     use super::{Watched, draw, samples};
     use netwhy_model::Lang;
@@ -193,7 +207,8 @@ mod tests {
             if let Some(reading) = snapshot.sections[0].readings.first_mut() {
                 reading.value = format!("{}", 48_000 + look * 12);
             }
-            watched.take(snapshot, look == 0, start + Duration::from_secs(look));
+            let depth = if look % 3 == 0 { Depth::Whole } else { Depth::Light };
+            watched.take(snapshot, depth, start + Duration::from_secs(look));
         }
         watched
     }
