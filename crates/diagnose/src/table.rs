@@ -18,6 +18,8 @@ const BEHIND_PRIOR: f64 = 0.5;
 const ALSO_PRIOR: f64 = 0.4;
 /// A fault of the service passes through the node as it is less often than the node words it itself.
 const PASSED_ON_PRIOR: f64 = 0.5;
+/// How often an application that fails is the node's own.
+const NODE_APPLICATION_PRIOR: f64 = 0.15;
 /// A value this rare on a healthy target is a symptom.
 const SYMPTOM_MAX: f64 = 0.002;
 
@@ -190,6 +192,10 @@ impl Places<'_> {
     /// As above, and where it sits behind the node, what the node's own connection shows of it.
     fn of_both_legs(&self, cause: &CauseEntry) -> Vec<CauseRow> {
         let mut rows = self.in_front(cause, &[(Leg::Inner, &cause.inner)]);
+        // The node passes requests on: an application that fails is behind it far more often than in it.
+        if cause.id.starts_with("app.") || cause.id.starts_with("http.origin") {
+            rows.iter_mut().for_each(|row| row.weight *= NODE_APPLICATION_PRIOR);
+        }
         // Names are asked by the user; a node's are its own business, and its causes say so under `inner`.
         if cause.id.starts_with("dns.") || cause.id.starts_with("edge.") || cause.id.starts_with("lb.") {
             return rows;

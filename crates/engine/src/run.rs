@@ -442,7 +442,10 @@ impl Runner<'_> {
             return;
         }
         let mut evidence = self.field.conclude(&self.case, &self.records);
-        evidence.extend(self.field.onward(&self.case, &self.records).0);
+        // Once the node has probed its origin for us, its own connections are lost among ours.
+        if self.inner_records.is_empty() {
+            evidence.extend(self.field.onward(&self.case, &self.records).0);
+        }
         self.state.settle(evidence);
     }
 

@@ -28,6 +28,7 @@ fn packet(
     PacketSeen {
         at_ns: 1_000_000_000,
         outgoing,
+        other_station: false,
         interface: 2,
         kind,
         from: socket(from),

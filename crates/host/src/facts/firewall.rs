@@ -208,6 +208,9 @@ pub(super) fn kind(rule: &Rule, record: &Record) -> &'static str {
         _ => {}
     }
     let port = record.spec.port;
+    if rule.comment.contains("has no endpoints") || rule.text.contains("has no endpoints") {
+        return "no_endpoints";
+    }
     if let Some(kind) = condition(rule) {
         return kind;
     }

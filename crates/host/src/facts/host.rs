@@ -29,6 +29,7 @@ fn address(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evidence> {
     let owned = sides.targets.iter().any(|target| far.own_addresses.contains(target));
     let reached = join.got().first().copied();
     let value = match (owned, reached) {
+        _ if join.is_elsewhere() => "elsewhere",
         (true, _) => "owned",
         (false, Some(_)) => "elsewhere",
         (false, None) => "missing",
@@ -49,9 +50,10 @@ fn interface(sides: &Sides<'_>, far: &Record) -> Option<Evidence> {
     };
     let real = |i: &&Interface| i.name != "lo";
     let chosen = far.interfaces.iter().find(owns);
-    // Without the address, an interface that lost it by going down still explains its absence.
+    // A host none of whose interfaces is up may have lost the address with the last of them.
+    let all_down = far.interfaces.iter().filter(real).all(|i| !i.up || !i.carrier);
     let down = far.interfaces.iter().filter(real).find(|i| !i.up || !i.carrier);
-    let interface = chosen.or(down)?;
+    let interface = chosen.or(down.filter(|_| all_down))?;
     let value = if !interface.up || !interface.carrier { "down" } else { "up" };
     let text = format!(
         "{} on {}: {}, carrier {}, {} receive errors, {} dropped",
@@ -83,7 +85,9 @@ fn listener(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidence> {
     let transport = if sides.udp { Transport::Udp } else { Transport::Tcp };
     let same: Vec<&Listener> =
         far.listeners.iter().filter(|l| l.transport == transport && l.address.port() == to.port()).collect();
-    let value = match same.iter().any(|l| l.takes(to)) {
+    // Who answers SYNs has somebody listening, be it behind a translation of its own.
+    let answers = join.settled().any(|h| h.answer == Answer::SynAck);
+    let value = match answers || same.iter().any(|l| l.takes(to)) {
         true => "present",
         false if same.is_empty() => "absent",
         false if same.iter().all(|l| l.address.ip().is_loopback()) => "loopback_only",

@@ -53,6 +53,10 @@ pub(super) struct Join {
     /// Whether each end could watch its wire at all.
     pub source_watched: bool,
     pub far_watched: bool,
+    /// SYNs of ours that came to the far end with another station's link-layer address.
+    misdelivered: usize,
+    /// The source was answered, and not by the far end: another host has the address.
+    elsewhere: bool,
     forged: Option<(&'static str, String)>,
     out: Bytes,
     back: Bytes,
@@ -81,12 +85,13 @@ impl Join {
             return join;
         }
         if let Some(source) = sides.source {
-            join.take_sent(source, sides);
+            join.take_sent(source, &asked_of(sides), sides.port);
         }
         if let Some(far) = sides.far {
             join.take_got(far, sides);
             join.take_answers(far, sides.source);
         }
+        join.elsewhere = elsewhere(&join, sides);
         if let (Some(source), Some(far), true, true) =
             (sides.source, sides.far, join.source_watched, join.far_watched)
         {
@@ -97,14 +102,14 @@ impl Join {
         join
     }
 
-    fn take_sent(&mut self, source: &Record, sides: &Sides<'_>) {
+    fn take_sent(&mut self, source: &Record, targets: &[IpAddr], port: u16) {
         let ttl = initial_ttl(source);
         let end = last_ns(source);
         let syns = source.packets.iter().filter(|p| {
             p.kind == PacketKind::Syn
                 && p.outgoing
-                && p.to.port() == sides.port
-                && (sides.targets.is_empty() || sides.targets.contains(&p.to.ip()))
+                && p.to.port() == port
+                && (targets.is_empty() || targets.contains(&p.to.ip()))
                 // Probes that are meant to die on the way say nothing.
                 && p.ttl >= ttl
         });
@@ -127,6 +132,10 @@ impl Join {
         for syn in far.packets.iter().filter(|p| p.kind == PacketKind::Syn && !p.outgoing) {
             let known = self.handshakes.contains_key(&syn.sequence);
             if !known && syn.to.port() != far.spec.port {
+                continue;
+            }
+            if syn.other_station {
+                self.misdelivered += usize::from(known);
                 continue;
             }
             // Without the source's own record, whoever asks at this time from its address is it.
@@ -196,9 +205,15 @@ impl Join {
 
     /// Whether the far end is really where the source's packets go to: it owns the address, or got some.
     pub(super) fn concerns(&self, sides: &Sides<'_>, far: &Record) -> bool {
-        sides.targets.is_empty()
-            || self.handshakes.values().any(|h| h.got.is_some())
-            || sides.targets.iter().any(|target| far.own_addresses.contains(target))
+        !self.elsewhere
+            && !sides.targets.is_empty()
+            && (self.handshakes.values().any(|h| h.got.is_some())
+                || sides.targets.iter().any(|target| far.own_addresses.contains(target)))
+    }
+
+    /// Whether another host answers in the far end's place.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.elsewhere
     }
 
     /// The five-tuples of our handshakes as the far end sees them.
@@ -214,7 +229,8 @@ impl Join {
 
     pub(super) fn facts(&self, sides: &Sides<'_>) -> Vec<Evidence> {
         let mut all = Vec::new();
-        if sides.udp || sides.far.is_none() {
+        // Without an address nothing was asked, and what another host answers says nothing of this one.
+        if sides.udp || sides.far.is_none() || sides.targets.is_empty() || self.elsewhere {
             return all;
         }
         if !self.far_watched {
@@ -245,12 +261,17 @@ impl Join {
         let value = match (self.source_watched, sent, got) {
             (true, 0, 0) if self.handshakes.is_empty() => "not_sent",
             (_, 0, 0) if !self.handshakes.is_empty() => return None,
+            (true, _, 0) if self.misdelivered > 0 => "other_station",
             (true, sent, got) if sent > 0 && got == 0 => "absent",
             (false, _, 0) => "absent",
             (true, sent, got) if got < sent && self.lossy() => "some",
             _ => "arrived",
         };
         let text = match self.source_watched {
+            true if self.misdelivered > 0 => format!(
+                "{sent} SYNs to port {} left here, {} came there with another station's link-layer address",
+                sides.port, self.misdelivered
+            ),
             true => format!(
                 "{sent} SYNs to port {} left here, {got} arrived there (joined on sequence numbers)",
                 sides.port
@@ -353,6 +374,26 @@ impl Bytes {
     }
 }
 
+/// The addresses asked for that are the far end's, when any is; else all of them.
+fn asked_of(sides: &Sides<'_>) -> Vec<IpAddr> {
+    let owned = |target: &&IpAddr| sides.far.is_some_and(|far| far.own_addresses.contains(target));
+    let own: Vec<IpAddr> = sides.targets.iter().filter(owned).copied().collect();
+    if own.is_empty() { sides.targets.to_vec() } else { own }
+}
+
+/// Whether handshakes were answered by a host that is not the far end: it owns none of the addresses asked
+/// for and got none of the SYNs.
+fn elsewhere(join: &Join, sides: &Sides<'_>) -> bool {
+    let (Some(source), Some(far)) = (sides.source, sides.far) else { return false };
+    let owned = sides.targets.iter().any(|target| far.own_addresses.contains(target));
+    let answered = source.packets.iter().any(|p| {
+        !p.outgoing
+            && p.kind == PacketKind::SynAck
+            && join.handshakes.contains_key(&p.acknowledgment.wrapping_sub(1))
+    });
+    !owned && answered && join.handshakes.values().all(|h| h.got.is_none())
+}
+
 /// The first answer in the other end's name that it never sent, or a reset in ours.
 fn forged(join: &Join, source: &Record, far: &Record, sides: &Sides<'_>) -> Option<(&'static str, String)> {
     // Where a proxy or another host owns the address, its answers are its own.
@@ -364,7 +405,10 @@ fn forged(join: &Join, source: &Record, far: &Record, sides: &Sides<'_>) -> Opti
     let sent_there = |p: &PacketSeen| {
         far.packets.iter().any(|q| q.outgoing && q.kind == p.kind && q.sequence == p.sequence)
     };
-    let came = source.packets.iter().filter(|p| !p.outgoing && ours.contains(&p.to));
+    let came = source
+        .packets
+        .iter()
+        .filter(|p| !p.outgoing && ours.contains(&p.to) && far.own_addresses.contains(&p.from.ip()));
     for packet in came {
         let value = match packet.kind {
             PacketKind::SynAck => "synack",

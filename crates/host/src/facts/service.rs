@@ -13,6 +13,12 @@ const WAITS_MS: u32 = 600;
 const BUSY_SHARE: f64 = 0.8;
 /// SYNs of others from here on are a flood, when hardly any completes.
 const FLOOD_SYN_COUNT: usize = 100;
+/// Addresses they come from at least: one peer in a hurry is no flood.
+const FLOOD_PEER_COUNT: usize = 30;
+/// Open connections of others that were never answered from here on hold the service.
+const IDLE_COUNT: usize = 12;
+/// Open connections of others from here on are many.
+const OPEN_COUNT: usize = 30;
 /// Connections others completed during the watch from here on are a crowd.
 const CROWD_COUNT: usize = 60;
 
@@ -27,8 +33,10 @@ pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidenc
         all.push(process(sides, far, &behind));
         all.extend(files(sides, &behind));
     }
-    all.extend(request(sides, far, join));
-    all.push(crowd(sides, far, join));
+    let request = request(sides, far, join);
+    let waits = request.as_ref().is_some_and(|e| e.value != "answered");
+    all.extend(request);
+    all.push(crowd(sides, far, join, waits || join.troubled()));
     all.extend(from_findings(sides, far));
     all
 }
@@ -142,46 +150,88 @@ fn spoke_last(socket: &TupleSocket, far: &Record) -> bool {
     far.packets.iter().rev().find(of_flow).is_some_and(|p| !p.outgoing)
 }
 
-/// What other clients do to the port during the watch.
-fn crowd(sides: &Sides<'_>, far: &Record, join: &Join) -> Evidence {
-    let ours: BTreeSet<u32> = join.handshakes.keys().copied().collect();
-    let mine: BTreeSet<IpAddr> = join.got().into_iter().map(|(client, _)| client.ip()).collect();
-    let port = join.port(far);
-    let mut others: BTreeMap<(IpAddr, u16), bool> = BTreeMap::new();
-    let incoming = far.packets.iter().filter(|p| !p.outgoing && p.to.port() == port);
-    for packet in incoming {
-        let key = (packet.from.ip(), packet.from.port());
-        match packet.kind {
-            PacketKind::Syn if !ours.contains(&packet.sequence) && !mine.contains(&key.0) => {
-                others.entry(key).or_insert(false);
-            }
-            PacketKind::Ack | PacketKind::Data => {
-                if let Some(done) = others.get_mut(&key) {
-                    *done = true;
-                }
-            }
-            _ => {}
+/// What other clients do to the port during the watch, told only while our own request suffers.
+fn crowd(sides: &Sides<'_>, far: &Record, join: &Join, suffers: bool) -> Evidence {
+    let others = Others::of(far, join);
+    let value = match () {
+        () if !suffers => "calm",
+        () if others.begun >= FLOOD_SYN_COUNT
+            && others.peers >= FLOOD_PEER_COUNT
+            && others.done * 10 < others.begun =>
+        {
+            "syn_flood"
         }
-    }
-    let done = others.values().filter(|done| **done).count();
-    let peers: BTreeSet<IpAddr> = others.keys().map(|(ip, _)| *ip).collect();
-    let value = if others.len() >= FLOOD_SYN_COUNT && done * 10 < others.len() {
-        "syn_flood"
-    } else if done >= CROWD_COUNT {
-        "requests"
-    } else {
-        "calm"
+        () if others.mute >= IDLE_COUNT => "idle",
+        () if others.done >= CROWD_COUNT || others.open >= OPEN_COUNT && others.segments >= CROWD_COUNT => {
+            "requests"
+        }
+        () => "calm",
     };
-    let found = far.findings.iter().find_map(|f| match f.cause.as_str() {
+    let found = far.findings.iter().filter(|_| suffers).find_map(|f| match f.cause.as_str() {
         "attack.inbound.syn_flood" => Some(("syn_flood", f.text.en.clone())),
         "attack.inbound.slowloris" => Some(("idle", f.text.en.clone())),
         "attack.inbound.cc" => Some(("requests", f.text.en.clone())),
         _ => None,
     });
-    let text =
-        format!("others: {} SYNs from {} addresses, {done} of them completed", others.len(), peers.len());
+    let text = format!(
+        "others meanwhile: {} SYNs from {} addresses, {} completed; {} connections open, {} of them never answered; {} segments of data",
+        others.begun, others.peers, others.done, others.open, others.mute, others.segments
+    );
     let (value, text) = if value == "calm" { found.unwrap_or((value, text)) } else { (value, text) };
     sides.seen("host.crowd", value, Link::Service, text)
+}
+
+/// What clients other than the source did to the port.
+struct Others {
+    begun: usize,
+    peers: usize,
+    done: usize,
+    segments: usize,
+    open: usize,
+    /// Open connections that have said something and were never answered.
+    mute: usize,
+}
+
+impl Others {
+    fn of(far: &Record, join: &Join) -> Others {
+        let ours: BTreeSet<u32> = join.handshakes.keys().copied().collect();
+        let mut mine: BTreeSet<IpAddr> = join.got().into_iter().map(|(client, _)| client.ip()).collect();
+        mine.extend(&far.spec.sources);
+        let port = join.port(far);
+        let mut flows: BTreeMap<(IpAddr, u16), bool> = BTreeMap::new();
+        let mut segments = 0;
+        for packet in far.packets.iter().filter(|p| !p.outgoing && p.to.port() == port) {
+            let key = (packet.from.ip(), packet.from.port());
+            match packet.kind {
+                _ if mine.contains(&key.0) => {}
+                PacketKind::Syn if !ours.contains(&packet.sequence) => {
+                    flows.entry(key).or_insert(false);
+                }
+                PacketKind::Ack | PacketKind::Data => {
+                    segments += usize::from(packet.kind == PacketKind::Data);
+                    if let Some(done) = flows.get_mut(&key) {
+                        *done = true;
+                    }
+                }
+                _ => {}
+            }
+        }
+        let strangers = || {
+            far.sockets.iter().filter(|s| {
+                s.local.port() == port
+                    && s.state == "ESTABLISHED"
+                    && !mine.contains(&s.peer.ip().to_canonical())
+            })
+        };
+        Others {
+            begun: flows.len(),
+            peers: flows.keys().map(|(ip, _)| *ip).collect::<BTreeSet<IpAddr>>().len(),
+            done: flows.values().filter(|done| **done).count(),
+            segments,
+            open: strangers().count(),
+            mute: strangers().filter(|s| s.bytes_received > 0 && s.bytes_acked <= 1).count(),
+        }
+    }
 }
 
 /// What the far host's own state says, where it was judged.

@@ -54,6 +54,9 @@ pub struct PacketSeen {
     pub at_ns: u64,
     /// True when this host sent it.
     pub outgoing: bool,
+    /// It came with another station's link-layer address: this host's kernel throws it away.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub other_station: bool,
     /// Index of the interface.
     pub interface: u32,
     pub kind: PacketKind,
