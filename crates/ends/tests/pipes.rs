@@ -261,3 +261,31 @@ async fn a_session_stopped_from_inside_undoes_its_watches() {
     assert!(tokio::time::timeout(Duration::from_secs(5), peer.served).await.unwrap().unwrap().is_ok());
     assert_eq!(peer.watching.load(Ordering::SeqCst), 0);
 }
+
+/// Lines of a session that works, for bytes to be changed in.
+const SESSION: &str = "{\"request\":{\"id\":1,\"request\":{\"hello\":{\"version\":1}}}}\n\
+{\"request\":{\"id\":2,\"request\":{\"watch\":{\"name\":\"o\",\"vantage\":\"origin\",\"spec\":{\"port\":443}}}}}\n\
+{\"request\":{\"id\":3,\"lane\":1,\"request\":\"look\"}}\n{\"request\":{\"id\":4,\"end\":\"x\",\"request\":\"unwatch\"}}\n\
+{\"reply\":{\"id\":9,\"reply\":{\"Ok\":\"done\"}}}\n{\"event\":{\"id\":9,\"text\":\"a\"}}\n";
+
+proptest::proptest! {
+    #[test]
+    fn a_session_of_any_bytes_ends_with_its_input(
+        changes in proptest::collection::vec((0..SESSION.len(), proptest::prelude::any::<u8>()), 0..12),
+        noise in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+    ) {
+        let mut bytes = SESSION.as_bytes().to_vec();
+        for (at, byte) in changes {
+            bytes[at] = byte;
+        }
+        bytes.extend(noise);
+        if let Ok(frame) = serde_json::from_slice::<Frame>(&bytes) {
+            serde_json::from_slice::<Frame>(&serde_json::to_vec(&frame).unwrap()).unwrap();
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let options = ServeOptions::new(Arc::new(Eyes::default()), None);
+        let served = serve(std::io::Cursor::new(bytes), tokio::io::sink(), options);
+        let ended = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(5), served).await });
+        proptest::prop_assert!(ended.is_ok(), "the session does not end");
+    }
+}
