@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use netwhy_ends::{End, EndName, Ends, Hello, OpenOptions, Place};
-use netwhy_host::facts::{Sides, dials, facts};
+use netwhy_host::facts::{Asked, Sides, dials, facts};
 use netwhy_model::host::{Finding, Record, WatchSpec};
 use netwhy_model::{Case, Evidence, Leg, LegRecord, Link, Scheme, Stamp, Vantage};
 use std::net::{IpAddr, SocketAddr};
@@ -137,13 +137,17 @@ impl Field {
         all
     }
 
-    /// Where the node connects to, by its own record or as the user says.
-    pub fn onward(&self, case: &Case, records: &[Record]) -> (Option<Evidence>, Option<SocketAddr>) {
+    /// Where the node connects to, by its own record and configuration or as the user says.
+    pub fn onward(&self, case: &Case, records: &[Record]) -> (Vec<Evidence>, Option<SocketAddr>) {
         let named = case.origin.map(|o| SocketAddr::new(o.address, o.port.unwrap_or(case.target.port)));
         let with = |vantage| records.iter().find(|r| r.vantage == Some(vantage));
         match with(Vantage::Edge) {
-            Some(node) => dials(node, with(Vantage::Origin), named, Stamp::from(SystemTime::now())),
-            None => (None, None),
+            Some(node) => {
+                let host = case.target.host.to_string();
+                let asked = Asked { site: case.header("host").unwrap_or(&host), path: &case.target.path };
+                dials(node, with(Vantage::Origin), named, Some(asked), Stamp::from(SystemTime::now()))
+            }
+            None => (Vec::new(), None),
         }
     }
 }

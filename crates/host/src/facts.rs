@@ -4,6 +4,7 @@
 //! needs a record nobody has is left unasked; one that a record could not read says why.
 
 mod back;
+mod config;
 mod firewall;
 mod host;
 mod join;
@@ -13,6 +14,7 @@ mod node;
 mod path;
 mod service;
 
+pub use config::Asked;
 pub use node::dials;
 
 use join::Join;

@@ -21,6 +21,9 @@ use place::Place;
 use std::collections::BTreeSet;
 use std::io;
 
+/// The `why` of an unread configuration that was changed since its program read it.
+pub const CHANGED_SINCE: &str = "a file was changed after the program last read it; what runs may differ";
+
 /// Proxies read.
 const FAMILY_COUNT_MAX: usize = 8;
 /// Processes looked at.
@@ -48,6 +51,15 @@ pub struct Proxies {
 ///
 /// Names are resolved as the process would resolve them now, within 600 ms for each proxy.
 pub fn proxies(pids: &[u32]) -> Proxies {
+    read(pids, true)
+}
+
+/// What the proxies and web servers among these processes expect on their ports; no name is resolved.
+pub fn frontends(pids: &[u32]) -> Proxies {
+    Proxies { upstreams: Vec::new(), ..read(pids, false) }
+}
+
+fn read(pids: &[u32], onward: bool) -> Proxies {
     let mut all = Proxies::default();
     let mut gaps = Gaps::default();
     let mut masters = BTreeSet::new();
@@ -56,7 +68,7 @@ pub fn proxies(pids: &[u32]) -> Proxies {
             && masters.len() < FAMILY_COUNT_MAX
             && masters.insert(running.pid)
         {
-            family(&running, pids, &mut all, &mut gaps);
+            family(&running, pids, onward, &mut all, &mut gaps);
         }
     }
     all.unread = gaps.into_unread();
@@ -90,7 +102,7 @@ pub fn config_files(program: &str, arguments: &str, executable: &str) -> Vec<Str
 }
 
 /// One proxy: its files, the names in them, and what it says of itself while it runs.
-fn family(running: &running::Running, pids: &[u32], all: &mut Proxies, gaps: &mut Gaps) {
+fn family(running: &running::Running, pids: &[u32], onward: bool, all: &mut Proxies, gaps: &mut Gaps) {
     let what = format!("configuration of {} (pid {})", running.program, running.pid);
     let mut place = match Place::of(running.pid, running.is_contained) {
         Ok(place) => place,
@@ -101,9 +113,20 @@ fn family(running: &running::Running, pids: &[u32], all: &mut Proxies, gaps: &mu
         return gaps.note(what, "no configuration file was found where it is told to look", !known);
     };
     if running.began_s(pids).is_some_and(|began_s| place.changed_s > began_s) {
-        gaps.note(&what, "a file was changed after the program last read it; what runs may differ", false);
+        gaps.note(&what, CHANGED_SINCE, false);
     }
-    let mut resolver = names::Resolver::of(&mut place);
+    if onward {
+        look_around(&mut place, &mut found, gaps);
+    }
+    let found = found.into_proxies();
+    all.upstreams.extend(found.upstreams);
+    all.frontends.extend(found.frontends);
+    gaps.join(found.unread);
+}
+
+/// What the names mean now, and how the running program finds its servers.
+fn look_around(place: &mut Place, found: &mut Configured, gaps: &mut Gaps) {
+    let mut resolver = names::Resolver::of(place);
     for upstream in &mut found.upstreams {
         let Some(name) = &upstream.name else { continue };
         match resolver.resolve(name) {
@@ -111,11 +134,7 @@ fn family(running: &running::Running, pids: &[u32], all: &mut Proxies, gaps: &mu
             None => gaps.note(format!("addresses of {name}"), "no resolver answered in time", false),
         }
     }
-    running::states(&place, &mut found);
-    let found = found.into_proxies();
-    all.upstreams.extend(found.upstreams);
-    all.frontends.extend(found.frontends);
-    gaps.join(found.unread);
+    running::states(place, found);
 }
 
 /// Where a configuration's files are read from.

@@ -15,6 +15,7 @@ mod held;
 mod keep;
 mod look;
 mod packet;
+mod proxies;
 mod pulse;
 mod queues;
 mod readings;

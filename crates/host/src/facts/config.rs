@@ -14,74 +14,120 @@ pub struct Asked<'a> {
     pub path: &'a str,
 }
 
-/// What the configuration of the node says of the origin; `None` when that cannot be told.
-pub(super) fn config(
-    node: &Record,
-    origin: Option<&Record>,
-    dialled: Option<SocketAddr>,
-    asked: Option<Asked<'_>>,
-    at: Stamp,
-) -> Option<Evidence> {
-    // What was read is not what runs.
-    if node.unread.iter().any(|gap| gap.why == CHANGED_SINCE) {
-        return None;
-    }
-    let chosen = chosen(node, asked);
-    let first = *chosen.first()?;
-    let said = |value: &str, upstream: &Upstream, text: &str| {
-        let place = format!("{}, {}:{}: {text}", upstream.program, upstream.file, upstream.line);
-        let mut evidence = Evidence::seen("edge.config", value, Link::Edge, at, super::COLLECTOR, place);
-        evidence.vantage = Vantage::Edge;
-        evidence.subject = Some(node.name.clone());
-        evidence
-    };
-    if chosen.iter().all(|upstream| !is_enabled(upstream)) {
-        return Some(said("no_backend", first, "no server is left to send requests to"));
-    }
-    let mut asking: Vec<&Upstream> = chosen.into_iter().filter(|upstream| is_enabled(upstream)).collect();
-    // Of several servers the one that is really asked counts.
-    if let Some(dialled) = dialled
-        && asking.iter().any(|upstream| means(upstream, dialled))
-    {
-        asking.retain(|upstream| means(upstream, dialled));
-    }
-    let mut judged = asking.iter().map(|upstream| (judge(upstream, origin, dialled, asked), *upstream));
-    let (value, upstream) = judged.next()?;
-    let (value, text) = value?;
-    let agree = judged.all(|(other, _)| other.is_some_and(|(other, _)| other == value));
-    agree.then(|| said(value, upstream, &text))
+/// The part of a node's configuration that decides where a request of the user goes.
+pub(super) struct Configured<'r> {
+    /// The servers it can be sent to.
+    chosen: Vec<&'r Upstream>,
+    asked: Option<Asked<'r>>,
 }
 
-/// The servers that what is asked for can be sent to.
-pub(super) fn chosen<'r>(node: &'r Record, asked: Option<Asked<'_>>) -> Vec<&'r Upstream> {
-    let mut chosen: Vec<&Upstream> =
-        node.upstreams.iter().filter(|upstream| upstream.listens.contains(&node.spec.port)).collect();
-    let Some(asked) = asked else { return chosen };
-    let fronts = node.frontends.iter().filter(|front| front.port == node.spec.port);
-    match serving(fronts, asked.site) {
-        Serving::These(these) => {
-            chosen.retain(|upstream| these.iter().any(|front| front.sites == upstream.sites));
+impl<'r> Configured<'r> {
+    /// Chooses by port, site and path, as the node does.
+    pub(super) fn of(node: &'r Record, asked: Option<Asked<'r>>) -> Configured<'r> {
+        let port = node.spec.port;
+        let mut chosen: Vec<&Upstream> =
+            node.upstreams.iter().filter(|upstream| upstream.listens.contains(&port)).collect();
+        if let Some(asked) = asked {
+            match serving(node.frontends.iter().filter(|front| front.port == port), asked.site) {
+                Serving::These(these) => {
+                    chosen.retain(|upstream| these.iter().any(|front| front.sites == upstream.sites));
+                }
+                Serving::Unknown => chosen.clear(),
+                Serving::Nobody => {}
+            }
+            let fit = |upstream: &Upstream| path_fit(&upstream.location, asked.path);
+            let best = chosen.iter().filter_map(|upstream| fit(upstream).flatten()).max();
+            // What a condition decides may always be meant.
+            chosen.retain(|upstream| fit(upstream).is_none_or(|fit| fit.is_some() && fit == best));
         }
-        Serving::Unknown => return Vec::new(),
-        Serving::Nobody => {}
+        Configured { chosen, asked }
     }
-    let best = chosen.iter().filter_map(|upstream| path_fit(&upstream.location, asked.path).flatten()).max();
-    // What a condition decides may always be meant.
-    chosen.retain(|upstream| match path_fit(&upstream.location, asked.path) {
-        None => true,
-        Some(fit) => fit.is_some() && fit == best,
-    });
-    chosen
+
+    /// `edge.config`; `None` when it cannot be told.
+    pub(super) fn evidence(
+        &self,
+        node: &Record,
+        origin: Option<&Record>,
+        dialled: Option<SocketAddr>,
+        at: Stamp,
+    ) -> Option<Evidence> {
+        // What was read is not what runs.
+        if node.unread.iter().any(|gap| gap.why == CHANGED_SINCE) {
+            return None;
+        }
+        let first = *self.chosen.first()?;
+        let said = |value: &str, upstream: &Upstream, text: &str| {
+            let place = format!("{}, {}:{}: {text}", upstream.program, upstream.file, upstream.line);
+            let mut evidence = Evidence::seen("edge.config", value, Link::Edge, at, super::COLLECTOR, place);
+            evidence.vantage = Vantage::Edge;
+            evidence.about(node.name.clone())
+        };
+        let mut asking: Vec<&Upstream> = self.enabled().collect();
+        if asking.is_empty() {
+            return Some(said("no_backend", first, "no server is left to send requests to"));
+        }
+        // Of several servers the one that is really asked counts.
+        if let Some(dialled) = dialled
+            && asking.iter().any(|upstream| means(upstream, dialled))
+        {
+            asking.retain(|upstream| means(upstream, dialled));
+        }
+        let judged = |upstream: &Upstream| judge(upstream, origin, dialled, self.asked);
+        let (upstream, others) = asking.split_first()?;
+        let (value, text) = judged(upstream)?;
+        let agree = others.iter().all(|other| judged(other).is_some_and(|(other, _)| other == value));
+        agree.then(|| said(value, upstream, &text))
+    }
+
+    /// True when this address can be one of the servers': its own, or an old one of its name.
+    pub(super) fn may_mean(&self, to: SocketAddr) -> bool {
+        let by_port = |upstream: &Upstream| upstream.name.is_some() && port(upstream) == Some(to.port());
+        self.enabled().any(|upstream| means(upstream, to) || by_port(upstream))
+    }
+
+    /// A sentence when the node connects to an address that the name in its configuration no longer means.
+    ///
+    /// Many names mean now this, now that address: without the origin's own record, the user's word `named` must
+    /// confirm where the name leads.
+    pub(super) fn old_name(
+        &self,
+        node: &Record,
+        has_origin: bool,
+        named: Option<SocketAddr>,
+        to: SocketAddr,
+    ) -> Option<String> {
+        const NAMED_COUNT_MAX: usize = 4;
+        if node.upstreams.iter().any(|upstream| means(upstream, to)) {
+            return None;
+        }
+        let leads = |upstream: &Upstream| match named {
+            _ if has_origin => !upstream.resolves_to.is_empty(),
+            Some(named) => named.ip() != to.ip() && upstream.resolves_to.contains(&named.ip()),
+            None => false,
+        };
+        let old = self.enabled().find(|upstream| {
+            upstream.name.is_some() && port(upstream) == Some(to.port()) && leads(upstream)
+        })?;
+        let name = old.name.as_deref().unwrap_or_default();
+        let now: Vec<String> =
+            old.resolves_to.iter().take(NAMED_COUNT_MAX).map(ToString::to_string).collect();
+        let (now, file, line) = (now.join(", "), &old.file, old.line);
+        Some(format!("{} connects to {to}, while {name} ({file}:{line}) means {now} now", node.name))
+    }
+
+    fn enabled(&self) -> impl Iterator<Item = &'r Upstream> + '_ {
+        self.chosen.iter().copied().filter(|upstream| is_enabled(upstream))
+    }
 }
 
 /// True when the server can be asked at all.
-pub(super) fn is_enabled(upstream: &Upstream) -> bool {
+fn is_enabled(upstream: &Upstream) -> bool {
     let maintained = upstream.state.as_deref().is_some_and(|state| state.starts_with("MAINT"));
     !upstream.server.is_empty() && (!upstream.disabled || upstream.backup) && !maintained
 }
 
 /// True when this address is what the configuration means by the server.
-pub(super) fn means(upstream: &Upstream, address: SocketAddr) -> bool {
+fn means(upstream: &Upstream, address: SocketAddr) -> bool {
     addresses(upstream).any(|own| own == address)
 }
 
@@ -93,7 +139,7 @@ fn addresses(upstream: &Upstream) -> impl Iterator<Item = SocketAddr> + '_ {
 }
 
 /// The port behind a name, as written.
-pub(super) fn port(upstream: &Upstream) -> Option<u16> {
+fn port(upstream: &Upstream) -> Option<u16> {
     upstream.server.rsplit_once(':')?.1.parse().ok()
 }
 

@@ -5,17 +5,32 @@ use netwhy_model::host::{PacketKind, Record};
 use netwhy_model::{Evidence, Link, Stamp, Vantage};
 use std::net::SocketAddr;
 
-/// Ports of services that every host has and no site is served on.
-const PORTS_OF_NO_SITE: [u16; 2] = [22, 53];
-
-/// Where the node connects to beside where the origin is, and the address to go on with.
+/// Where the node connects to beside where the origin is, what its configuration says of that, and the address
+/// to go on with.
 ///
 /// What its log names as the upstream of a failed request comes first, then its own connections during the
-/// watch, most frequent first; `named` is the address the user gave for the origin.
+/// watch, most frequent first; `named` is the address the user gave for the origin, `asked` what the user asks
+/// the node for.
 pub fn dials(
     node: &Record,
     origin: Option<&Record>,
     named: Option<SocketAddr>,
+    asked: Option<Asked<'_>>,
+    at: Stamp,
+) -> (Vec<Evidence>, Option<SocketAddr>) {
+    let configured = config::Configured::of(node, asked);
+    let (dials, onward) = connects(node, origin, named, &configured, at);
+    let dialled = onward.filter(|to| node.onward.contains(to));
+    let config = configured.evidence(node, origin, dialled, at);
+    (dials.into_iter().chain(config).collect(), onward)
+}
+
+/// Where the node connects to.
+fn connects(
+    node: &Record,
+    origin: Option<&Record>,
+    named: Option<SocketAddr>,
+    configured: &config::Configured<'_>,
     at: Stamp,
 ) -> (Option<Evidence>, Option<SocketAddr>) {
     let owned = |a: &SocketAddr| origin.is_some_and(|o| o.own_addresses.contains(&a.ip()));
@@ -23,6 +38,7 @@ pub fn dials(
     let dialled = logged
         .or_else(|| node.onward.iter().find(|a| owned(a)).copied())
         .or_else(|| node.onward.iter().find(|a| named.is_some_and(|n| n.ip() == a.ip())).copied())
+        .or_else(|| node.onward.iter().find(|a| configured.may_mean(**a)).copied())
         .or(node.onward.first().copied());
     let said = |value: &str, text: String| {
         let mut evidence =
@@ -35,6 +51,12 @@ pub fn dials(
         let asked = node.packets.iter().any(|p| !p.outgoing && p.kind == PacketKind::Data);
         return (asked.then(|| said("nowhere", text)), named);
     };
+    if !owned(&dialled)
+        && !answers(node, dialled)
+        && let Some(text) = configured.old_name(node, origin.is_some(), named, dialled)
+    {
+        return (Some(said("old_name", text)), Some(dialled));
+    }
     let Some(origin) = origin else { return (None, Some(dialled)) };
     let value = whose(dialled, origin);
     if value == "other_address" && answers(node, dialled) {

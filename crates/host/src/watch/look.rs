@@ -3,6 +3,7 @@
 use super::drops::Drops;
 use super::firewall::Firewall;
 use super::held::Held;
+use super::proxies::Proxies;
 use super::pulse::{Live, lock};
 use super::readings::{self, Processor};
 use super::routes::{self, Parties};
@@ -40,6 +41,7 @@ pub(super) struct Observer {
     /// Processor time of the processes behind the port when the watch began, in seconds.
     cpu_before: BTreeMap<u32, f64>,
     signs: Vec<LogSign>,
+    proxies: Proxies,
 }
 
 impl Observer {
@@ -64,6 +66,7 @@ impl Observer {
             began: Instant::now(),
             cpu_before: BTreeMap::new(),
             signs: Vec::new(),
+            proxies: Proxies::default(),
         }
     }
 
@@ -117,6 +120,7 @@ impl Observer {
         gaps.join(held.unread.clone());
         held.fill(&mut record);
         wire.fill(&mut record);
+        self.proxies.fill(&mut record, &mut gaps);
         record.unread = gaps.into_unread();
         record.ended = SystemTime::now().into();
         record
