@@ -158,5 +158,38 @@ fn hostname() -> String {
     crate::text::printable(crate::files::text_or_empty("/proc/sys/kernel/hostname").trim(), 255)
 }
 
+/// Takes captured packets and tracepoints of any bytes apart, as a watch does: for fuzzing.
+///
+/// Returns how many packets were kept. Packets are cut at every 0xff 0xfe; the first byte of each says the way.
+pub fn take_apart(bytes: &[u8]) -> usize {
+    let spec = WatchSpec { port: 443, onward: true, ..WatchSpec::default() };
+    let mut keeper = keep::Keeper::new(&spec);
+    let own = BTreeSet::from([IpAddr::from([10, 0, 0, 1])]);
+    keeper.place(own, vec![IpAddr::from([10, 0, 0, 2])], true);
+    let mut rest = bytes;
+    let mut at_ns = 0;
+    while !rest.is_empty() {
+        let end = rest.windows(2).position(|pair| pair == [0xff, 0xfe]).unwrap_or(rest.len());
+        let (one, after) = rest.split_at(end);
+        let (way, packet) = one.split_first().unwrap_or((&0, &[]));
+        let frame = ring::Frame {
+            at_ns,
+            outgoing: way & 1 == 1,
+            other_station: false,
+            interface: 1,
+            mac: None,
+            bytes: packet,
+        };
+        if let Some(seen) = packet::read(&frame) {
+            keeper.take(seen);
+        }
+        at_ns += 1_000_000;
+        rest = after.get(2..).unwrap_or_default();
+    }
+    let _ = tracefs::parse(&String::from_utf8_lossy(bytes));
+    let _ = drops::record(bytes, bytes.first().map_or(0, |at| usize::from(*at) % bytes.len()), bytes.len());
+    keeper.packets().len()
+}
+
 #[cfg(test)]
 mod tests;

@@ -222,7 +222,7 @@ impl Drop for Buffer {
 }
 
 /// Copies the record at `at` out of a ring of which `held` bytes are filled: its type, and all of it.
-fn record(ring: &[u8], at: usize, held: usize) -> Option<(u32, Vec<u8>)> {
+pub(super) fn record(ring: &[u8], at: usize, held: usize) -> Option<(u32, Vec<u8>)> {
     let copy = |length: usize| -> Vec<u8> { (0..length).map(|n| ring[(at + n) % ring.len()]).collect() };
     if held < 8 || ring.is_empty() {
         return None;

@@ -224,3 +224,16 @@ fn a_watch_may_go_to_another_thread_and_ends_with_its_owner() {
         }
     });
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_are_taken_apart(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..600)) {
+        take_apart(&bytes);
+    }
+}
+
+#[test]
+fn a_conversation_is_taken_apart() {
+    let seed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/seeds/watch/conversation");
+    assert_eq!(take_apart(&std::fs::read(seed).unwrap()), 6);
+}

@@ -56,7 +56,7 @@ fn read(place: &str) -> io::Result<Tracepoint> {
 }
 
 /// Reads a format file: the place of `reason` and the names of its values.
-fn parse(format: &str) -> Option<Tracepoint> {
+pub(super) fn parse(format: &str) -> Option<Tracepoint> {
     let field = format.lines().take(ENTRY_COUNT_MAX).find(|line| line.contains("reason;"))?;
     let (_, offset) = field.split_once("offset:")?;
     let reason_at = offset.split(';').next()?.trim().parse().ok()?;
