@@ -47,6 +47,6 @@ fn open() -> Result<Connection, NetfilterError> {
 }
 
 /// Takes one message apart: for fuzzing.
-pub(crate) fn take_apart(body: &[u8]) -> usize {
-    FlowSeen::parse(body).map_or(0, |flow| flow.state().len())
+pub(crate) fn take_apart(body: &[u8]) -> String {
+    FlowSeen::parse(body).map_or_else(String::new, |flow| format!("{flow:?}{}", flow.state()))
 }

@@ -152,8 +152,8 @@ fn port_text(fields: &Fields<'_>) -> Option<String> {
 }
 
 /// Takes one message apart: for fuzzing.
-pub(crate) fn take_apart(body: &[u8]) -> usize {
+pub(crate) fn take_apart(body: &[u8]) -> String {
     let mut sets = Sets::default();
     sets.add(split(body).1);
-    sets.into_ruleset_sets().len()
+    sets.into_ruleset_sets().into_iter().map(|set| set.name + &set.elements.concat()).collect()
 }

@@ -55,9 +55,9 @@ fn unread_of(what: &str, error: &NetfilterError) -> Unread {
     Unread { what: what.to_owned(), why: error.in_full(), root_helps: error.root_helps() }
 }
 
-/// Takes any bytes apart, for fuzzing: the first one chooses the parser. Returns how much was understood.
-pub fn take_apart(bytes: &[u8]) -> usize {
-    let Some((choice, rest)) = bytes.split_first() else { return 0 };
+/// Takes any bytes apart, for fuzzing: the first one chooses the parser. Returns what was understood, as text.
+pub fn take_apart(bytes: &[u8]) -> String {
+    let Some((choice, rest)) = bytes.split_first() else { return String::new() };
     match choice % 6 {
         0 => nft::take_apart(rest),
         1 => nft::take_apart_set(rest),
@@ -133,7 +133,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_end(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-            take_apart(&bytes);
+            let text = take_apart(&bytes);
+            prop_assert!(!text.chars().any(char::is_control), "{text:?}");
         }
 
         #[test]

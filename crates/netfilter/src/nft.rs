@@ -49,17 +49,18 @@ pub(crate) fn rule_text(body: &[u8]) -> String {
 }
 
 /// Takes one message apart as a rule and as a chain: for fuzzing.
-pub(crate) fn take_apart(body: &[u8]) -> usize {
+pub(crate) fn take_apart(body: &[u8]) -> String {
     let (family, attributes) = split(body);
-    let policy = chain::Chain::parse(family, attributes).policy_rule();
-    rule_text(body).len() + policy.map_or(0, |rule| rule.text.len())
+    let chain = chain::Chain::parse(family, attributes);
+    let policy = chain.policy_rule().map_or_else(String::new, |rule| rule.place() + &rule.text);
+    rule_text(body) + &policy
 }
 
 /// Takes one message apart as a set and as its elements: for fuzzing.
-pub(crate) fn take_apart_set(body: &[u8]) -> usize {
+pub(crate) fn take_apart_set(body: &[u8]) -> String {
     let (family, attributes) = split(body);
     let mut set = set::Set::parse(family, attributes);
     set.add_elements(attributes, &|_| None);
     set.finish(&|_| None);
-    set.text().len() + set.text_moved(3, &|_| None).len()
+    set.text() + &set.text_moved(3, &|_| None)
 }

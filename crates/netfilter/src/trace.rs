@@ -46,7 +46,7 @@ pub struct Tracer {
 impl Tracer {
     /// Sets up the trace in the calling thread's network namespace.
     ///
-    /// At most [`setup::PACKET_RATE_MAX`] packets a second are traced in each direction.
+    /// At most 500 packets a second are traced in each direction, after a burst of 1,000.
     ///
     /// # Errors
     /// Without CAP_NET_ADMIN, or on a kernel before 5.13, which cannot tie a table to its owner.
@@ -93,13 +93,13 @@ impl Drop for Tracer {
     }
 }
 
-/// Takes one message apart: for fuzzing.
-pub(crate) fn take_apart(body: &[u8]) -> usize {
+/// Takes two messages apart: for fuzzing.
+pub(crate) fn take_apart(body: &[u8]) -> String {
     let mut packets = Packets::default();
     for body in body.chunks(body.len().div_ceil(2).max(1)) {
         if let Some(event) = Event::parse(body) {
             packets.add(event, TRACE_TABLE_PREFIX);
         }
     }
-    packets.take(&Ruleset::default()).len()
+    packets.take(&Ruleset::default()).into_iter().map(|step| step.table + &step.chain + &step.text).collect()
 }

@@ -1,4 +1,5 @@
 //! What this crate reads of connection tracking against what conntrack(8) prints of the same kernel.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! What rules mean: bans told from limits, policies, sets, counters, the order of chains.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! What this crate reads of nf_tables against what `nft` prints of the same kernel.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Without privilege nothing is read silently wrong: what is missing is named.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Traces of real packets over the loopback of a namespace.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
 mod common;
 

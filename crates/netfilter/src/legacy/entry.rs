@@ -378,11 +378,11 @@ fn protocol(entry: &Entry<'_>, family: Family, words: &mut Words) {
 }
 
 /// Takes any bytes apart as both kinds of table: for fuzzing.
-pub(crate) fn take_apart(bytes: &[u8]) -> usize {
+pub(crate) fn take_apart(bytes: &[u8]) -> String {
     let mut ruleset = Ruleset::default();
     for family in [Family::Ip, Family::Ip6] {
-        let (info, blob) = bytes.split_at(bytes.len().min(84));
+        let (info, blob) = bytes.split_at(bytes.len().min(super::INFO_LEN));
         rules(family, "filter", info, blob, &|_| None, &mut ruleset);
     }
-    ruleset.rules.len()
+    ruleset.rules.into_iter().map(|rule| rule.place() + &rule.text + &rule.comment).collect()
 }

@@ -1,6 +1,6 @@
 //! Network namespaces of one thread, and the tools that fill them.
 
-#![allow(dead_code)]
+#![allow(dead_code, clippy::expect_used, clippy::print_stdout, clippy::unwrap_used)]
 
 use std::process::{Command, Stdio};
 
