@@ -123,13 +123,12 @@ fn ill(host: &str, counts: [usize; 3], gravest: &str, lang: Lang) -> String {
     }
 }
 
-/// `the accept queue is full (0.0.0.0:8080 gunicorn[812])`.
+/// `the accept queue is full [0.0.0.0:8080 gunicorn[812]]`.
 fn named(finding: &Finding, looked: &Looked<'_>) -> String {
     let title = title(finding, looked.catalogue, looked.lang);
-    match (&finding.subject, looked.lang) {
-        (Some(subject), Lang::En) => format!("{title} ({subject})"),
-        (Some(subject), Lang::Zh) => format!("{title}（{subject}）"),
-        (None, _) => title,
+    match words::subject(finding, looked.lang) {
+        Some(subject) => format!("{title} [{subject}]"),
+        None => title,
     }
 }
 
@@ -148,7 +147,7 @@ fn judged(finding: &Finding, looked: &Looked<'_>) -> Judged {
         severity: finding.severity,
         title: title(finding, looked.catalogue, looked.lang),
         cause: finding.cause.clone(),
-        subject: finding.subject.clone().unwrap_or_default(),
+        subject: words::subject(finding, lang).unwrap_or_default(),
         text: known.map_or_else(String::new, |_| finding.text.get(lang).trim().to_owned()),
         proof: finding.proof.clone(),
         fixes: fixes

@@ -1,7 +1,7 @@
 //! Counters, limits and settings: the odd ones, or all of them.
 
 use super::part::{Cell, Item, Part, Table};
-use super::words::{delta, fill_of, percent, shown_value, source};
+use super::words::{delta, fill_of, percent, shown_limit, shown_value, source};
 use super::{Looked, Topic};
 use netwhy_model::Lang;
 use netwhy_model::host::{Reading, Section, State};
@@ -127,8 +127,8 @@ pub(super) fn table(readings: &[&Reading], lang: Lang) -> Table {
                 reading.name.clone().into(),
                 Cell::Fill(fill),
                 fill.map_or_else(String::new, percent).into(),
-                shown_value(reading, &reading.value).into(),
-                reading.limit.as_deref().map_or_else(String::new, |limit| shown_value(reading, limit)).into(),
+                shown_value(reading, lang).into(),
+                shown_limit(reading, lang).into(),
                 delta(reading.delta).into(),
                 source(reading).into(),
             ],

@@ -1,6 +1,6 @@
 //! Numbers, times and names as a person reads them.
 
-use netwhy_model::host::{Reading, RuleVerdict, Severity, State};
+use netwhy_model::host::{Finding, Reading, RuleVerdict, Severity, State};
 use netwhy_model::{Lang, LinkState, Stamp};
 
 /// From this fill on something with a limit is marked as odd, 0 to 1.
@@ -83,28 +83,66 @@ pub(super) fn percent(fill: f64) -> String {
     }
 }
 
-/// The value of a reading with its unit, bytes made readable.
-pub(super) fn value(value: &str, unit: &str) -> String {
+/// A value with its unit, bytes made readable.
+pub(super) fn value(value: &str, unit: &str, lang: Lang) -> String {
     match (value.trim().parse::<u64>(), unit) {
         // The kernel's way to say that there is no limit.
         (Ok(count), _) if count >= 1 << 62 => "max".to_owned(),
         (Ok(count), "bytes") => bytes(count),
         (Ok(count), "") => grouped(count),
-        (Ok(count), unit) => format!("{} {unit}", grouped(count)),
+        (Ok(count), unit) => format!("{} {}", grouped(count), unit_name(unit, lang)),
         (Err(_), "") => value.to_owned(),
-        (Err(_), unit) => format!("{value} {unit}"),
+        (Err(_), unit) => format!("{value} {}", unit_name(unit, lang)),
     }
 }
 
-/// The value of a reading: an MTU is a number people know by heart, other bytes are made readable.
-pub(super) fn shown_value(reading: &Reading, text: &str) -> String {
-    value(text, if reading.name.ends_with("MTU") { "" } else { &reading.unit })
+fn unit_name(unit: &str, lang: Lang) -> &str {
+    let zh = match unit {
+        "connections" => "个连接",
+        "packets" => "个报文",
+        "tasks" => "个任务",
+        "files" => "个文件",
+        "entries" => "条",
+        "sockets" => "个套接字",
+        "ports" => "个端口",
+        "processes" => "个进程",
+        "inodes" => "个 inode",
+        "times" => "次",
+        "s" => "秒",
+        "ms" => "毫秒",
+        other => other,
+    };
+    lang.pick(unit, zh)
 }
 
-/// Where it was read, shorter for a setting whose name says the rest.
-pub(super) fn source(reading: &Reading) -> &str {
+/// The value of a reading: an MTU is a number people know by heart, other bytes are made readable.
+pub(super) fn shown_value(reading: &Reading, lang: Lang) -> String {
+    let unit = if reading.name.ends_with("MTU") { "" } else { &reading.unit };
+    value(&reading.value, unit, lang)
+}
+
+/// Its limit, in the unit that stands beside its value.
+pub(super) fn shown_limit(reading: &Reading, lang: Lang) -> String {
+    let unit = if reading.unit == "bytes" { "bytes" } else { "" };
+    reading.limit.as_deref().map_or_else(String::new, |limit| value(limit, unit, lang))
+}
+
+/// What a finding is about, in the language of the page.
+pub(super) fn subject(finding: &Finding, lang: Lang) -> Option<String> {
+    let subject = finding.subject.as_deref()?;
+    Some(match (lang, subject.strip_prefix("port ")) {
+        (Lang::Zh, Some(rest)) => format!("端口 {rest}"),
+        _ => subject.to_owned(),
+    })
+}
+
+/// Where it was read, shorter for a setting whose name says the rest; `/proc/net` is that of the reading thread.
+pub(super) fn source(reading: &Reading) -> String {
     let file = reading.from.strip_prefix("/proc/sys/").map(|rest| rest.replace('/', "."));
-    if file.as_deref() == Some(&reading.name) { "sysctl" } else { &reading.from }
+    match file.as_deref() == Some(&reading.name) {
+        true => "sysctl".to_owned(),
+        false => reading.from.replace("/proc/thread-self/net/", "/proc/net/"),
+    }
 }
 
 /// Why something could not be read, the common reasons in Chinese; collectors say them in English.
@@ -227,8 +265,10 @@ mod tests {
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(bytes(1_023), "1023 B");
         assert_eq!(bytes(1_610_612_736), "1.5 GiB");
-        assert_eq!(value("2048", "bytes"), "2.0 KiB");
-        assert_eq!((value("on", ""), value("9223372036854775807", "files")), ("on".into(), "max".into()));
+        assert_eq!(value("2048", "bytes", Lang::Zh), "2.0 KiB");
+        assert_eq!(value("on", "", Lang::En), "on");
+        assert_eq!(value("9223372036854775807", "files", Lang::En), "max");
+        assert_eq!(value("7", "packets", Lang::Zh), "7 个报文");
         assert_eq!(
             (delta(Some(312)), delta(Some(-2)), delta(Some(0))),
             ("+312".into(), "-2".into(), "".into())
@@ -253,7 +293,7 @@ mod tests {
         assert_eq!(source(&Reading { name, from, ..reading("1", "2") }), "sysctl");
         assert_eq!(source(&reading("1", "2")), "y");
         let mtu = Reading { name: "lo MTU".to_owned(), unit: "bytes".to_owned(), ..reading("65536", "") };
-        assert_eq!(shown_value(&mtu, "65536"), "65,536");
+        assert_eq!(shown_value(&mtu, Lang::En), "65,536");
         assert_eq!(reason("Operation not permitted (os error 1)", Lang::Zh), "没有权限");
     }
 

@@ -84,21 +84,23 @@ fn mark(watched: &Watched, state: State) -> Span<'static> {
 /// The verdict, then a line or two for each finding.
 fn findings(watched: &Watched, snapshot: &Snapshot, columns: usize) -> Vec<Line<'static>> {
     let style = watched.style;
-    let said = headline(snapshot, Catalogue::embedded(), style.lang);
+    let (older, age) = watched.older().map_or((Vec::new(), None), |(older, age)| (older, Some(age)));
+    let mut all: Vec<(&Finding, Option<Duration>)> = snapshot.findings.iter().map(|f| (f, None)).collect();
+    all.extend(older.into_iter().map(|finding| (finding, age)));
+    all.sort_by_key(|(finding, _)| finding.severity);
+    // The verdict is on all of them, and needs nothing else of the look.
+    let judged = Snapshot {
+        hostname: snapshot.hostname.clone(),
+        findings: all.iter().map(|(finding, _)| (*finding).clone()).collect(),
+        unread: snapshot.unread.clone(),
+        ..Snapshot::default()
+    };
+    let said = headline(&judged, Catalogue::embedded(), style.lang);
     let mut lines = vec![Line::from(vec![
         Span::styled(format!("{} ", style.sign(said.state)), tinted(watched, said.state)),
         Span::styled(fitted(watched, &said.sentence, columns.saturating_sub(2)), Modifier::BOLD),
     ])];
-    let mut all: Vec<&Finding> = snapshot.findings.iter().collect();
-    all.sort_by_key(|finding| finding.severity);
-    for finding in all {
-        lines.extend(finding_lines(watched, finding, None, columns));
-    }
-    if let Some((older, age)) = watched.older() {
-        for finding in older {
-            lines.extend(finding_lines(watched, finding, Some(age), columns));
-        }
-    }
+    lines.extend(all.into_iter().flat_map(|(finding, age)| finding_lines(watched, finding, age, columns)));
     lines
 }
 
