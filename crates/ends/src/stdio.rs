@@ -27,7 +27,9 @@ pub async fn serve_stdio(mut options: ServeOptions) -> Result<(), EndError> {
 fn take_streams() -> io::Result<(tokio::fs::File, tokio::fs::File)> {
     let input = io::stdin().as_fd().try_clone_to_owned()?;
     let output = io::stdout().as_fd().try_clone_to_owned()?;
-    replace(&OwnedFd::from(File::open("/dev/null")?), libc::STDIN_FILENO)?;
+    // A pipe nobody writes to reads as empty, also where there is no null device.
+    let (empty, _) = io::pipe()?;
+    replace(&OwnedFd::from(empty), libc::STDIN_FILENO)?;
     replace(&io::stderr().as_fd().try_clone_to_owned()?, libc::STDOUT_FILENO)?;
     let stream = |descriptor| tokio::fs::File::from_std(File::from(descriptor));
     Ok((stream(input), stream(output)))

@@ -5,11 +5,13 @@
 # $5 its path on its own host, $6 a nonce
 say="netwhy-end/1 $6";
 if [ -t 0 ]; then echo "$say terminal"; exit 1; fi;
+# Where there is no null device, writing to it would make a file of that name.
+null=/dev/null; [ -c $null ] || null=/proc/self/fd/2;
 loader=yes; [ "$4" = - ] || [ -e "$4" ] || loader=no;
-boot=; read -r boot 2>/dev/null < /proc/sys/kernel/random/boot_id;
+boot=; read -r boot 2>$null < /proc/sys/kernel/random/boot_id;
 if [ "$boot" = "$1" ] && [ $loader = yes ]; then
 for path in "$2" "$5"; do
-if [ -x "$path" ] && [ "$(stat -L -c %d:%i "$path" 2>/dev/null)" = "$3" ]; then
+if [ -x "$path" ] && [ "$(stat -L -c %d:%i "$path" 2>$null)" = "$3" ]; then
 echo "$say same"; exec "$path" end-stdio;
 fi;
 done;
@@ -22,9 +24,9 @@ gone() { [ -z "$file" ] || rm -f "$file"; };
 trap gone 0; trap "exit 1" 1 2 13 15;
 # A directory will do when a program in it may be started.
 for directory in "${TMPDIR:-/tmp}" /tmp /dev/shm /run /var/tmp; do
-file=$(mktemp "$directory/netwhy.XXXXXX" 2>/dev/null) || { file=; continue; };
-echo : 2>/dev/null > "$file"; chmod 700 "$file";
-"$file" 2>/dev/null < /dev/null && break;
+file=$(mktemp "$directory/netwhy.XXXXXX" 2>$null) || { file=; continue; };
+echo : 2>$null > "$file"; chmod 700 "$file";
+"$file" 2>$null && break;
 rm -f "$file"; file=;
 done;
 [ -n "$file" ] || { echo "$say no-directory"; exit 1; };
@@ -34,9 +36,9 @@ head -c "$size" >&3; exec 3>&-;
 copy=/proc/self/fd/4;
 got=$(wc -c < $copy);
 [ "$got" -eq "$size" ] || { echo "$say damaged $got of $size bytes"; exit 1; };
-seen=$({ sha256sum < $copy || shasum -a 256 < $copy || openssl dgst -sha256 -r < $copy; } 2>/dev/null);
+seen=$({ sha256sum < $copy || shasum -a 256 < $copy || openssl dgst -sha256 -r < $copy; } 2>$null);
 seen=${seen%% *}; how=checked;
 [ -n "$seen" ] || { how=size; seen=$sum; };
 [ "$seen" = "$sum" ] || { echo "$say damaged other SHA-256"; exit 1; };
-$copy --version > /dev/null < /dev/null || { echo "$say no-start"; exit 1; };
+$copy --version > $null || { echo "$say no-start"; exit 1; };
 echo "$say run $how"; exec $copy end-stdio;
