@@ -37,6 +37,8 @@ fn connects(
     let logged = node.signs.iter().filter(|s| s.at.millis() > 0).find_map(|s| upstream_of(&s.line));
     let dialled = logged
         .or_else(|| node.onward.iter().find(|a| owned(a)).copied())
+        // Of several servers, the one that is the end we stand at: the others are nobody's here.
+        .or_else(|| node.upstreams.iter().filter(|u| !u.disabled).filter_map(|u| u.address).find(owned))
         .or_else(|| node.onward.iter().find(|a| named.is_some_and(|n| n.ip() == a.ip())).copied())
         .or_else(|| node.onward.iter().find(|a| configured.may_mean(**a)).copied())
         .or(node.onward.first().copied());
