@@ -42,6 +42,10 @@ use tap::Tap;
 
 /// The `what` of the record's `unread` when no packets could be watched.
 pub const PACKETS_UNREAD: &str = "packets";
+/// The same when of the source's packets some kinds or flows were left out: a missing one proves nothing then.
+pub const SOURCE_UNREAD: &str = "the source's packets";
+/// The same of everybody else's: they cannot be counted then, nor a source be found behind a NAT.
+pub const OTHERS_UNREAD: &str = "packets of others";
 
 /// How long a start waits for the first reading of rules and counters; a longer one goes on by itself.
 const START_MS_MAX: u64 = 25;

@@ -9,6 +9,7 @@ use super::filter::{Pace, Selection, program};
 use super::keep::Keeper;
 use super::packet;
 use super::ring::Ring;
+use super::{OTHERS_UNREAD, SOURCE_UNREAD};
 use netwhy_model::host::{Unread, WatchSpec};
 use std::collections::BTreeSet;
 use std::io;
@@ -95,13 +96,13 @@ impl Tap {
 
     /// What the pace left out, in words.
     pub(super) fn left_out(&self) -> Vec<Unread> {
-        let governors = [("the source's packets", &self.ours), ("packets of others", &self.others)];
+        let governors = [(SOURCE_UNREAD, &self.ours), (OTHERS_UNREAD, &self.others)];
         let mut left: Vec<Unread> =
             governors.into_iter().filter_map(|(whose, governor)| governor.left_out(whose)).collect();
         let let_go = self.keeper.let_go();
         if let_go > 0 {
             let why = format!("{let_go} were let go to make room for the source's");
-            left.push(Unread { what: "packets of others".to_owned(), why, root_helps: false });
+            left.push(Unread { what: OTHERS_UNREAD.to_owned(), why, root_helps: false });
         }
         left
     }
