@@ -8,9 +8,14 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+/// What the process is called (proc(5), /proc/pid/comm).
+const NAME: &str = "netwhy-end";
+
 /// Serves whoever started this process. Both streams belong to the protocol from now on: what else the process
 /// writes to standard output goes to standard error.
 pub async fn serve_stdio(mut options: ServeOptions) -> Result<(), EndError> {
+    // Started through a descriptor, it would be called by that one's number in every list of processes.
+    let _ = std::fs::write("/proc/self/comm", NAME);
     let (reader, writer) = take_streams().map_err(EndError::broken)?;
     let (tell, stop) = watch::channel(false);
     options.stop = Some(stop);

@@ -169,6 +169,8 @@ async fn a_network_namespace_is_entered_without_a_shell() {
     let ends = open(&[&format!("origin=netns:{name}")]).await;
     println!("open in a namespace took {:?}", begun.elapsed());
     let inside = ends.opened()[0].end.snapshot(0, false).await.unwrap().hostname;
+    let called = std::fs::read_to_string(format!("/proc/{}/comm", pid_of(&ends).await)).unwrap();
+    assert_eq!(called, "netwhy-end\n");
     let outside = std::fs::read_link("/proc/self/ns/net").unwrap().display().to_string();
     assert_ne!(inside, outside);
     assert!(ends.opened()[0].hello.addresses.is_empty());
