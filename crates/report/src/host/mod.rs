@@ -22,7 +22,7 @@ use part::Part;
 
 pub use findings::{Headline, headline, title};
 pub use sockets::{Group, groups, process_label};
-pub use words::{bytes, fill_of, grouped, reason, shown_time, sign_name};
+pub use words::{bytes, fill_of, grouped, reason, shown_time, sign_name, subject};
 
 /// The subjects a look at a host is told under.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

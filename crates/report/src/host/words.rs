@@ -128,7 +128,7 @@ pub(super) fn shown_limit(reading: &Reading, lang: Lang) -> String {
 }
 
 /// What a finding is about, in the language of the page.
-pub(super) fn subject(finding: &Finding, lang: Lang) -> Option<String> {
+pub fn subject(finding: &Finding, lang: Lang) -> Option<String> {
     let subject = finding.subject.as_deref()?;
     Some(match (lang, subject.strip_prefix("port ")) {
         (Lang::Zh, Some(rest)) => format!("端口 {rest}"),

@@ -4,7 +4,7 @@ use super::state::{History, Moved, Pane, Watched};
 use netwhy_catalogue::Catalogue;
 use netwhy_model::host::{Finding, Severity, Snapshot, State, Transport};
 use netwhy_model::{Lang, LinkState};
-use netwhy_report::host::{Group, bytes, grouped, groups, headline, process_label, title};
+use netwhy_report::host::{Group, bytes, grouped, groups, headline, process_label, subject, title};
 use netwhy_report::{clean, display_width, padded, shortened};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
@@ -119,7 +119,7 @@ fn finding_lines(
     };
     let lead = format!("  {} {}", style.sign(state), padded(word, 7));
     let room = columns.saturating_sub(display_width(&lead));
-    let subject = finding.subject.as_ref().map_or_else(String::new, |subject| format!(" · {subject}"));
+    let subject = subject(finding, lang).map_or_else(String::new, |subject| format!(" · {subject}"));
     let age = age.map_or_else(String::new, |age| match lang {
         Lang::En => format!(" ({} s ago)", age.as_secs()),
         Lang::Zh => format!("（{} 秒前）", age.as_secs()),
