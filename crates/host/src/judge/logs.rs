@@ -416,16 +416,17 @@ fn told(view: &View, row: &Row, signs: &[&LogSign]) -> Option<Finding> {
             (format!("last {en}"), format!("最近一次在{zh}"))
         }
     };
+    let lines = if count == 1 { "1 line".to_owned() } else { format!("{count} lines") };
     let one = finding(
         row.cause,
         severity,
-        format!("{} ({count} lines, {when_en}).", row.en),
+        format!("{} ({lines}, {when_en}).", row.en),
         format!("{}（{count} 行，{when_zh}）。", row.zh),
     );
     let one = one.proofs(signs.iter().take(LINE_COUNT_MAX).map(|sign| sign_line(sign)));
     Some(match upstream(&latest.line) {
-        Some(upstream) if row.sign.starts_with("upstream") => one.about(upstream),
-        _ => one,
+        Some(upstream) => one.about(upstream),
+        None => one,
     })
 }
 
