@@ -11,6 +11,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
+/// The highest limit of connection tracking that a lab will fill, in entries of about 1 KiB.
+const CONNTRACK_LIMIT_MAX: u64 = 600_000;
 /// Events of one lab.
 const EVENTS_COUNT_MAX: usize = 2000;
 
@@ -82,14 +84,24 @@ async fn end(mut child: Child, lifeline: ChildStdin, told: Result<()>) -> Result
     }
 }
 
-/// What a network needs and this machine lacks: programs, `root`, `tun`.
+/// What a network needs and this machine lacks: programs, `root`, `tun`, `conntrack-limit`.
 pub fn missing(network: &Network) -> Vec<String> {
     let has = |need: &&String| match need.as_str() {
         "root" => nix::unistd::geteuid().is_root(),
         "tun" => Path::new("/dev/net/tun").exists(),
+        "conntrack-limit" => conntrack_can_be_filled(),
         program => program_exists(program),
     };
     network.needs.iter().filter(|need| !has(need)).cloned().collect()
+}
+
+/// Whether a lab can fill a connection-tracking table: the limit is one for the machine, and must be modest.
+fn conntrack_can_be_filled() -> bool {
+    let limit = std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max");
+    limit
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .is_some_and(|limit: u64| limit <= CONNTRACK_LIMIT_MAX)
 }
 
 /// Whether a program is where the lab looks for programs.

@@ -103,7 +103,7 @@ pub struct Network {
     pub ends: BTreeMap<String, String>,
     /// Steps run before the services start.
     pub setup: Vec<String>,
-    /// Programs that must exist, or `root`, or `tun`; else the scenario is skipped.
+    /// Programs that must exist, or `root`, `tun`, `conntrack-limit`; else the scenario is skipped.
     pub needs: Vec<String>,
 }
 
