@@ -52,8 +52,15 @@ fn inner_case(case: &Case, onward: SocketAddr, budget_ms: u64) -> Case {
         }
     }
     inner.target.port = onward.port();
-    inner.expect =
-        Expect { success_min: case.expect.success_min, loss_max: case.expect.loss_max, ..Expect::default() };
+    // What the answer must be holds on both legs; how the user's own connection is made does not.
+    inner.expect = Expect {
+        status: case.expect.status.clone(),
+        max_time_ms: case.expect.max_time_ms,
+        min_bytes: case.expect.min_bytes,
+        success_min: case.expect.success_min,
+        loss_max: case.expect.loss_max,
+        ..Expect::default()
+    };
     inner
 }
 

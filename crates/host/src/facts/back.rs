@@ -14,7 +14,12 @@ pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evid
     let to_us: Vec<&LocalRoute> = far.routes.iter().filter(|r| clients.contains(&r.to)).collect();
     let bound = to_us.iter().find(|r| r.from.is_some()).or(to_us.first())?;
     let plain = to_us.iter().find(|r| r.from.is_none());
-    let value = judge(bound, plain.copied());
+    let value = match judge(bound, plain.copied()) {
+        "ok" if wrong_station(bound, far, join) => "wrong_mac",
+        // Nobody answers there for an address that is no neighbour: the own mask says it is one.
+        "neighbour_failed" if bound.gateway.is_none() => "onlink_failed",
+        value => value,
+    };
     let came_by = join
         .handshakes
         .values()
@@ -36,6 +41,19 @@ pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evid
         if bound.neighbour.is_empty() { "not asked" } else { &bound.neighbour },
     );
     Some(sides.seen("host.route_back", value, Link::OriginHost, text))
+}
+
+/// Whether the next hop's address is written down for another station than the one our packets come from.
+fn wrong_station(bound: &LocalRoute, far: &Record, join: &Join) -> bool {
+    let hop = bound.gateway.unwrap_or(bound.to);
+    let Some(entry) = far.neighbours.iter().find(|n| n.address == hop && n.state == "permanent") else {
+        return false;
+    };
+    let clients: Vec<_> = join.got().into_iter().map(|(client, _)| client).collect();
+    let came = far.packets.iter().find(|p| !p.outgoing && clients.contains(&p.from));
+    let (Some(mac), Some(written)) = (came.and_then(|p| p.mac), &entry.mac) else { return false };
+    let shown = mac.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":");
+    !written.eq_ignore_ascii_case(&shown)
 }
 
 fn judge(bound: &LocalRoute, plain: Option<&LocalRoute>) -> &'static str {

@@ -13,7 +13,27 @@ pub(super) struct Stopped<'a> {
     pub traced: bool,
 }
 
-pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evidence> {
+pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidence> {
+    stopped_by(sides, far, join).into_iter().chain(translated(sides, far, join)).collect()
+}
+
+/// A translation of the far host's own that leads to where nobody answers.
+fn translated(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evidence> {
+    let failed = |h: &&super::join::Handshake| matches!(h.answer, Answer::Rst | Answer::Nothing);
+    let tuples: Vec<(SocketAddr, SocketAddr)> = join.settled().filter(failed).filter_map(|h| h.got).collect();
+    let step = far.trace.iter().find(|step| {
+        matches!(&step.verdict, RuleVerdict::Nat(how) if !how.contains("masquerade") && !how.contains("snat"))
+            && tuples.iter().any(|(client, server)| step.from == *client && step.to == *server)
+    })?;
+    let RuleVerdict::Nat(how) = &step.verdict else { return None };
+    let text = format!(
+        "{} {} {} handle {}: {how}, and nobody answers there",
+        step.family, step.table, step.chain, step.handle
+    );
+    Some(sides.seen("path.nat", "wrong", Link::OriginHost, text))
+}
+
+fn stopped_by(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evidence> {
     let stopped = stopped(sides, far, join);
     if stopped.is_none()
         && let Some(text) = hooked(far, join)

@@ -1,6 +1,7 @@
 //! The same packets at both ends: which arrived, what was answered, what nobody sent.
 
 use super::Sides;
+use crate::watch;
 use netwhy_model::host::{PacketKind, PacketSeen, Record};
 use netwhy_model::{Evidence, Link};
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,9 +74,7 @@ struct Bytes {
 
 impl Join {
     pub(super) fn of(sides: &Sides<'_>) -> Join {
-        let watched = |record: Option<&Record>| {
-            record.is_some_and(|r| !r.unread.iter().any(|u| u.what.starts_with("packets")))
-        };
+        let watched = |record: Option<&Record>| record.is_some_and(|r| !unread(r, watch::PACKETS_UNREAD));
         let mut join = Join {
             source_watched: watched(sides.source),
             far_watched: watched(sides.far),
@@ -96,8 +95,14 @@ impl Join {
             (sides.source, sides.far, join.source_watched, join.far_watched)
         {
             join.forged = forged(&join, source, far, sides);
-            join.out = carried(source, far, sides.port, true);
-            join.back = carried(far, source, sides.port, false);
+            // Only connections whose beginning both ends saw: of others one end may have missed the first bytes.
+            let whole = |pair: fn(&Handshake) -> Option<(SocketAddr, SocketAddr)>| -> BTreeSet<u16> {
+                let both = join.handshakes.values().filter(|h| h.sent.is_some() && h.got.is_some());
+                both.filter_map(pair).map(|(client, _)| client.port()).collect()
+            };
+            let (here, there) = (whole(|h| h.sent), whole(|h| h.got));
+            join.out = carried((source, &here), (far, &there), sides.port, true);
+            join.back = carried((far, &there), (source, &here), sides.port, false);
         }
         join
     }
@@ -189,6 +194,20 @@ impl Join {
         self.handshakes.values().filter(|h| !h.young)
     }
 
+    /// Whether all that went to some of the addresses is missing, and nothing else.
+    fn one_address_lost(&self) -> bool {
+        let mut by_address: BTreeMap<IpAddr, (usize, usize)> = BTreeMap::new();
+        for handshake in self.settled() {
+            let Some((_, to)) = handshake.sent else { continue };
+            let entry = by_address.entry(to.ip()).or_default();
+            entry.0 += handshake.sent_count;
+            entry.1 += handshake.got_count;
+        }
+        let dead = by_address.values().filter(|(_, got)| *got == 0).count();
+        let whole = by_address.values().filter(|(sent, got)| sent == got).count();
+        dead > 0 && whole > 0 && dead + whole == by_address.len()
+    }
+
     /// Whether SYNs go missing again and again, and not just while a neighbour was being found.
     fn lossy(&self) -> bool {
         let lost: Vec<u64> =
@@ -258,12 +277,18 @@ impl Join {
         let settled: Vec<&Handshake> = self.settled().collect();
         let sent: usize = settled.iter().map(|h| h.sent_count).sum();
         let got: usize = settled.iter().map(|h| h.got_count).sum();
+        // Packets that could not be held are no packets that did not come.
+        let gaps = sides.far.is_some_and(|far| far.packets_lost > 0 || unread(far, watch::SOURCE_UNREAD));
+        if gaps && got < sent {
+            return None;
+        }
         let value = match (self.source_watched, sent, got) {
             (true, 0, 0) if self.handshakes.is_empty() => "not_sent",
             (_, 0, 0) if !self.handshakes.is_empty() => return None,
             (true, _, 0) if self.misdelivered > 0 => "other_station",
             (true, sent, got) if sent > 0 && got == 0 => "absent",
             (false, _, 0) => "absent",
+            (true, sent, got) if got < sent && self.one_address_lost() => "one_address",
             (true, sent, got) if got < sent && self.lossy() => "some",
             _ => "arrived",
         };
@@ -374,6 +399,10 @@ impl Bytes {
     }
 }
 
+fn unread(record: &Record, what: &str) -> bool {
+    record.unread.iter().any(|unread| unread.what == what)
+}
+
 /// The addresses asked for that are the far end's, when any is; else all of them.
 fn asked_of(sides: &Sides<'_>) -> Vec<IpAddr> {
     let owned = |target: &&IpAddr| sides.far.is_some_and(|far| far.own_addresses.contains(target));
@@ -440,7 +469,14 @@ fn forged(join: &Join, source: &Record, far: &Record, sides: &Sides<'_>) -> Opti
 }
 
 /// Which payload of `from` never came to `to`; `forward` when `from` is the end that asks.
-fn carried(from: &Record, to: &Record, port: u16, forward: bool) -> Bytes {
+fn carried(
+    (from, begun): (&Record, &BTreeSet<u16>),
+    (to, known): (&Record, &BTreeSet<u16>),
+    port: u16,
+    forward: bool,
+) -> Bytes {
+    let client =
+        |p: &PacketSeen, outgoing: bool| if outgoing == forward { p.from.port() } else { p.to.port() };
     let ttl = initial_ttl(from);
     let end = last_ns(from);
     let theirs = to.spec.port;
@@ -453,6 +489,7 @@ fn carried(from: &Record, to: &Record, port: u16, forward: bool) -> Bytes {
         .packets
         .iter()
         .filter(|p| !p.outgoing && p.kind == PacketKind::Data && service(p, true, theirs))
+        .filter(|p| known.contains(&client(p, true)))
         .map(|p| (p.sequence, u32::from(p.payload_len)))
         .collect();
     arrived.sort_unstable();
@@ -469,7 +506,11 @@ fn carried(from: &Record, to: &Record, port: u16, forward: bool) -> Bytes {
     let mut counted: BTreeSet<(SocketAddr, u32)> = BTreeSet::new();
     for packet in from.packets.iter().filter(|p| p.outgoing && p.kind == PacketKind::Data && p.ttl >= ttl) {
         let old = end.saturating_sub(packet.at_ns) >= ON_ITS_WAY_NS;
-        if !old || !service(packet, true, port) || !counted.insert((packet.from, packet.sequence)) {
+        if !old
+            || !service(packet, true, port)
+            || !begun.contains(&client(packet, true))
+            || !counted.insert((packet.from, packet.sequence))
+        {
             continue;
         }
         let length = u64::from(packet.payload_len);

@@ -29,7 +29,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("OutNoRoutes", "no_route"),
     ("TCPReqQFullDrop", "syn_queue"),
     ("early_drop", "conntrack"),
-    ("conntrack.drop", "conntrack"),
+    ("Conntrack.drop", "conntrack"),
     ("insert_failed", "conntrack"),
     ("PAWSActive", "paws"),
     ("PAWSEstab", "paws"),
@@ -39,7 +39,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("PFMemallocDrop", "memory"),
     ("InHdrErrors", "ttl"),
     ("InAddrErrors", "not_ours"),
-    ("softnet.dropped", "softnet"),
+    ("Softnet.dropped", "softnet"),
 ];
 
 pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidence> {

@@ -25,7 +25,7 @@ const CROWD_COUNT: usize = 60;
 pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidence> {
     let mut all = Vec::new();
     if !join.concerns(sides, far) {
-        all.extend(from_findings(sides, far));
+        all.extend(from_findings(sides, far, false));
         return all;
     }
     let behind = behind_port(far, join.port(far));
@@ -37,8 +37,30 @@ pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidenc
     let waits = request.as_ref().is_some_and(|e| e.value != "answered");
     all.extend(request);
     all.push(crowd(sides, far, join, waits || join.troubled()));
-    all.extend(from_findings(sides, far));
+    all.extend(from_findings(sides, far, starved(far, join)));
     all
+}
+
+/// Whether the process works on an answer, and takes long for it, while processors are short.
+fn starved(far: &Record, join: &Join) -> bool {
+    /// An answer that takes so long was waited for, in nanoseconds.
+    const SLOW_NS: u64 = 120_000_000;
+    /// A process below this share of a processor sleeps rather than works.
+    const WORKS_SHARE: f64 = 0.03;
+    let clients: BTreeSet<_> = join.got().into_iter().map(|(client, _)| client).collect();
+    let mut asked: BTreeMap<std::net::SocketAddr, u64> = BTreeMap::new();
+    let mut slowest = 0;
+    for packet in far.packets.iter().filter(|p| p.kind == PacketKind::Data) {
+        if !packet.outgoing && clients.contains(&packet.from) {
+            asked.insert(packet.from, packet.at_ns);
+        } else if let Some(at) = asked.remove(&packet.to) {
+            slowest = slowest.max(packet.at_ns.saturating_sub(at));
+        }
+    }
+    let works = behind_port(far, join.port(far))
+        .iter()
+        .any(|p| p.state == "R" || p.cpu.is_some_and(|cpu| cpu >= WORKS_SHARE));
+    slowest >= SLOW_NS && works
 }
 
 fn behind_port(far: &Record, port: u16) -> Vec<&Process> {
@@ -154,7 +176,8 @@ fn spoke_last(socket: &TupleSocket, far: &Record) -> bool {
 fn crowd(sides: &Sides<'_>, far: &Record, join: &Join, suffers: bool) -> Evidence {
     let others = Others::of(far, join);
     let value = match () {
-        () if !suffers => "calm",
+        // Of others only a sample was kept, too thin to judge them by.
+        () if !suffers || far.unread.iter().any(|u| u.what == crate::watch::OTHERS_UNREAD) => "calm",
         () if others.begun >= FLOOD_SYN_COUNT
             && others.peers >= FLOOD_PEER_COUNT
             && others.done * 10 < others.begun =>
@@ -235,9 +258,11 @@ impl Others {
 }
 
 /// What the far host's own state says, where it was judged.
-fn from_findings(sides: &Sides<'_>, far: &Record) -> Vec<Evidence> {
+fn from_findings(sides: &Sides<'_>, far: &Record, starved: bool) -> Vec<Evidence> {
     let first = |ids: &[(&str, &'static str)]| {
-        far.findings.iter().find_map(|f| {
+        // Processors may be short without anybody's answer being late.
+        let telling = |f: &&netwhy_model::host::Finding| starved || f.cause != "host.cpu.saturated";
+        far.findings.iter().filter(telling).find_map(|f| {
             ids.iter()
                 .find(|(id, _)| f.cause == *id)
                 .map(|(_, value)| (*value, f.proof.first().unwrap_or(&f.text.en).clone()))
