@@ -135,17 +135,7 @@ fn findings() -> Vec<Finding> {
 
 /// A host in trouble.
 pub fn troubled() -> Snapshot {
-    let mut full = listener(Transport::Tcp, "0.0.0.0:8080", 129, 128, &[812, 813, 814]);
-    full.half_open = 41;
-    let dynamic = RulesetSet {
-        family: "inet".to_owned(),
-        table: "f2b-table".to_owned(),
-        name: "addr-set-sshd".to_owned(),
-        count: 2,
-        elements: vec!["203.0.113.9".to_owned(), "203.0.113.77".to_owned()],
-        dynamic: true,
-    };
-    Snapshot {
+    let mut host = Snapshot {
         schema: "netwhy.host/1".to_owned(),
         hostname: "web-1".to_owned(),
         kernel: "Linux 6.18.0".to_owned(),
@@ -154,146 +144,182 @@ pub fn troubled() -> Snapshot {
         window_ms: 500,
         root: true,
         findings: findings(),
-        counts: SocketCounts {
-            established: 12_345,
-            syn_sent: 3,
-            syn_recv: 41,
-            time_wait: 9,
-            listen: 3,
-            ..SocketCounts::default()
-        },
-        listeners: vec![
-            listener(Transport::Tcp, "[::]:443", 0, 511, &[99]),
-            full,
-            listener(Transport::Udp, "127.0.0.53:53", 0, 0, &[]),
-        ],
-        processes: vec![
-            process(812, "gunicorn", (1000, 1024), Some("app.service")),
-            process(99, "nginx", (31, 65_536), Some("nginx.service")),
-        ],
-        peers: vec![PeerCount {
-            state: "SYN_RECV".to_owned(),
-            peer: "203.0.113.9".parse().unwrap(),
-            port: None,
-            own_port: Some(8080),
-            count: 40,
-        }],
-        ports: vec![PortUse {
-            port: 8080,
-            established: 180,
-            half_open: 41,
-            not_accepted: 129,
-            unread: 2,
-            unread_ms_max: 61_500,
-            peers: 90,
-            busiest: Some(("203.0.113.9".parse().unwrap(), 70)),
-            pids: vec![812],
-            ..PortUse::default()
-        }],
-        demands: vec![PortDemand {
-            from: "10.0.0.9".parse().unwrap(),
-            to: "10.0.0.5:5432".parse().unwrap(),
-            used: 26_500,
-            time_wait: 26_000,
-            range: 28_232,
-        }],
-        fan_outs: vec![FanOut {
-            port: Some(22),
-            targets: 240,
-            half_open: 230,
-            pids: vec![99],
-            examples: vec!["198.51.100.7:22".parse().unwrap()],
-            ..FanOut::default()
-        }],
-        slow: vec![SlowSocket {
-            local: "10.0.0.9:443".parse().unwrap(),
-            peer: "198.51.100.4:55123".parse().unwrap(),
-            state: "ESTABLISHED".to_owned(),
-            retransmits: 5,
-            lost: 2,
-            rtt_ms: 320.5,
-            rtt_var_ms: 80.25,
-            congestion: "cubic".to_owned(),
-            unread_bytes: 0,
-            unsent_bytes: 90_000,
-            pids: vec![99],
-        }],
         sections: sections(),
-        conntrack: Some(Conntrack {
-            count: 250_000,
-            max: 262_144,
-            drop: 17,
-            by_state: vec![("ESTABLISHED".to_owned(), 200_000), ("TIME_WAIT".to_owned(), 50_000)],
-            top: vec![("10.0.0.5:5432".to_owned(), 120_000)],
-            from: "/proc/sys/net/netfilter/nf_conntrack_count".to_owned(),
-            ..Conntrack::default()
-        }),
-        interfaces: vec![
-            Interface { name: "lo".to_owned(), up: true, carrier: true, mtu: 65_536, ..Interface::default() },
-            Interface {
-                name: "eth0".to_owned(),
-                up: true,
-                carrier: true,
-                mtu: 1_500,
-                addresses: vec!["10.0.0.9/24".to_owned()],
-                rx_dropped: 12,
-                hooks: vec!["xdp id 7".to_owned()],
-                ..Interface::default()
-            },
-        ],
-        neighbours: vec![Neighbour {
-            address: "10.0.0.1".parse().unwrap(),
-            interface: "eth0".to_owned(),
-            mac: None,
-            state: "failed".to_owned(),
-        }],
-        routes: vec!["default via 10.0.0.1 dev eth0".to_owned(), "10.0.0.0/24 dev eth0".to_owned()],
-        ruleset: Ruleset {
-            rules: vec![
-                rule("input", 0, "", RuleVerdict::Drop, None),
-                rule("input", 1, "tcp dport 8080 drop", RuleVerdict::Drop, Some((18_222, 1_093_320))),
-                rule("input", 2, "ip saddr 203.0.113.0/24 drop", RuleVerdict::Drop, None),
-            ],
-            sets: vec![dynamic],
-            not_understood: Vec::new(),
-        },
-        services: vec![
-            Service {
-                name: "app.service".to_owned(),
-                ports: vec![8080],
-                pids: vec![812],
-                state: Some("active".to_owned()),
-                restarts: Some(4),
-                log: Some("journal".to_owned()),
-                lines: vec!["worker timeout".to_owned()],
-            },
-            Service {
-                name: "nginx.service".to_owned(),
-                ports: vec![80, 443],
-                state: Some("active".to_owned()),
-                ..Service::default()
-            },
-        ],
-        signs: vec![LogSign {
-            sign: "too_many_files".to_owned(),
-            at: at(120),
-            line: "accept4() failed (24: Too many open files)".to_owned(),
-            from: "/var/log/nginx/error.log".to_owned(),
-            count: 12,
-        }],
-        unread: vec![
-            Unread {
-                what: "tracepoints".to_owned(),
-                why: "tracefs is not mounted".to_owned(),
-                root_helps: false,
-            },
-            Unread {
-                what: "sockets of other users".to_owned(),
-                why: "needs CAP_SYS_PTRACE".to_owned(),
-                root_helps: true,
-            },
-        ],
+        ..Snapshot::default()
+    };
+    listening(&mut host);
+    connected(&mut host);
+    networked(&mut host);
+    guarded(&mut host);
+    serving(&mut host);
+    host
+}
+
+fn listening(host: &mut Snapshot) {
+    let mut full = listener(Transport::Tcp, "0.0.0.0:8080", 129, 128, &[812, 813, 814]);
+    full.half_open = 41;
+    host.listeners = vec![
+        listener(Transport::Tcp, "[::]:443", 0, 511, &[99]),
+        full,
+        listener(Transport::Udp, "127.0.0.53:53", 0, 0, &[]),
+    ];
+    host.processes = vec![
+        process(812, "gunicorn", (1000, 1024), Some("app.service")),
+        process(99, "nginx", (31, 65_536), Some("nginx.service")),
+    ];
+}
+
+fn connected(host: &mut Snapshot) {
+    host.counts = SocketCounts {
+        established: 12_345,
+        syn_sent: 3,
+        syn_recv: 41,
+        time_wait: 9,
+        listen: 3,
+        ..SocketCounts::default()
+    };
+    host.peers = vec![PeerCount {
+        state: "SYN_RECV".to_owned(),
+        peer: "203.0.113.9".parse().unwrap(),
+        port: None,
+        own_port: Some(8080),
+        count: 40,
+    }];
+    host.ports = vec![PortUse {
+        port: 8080,
+        established: 180,
+        half_open: 41,
+        not_accepted: 129,
+        unread: 2,
+        unread_ms_max: 61_500,
+        peers: 90,
+        busiest: Some(("203.0.113.9".parse().unwrap(), 70)),
+        pids: vec![812],
+        ..PortUse::default()
+    }];
+    host.demands = vec![PortDemand {
+        from: "10.0.0.9".parse().unwrap(),
+        to: "10.0.0.5:5432".parse().unwrap(),
+        used: 26_500,
+        time_wait: 26_000,
+        range: 28_232,
+    }];
+    host.fan_outs = vec![FanOut {
+        port: Some(22),
+        targets: 240,
+        half_open: 230,
+        pids: vec![99],
+        examples: vec!["198.51.100.7:22".parse().unwrap()],
+        ..FanOut::default()
+    }];
+    host.slow = vec![slow()];
+}
+
+fn slow() -> SlowSocket {
+    SlowSocket {
+        local: "10.0.0.9:443".parse().unwrap(),
+        peer: "198.51.100.4:55123".parse().unwrap(),
+        state: "ESTABLISHED".to_owned(),
+        retransmits: 5,
+        lost: 2,
+        rtt_ms: 320.5,
+        rtt_var_ms: 80.25,
+        congestion: "cubic".to_owned(),
+        unread_bytes: 0,
+        unsent_bytes: 90_000,
+        pids: vec![99],
     }
+}
+
+fn networked(host: &mut Snapshot) {
+    host.conntrack = Some(Conntrack {
+        count: 250_000,
+        max: 262_144,
+        drop: 17,
+        by_state: vec![("ESTABLISHED".to_owned(), 200_000), ("TIME_WAIT".to_owned(), 50_000)],
+        top: vec![("10.0.0.5:5432".to_owned(), 120_000)],
+        from: "/proc/sys/net/netfilter/nf_conntrack_count".to_owned(),
+        ..Conntrack::default()
+    });
+    host.interfaces = vec![
+        Interface { name: "lo".to_owned(), up: true, carrier: true, mtu: 65_536, ..Interface::default() },
+        Interface {
+            name: "eth0".to_owned(),
+            up: true,
+            carrier: true,
+            mtu: 1_500,
+            addresses: vec!["10.0.0.9/24".to_owned()],
+            rx_dropped: 12,
+            hooks: vec!["xdp id 7".to_owned()],
+            ..Interface::default()
+        },
+    ];
+    host.neighbours = vec![Neighbour {
+        address: "10.0.0.1".parse().unwrap(),
+        interface: "eth0".to_owned(),
+        mac: None,
+        state: "failed".to_owned(),
+    }];
+    host.routes = vec!["default via 10.0.0.1 dev eth0".to_owned(), "10.0.0.0/24 dev eth0".to_owned()];
+}
+
+fn guarded(host: &mut Snapshot) {
+    let bans = RulesetSet {
+        family: "inet".to_owned(),
+        table: "f2b-table".to_owned(),
+        name: "addr-set-sshd".to_owned(),
+        count: 2,
+        elements: vec!["203.0.113.9".to_owned(), "203.0.113.77".to_owned()],
+        dynamic: true,
+    };
+    host.ruleset = Ruleset {
+        rules: vec![
+            rule("input", 0, "", RuleVerdict::Drop, None),
+            rule("input", 1, "tcp dport 8080 drop", RuleVerdict::Drop, Some((18_222, 1_093_320))),
+            rule("input", 2, "ip saddr 203.0.113.0/24 drop", RuleVerdict::Drop, None),
+        ],
+        sets: vec![bans],
+        not_understood: Vec::new(),
+    };
+    host.unread = vec![
+        Unread {
+            what: "tracepoints".to_owned(),
+            why: "tracefs is not mounted".to_owned(),
+            root_helps: false,
+        },
+        Unread {
+            what: "sockets of other users".to_owned(),
+            why: "needs CAP_SYS_PTRACE".to_owned(),
+            root_helps: true,
+        },
+    ];
+}
+
+fn serving(host: &mut Snapshot) {
+    host.services = vec![
+        Service {
+            name: "app.service".to_owned(),
+            ports: vec![8080],
+            pids: vec![812],
+            state: Some("active".to_owned()),
+            restarts: Some(4),
+            log: Some("journal".to_owned()),
+            lines: vec!["worker timeout".to_owned()],
+        },
+        Service {
+            name: "nginx.service".to_owned(),
+            ports: vec![80, 443],
+            state: Some("active".to_owned()),
+            ..Service::default()
+        },
+    ];
+    host.signs = vec![LogSign {
+        sign: "too_many_files".to_owned(),
+        at: at(120),
+        line: "accept4() failed (24: Too many open files)".to_owned(),
+        from: "/var/log/nginx/error.log".to_owned(),
+        count: 12,
+    }];
 }
 
 /// A host with nothing to tell, read without root.
