@@ -5,7 +5,10 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-packages=(nftables iproute2 nginx-light haproxy dnsmasq knot bind9 bind9-utils unbound openssl openssh-server python3 iputils-ping)
+packages=(
+  nftables iptables ipset conntrack iproute2 nginx-light haproxy dnsmasq knot bind9 bind9-utils unbound openssl
+  openssh-server openssh-client python3 iputils-ping hping3 socat util-linux
+)
 
 missing=()
 for package in "${packages[@]}"; do
