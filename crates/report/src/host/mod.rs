@@ -11,6 +11,7 @@ mod part;
 mod readings;
 mod services;
 mod sockets;
+mod terms;
 mod text;
 mod words;
 
@@ -22,7 +23,8 @@ use part::Part;
 
 pub use findings::{Headline, headline, title};
 pub use sockets::{Group, groups, process_label};
-pub use words::{bytes, fill_of, grouped, reason, shown_time, sign_name, subject};
+pub use terms::{reason, sign_name};
+pub use words::{bytes, fill_of, grouped, shown_time, subject};
 
 /// The subjects a look at a host is told under.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,7 +1,8 @@
 //! Services with what their logs say, and what could not be read.
 
 use super::part::{Item, Part, Table};
-use super::words::{grouped, reason, shown_time, sign_name};
+use super::terms::{reason, sign_name};
+use super::words::{grouped, shown_time};
 use super::{Looked, Topic};
 use netwhy_model::Lang;
 use netwhy_model::host::{LogSign, Service, State, Unread};
@@ -130,7 +131,7 @@ pub(super) fn unread(looked: &Looked<'_>) -> Part {
     }
     reasons.sort_by_key(|(_, helps, _)| !helps);
     let told = reasons.into_iter().map(|(why, helps, whats)| {
-        let whats = whats.join(lang.pick("; ", "；"));
+        let whats = reason(&whats.join(lang.pick("; ", "；")), lang);
         let why = reason(why, lang);
         let text = match (lang, helps) {
             (Lang::En, true) => format!("root would read: {whats} ({why})"),

@@ -145,29 +145,6 @@ pub(super) fn source(reading: &Reading) -> String {
     }
 }
 
-/// Why something could not be read, the common reasons in Chinese; collectors say them in English.
-pub fn reason(why: &str, lang: Lang) -> String {
-    /// Phrases of the kernel and the collectors.
-    const KNOWN: [(&str, &str); 12] = [
-        ("the nf_tables ruleset could not be read: ", "无法读取 nf_tables 规则："),
-        ("the kernel refused the request: ", "内核拒绝了请求："),
-        ("Operation not permitted (os error 1)", "没有权限"),
-        ("Permission denied (os error 13)", "没有权限"),
-        ("No such file or directory (os error 2)", "文件不存在"),
-        ("Operation not supported (os error 95)", "内核不支持"),
-        ("Protocol not supported (os error 93)", "内核不支持"),
-        ("descriptors of ", "无法查看进程的描述符，进程数："),
-        (" processes may not be read", ""),
-        ("needs root", "需要 root"),
-        ("needs CAP_NET_ADMIN", "需要 CAP_NET_ADMIN"),
-        ("tracefs is not mounted", "未挂载 tracefs"),
-    ];
-    match lang {
-        Lang::En => why.to_owned(),
-        Lang::Zh => KNOWN.iter().fold(why.to_owned(), |text, (en, zh)| text.replace(en, zh)),
-    }
-}
-
 /// `+312`; nothing when it did not move.
 pub(super) fn delta(delta: Option<i64>) -> String {
     match delta {
@@ -221,32 +198,6 @@ pub(super) fn rule_verdict(verdict: &RuleVerdict) -> String {
     }
 }
 
-/// What a sign in a log means; a sign without words of its own is shown as it is.
-pub fn sign_name(sign: &str, lang: Lang) -> String {
-    let (en, zh) = match sign {
-        "too_many_files" => ("too many open files", "打开文件过多"),
-        "conntrack_full" => ("conntrack table full", "连接跟踪表已满"),
-        "upstream_refused" => ("upstream refused", "上游拒绝连接"),
-        "upstream_timeout" => ("upstream timed out", "上游超时"),
-        "upstream_reset" => ("upstream reset", "上游重置连接"),
-        "no_live_upstream" => ("no live upstream", "没有可用上游"),
-        "oom_kill" => ("killed for lack of memory", "因内存不足被杀"),
-        "disk_full" => ("disk full", "磁盘已满"),
-        "access_denied" => ("access denied", "访问被拒"),
-        "rate_limited" => ("rate limited", "被限速"),
-        "connection_limited" => ("connections limited", "连接数受限"),
-        "worker_limit" => ("workers used up", "工作进程用尽"),
-        "crash" => ("crashed", "崩溃"),
-        "bind_failed" => ("could not bind", "绑定端口失败"),
-        "tls_upstream" => ("TLS to upstream failed", "与上游 TLS 失败"),
-        "syn_flood" => ("SYN flood", "SYN 洪泛"),
-        "neighbour_full" => ("neighbour table full", "邻居表已满"),
-        "waf_block" => ("blocked by the WAF", "被 WAF 拦截"),
-        other => return other.replace('_', " "),
-    };
-    lang.pick(en, zh).to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,7 +245,6 @@ mod tests {
         assert_eq!(source(&reading("1", "2")), "y");
         let mtu = Reading { name: "lo MTU".to_owned(), unit: "bytes".to_owned(), ..reading("65536", "") };
         assert_eq!(shown_value(&mtu, Lang::En), "65,536");
-        assert_eq!(reason("Operation not permitted (os error 1)", Lang::Zh), "没有权限");
     }
 
     #[test]

@@ -212,7 +212,7 @@ fn summary(record: &Record, path: &Path, lang: Lang) -> String {
     let unread: Vec<String> = record
         .unread
         .iter()
-        .map(|item| netwhy_report::clean(&format!("{}: {}", item.what, reason(&item.why, lang))))
+        .map(|item| netwhy_report::clean(&reason(&format!("{}: {}", item.what, item.why), lang)))
         .collect();
     let (rules, counters) = (record.rules.len(), record.counters.iter().filter(|c| c.rose() > 0).count());
     let mut text = match lang {
