@@ -68,12 +68,13 @@ pub fn look(spec: &LookSpec) -> Snapshot {
 struct First {
     counters: Counters,
     links: Vec<netwhy_netlink::route::Link>,
+    sending_drops: std::collections::BTreeMap<String, u64>,
 }
 
 impl First {
     fn read() -> First {
         let links = netwhy_netlink::route::links().map(|listed| listed.items).unwrap_or_default();
-        First { counters: counters::read(), links }
+        First { counters: counters::read(), links, sending_drops: crate::network::sending_drops() }
     }
 }
 

@@ -67,6 +67,17 @@ pub(crate) fn read(gaps: &mut Gaps) -> Network {
     network
 }
 
+/// Packets that each interface's root discipline dropped, by the interface's name.
+pub(crate) fn sending_drops() -> BTreeMap<String, u64> {
+    let mut drops = BTreeMap::new();
+    for qdisc in route::qdiscs().map(|listed| listed.items).unwrap_or_default() {
+        if qdisc.root() && !qdisc.filters_only() {
+            *drops.entry(qdisc.interface_name).or_default() += u64::from(qdisc.drops);
+        }
+    }
+    drops
+}
+
 fn listed<T>(read: Result<Listed<T>, NetlinkError>, what: &str, gaps: &mut Gaps) -> Vec<T> {
     match read {
         Ok(list) => {

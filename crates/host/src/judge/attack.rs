@@ -21,6 +21,12 @@ const SCAN_HALF_OPEN_MIN: u64 = 24;
 const SCAN_SILENT_PERCENT_MIN: u64 = 50;
 /// Log-in ports of many hosts that make a brute-force attack even where they answer.
 const LOGIN_TARGETS_MIN: u64 = 24;
+/// The same without a doubt left by the number alone.
+const LOGIN_TARGETS_MANY: u64 = 100;
+/// Failed connections per second, and their share of all begun, in percent, that a scan makes. A proxy whose
+/// upstream is dead makes them too.
+const FAILS_PER_S_MIN: u64 = 100;
+const FAILS_PERCENT_MIN: u64 = 50;
 /// Ports of one host with a half-open connection that make a port scan.
 const PORTS_HALF_OPEN_MIN: u64 = 16;
 /// SYNs to a single target that make a flood.
@@ -55,6 +61,7 @@ pub(super) fn judge(view: &View, found: &mut Vec<Finding>) {
     for fan_out in &view.snapshot.fan_outs {
         found.extend(outgoing(view, fan_out));
     }
+    refusals(view, found);
     raw_flood(view, found);
     udp_flood(view, found);
     single_target(view, found);
@@ -191,8 +198,11 @@ fn accused(view: &View, fan_out: &FanOut, cause: &str, what_en: &str, what_zh: &
     let subject = process.map_or("unknown process".to_owned(), |p| format!("{} ({})", p.name, p.pid));
     // Where nothing answers, or the program is odd, it is an attack; else it may be one's own deployment.
     let odd = process.and_then(|process| odd_place(process.executable.as_deref()?)).is_some();
-    let severity =
-        if fan_out.half_open >= SCAN_HALF_OPEN_MIN || odd { Severity::Broken } else { Severity::Note };
+    let severity = match fan_out {
+        _ if fan_out.half_open >= SCAN_HALF_OPEN_MIN || odd => Severity::Broken,
+        _ if fan_out.targets >= LOGIN_TARGETS_MANY => Severity::Risk,
+        _ => Severity::Note,
+    };
     let examples: Vec<String> = fan_out.examples.iter().take(3).map(ToString::to_string).collect();
     finding(cause, severity, format!("{who_en} {what_en}."), format!("{who_zh}{what_zh}。"))
         .about(subject)
@@ -232,6 +242,24 @@ fn persistence(view: &View) -> Vec<String> {
         .filter(|reading| reading.state != State::Well)
         .map(|reading| view.line(reading))
         .collect()
+}
+
+/// Connections that fail by the hundred leave no socket behind, only counts.
+fn refusals(view: &View, found: &mut Vec<Finding>) {
+    const FAILS: &str = "Tcp.AttemptFails";
+    let (fails, opens) = (view.rose(FAILS), view.rose("Tcp.ActiveOpens"));
+    if view.rate(FAILS) < FAILS_PER_S_MIN || fails * 100 < opens * FAILS_PERCENT_MIN {
+        return;
+    }
+    found.push(
+        finding(
+            "attack.outbound.port_scan",
+            Severity::Note,
+            format!("{fails} of {opens} connections begun in the window failed: a scan, or a client whose server is down."),
+            format!("观察窗口内发起的 {opens} 个连接中有 {fails} 个失败：可能是扫描，也可能是所连服务已停。"),
+        )
+        .proofs(failures(view)),
+    );
 }
 
 /// Small packets at a high rate, and somebody with a raw socket: a flood with forged sources.

@@ -21,12 +21,14 @@ pub(super) fn judge(view: &View, found: &mut Vec<Finding>) {
     wrappers(view, found);
 }
 
+type Fits = fn(&Rule) -> bool;
+
 /// What a stopping rule is taken for.
 struct Kind {
     cause: &'static str,
     /// While its counter rises.
     severity: Severity,
-    fits: fn(&Rule) -> bool,
+    fits: Fits,
     en: &'static str,
     zh: &'static str,
 }

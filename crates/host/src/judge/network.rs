@@ -258,16 +258,18 @@ fn shaping(view: &View, interface: &Interface) -> Option<Finding> {
         "tbf" | "htb" | "cbs" | "hfsc" => ("infra.quota.bandwidth", "limits the rate", "会限制速率"),
         _ => return None,
     };
+    let drops = format!("{} qdisc drops", interface.name);
+    let severity = if view.rose(&drops) > 0 { Severity::Risk } else { Severity::Note };
     Some(
         finding(
             cause,
-            Severity::Note,
+            severity,
             format!("The queueing discipline {kind} on {} {en}.", interface.name),
             format!("{} 上的队列规则 {kind} {zh}。", interface.name),
         )
         .about(&interface.name)
         .proof(format!("{} qdisc {kind}, {} drops, rtnetlink", interface.name, interface.qdisc_drops))
-        .proofs(view.proof(&format!("{} qdisc drops", interface.name))),
+        .proofs(view.proof(&drops)),
     )
 }
 

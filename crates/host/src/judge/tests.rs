@@ -1,3 +1,5 @@
+//! Snapshots in, findings out: one fault each, and healthy hosts beside it.
+
 use super::*;
 use crate::sections::{Said, reading, section};
 use netwhy_model::Stamp;
@@ -133,6 +135,31 @@ fn a_proxy_with_many_upstreams_is_no_attacker() {
     };
     one.fan_outs = vec![fan_out(443, 800, 40), fan_out(8_080, 200, 10)];
     assert!(judge(&one).is_empty());
+}
+
+#[test]
+fn refusals_in_numbers_are_noted() {
+    let mut one = snapshot();
+    let rows = vec![counter("Tcp.ActiveOpens", 9_000, 500), counter("Tcp.AttemptFails", 8_000, 450)];
+    one.sections = vec![section("counters", "", "", rows)];
+    assert_eq!(causes(&judge(&one), Severity::Note), ["attack.outbound.port_scan"]);
+}
+
+#[test]
+fn a_shaper_that_drops_now_is_a_risk() {
+    let mut one = snapshot();
+    one.interfaces = vec![Interface {
+        name: "eth0".into(),
+        up: true,
+        carrier: true,
+        qdisc: Some("tbf".into()),
+        qdisc_drops: 9,
+        ..Interface::default()
+    }];
+    one.sections = vec![section("queues", "", "", vec![counter("eth0 qdisc drops", 9, 0)])];
+    assert_eq!(causes(&judge(&one), Severity::Note), ["infra.quota.bandwidth"]);
+    one.sections = vec![section("queues", "", "", vec![counter("eth0 qdisc drops", 9, 5)])];
+    assert_eq!(causes(&judge(&one), Severity::Risk), ["infra.quota.bandwidth"]);
 }
 
 #[test]

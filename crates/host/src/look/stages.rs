@@ -208,8 +208,12 @@ pub(super) fn assemble(kernel: Kernel, machine: Machine, before: Option<First>, 
     let mut limit_rows = machine.groups.readings(before.is_some());
     limit_rows.extend(machine.disks);
     let hostname = text::printable(crate::files::text_or_empty("/proc/sys/kernel/hostname").trim(), 253);
+    let sending = queues::Sending {
+        now: network::sending_drops(),
+        before: before.as_ref().map(|before| before.sending_drops.clone()),
+    };
     let mut sections = vec![
-        queues::read(&listeners, &network.interfaces),
+        queues::read(&listeners, &tally.counts(), &sending),
         counted(before.as_ref()),
         limits::read(&processes, &demands, conntrack.as_ref(), &network, limit_rows, &mut gaps),
         pressure::read(&mut gaps),

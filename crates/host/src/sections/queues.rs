@@ -2,7 +2,8 @@
 
 use super::{Said, fill, percent, reading, section};
 use crate::files::number;
-use netwhy_model::host::{Interface, Listener, Reading, Section, State, Transport};
+use netwhy_model::host::{Listener, Reading, Section, SocketCounts, State, Transport};
+use std::collections::BTreeMap;
 
 /// Listeners named by their queue.
 const LISTENER_COUNT_MAX: usize = 16;
@@ -25,8 +26,18 @@ const LIMITS: &[(&str, &str, &str)] = &[
     ("net.core.wmem_max", "largest send buffer a program may ask for", "程序可申请的最大发送缓冲区"),
 ];
 
+/// So many half-open connections of this host's own, and more than it has open, mean that something is off.
+const SYN_SENT_ODD: u64 = 24;
+
+/// Packets dropped by each interface's sending queue, now and at the start of the window.
+#[derive(Debug, Default)]
+pub(crate) struct Sending {
+    pub(crate) now: BTreeMap<String, u64>,
+    pub(crate) before: Option<BTreeMap<String, u64>>,
+}
+
 /// Builds the section.
-pub(crate) fn read(listeners: &[Listener], interfaces: &[Interface]) -> Section {
+pub(crate) fn read(listeners: &[Listener], counts: &SocketCounts, sending: &Sending) -> Section {
     let mut readings: Vec<Reading> = LIMITS
         .iter()
         .filter_map(|(name, en, zh)| {
@@ -34,18 +45,42 @@ pub(crate) fn read(listeners: &[Listener], interfaces: &[Interface]) -> Section 
             Some(reading(*name, number(&path)?, path).said(State::Well, *en, *zh))
         })
         .collect();
+    readings.extend(waiting(counts));
     readings.extend(accept_queues(listeners));
     readings.extend(datagram_drops(listeners));
-    readings.extend(interfaces.iter().filter(|interface| interface.qdisc_drops > 0).map(|interface| {
-        reading(format!("{} qdisc drops", interface.name), interface.qdisc_drops, "rtnetlink RTM_GETQDISC")
+    readings.extend(sending.now.iter().filter(|(_, drops)| **drops > 0).map(|(name, drops)| {
+        let before = sending.before.as_ref().map(|before| before.get(name).copied().unwrap_or(*drops));
+        let rose = before.map(|before| i64::try_from(drops.saturating_sub(before)).unwrap_or(i64::MAX));
+        let state = if rose.is_some_and(|rose| rose > 0) { State::Odd } else { State::Well };
+        reading(format!("{name} qdisc drops"), drops, "rtnetlink RTM_GETQDISC")
             .unit("packets")
+            .delta(rose)
             .said(
-                State::Well,
+                state,
                 "packets the sending queue dropped since it was set up",
                 "发送队列建立以来丢弃的报文",
             )
     }));
     section("queues", "Queues", "队列", readings)
+}
+
+/// Connections this host began and nobody answered yet, against those that are open.
+fn waiting(counts: &SocketCounts) -> [Reading; 2] {
+    let sent = reading("SYN_SENT", counts.syn_sent, "sock_diag").unit("connections");
+    let odd = counts.syn_sent >= SYN_SENT_ODD && counts.syn_sent > counts.established;
+    let sent = if odd {
+        sent.said(
+            State::Odd,
+            format!(
+                "{} to {} open ones: what this host connects to does not answer",
+                counts.syn_sent, counts.established
+            ),
+            format!("与已建立连接之比为 {} : {}：所连对端没有应答", counts.syn_sent, counts.established),
+        )
+    } else {
+        sent
+    };
+    [sent, reading("SYN_RECV", counts.syn_recv, "sock_diag").unit("connections")]
 }
 
 fn accept_queues(listeners: &[Listener]) -> Vec<Reading> {
@@ -116,7 +151,9 @@ mod tests {
             inode: 1,
             pids: Vec::new(),
         };
-        let section = read(&[listener], &[]);
+        let counts = SocketCounts { syn_sent: 30, established: 2, ..SocketCounts::default() };
+        let section = read(&[listener], &counts, &Sending::default());
+        assert!(section.readings.iter().any(|one| one.name == "SYN_SENT" && one.state == State::Odd));
         let queue = section.readings.iter().find(|one| one.name.starts_with("accept queue")).unwrap();
         assert_eq!((queue.state, queue.limit.as_deref()), (State::Bad, Some("128")));
         assert!(section.readings.iter().any(|one| one.name == "net.core.somaxconn"));
