@@ -52,10 +52,7 @@ fn ruleset(count: u32) {
     text.push_str("}\n}\nchain input { type filter hook input priority 0;\n");
     for number in 0..count {
         let address = std::net::Ipv4Addr::from(0x0b00_0000 + number);
-        text.push_str(&format!(
-            "ip saddr {address} tcp dport {{ 22, {} }} counter drop\n",
-            number % 60_000 + 1
-        ));
+        text.push_str(&format!("ip saddr {address} tcp dport {} counter drop\n", number % 60_000 + 1));
     }
     text.push_str("}\n}\n");
     let file = std::env::temp_dir().join(format!("netwhy-speed-{}", std::process::id()));
@@ -66,7 +63,7 @@ fn ruleset(count: u32) {
         let ((ruleset, _), ours) = timed(netwhy_netfilter::ruleset);
         let ((), theirs) = timed(|| common::run("nft list ruleset >/dev/null"));
         println!(
-            "{} rules, each with a set: {ours:?}, nft list ruleset {theirs:?}, {:.1} times",
+            "{} rules and as many elements: {ours:?}, nft list ruleset {theirs:?}, {:.1} times",
             ruleset.rules.len(),
             times(ours, theirs)
         );

@@ -46,7 +46,7 @@ pub struct Tracer {
 impl Tracer {
     /// Sets up the trace in the calling thread's network namespace.
     ///
-    /// At most 500 packets a second are traced in each direction, after a burst of 1,000.
+    /// At most 200 packets a second are traced of each source and direction, after a burst of 400.
     ///
     /// # Errors
     /// Without CAP_NET_ADMIN, or on a kernel before 5.13, which cannot tie a table to its owner.

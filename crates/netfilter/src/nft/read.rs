@@ -13,6 +13,7 @@ use netwhy_model::host::{Backend, Rule, RuleVerdict, Ruleset, RulesetSet};
 use netwhy_netlink::{Builder, Connection, NetlinkError, Protocol};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 const GET_TABLE: u16 = SUBSYSTEM | 1;
 const GET_CHAIN: u16 = SUBSYSTEM | 4;
@@ -25,6 +26,8 @@ const GET_GENERATION: u16 = SUBSYSTEM | 16;
 const RULE_COUNT_MAX: usize = 50_000;
 const SET_COUNT_MAX: usize = 20_000;
 const CHAIN_COUNT_MAX: usize = 20_000;
+/// How long the elements of sets may take, in milliseconds: the kernel searches all sets of a table for each.
+const ELEMENTS_MS_MAX: u64 = 2_000;
 /// Looks until the ruleset stood still during one.
 const TRY_COUNT_MAX: usize = 3;
 /// Things not understood that are named, in all.
@@ -173,8 +176,17 @@ fn sets(
     if past_limit > 0 {
         unknown.push(format!("{past_limit} sets past the first {SET_COUNT_MAX}"));
     }
+    // Named sets matter by themselves, the others only to a rule's text.
+    found.sort_by_key(Set::anonymous);
+    let until = Instant::now() + Duration::from_millis(ELEMENTS_MS_MAX);
+    let mut late = 0_usize;
     let mut tables: HashMap<TableKey, HashMap<String, Set>> = HashMap::new();
     for mut set in found {
+        if Instant::now() > until {
+            late += 1;
+            tables.entry((set.family, set.table.clone())).or_default().insert(set.name.clone(), set);
+            continue;
+        }
         let body = Builder::new(&header(set.family)).put_text(1, &set.table).put_text(2, &set.name);
         let read = connection.dump(GET_SET_ELEMENT, body.bytes(), |_, body| {
             set.add_elements(split(body).1, interfaces);
@@ -187,6 +199,9 @@ fn sets(
             }
         }
         tables.entry((set.family, set.table.clone())).or_default().insert(set.name.clone(), set);
+    }
+    if late > 0 {
+        unknown.push(format!("elements of {late} sets, which were not read within {ELEMENTS_MS_MAX} ms"));
     }
     Ok(tables)
 }

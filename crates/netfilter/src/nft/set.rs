@@ -258,6 +258,10 @@ impl Set {
             return format!("@{}", self.name);
         }
         let mut shown: Vec<String> = self.elements.iter().take(SHOWN_COUNT_MAX).map(Element::text).collect();
+        if shown.is_empty() {
+            // An anonymous set always has elements: these were not read.
+            return "{ … }".to_owned();
+        }
         let left = self.count.saturating_sub(shown.len() as u64);
         if left > 0 {
             shown.push(format!("… {left} more"));

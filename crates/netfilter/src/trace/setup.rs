@@ -29,8 +29,8 @@ const PRIORITY_FIRST: i32 = i32::MIN + 1;
 /// Before the confirmation of conntrack, which is last of all.
 const PRIORITY_LAST: i32 = i32::MAX - 1;
 /// Packets traced each second, by direction; and at once.
-pub(super) const PACKET_RATE_MAX: u64 = 500;
-const PACKET_BURST_MAX: u32 = 1000;
+const PACKET_RATE_MAX: u64 = 200;
+const PACKET_BURST_MAX: u32 = 400;
 /// Addresses of each kind that are told apart.
 const ADDRESS_COUNT_MAX: usize = 64;
 /// Interfaces whose ingress is traced.
