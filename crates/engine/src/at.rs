@@ -1,10 +1,10 @@
 //! Cases whose probing, or whose other ends, are elsewhere.
 
-use crate::field::conclude;
+use crate::field::{conclude, failure};
 use crate::run::{Event, Run, replay, run_at};
 use netwhy_ends::{BoxFuture, End, EndError, EndName, Ends, Events, RunSpec, Runner};
 use netwhy_model::host::Record;
-use netwhy_model::{Case, Evidence, Lang, Leg, LegRecord, Question, SavedCase, Vantage};
+use netwhy_model::{Case, Lang, Leg, LegRecord, Question, SavedCase, Vantage};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -59,9 +59,7 @@ pub async fn run_with(
         Arc::new(move |question: &str| on_event(Event::Asking(Question(question.to_owned()))));
     let mut saved = client.run(spec, events).await?;
     for (name, why) in failed {
-        let told = format!("{name}: {why}");
-        let mut unread =
-            Evidence::unread("host.syn", netwhy_model::Link::Path, saved.started, "ends", told).about(name);
+        let mut unread = failure(&name, &why, saved.started);
         unread.id = format!("E{}", saved.evidence.len() + 1);
         saved.evidence.push(unread);
     }

@@ -130,11 +130,13 @@ impl Field {
     /// What the records say together of the connection the user makes.
     pub fn conclude(&self, case: &Case, records: &[Record]) -> Vec<Evidence> {
         let at = Stamp::from(SystemTime::now());
-        let mut all = conclude(case, &self.spec.targets, records, at);
-        all.extend(self.failed.iter().map(|(name, why)| {
-            Evidence::unread("host.syn", Link::Path, at, "ends", format!("{name}: {why}")).about(name.clone())
-        }));
-        all
+        conclude(case, &self.spec.targets, records, at)
+    }
+
+    /// The ends that could not be opened or did not do as asked, as what could not be asked.
+    pub fn failures(&self) -> Vec<Evidence> {
+        let at = Stamp::from(SystemTime::now());
+        self.failed.iter().map(|(name, why)| failure(name, why, at)).collect()
     }
 
     /// Where the node connects to, by its own record and configuration or as the user says.
@@ -175,6 +177,11 @@ fn far<'r>(targets: &[IpAddr], records: &'r [Record]) -> Option<&'r Record> {
     let owner = ends().find(|r| targets.iter().any(|t| r.own_addresses.contains(t)));
     let node = ends().find(|r| r.vantage == Some(Vantage::Edge));
     owner.or(node).or(ends().next())
+}
+
+/// An end that failed, as what could not be asked there.
+pub(crate) fn failure(name: &str, why: &str, at: Stamp) -> Evidence {
+    Evidence::unread("host.syn", Link::Path, at, "end", format!("{name}: {why}")).about(name)
 }
 
 /// Files records under the connection they are about.

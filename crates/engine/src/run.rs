@@ -387,6 +387,7 @@ impl Runner<'_> {
 
     async fn finish(mut self, lang: Lang) -> Run {
         self.field.close().await;
+        self.state.add(self.field.failures());
         let total_ms = self.elapsed_ms();
         let mut records = filed(Leg::Front, self.records);
         records.append(&mut self.inner_records);

@@ -11,6 +11,8 @@ pub(super) struct Stopped<'a> {
     pub rule: &'a Rule,
     pub packets: u64,
     pub traced: bool,
+    /// It was traced stopping an answer of the far host.
+    pub outward: bool,
 }
 
 pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidence> {
@@ -55,7 +57,7 @@ fn stopped_by(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evidence> 
             }),
         };
     };
-    let value = kind(stopped.rule, far);
+    let value = if stopped.outward { "output_drop" } else { kind(stopped.rule, far) };
     Some(sides.seen("host.stopped_by", value, Link::OriginHost, said(&stopped)))
 }
 
@@ -64,16 +66,19 @@ pub(super) fn source_facts(sides: &Sides<'_>, source: &Record, join: &Join) -> O
     let none_left = join.source_watched && join.handshakes.is_empty();
     let unanswered = join.settled().any(|h| h.answer != Answer::SynAck || !h.answer_came);
     let toward = |step: &TraceStep| step.to.port() == sides.port || step.from.port() == sides.port;
-    let traced = source
-        .trace
-        .iter()
-        .filter(|step| stops(&step.verdict) && toward(step))
-        .find_map(|step| find(source, step).map(|rule| Stopped { rule, packets: 1, traced: true }));
+    let traced = source.trace.iter().filter(|step| stops(&step.verdict) && toward(step)).find_map(|step| {
+        find(source, step).map(|rule| Stopped { rule, packets: 1, traced: true, outward: false })
+    });
     let counted = || {
         let moved = source.rules.iter().filter(|d| stops(&d.rule.verdict) && d.packets > 0);
         let here =
             moved.filter(|d| matches!(d.rule.hook, Some(Hook::Output | Hook::Postrouting | Hook::Input)));
-        here.max_by_key(|d| d.packets).map(|d| Stopped { rule: &d.rule, packets: d.packets, traced: false })
+        here.max_by_key(|d| d.packets).map(|d| Stopped {
+            rule: &d.rule,
+            packets: d.packets,
+            traced: false,
+            outward: false,
+        })
     };
     let stopped = match traced {
         Some(stopped) if none_left || unanswered => Some(stopped),
@@ -165,7 +170,7 @@ fn left_over<'a>(far: &'a Record, join: &Join) -> Option<Stopped<'a>> {
     let could =
         |rule: &&Rule| stops(&rule.verdict) && rule.counter.is_none() && speaks_of(&rule.text, far.spec.port);
     let mut rules = far.candidates.iter().filter(inbound).filter(could);
-    rules.next().map(|rule| Stopped { rule, packets: 0, traced: false })
+    rules.next().map(|rule| Stopped { rule, packets: 0, traced: false, outward: false })
 }
 
 /// By packets the kernel traced for us.
@@ -179,7 +184,8 @@ pub(super) fn traced<'a>(record: &'a Record, tuples: &[(SocketAddr, SocketAddr)]
         record.trace.iter().filter(ours).filter(|step| stops(&step.verdict)).collect();
     let (first, rule) = steps.iter().find_map(|step| Some((*step, find(record, step)?)))?;
     let packets = steps.iter().filter(|s| s.handle == first.handle && s.chain == first.chain).count() as u64;
-    Some(Stopped { rule, packets, traced: true })
+    let outward = tuples.iter().any(|(client, server)| first.from == *server && first.to == *client);
+    Some(Stopped { rule, packets, traced: true, outward })
 }
 
 /// By counters: a rule that drops and counted as many packets as went missing.
@@ -189,7 +195,7 @@ pub(super) fn counted(record: &Record, missing: u64) -> Option<Stopped<'_>> {
         .iter()
         .filter(|delta| stops(&delta.rule.verdict) && delta.packets >= missing.div_ceil(2).max(1))
         .max_by_key(|delta| delta.packets)
-        .map(|delta| Stopped { rule: &delta.rule, packets: delta.packets, traced: false })
+        .map(|delta| Stopped { rule: &delta.rule, packets: delta.packets, traced: false, outward: false })
 }
 
 pub(super) fn stops(verdict: &RuleVerdict) -> bool {

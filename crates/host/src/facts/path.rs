@@ -170,7 +170,12 @@ fn by_rule(device: &Record, way: &Way<'_>) -> Option<(&'static str, String)> {
     let counted = || {
         let moved = device.rules.iter().filter(|d: &&RuleDelta| stops(&d.rule.verdict) && d.packets > 0);
         let rule = moved.filter(|d| forwarding(d.rule.hook)).max_by_key(|d| d.packets)?;
-        Some(super::firewall::Stopped { rule: &rule.rule, packets: rule.packets, traced: false })
+        Some(super::firewall::Stopped {
+            rule: &rule.rule,
+            packets: rule.packets,
+            traced: false,
+            outward: false,
+        })
     };
     let stopped = super::firewall::traced(device, &tuples).or_else(counted)?;
     let has = |wanted: Match| stopped.rule.matches.contains(&wanted);

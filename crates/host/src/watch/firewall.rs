@@ -1,8 +1,11 @@
 //! The packet filter during a watch: which rules counted, and which ones could stop the watched traffic.
 
-use netwhy_model::host::{Match, Rule, RuleDelta, RuleVerdict, Ruleset, TraceStep, Unread, WatchSpec};
+use netwhy_model::host::{Hook, Match, Rule, RuleDelta, RuleVerdict, Ruleset, TraceStep, Unread, WatchSpec};
 use netwhy_netfilter::{TRACE_TABLE_PREFIX, Tracer, rule_deltas, ruleset};
+use std::collections::{BTreeMap, BTreeSet};
 
+/// Chains that jump to chains so deep are followed; the kernel allows 16 (NFT_JUMP_STACK_SIZE).
+const CHAIN_DEPTH_MAX: usize = 16;
 /// Rules named as able to stop the traffic.
 const CANDIDATE_COUNT_MAX: usize = 200;
 /// Rules named as having counted.
@@ -66,11 +69,39 @@ impl Firewall {
                 unread.push(Unread { what: "trace of firewall rules".to_owned(), why, root_helps: false });
             }
         }
+        let now = hooked(now);
         let mut rules = rule_deltas(&self.before, &now);
         rules.retain(|delta| !is_ours(&delta.rule));
         rules.truncate(DELTA_COUNT_MAX);
         FirewallSeen { rules, candidates: candidates(&now, &self.spec), trace: self.steps.clone(), unread }
     }
+}
+
+/// Gives the rules of a chain that is only jumped to the hook it is reached from, where that is one only.
+fn hooked(mut ruleset: Ruleset) -> Ruleset {
+    let key =
+        |rule: &Rule, chain: &str| (rule.backend, rule.family.clone(), rule.table.clone(), chain.to_owned());
+    let mut hooks: BTreeMap<_, BTreeSet<Hook>> = BTreeMap::new();
+    for rule in &ruleset.rules {
+        hooks.entry(key(rule, &rule.chain)).or_default().extend(rule.hook);
+    }
+    for _ in 0..CHAIN_DEPTH_MAX {
+        let before: usize = hooks.values().map(BTreeSet::len).sum();
+        for rule in &ruleset.rules {
+            if let RuleVerdict::Jump(to) | RuleVerdict::Goto(to) = &rule.verdict {
+                let from = hooks.get(&key(rule, &rule.chain)).cloned().unwrap_or_default();
+                hooks.entry(key(rule, to)).or_default().extend(from);
+            }
+        }
+        if hooks.values().map(BTreeSet::len).sum::<usize>() == before {
+            break;
+        }
+    }
+    for rule in ruleset.rules.iter_mut().filter(|rule| rule.hook.is_none()) {
+        let reached = hooks.get(&key(rule, &rule.chain));
+        rule.hook = reached.filter(|reached| reached.len() == 1).and_then(|reached| reached.first().copied());
+    }
+    ruleset
 }
 
 /// Lets steps that only accepted go first, the oldest of them before.
@@ -129,7 +160,7 @@ fn mentions(text: &str, port: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use netwhy_model::host::{Backend, Hook};
+    use netwhy_model::host::Backend;
     use proptest::prelude::*;
 
     fn rule(position: u32, text: &str, verdict: RuleVerdict, matches: &[Match]) -> Rule {
