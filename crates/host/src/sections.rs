@@ -38,7 +38,7 @@ pub(crate) fn reading(name: impl Into<String>, value: impl ToString, from: impl 
         unit: String::new(),
         limit: None,
         delta: None,
-        from: from.into(),
+        from: crate::text::printable(&from.into(), VALUE_BYTES_MAX),
         state: State::Well,
         note: None,
     }

@@ -274,3 +274,16 @@ fn a_window_shows_what_rises() {
         assert!(finding.proof.iter().any(|line| line.starts_with("TcpExt.ListenOverflows +")));
     });
 }
+
+#[test]
+fn a_hostile_process_name_stays_harmless() {
+    apart(|| {
+        let program = "import socket,time\nopen('/proc/self/comm','w').write('x\\x1b[2J\\u202ey')\ns=socket.socket();s.bind(('127.0.0.1',8080));s.listen(5);print('ready',flush=True);time.sleep(60)";
+        let Some(other) = Other::start(program) else { return };
+        let snapshot = look(&LookSpec { logs: false, ..LookSpec::default() });
+        let process = snapshot.processes.iter().find(|process| process.pid == other.pid()).unwrap();
+        assert_eq!(process.name, "x [2J y");
+        let json = serde_json::to_string(&snapshot).unwrap();
+        assert!(!json.contains("\\u001b") && !json.contains('\u{202e}'));
+    });
+}
