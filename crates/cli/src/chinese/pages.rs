@@ -157,7 +157,8 @@ pub(super) const LAB: &str = "\
   netwhy lab run tls-expired         一分钟学会使用
   netwhy lab run hostfw-drop -v      并查看全部所见
   netwhy lab score --filter dns      netwhy 对域名类故障的正确率
-  netwhy lab score --out results.json --keep cases/";
+  netwhy lab score --out results.json --keep cases/
+  netwhy lab score --ends both       同样，但可进入客户端、边缘与源站";
 
 pub(super) const COMPLETIONS: &str =
     "示例：\n  netwhy completions bash > ~/.local/share/bash-completion/completions/netwhy";

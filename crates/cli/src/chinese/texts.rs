@@ -257,6 +257,10 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ),
     ("Strew harmless oddities over the network, drawn by the seed", "按种子在网络中撒入无害的怪象"),
     (
+        "Run netwhy on the client alone, beside the lab with a way into both ends, or into every router too",
+        "只在客户端上运行 netwhy；或在各主机之外运行，可进入两端；或还可进入每台路由器",
+    ),
+    (
         "Play scenarios before your eyes: built, broken, diagnosed, mended, diagnosed again",
         "当面演示场景：搭建、破坏、诊断、恢复、再诊断",
     ),
