@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// Shares of one core that looks of each depth may cost, 0 to 1; together they stay below 1 %.
 const SHARES_MAX: [f64; 3] = [0.004, 0.003, 0.002];
-/// So many times as much on a machine with many connections, where a look has more to read.
+/// So many times as much while very many connections open, when there is more to read and to see.
 const BUSY_TIMES: f64 = 4.0;
 /// Least time between two looks of each depth besides the interval, in milliseconds.
 const AFTER_MS: [u64; 3] = [0, 5_000, 30_000];

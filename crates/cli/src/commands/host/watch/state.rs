@@ -13,8 +13,8 @@ pub(super) const HISTORY_COUNT_MAX: usize = 120;
 const MOVED_LOOK_COUNT_MAX: u64 = 60;
 /// Counters remembered.
 const COUNTER_COUNT_MAX: usize = 2_000;
-/// Connections from which on a machine counts as busy.
-const BUSY_SOCKET_COUNT_MIN: u64 = 5_000;
+/// Connections opened a second from which on a machine counts as busy.
+const BUSY_OPENS_PER_S_MIN: f64 = 1_000.0;
 /// From so many times the interval on a look counts as late.
 const SLOWED_MIN: f64 = 1.8;
 /// Findings remembered of the last look that read everything.
@@ -150,10 +150,11 @@ impl Watched {
         self.alarmed
     }
 
-    /// True when looks cost more than on most machines, and may.
+    /// True when so many connections open that watching is worth more than on an idle machine.
     pub(super) fn busy(&self) -> bool {
-        let counts = self.snapshot.as_ref().map(|snapshot| snapshot.counts).unwrap_or_default();
-        states(&counts).iter().map(|(_, count)| count).sum::<u64>() >= BUSY_SOCKET_COUNT_MIN
+        let opens =
+            |moved: &&Moved| moved.name.ends_with(".ActiveOpens") || moved.name.ends_with(".PassiveOpens");
+        self.moved.values().filter(opens).map(|moved| moved.rate).sum::<f64>() >= BUSY_OPENS_PER_S_MIN
     }
 
     /// How old the verdict is.
