@@ -11,8 +11,10 @@ struct Daemon(Child);
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // SAFETY: a plain system call; the process is our own child and not yet waited for.
-        unsafe { libc::kill(self.0.id().cast_signed(), libc::SIGTERM) };
+        if let Ok(None) = self.0.try_wait() {
+            // SAFETY: a plain system call; the process is our own child and not yet waited for.
+            unsafe { libc::kill(self.0.id().cast_signed(), libc::SIGTERM) };
+        }
         let _ = self.0.wait();
     }
 }
@@ -25,7 +27,7 @@ impl Daemon {
             println!("SKIPPED: needs root and {program}");
             return None;
         }
-        let mut child = Command::new("unshare")
+        let child = Command::new("unshare")
             .args(["-n", "-m", "sh", "-c", script])
             .current_dir(folder)
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
@@ -33,16 +35,17 @@ impl Daemon {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        let mut daemon = Daemon(child);
         let until = Instant::now() + Duration::from_secs(10);
         while Instant::now() < until {
-            if let Ok(Some(_)) = child.try_wait() {
+            if let Ok(Some(_)) = daemon.0.try_wait() {
                 println!("SKIPPED: {program} or a namespace could not be started");
                 return None;
             }
-            let runs = std::fs::read_to_string(format!("/proc/{}/comm", child.id())).unwrap_or_default();
+            let runs = std::fs::read_to_string(format!("/proc/{}/comm", daemon.0.id())).unwrap_or_default();
             // nginx has read its file once its worker runs, haproxy once it listens.
-            if runs.trim() == program && is_ready(child.id(), program) {
-                return Some(Daemon(child));
+            if runs.trim() == program && is_ready(daemon.0.id(), program) {
+                return Some(daemon);
             }
             std::thread::sleep(Duration::from_millis(20));
         }
