@@ -201,6 +201,7 @@ impl Places<'_> {
             return rows;
         }
         let told = if cause.behind.is_empty() { self.catalogue.behind() } else { &cause.behind };
+        let seen_at_node = self.seen_at_node();
         let mut fronts = vec![(told, BEHIND_PRIOR)];
         if cause.on.contains(&Link::Service) && !cause.expects.is_empty() {
             fronts.push((&cause.expects, PASSED_ON_PRIOR * BEHIND_PRIOR));
@@ -208,12 +209,24 @@ impl Places<'_> {
         for (front, place) in fronts {
             for (look, share) in [(&cause.expects, 1.0), (&cause.also, ALSO_PRIOR)] {
                 if share == 1.0 && (!look.is_empty() || !cause.ends.is_empty()) || !look.is_empty() {
-                    let words = [(Leg::Front, front), (Leg::Inner, look), (Leg::Inner, &cause.ends)];
+                    let words = [
+                        (Leg::Front, &seen_at_node),
+                        (Leg::Front, front),
+                        (Leg::Inner, look),
+                        (Leg::Inner, &cause.ends),
+                    ];
                     rows.push(self.row(cause, true, place * share, &words));
                 }
             }
         }
         rows
+    }
+
+    /// What the node itself shows of a fault behind it, whatever that is.
+    fn seen_at_node(&self) -> Words {
+        let at_ends = |fact: &str| self.catalogue.fact(fact).is_some_and(|entry| entry.ask == "ends");
+        let behind = self.catalogue.behind().iter();
+        behind.filter(|(fact, _)| at_ends(fact)).map(|(fact, words)| (fact.clone(), words.clone())).collect()
     }
 
     fn in_front(&self, cause: &CauseEntry, besides: &[(Leg, &Words)]) -> Vec<CauseRow> {

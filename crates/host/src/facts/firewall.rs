@@ -4,7 +4,7 @@ use super::Sides;
 use super::join::{Answer, Join};
 use netwhy_model::host::{Hook, Match, Record, Rule, RuleVerdict, TraceStep};
 use netwhy_model::{Evidence, Link, Vantage};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// What stopped packets, and the line that proves it.
 pub(super) struct Stopped<'a> {
@@ -57,7 +57,8 @@ fn stopped_by(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evidence> 
             }),
         };
     };
-    let value = if stopped.outward { "output_drop" } else { kind(stopped.rule, far) };
+    let client = join.got().first().map(|(client, _)| client.ip());
+    let value = if stopped.outward { "output_drop" } else { kind(stopped.rule, far, client) };
     Some(sides.seen("host.stopped_by", value, Link::OriginHost, said(&stopped)))
 }
 
@@ -227,7 +228,7 @@ pub(super) fn said(stopped: &Stopped<'_>) -> String {
 }
 
 /// What kind of rule it is, in the words of `host.stopped_by`.
-pub(super) fn kind(rule: &Rule, record: &Record) -> &'static str {
+pub(super) fn kind(rule: &Rule, record: &Record, client: Option<IpAddr>) -> &'static str {
     match rule.hook {
         Some(Hook::Ingress) => return "ingress",
         Some(Hook::Output | Hook::Postrouting | Hook::Egress) => return "output_drop",
@@ -237,21 +238,23 @@ pub(super) fn kind(rule: &Rule, record: &Record) -> &'static str {
     if rule.comment.contains("has no endpoints") || rule.text.contains("has no endpoints") {
         return "no_endpoints";
     }
-    if let Some(kind) = condition(rule) {
-        return kind;
-    }
-    let same_chain =
-        |other: &&Rule| other.family == rule.family && other.table == rule.table && other.chain == rule.chain;
-    let end = if rule.position == 0 { u32::MAX } else { rule.position };
-    let accepts = record
+    let limited = condition(rule);
+    let same_table = |other: &&Rule| other.family == rule.family && other.table == rule.table;
+    let accepts: Vec<&Rule> = record
         .candidates
         .iter()
-        .filter(same_chain)
-        .filter(|other| other.verdict == RuleVerdict::Accept && speaks_of(&other.text, port));
-    for accept in accepts {
-        if accept.position > end {
-            return "shadowed";
-        }
+        .filter(same_table)
+        .filter(|other| other.verdict == RuleVerdict::Accept && speaks_of(&other.text, port))
+        .collect();
+    // The packet was dropped here although a rule for it stands elsewhere: that one is never reached.
+    let by_limit = matches!(limited, Some("rate_limit" | "connection_limit"));
+    if rule.position > 0 && !by_limit && accepts.iter().any(|accept| covers(accept, client)) {
+        return "shadowed";
+    }
+    if let Some(kind) = limited {
+        return kind;
+    }
+    for accept in accepts.iter().filter(|accept| accept.chain == rule.chain) {
         // What is accepted only up to a limit, or from some, is dropped here beyond it.
         if let Some(kind) = condition(accept) {
             return if kind == "banned" { "range" } else { kind };
@@ -264,6 +267,41 @@ pub(super) fn kind(rule: &Rule, record: &Record) -> &'static str {
         RuleVerdict::Reject(with) if with.contains("reset") => "input_reset",
         RuleVerdict::Reject(_) => "input_reject",
         _ => "input_drop",
+    }
+}
+
+/// Whether an accepting rule lets the client in, without a limit and wherever it comes in.
+fn covers(accept: &Rule, client: Option<IpAddr>) -> bool {
+    let conditional = [Match::Rate, Match::ConnectionCount, Match::Interface, Match::Mark, Match::Other];
+    if accept.matches.iter().any(|m| conditional.contains(m)) {
+        return false;
+    }
+    let words: Vec<&str> = accept.text.split_whitespace().collect();
+    let source =
+        words.iter().position(|w| matches!(*w, "saddr" | "-s" | "--source")).and_then(|at| words.get(at + 1));
+    match (source, client) {
+        (None, _) => !accept.text.contains('@') && !accept.text.contains("match-set"),
+        (Some(range), Some(client)) => within(range, client),
+        (Some(_), None) => false,
+    }
+}
+
+/// Whether `10.0.0.0/8` or a single address holds the client; what cannot be read holds nobody.
+fn within(range: &str, client: IpAddr) -> bool {
+    let (network, bits) = range.split_once('/').unwrap_or((range, ""));
+    let bits = |full: u32| bits.parse::<u32>().unwrap_or(full).min(full);
+    match (network.parse::<IpAddr>(), client.to_canonical()) {
+        (Ok(IpAddr::V4(network)), IpAddr::V4(client)) => {
+            let shift = 32 - bits(32);
+            let top = |a: std::net::Ipv4Addr| a.to_bits().checked_shr(shift).unwrap_or(0);
+            top(network) == top(client)
+        }
+        (Ok(IpAddr::V6(network)), IpAddr::V6(client)) => {
+            let shift = 128 - bits(128);
+            let top = |a: std::net::Ipv6Addr| a.to_bits().checked_shr(shift).unwrap_or(0);
+            top(network) == top(client)
+        }
+        _ => false,
     }
 }
 
@@ -305,6 +343,13 @@ pub(super) fn speaks_of(text: &str, port: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_is_within_a_range_or_not() {
+        let client = "10.22.1.7".parse().unwrap();
+        assert!(within("10.22.1.0/24", client) && within("10.22.1.7", client) && within("0.0.0.0/0", client));
+        assert!(!within("10.22.2.0/24", client) && !within("fd00::/8", client) && !within("@set", client));
+    }
 
     #[test]
     fn ports_are_found_alone_in_lists_and_ranges() {

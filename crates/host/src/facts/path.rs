@@ -184,7 +184,8 @@ fn by_rule(device: &Record, way: &Way<'_>) -> Option<(&'static str, String)> {
         _ if has(Match::Rate) => "rate_limit",
         RuleVerdict::Reject(with) if with.contains("reset") => "resets",
         RuleVerdict::Reject(_) => "rejects",
-        _ => match super::firewall::kind(stopped.rule, device) {
+        _ => match super::firewall::kind(stopped.rule, device, tuples.first().map(|(client, _)| client.ip()))
+        {
             "shadowed" => "shadowed",
             "state" => "state",
             "rate_limit" => "rate_limit",

@@ -188,7 +188,9 @@ fn crowd(sides: &Sides<'_>, far: &Record, join: &Join, suffers: bool) -> Evidenc
         {
             "syn_flood"
         }
-        () if others.mute >= IDLE_COUNT => "idle",
+        // They go on talking without ever finishing a request, or they finished theirs and wait like us.
+        () if others.mute >= IDLE_COUNT && others.segments >= 3 * others.mute => "idle",
+        () if others.mute >= IDLE_COUNT => "queued",
         () if others.done >= CROWD_COUNT || others.open >= OPEN_COUNT && others.segments >= CROWD_COUNT => {
             "requests"
         }
