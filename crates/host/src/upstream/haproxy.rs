@@ -203,9 +203,13 @@ impl<'a> Walk<'a> {
         let mut upstream = self.base(front, backend, ports, location, line.line, line.file);
         let mut parameters = backend.settings.server.clone();
         let (name, address, from) = match line.word(0) {
-            "dispatch" => ("", line.word(1), 2),
-            "server-template" => (line.word(1), line.word(3), 4),
-            _ => (line.word(1), line.word(2), 3),
+            "dispatch" => (String::new(), line.word(1), 2),
+            // `server-template web 1-3` makes web1, web2, web3: the first speaks for all.
+            "server-template" => {
+                let first = line.word(2).split_once('-').map_or("1", |(first, _)| first);
+                (format!("{}{first}", line.word(1)), line.word(3), 4)
+            }
+            _ => (line.word(1).to_owned(), line.word(2), 3),
         };
         parameters.apply(line, from);
         let place: Endpoint = endpoint(address, ports);
@@ -226,7 +230,7 @@ impl<'a> Walk<'a> {
             upstream.check_path = Some(backend.settings.check_path.clone().unwrap_or_default());
             upstream.check_interval_ms = Some(parameters.check_ms());
         }
-        (upstream, shown(name))
+        (upstream, shown(&name))
     }
 
     fn file(&self, number: usize) -> String {
