@@ -205,6 +205,7 @@ fn a_device_that_got_the_syn_and_has_no_route_is_named() {
         gateway: None,
         table: 254,
         mtu: None,
+        rule: None,
         neighbour: String::new(),
     });
     let seen = concluded(&source, &far, &[&r2, &r1]);

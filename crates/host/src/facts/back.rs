@@ -30,7 +30,7 @@ pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evid
         came_by.is_some_and(|i| !bound.interface.is_empty() && i.name != bound.interface && i.name != "lo");
     let value = if value == "ok" && other { "other_interface" } else { value };
     let text = format!(
-        "{} to {}{}: {}{}{}, table {}, next hop {}",
+        "{} to {}{}: {}{}{}, table {}, {}",
         far.name,
         bound.to,
         bound.from.map_or_else(String::new, |from| format!(" from {from}")),
@@ -38,7 +38,11 @@ pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evid
         bound.gateway.map_or_else(String::new, |via| format!(" via {via}")),
         if bound.interface.is_empty() { String::new() } else { format!(" dev {}", bound.interface) },
         bound.table,
-        if bound.neighbour.is_empty() { "not asked" } else { &bound.neighbour },
+        match &bound.rule {
+            Some(rule) => format!("policy rule {rule}"),
+            None if bound.neighbour.is_empty() => "next hop not asked".to_owned(),
+            None => format!("next hop {}", bound.neighbour),
+        },
     );
     Some(sides.seen("host.route_back", value, Link::OriginHost, text))
 }
@@ -63,6 +67,7 @@ fn judge(bound: &LocalRoute, plain: Option<&LocalRoute>) -> &'static str {
     let ruled = !TABLES_USUAL.contains(&bound.table) && bound.table != 0;
     match (usable(bound), plain.map(usable)) {
         (false, Some(true)) => "rule",
+        (false, _) if bound.rule.is_some() => "rule",
         (false, _) if bound.kind == "none" => "none",
         (false, _) => "refused",
         (true, _) if matches!(bound.neighbour.as_str(), "failed" | "incomplete") => {

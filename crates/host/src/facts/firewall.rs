@@ -84,7 +84,8 @@ pub(super) fn source_facts(sides: &Sides<'_>, source: &Record, join: &Join) -> O
     let stopped = match traced {
         Some(stopped) if none_left || unanswered => Some(stopped),
         Some(_) => None,
-        None if none_left => counted(),
+        // Answers came as far as the wire, and the handshake was begun again all the same.
+        None if none_left || join.handshakes.values().any(|h| h.answer_came && h.sent_count > 1) => counted(),
         None => None,
     };
     let (value, text) = match &stopped {
@@ -244,11 +245,17 @@ pub(super) fn kind(rule: &Rule, record: &Record, client: Option<IpAddr>) -> &'st
         .candidates
         .iter()
         .filter(same_table)
-        .filter(|other| other.verdict == RuleVerdict::Accept && speaks_of(&other.text, port))
+        .filter(|other| other.verdict == RuleVerdict::Accept)
+        // In a chain for one service, the port is asked where it is jumped to.
+        .filter(|other| {
+            speaks_of(&other.text, port)
+                || other.chain == rule.chain && !other.matches.contains(&Match::DestinationPort)
+        })
         .collect();
     // The packet was dropped here although a rule for it stands elsewhere: that one is never reached.
     let by_limit = matches!(limited, Some("rate_limit" | "connection_limit"));
-    if rule.position > 0 && !by_limit && accepts.iter().any(|accept| covers(accept, client)) {
+    let mut named = accepts.iter().filter(|accept| speaks_of(&accept.text, port));
+    if rule.position > 0 && !by_limit && named.any(|accept| covers(accept, client)) {
         return "shadowed";
     }
     if let Some(kind) = limited {

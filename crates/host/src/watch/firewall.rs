@@ -129,11 +129,19 @@ fn candidates(ruleset: &Ruleset, spec: &WatchSpec) -> Vec<Rule> {
                 RuleVerdict::Drop | RuleVerdict::Reject(_) | RuleVerdict::SynProxy => {
                     may_match(rule, spec.port)
                 }
-                RuleVerdict::Accept => rule.position > 0 && mentions(&rule.text, spec.port),
+                RuleVerdict::Accept => {
+                    rule.position > 0 && (mentions(&rule.text, spec.port) || by_source(rule))
+                }
                 _ => false,
             }
     };
     ruleset.rules.iter().filter(relevant).take(CANDIDATE_COUNT_MAX).cloned().collect()
+}
+
+/// Whether the rule is about who asks and not about what for, as the rules of an allow list's own chain are.
+fn by_source(rule: &Rule) -> bool {
+    rule.matches.iter().any(|m| matches!(m, Match::SourceRange | Match::SourceBan))
+        && !rule.matches.contains(&Match::DestinationPort)
 }
 
 /// False only when the rule is for other ports.

@@ -108,8 +108,12 @@ fn local_route(way: &Way, answer: &RouteAnswer, links: &[Link]) -> LocalRoute {
         gateway: None,
         table: 0,
         mtu: None,
+        rule: None,
         neighbour: String::new(),
     };
+    if !matches!(found.kind.as_str(), "unicast" | "local") {
+        found.rule = ruled(way);
+    }
     let RouteAnswer::Route(route) = answer else { return found };
     let link = links.iter().find(|link| link.index == route.interface);
     found.interface = route.interface_name.clone().unwrap_or_default();
@@ -120,6 +124,23 @@ fn local_route(way: &Way, answer: &RouteAnswer, links: &[Link]) -> LocalRoute {
         found.neighbour = next_hop_state(route, way.to);
     }
     found
+}
+
+/// The first policy rule beside the three usual ones that speaks of the addresses of this way.
+fn ruled(way: &Way) -> Option<String> {
+    /// The rules every host has: local, main, default (net/ipv4/fib_rules.c).
+    const USUAL: [u32; 3] = [0, 32_766, 32_767];
+    let rules = route::rules().ok()?;
+    let speaks = |rule: &&route::PolicyRule| {
+        let from = rule.from.is_none_or(|prefix| way.from.is_some_and(|from| prefix.contains(from)));
+        let to = rule.to.is_none_or(|prefix| prefix.contains(way.to));
+        rule.v6 != way.to.is_ipv4()
+            && !USUAL.contains(&rule.priority)
+            && (rule.from.is_some() || rule.to.is_some())
+            && from
+            && to
+    };
+    rules.iter().find(speaks).map(ToString::to_string)
 }
 
 fn next_hop_state(route: &Route, to: IpAddr) -> String {

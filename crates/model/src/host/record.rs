@@ -126,6 +126,9 @@ pub struct LocalRoute {
     /// MTU of the route or a cached path MTU exception, when smaller than the interface's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
+    /// The policy rule beyond the usual ones that speaks of this pair, where the answer is a refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// The state of the next hop's neighbour entry.
     #[serde(default)]
     pub neighbour: String,
