@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+mod host;
 mod tls;
 
 /// Runs the comparison named, by default `diagnose`; what follows the name goes to `netwhy lab score`.
@@ -17,7 +18,8 @@ pub fn run(root: &Path, words: &[&str]) -> Result<()> {
         ["diagnose", rest @ ..] => diagnose(root, rest),
         ["tls"] => tls::run(root, &release(root)?, false),
         ["tls", "--testssl"] => tls::run(root, &release(root)?, true),
-        [other, ..] => bail!("unknown benchmark {other:?}; known: diagnose, tls"),
+        ["host", rest @ ..] => host::run(root, rest),
+        [other, ..] => bail!("unknown benchmark {other:?}; known: diagnose, tls, host"),
     }
 }
 

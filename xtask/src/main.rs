@@ -15,7 +15,9 @@ usage: cargo xtask check
        cargo xtask accuracy [RESULTS.json...]    writes docs/accuracy.md from lab scores, side by side
        cargo xtask bench [diagnose] [OPTION...]  compares netwhy with the toolbox it replaces, writes docs/benchmark.md
        cargo xtask bench diagnose --from FILE    writes that page again from a score made with --toolbox
-       cargo xtask bench tls [--testssl]         times the TLS matrix beside sslscan; the next page has the figures";
+       cargo xtask bench tls [--testssl]         times the TLS matrix beside sslscan; the next page has the figures
+       cargo xtask bench host [--program FILE]   netwhy host on 200,000 sockets, as root; writes docs/benchmark-host.md
+       cargo xtask bench host --from FILE        writes that page again; --brief --program FILE only tries it";
 
 fn main() -> ExitCode {
     match run() {

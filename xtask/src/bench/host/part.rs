@@ -1,0 +1,195 @@
+//! The processes that make a large machine: who accepts, who connects, who opens new connections all the time.
+//!
+//! Each lives until its input is closed, so that none outlives who started it.
+
+use anyhow::{Context, Result, bail};
+use nix::sys::resource::{Resource, UsageWho, getrusage, setrlimit};
+use socket2::{Domain, Socket, Type};
+use std::fmt::Display;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Descriptors a process needs besides its connections.
+const DESCRIPTORS_BESIDES: u64 = 1_000;
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 4_096;
+/// The priority of who makes new connections.
+const LOAD_NICE: &str = "-10";
+/// New connections made at once.
+const BATCH_COUNT_MAX: u64 = 200;
+/// Who falls behind by more does not catch up, in parts of a second.
+const BEHIND_S_MAX: f64 = 0.25;
+/// Where connections that stay come from, and new ones: loopback addresses, each another peer.
+const STAYING_NET: u32 = 0x7f10_0000;
+const NEW_NET: u32 = 0x7f20_0000;
+/// Addresses new connections come from.
+const NEW_ADDRESS_COUNT: u64 = 250;
+const FIRST_PORT: u64 = 10_000;
+const PORT_COUNT: u64 = 50_000;
+
+/// Does the part named, in this process.
+pub fn run(words: &[&str]) -> Result<()> {
+    let number = |word: &str| word.parse::<u64>().with_context(|| format!("{word:?} is no number"));
+    match words {
+        ["accept", port, count] => accept(u16::try_from(number(port)?)?, number(count)?),
+        ["connect", port, count] => connect(u16::try_from(number(port)?)?, number(count)?),
+        ["load", port, per_s] => load(u16::try_from(number(port)?)?, number(per_s)?),
+        _ => bail!("unknown part {words:?}"),
+    }
+}
+
+/// A part that runs in a process of its own.
+#[derive(Debug)]
+pub struct Part {
+    child: Child,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Part {
+    /// Starts a part; `run` is what it does.
+    pub fn start(words: &[&str]) -> Result<Part> {
+        // Or a busy machine would make fewer connections than asked for.
+        let nice = if words.first() == Some(&"load") { LOAD_NICE } else { "0" };
+        let mut child = Command::new("nice")
+            .args(["-n", nice])
+            .arg(std::env::current_exe().context("finding this program")?)
+            .args(["bench", "host", "part"])
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("starting a part")?;
+        let answers = BufReader::new(child.stdout.take().context("a part without output")?);
+        Ok(Part { child, answers })
+    }
+
+    /// The next line it says.
+    pub fn hear(&mut self) -> Result<String> {
+        let mut line = String::new();
+        if self.answers.read_line(&mut line).context("hearing a part")? == 0 {
+            bail!("a part ended early");
+        }
+        Ok(line.trim().to_owned())
+    }
+
+    /// Asks the load how many connections it made, and its processor time in microseconds.
+    pub fn made(&mut self) -> Result<(u64, u64)> {
+        let input = self.child.stdin.as_mut().context("a part without input")?;
+        input.write_all(b"\n").context("asking a part")?;
+        let line = self.hear()?;
+        let (count, used) = line.split_once(' ').context("a part said something else")?;
+        Ok((count.parse()?, used.parse()?))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn accept(port: u16, count: u64) -> Result<()> {
+    raise(count)?;
+    let listener = listen(port)?;
+    say("listening")?;
+    let mut open = Vec::new();
+    for _ in 0..count {
+        open.push(listener.accept().context("accepting")?);
+    }
+    say("ready")?;
+    wait_for_the_end();
+    Ok(())
+}
+
+fn connect(port: u16, count: u64) -> Result<()> {
+    raise(count)?;
+    let mut open = Vec::new();
+    for number in 0..count {
+        let address = Ipv4Addr::from(STAYING_NET + 1 + u32::try_from(number)?);
+        open.push(open_from(address, FIRST_PORT + number % PORT_COUNT, port)?);
+    }
+    say("ready")?;
+    wait_for_the_end();
+    Ok(())
+}
+
+/// Opens and closes `per_s` connections a second to a listener of its own; the connecting side closes first.
+fn load(port: u16, per_s: u64) -> Result<()> {
+    let listener = listen(port)?;
+    listener.set_nonblocking(true).context("the listener")?;
+    let made = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&made);
+    say("listening")?;
+    std::thread::spawn(move || answer(&count));
+    let mut began = Instant::now();
+    let mut due_from = 0;
+    loop {
+        let elapsed = began.elapsed().as_secs_f64();
+        let now = made.load(Ordering::Relaxed);
+        let behind = ((elapsed * per_s as f64) as u64).saturating_sub(now - due_from);
+        if behind == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+            continue;
+        }
+        if behind as f64 > per_s as f64 * BEHIND_S_MAX {
+            (began, due_from) = (Instant::now(), now);
+        }
+        let batch = behind.min(BATCH_COUNT_MAX);
+        let mut open = Vec::new();
+        for number in now..now + batch {
+            let address = Ipv4Addr::from(NEW_NET + 1 + (number % NEW_ADDRESS_COUNT) as u32);
+            open.push(open_from(address, FIRST_PORT + number / NEW_ADDRESS_COUNT % PORT_COUNT, port)?);
+        }
+        drop(open);
+        while listener.accept().is_ok() {}
+        made.fetch_add(batch, Ordering::Relaxed);
+    }
+}
+
+/// Says how far the load is, once per line of input; its end ends the process.
+fn answer(made: &AtomicU64) {
+    for line in io::stdin().lock().lines() {
+        let micros = |time: nix::sys::time::TimeVal| time.tv_sec() * 1_000_000 + time.tv_usec();
+        let used = getrusage(UsageWho::RUSAGE_SELF)
+            .map_or(0, |usage| micros(usage.user_time()) + micros(usage.system_time()));
+        if line.is_err() || say(format_args!("{} {used}", made.load(Ordering::Relaxed))).is_err() {
+            break;
+        }
+    }
+    std::process::exit(0);
+}
+
+fn open_from(address: Ipv4Addr, own_port: u64, port: u16) -> Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).context("a socket")?;
+    let own = SocketAddr::from((address, u16::try_from(own_port)?));
+    socket.bind(&own.into()).with_context(|| format!("binding {own}"))?;
+    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    socket.connect(&to.into()).with_context(|| format!("connecting from {own}"))?;
+    Ok(socket)
+}
+
+fn listen(port: u16) -> Result<Socket> {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).context("a socket")?;
+    listener.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into()).context("binding")?;
+    listener.listen(BACKLOG).context("listening")?;
+    Ok(listener)
+}
+
+fn raise(count: u64) -> Result<()> {
+    let limit = count + DESCRIPTORS_BESIDES;
+    setrlimit(Resource::RLIMIT_NOFILE, limit, limit).context("raising the limit of open files")
+}
+
+fn say(what: impl Display) -> Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{what}").and_then(|()| out.flush()).context("answering")
+}
+
+fn wait_for_the_end() {
+    let _ = io::copy(&mut io::stdin(), &mut io::sink());
+}
