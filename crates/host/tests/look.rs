@@ -1,4 +1,5 @@
 //! Whole looks in network namespaces of their own: a healthy one, and faults made for real.
+#![allow(clippy::print_stdout)]
 #![allow(clippy::unwrap_used)]
 
 use netwhy_host::{LookSpec, look};

@@ -173,7 +173,10 @@ pub async fn run(args: Args, common: Common) -> Result<u8> {
         let run = engine::run_with(case, &ends, args.save.is_some(), common.lang, on_event).await;
         progress.finish();
         let run = run.map_err(|error| {
-            while_trying(("the client's end failed, so nothing was asked", "客户端一端出错，因此没有进行询问"), error)
+            while_trying(
+                ("the client's end failed, so nothing was asked", "客户端一端出错，因此没有进行询问"),
+                error,
+            )
         })?;
         if let Some(path) = &args.save {
             let text = run.saved.to_json()?;

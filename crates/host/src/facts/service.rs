@@ -263,6 +263,9 @@ impl Others {
     }
 }
 
+/// A fact, its value when all is well, its link, and the findings that are other values of it.
+type Judged = (&'static str, &'static str, Link, &'static [(&'static str, &'static str)]);
+
 /// What the far host's own state says, where it was judged.
 fn from_findings(sides: &Sides<'_>, far: &Record, starved: bool) -> Vec<Evidence> {
     let first = |ids: &[(&str, &'static str)]| {
@@ -274,7 +277,7 @@ fn from_findings(sides: &Sides<'_>, far: &Record, starved: bool) -> Vec<Evidence
                 .map(|(_, value)| (*value, f.proof.first().unwrap_or(&f.text.en).clone()))
         })
     };
-    let table: [(&str, &str, Link, &[(&str, &'static str)]); 3] = [
+    let table: [Judged; 3] = [
         (
             "host.load",
             "fine",
