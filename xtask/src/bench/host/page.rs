@@ -66,7 +66,7 @@ const ENGLISH: Words = Words {
     probes: "{seen} of {all} connections of the watched source, one a second between all others, are in the record.",
     how: "How it is measured",
     notes: "\
-- The large machine is two processes with 100,000 loopback connections between them, each from another address of \
+- The large machine is eight pairs of processes with 100,000 loopback connections between them, each from another address of \
 127.0.0.0/8, so that there are 100,000 peers; connection tracking is filled over netlink. Before anything is timed, netwhy \
 must have counted all of them.\n\
 - The tools and netwhy run in turn, seven rounds, in an order that changes each round, all output thrown away. Time and \
@@ -75,7 +75,7 @@ waiting time is noisy, processor time and the ratios within a round less so.\n\
 - Watching is measured over six windows of ten seconds; the first seconds (\"until settled\", in milliseconds of \
 processor time) are apart: then everything is read once. `--watch` runs on a terminal of 120 × 40. Deeper looks that \
 fall into the six windows are in the mean, which is the figure to go by. It looks as often as its budget allows, so a machine with more to read is looked at less often.\n\
-- New connections are opened and closed on loopback without data by one process that is both ends, the asking side first: \
+- New connections are opened and closed on loopback without data by one process of real-time priority that is both ends, the asking side first: \
 both ends and their TIME_WAIT are on the watched machine, and every packet passes it twice. Rules exempt them from \
 connection tracking, for else its table were full within seconds and the kernel would drop them.\n\
 - The both-ends watch waits for one quiet source among them and looks every second. What the kernel spends in its \
@@ -102,13 +102,13 @@ const CHINESE: Words = Words {
     probes: "被观察的来源每秒建立一条连接，夹在其余连接之中；共 {all} 条，记录中有 {seen} 条。",
     how: "如何测量",
     notes: "\
-- 大型机器由两个进程构成，其间有 100,000 条环回连接，每条来自 127.0.0.0/8 中不同的地址，因此有 100,000 个对端；\
+- 大型机器由八对进程构成，其间有 100,000 条环回连接，每条来自 127.0.0.0/8 中不同的地址，因此有 100,000 个对端；\
 连接跟踪表经 netlink 填充。计时之前先确认 netwhy 数到了全部连接。\n\
 - 各工具与 netwhy 轮流运行七轮，每轮顺序不同，输出全部丢弃。用时与内存取自内核对该进程及其子进程的统计。\
 测量时机器上还有其他程序在运行：等待时间波动较大，处理器时间与同一轮内的比值较稳定。\n\
 - 持续观察以六个十秒窗口测量；最初几秒（“稳定之前”，单位为毫秒处理器时间）单独列出，此时会完整读取一次。\
 `--watch` 运行在 120 × 40 的终端上。落在六个窗口内的更深的查看计入平均，应以平均为准。查看的频率以预算为限，因此内容越多的机器查看得越少。\n\
-- 新建连接由同一进程在环回接口上打开并关闭，不传数据，请求方先关闭：两端与其 TIME_WAIT 都在被观察的机器上，\
+- 新建连接由一个实时优先级的进程在环回接口上打开并关闭，不传数据，请求方先关闭：两端与其 TIME_WAIT 都在被观察的机器上，\
 每个报文经过两次。规则使这些连接不进入连接跟踪，否则其表数秒即满，内核便会丢弃它们。\n\
 - 两端观察在其中等待一个安静的来源，每秒查看一次。内核在过滤器上的花费计在发送报文者身上：\
 可比较最后一列在有无观察时的差别。\n",

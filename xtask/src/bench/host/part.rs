@@ -3,7 +3,7 @@
 //! Each lives until its input is closed, so that none outlives who started it.
 
 use anyhow::{Context, Result, bail};
-use nix::sys::resource::{Resource, UsageWho, getrusage, setrlimit};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use socket2::{Domain, Socket, Type};
 use std::fmt::Display;
 use std::io::{self, BufRead, BufReader, Write};
@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 const DESCRIPTORS_BESIDES: u64 = 1_000;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 4_096;
-/// The priority of who makes new connections.
-const LOAD_NICE: &str = "-10";
+/// Who makes new connections goes before others: a busy machine would else make fewer than asked for.
+const LOAD_BY: [&str; 3] = ["chrt", "--rr", "1"];
 /// New connections made at once.
 const BATCH_COUNT_MAX: u64 = 200;
 /// Who falls behind by more does not catch up, in parts of a second.
@@ -36,7 +36,9 @@ pub fn run(words: &[&str]) -> Result<()> {
     let number = |word: &str| word.parse::<u64>().with_context(|| format!("{word:?} is no number"));
     match words {
         ["accept", port, count] => accept(u16::try_from(number(port)?)?, number(count)?),
-        ["connect", port, count] => connect(u16::try_from(number(port)?)?, number(count)?),
+        ["connect", port, first, count] => {
+            connect(u16::try_from(number(port)?)?, number(first)?, number(count)?)
+        }
         ["load", port, per_s] => load(u16::try_from(number(port)?)?, number(per_s)?),
         _ => bail!("unknown part {words:?}"),
     }
@@ -52,11 +54,13 @@ pub struct Part {
 impl Part {
     /// Starts a part; `run` is what it does.
     pub fn start(words: &[&str]) -> Result<Part> {
-        // Or a busy machine would make fewer connections than asked for.
-        let nice = if words.first() == Some(&"load") { LOAD_NICE } else { "0" };
-        let mut child = Command::new("nice")
-            .args(["-n", nice])
-            .arg(std::env::current_exe().context("finding this program")?)
+        let own = std::env::current_exe().context("finding this program")?;
+        let mut command = Command::new(&own);
+        if words.first() == Some(&"load") {
+            command = Command::new(LOAD_BY[0]);
+            command.args(&LOAD_BY[1..]).arg(&own);
+        }
+        let mut child = command
             .args(["bench", "host", "part"])
             .args(words)
             .stdin(Stdio::piped())
@@ -106,10 +110,11 @@ fn accept(port: u16, count: u64) -> Result<()> {
     Ok(())
 }
 
-fn connect(port: u16, count: u64) -> Result<()> {
+/// Connects from the addresses that follow the `first`.
+fn connect(port: u16, first: u64, count: u64) -> Result<()> {
     raise(count)?;
     let mut open = Vec::new();
-    for number in 0..count {
+    for number in first..first + count {
         let address = Ipv4Addr::from(STAYING_NET + 1 + u32::try_from(number)?);
         open.push(open_from(address, FIRST_PORT + number % PORT_COUNT, port)?);
     }
@@ -180,9 +185,14 @@ fn listen(port: u16) -> Result<Socket> {
     Ok(listener)
 }
 
+/// Lets this process open that many files; more than the hard limit only the kernel's administrator may.
 fn raise(count: u64) -> Result<()> {
     let limit = count + DESCRIPTORS_BESIDES;
-    setrlimit(Resource::RLIMIT_NOFILE, limit, limit).context("raising the limit of open files")
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("the limit of open files")?;
+    if soft >= limit {
+        return Ok(());
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, limit, hard.max(limit)).context("raising the limit of open files")
 }
 
 fn say(what: impl Display) -> Result<()> {
