@@ -367,8 +367,10 @@ impl Runner<'_> {
         let running = due.into_iter().map(|question| {
             (self.on_event)(Event::Asking(Question(question.clone())));
             async move {
-                let answer =
-                    tokio::time::timeout(left.min(patience(&question)), ask(case, state, &question)).await;
+                // What the user himself asked to be measured may take all that is left.
+                let wanted = question == "loss" && case.expect.loss_max.is_some();
+                let limit = if wanted { left } else { left.min(patience(&question)) };
+                let answer = tokio::time::timeout(limit, ask(case, state, &question)).await;
                 (question, answer.unwrap_or_default())
             }
         });

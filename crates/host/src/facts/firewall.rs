@@ -28,6 +28,16 @@ fn translated(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evidence> 
             && tuples.iter().any(|(client, server)| step.from == *client && step.to == *server)
     })?;
     let RuleVerdict::Nat(how) = &step.verdict else { return None };
+    if !far.forwards_v4
+        && step.to.is_ipv4()
+        && far.own_addresses.iter().all(|own| !how.contains(&own.to_string()))
+    {
+        let text = format!(
+            "{} {} handle {}: {how}, and {} does not forward (ip_forward)",
+            step.table, step.chain, step.handle, far.name
+        );
+        return Some(sides.seen("path.device", "forwarding_off", Link::OriginHost, text));
+    }
     let text = format!(
         "{} {} {} handle {}: {how}, and nobody answers there",
         step.family, step.table, step.chain, step.handle

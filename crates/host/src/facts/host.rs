@@ -2,7 +2,7 @@
 
 use super::Sides;
 use super::join::{Answer, Join};
-use netwhy_model::host::{Interface, Listener, Record, Transport};
+use netwhy_model::host::{Interface, Listener, Record, RuleVerdict, Transport};
 use netwhy_model::{Evidence, Link};
 use std::net::{IpAddr, SocketAddr};
 
@@ -31,7 +31,10 @@ fn address(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evidence> {
     let value = match (owned, reached) {
         _ if join.is_elsewhere() => "elsewhere",
         (true, _) => "owned",
-        (false, Some(_)) => "elsewhere",
+        // Packets for an address that is nobody's come here, and nobody takes them.
+        (false, Some(_)) if join.settled().any(|h| h.answer != Answer::Nothing) => "elsewhere",
+        (false, Some(_)) if far.trace.iter().any(|t| matches!(t.verdict, RuleVerdict::Nat(_))) => "elsewhere",
+        (false, Some(_)) => "missing",
         (false, None) => "missing",
     };
     let text =

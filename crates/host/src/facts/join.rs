@@ -9,6 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 
 /// A packet this young at the end of a record may still be on its way, in nanoseconds.
 const ON_ITS_WAY_NS: u64 = 250_000_000;
+/// Fewer copies lost of packets that were sent again are an accident.
+const COPIES_LOST_MIN: usize = 4;
 /// Fewer lost SYNs are an accident.
 const LOST_COUNT_MIN: usize = 2;
 /// And so are some lost within so many nanoseconds.
@@ -72,6 +74,8 @@ struct Bytes {
     lost_large: u64,
     /// Packets longer than that which did arrive.
     large_arrived: u64,
+    /// Copies of packets sent again that did not arrive.
+    copies_lost: usize,
 }
 
 impl Join {
@@ -110,7 +114,7 @@ impl Join {
     }
 
     fn take_sent(&mut self, source: &Record, targets: &[IpAddr], port: u16) {
-        let ttl = initial_ttl(source);
+        let ttl = least_ttl(source, port);
         let end = last_ns(source);
         let syns = source.packets.iter().filter(|p| {
             p.kind == PacketKind::Syn
@@ -382,6 +386,7 @@ impl Bytes {
     fn fact(&self, sides: &Sides<'_>, fact: &str, who: &str) -> Option<Evidence> {
         let value = match (self.sent, self.lost) {
             (0, _) => return None,
+            (_, 0) if self.copies_lost >= COPIES_LOST_MIN => "some",
             (_, 0) => "all",
             (sent, lost) if lost >= sent => {
                 if self.lost_large == lost && self.large_arrived == 0 {
@@ -394,8 +399,8 @@ impl Bytes {
             _ => "some",
         };
         let text = format!(
-            "{who} {} bytes of payload, {} of them never arrived ({} in packets above {LARGE_BYTES} bytes)",
-            self.sent, self.lost, self.lost_large
+            "{who} {} bytes of payload, {} of them never arrived ({} in packets above {LARGE_BYTES} bytes), {} copies lost",
+            self.sent, self.lost, self.lost_large, self.copies_lost
         );
         Some(sides.seen(fact, value, Link::Path, text))
     }
@@ -493,6 +498,10 @@ fn carried(
     for packet in from.packets.iter().filter(|p| p.outgoing && p.kind == PacketKind::Data) {
         *sends.entry((packet.from, packet.sequence)).or_default() += 1;
     }
+    let mut copies: BTreeMap<u32, usize> = BTreeMap::new();
+    for (sequence, _) in &arrived {
+        *copies.entry(*sequence).or_default() += 1;
+    }
     let mut counted: BTreeSet<(SocketAddr, u32)> = BTreeSet::new();
     for packet in from.packets.iter().filter(|p| p.outgoing && p.kind == PacketKind::Data && p.ttl >= ttl) {
         let old = end.saturating_sub(packet.at_ns) >= ON_ITS_WAY_NS;
@@ -506,9 +515,13 @@ fn carried(
         let length = u64::from(packet.payload_len);
         bytes.sent += length;
         let last = packet.sequence.wrapping_add(u32::from(packet.payload_len).saturating_sub(1));
+        let sent_count = sends.get(&(packet.from, packet.sequence)).copied().unwrap_or(1);
+        if sent_count > 1 {
+            bytes.copies_lost +=
+                sent_count.saturating_sub(copies.get(&packet.sequence).copied().unwrap_or(0));
+        }
         // What was lost is sent again; what was sent once went down with its connection.
-        let again = sends.get(&(packet.from, packet.sequence)).is_some_and(|count| *count > 1);
-        if again && (!has(packet.sequence) || !has(last)) {
+        if sent_count > 1 && (!has(packet.sequence) || !has(last)) {
             bytes.lost += length;
             if packet.payload_len >= LARGE_BYTES {
                 bytes.lost_large += length;
@@ -523,6 +536,21 @@ fn carried(
 fn last_ns(record: &Record) -> u64 {
     let packets = record.packets.iter().map(|p| p.at_ns).max().unwrap_or(0);
     packets.max(record.ended.millis().saturating_mul(1_000_000))
+}
+
+/// The least TTL of SYNs that are meant to arrive: the host's own, unless a rule gives all of them a smaller one.
+fn least_ttl(source: &Record, port: u16) -> u8 {
+    let usual = initial_ttl(source);
+    let syns =
+        || source.packets.iter().filter(|p| p.outgoing && p.kind == PacketKind::Syn && p.to.port() == port);
+    if syns().any(|p| p.ttl >= usual) {
+        return usual;
+    }
+    let mut counts: BTreeMap<u8, usize> = BTreeMap::new();
+    for packet in syns() {
+        *counts.entry(packet.ttl).or_default() += 1;
+    }
+    counts.into_iter().max_by_key(|(_, count)| *count).map_or(usual, |(ttl, _)| ttl)
 }
 
 /// The TTL this host's own kernel gives its packets.

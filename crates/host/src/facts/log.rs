@@ -42,7 +42,10 @@ const SIGNS: &[(&str, &str)] = &[
 pub(super) fn facts(sides: &Sides<'_>, far: &Record) -> Option<Evidence> {
     let rank = |sign: &LogSign| SIGNS.iter().position(|(known, _)| *known == sign.sign);
     // A line without a date may be of any day.
-    let dated = far.signs.iter().filter(|sign| sign.at.millis() > 0);
+    // The kernel's log is the whole machine's: what it says of another port is another host's in a container.
+    let own = format!(":{}.", far.spec.port);
+    let ours = |sign: &&LogSign| sign.sign != "syn_flood" || sign.line.contains(&own);
+    let dated = far.signs.iter().filter(|sign| sign.at.millis() > 0).filter(ours);
     let found = dated.filter_map(|sign| Some((rank(sign)?, sign))).min_by_key(|(rank, _)| *rank);
     let Some((rank, sign)) = found else {
         let read = !far.processes.is_empty();

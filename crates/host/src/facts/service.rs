@@ -44,9 +44,9 @@ pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidenc
 /// Whether the process works on an answer, and takes long for it, while processors are short.
 fn starved(far: &Record, join: &Join) -> bool {
     /// An answer that takes so long was waited for, in nanoseconds.
-    const SLOW_NS: u64 = 120_000_000;
+    const SLOW_NS: u64 = 150_000_000;
     /// A process below this share of a processor sleeps rather than works.
-    const WORKS_SHARE: f64 = 0.3;
+    const WORKS_SHARE: f64 = 0.05;
     // A node waits for its origin, whatever its processors do.
     if far.vantage == Some(netwhy_model::Vantage::Edge) {
         return false;
