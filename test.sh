@@ -46,6 +46,8 @@ fi
 if [[ ${1:-} != --quick ]]; then
   cargo build --quiet
   # It exits 1 when a scenario was missed, as some are; the gate judges the whole.
-  target/debug/netwhy lab score --jobs 2 --out target/lab.json || [[ $? -eq 1 ]]
+  target/debug/netwhy lab score --jobs 3 --out target/lab.json || [[ $? -eq 1 ]]
   cargo run --quiet --package xtask -- gate target/lab.json
+  target/debug/netwhy lab score --ends both --jobs 3 --out target/lab-both.json || [[ $? -eq 1 ]]
+  cargo run --quiet --package xtask -- gate target/lab-both.json
 fi

@@ -90,9 +90,9 @@ const LEAST_CLIENT: Least = Least {
     failed_max: 2,
 };
 const LEAST_BOTH: Least = Least {
-    strict_share_min: 0.90,
-    named_share_min: 0.95,
-    exact_share_min: 0.80,
+    strict_share_min: 0.85,
+    named_share_min: 0.92,
+    exact_share_min: 0.60,
     accused_max: 1,
     called_healthy_max: 3,
     failed_max: 2,

@@ -200,6 +200,15 @@ impl Places<'_> {
         if cause.id.starts_with("dns.") || cause.id.starts_with("edge.") || cause.id.starts_with("lb.") {
             return rows;
         }
+        // An allow list that lacks the node is the origin's, and seen as the node's own fault by its user.
+        if cause.id.starts_with("policy.edge.") {
+            let words = [
+                (Leg::Front, &self.seen_at_node()),
+                (Leg::Front, &cause.expects),
+                (Leg::Inner, &cause.inner),
+            ];
+            return vec![self.row(cause, true, 1.0, &words)];
+        }
         let told = if cause.behind.is_empty() { self.catalogue.behind() } else { &cause.behind };
         let seen_at_node = self.seen_at_node();
         let mut fronts = vec![(told, BEHIND_PRIOR)];

@@ -6,7 +6,32 @@ use netwhy_model::host::{LocalRoute, Record};
 use netwhy_model::{Evidence, Link};
 use std::net::IpAddr;
 
-pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evidence> {
+pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidence> {
+    way_back(sides, far, join).into_iter().chain(onlink(sides, far)).collect()
+}
+
+/// Whether both ends agree that they are neighbours on one link.
+fn onlink(sides: &Sides<'_>, far: &Record) -> Option<Evidence> {
+    let source = sides.source?;
+    let there = source.routes.iter().find(|r| sides.targets.contains(&r.to) && r.kind == "unicast")?;
+    let home = far.routes.iter().find(|r| {
+        source.own_addresses.contains(&r.to) && r.to.is_ipv4() == there.to.is_ipv4() && r.kind == "unicast"
+    })?;
+    let value = if there.gateway.is_none() == home.gateway.is_none() { "agree" } else { "one_sided" };
+    let hop = |r: &LocalRoute| r.gateway.map_or("on the own link".to_owned(), |via| format!("via {via}"));
+    let text = format!(
+        "{} reaches {} {}, {} reaches {} {}",
+        source.name,
+        there.to,
+        hop(there),
+        far.name,
+        home.to,
+        hop(home)
+    );
+    Some(sides.seen("host.onlink", value, Link::OriginHost, text))
+}
+
+fn way_back(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evidence> {
     let clients: Vec<IpAddr> = match join.got().first() {
         Some((client, _)) => vec![client.ip()],
         None => far.spec.sources.clone(),
