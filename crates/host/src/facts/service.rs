@@ -79,7 +79,10 @@ fn behind_port(far: &Record, port: u16) -> Vec<&Process> {
 
 fn process(sides: &Sides<'_>, far: &Record, behind: &[&Process]) -> Evidence {
     let watched_s = far.ended.millis().saturating_sub(far.started.millis()) / 1_000;
-    let all = |state: &[&str]| behind.iter().all(|p| state.contains(&p.state.as_str()));
+    // A master only keeps the workers that serve: what they do counts.
+    let is_parent = |p: &Process| behind.iter().any(|other| other.parent == p.pid);
+    let serve: Vec<&&Process> = behind.iter().filter(|p| !is_parent(p)).collect();
+    let all = |state: &[&str]| !serve.is_empty() && serve.iter().all(|p| state.contains(&p.state.as_str()));
     let (value, what) = match () {
         () if all(&["T", "t"]) => ("stopped", "stopped (SIGSTOP or a debugger)"),
         () if all(&["D"]) => ("stuck", "in uninterruptible sleep"),
