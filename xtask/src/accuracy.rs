@@ -199,7 +199,7 @@ const ENGLISH: Words = Words {
     title: "Accuracy",
     intro: "Measured by `cargo xtask accuracy`: every scenario of the lab broken for real, diagnosed, healed, and \
             diagnosed again; from the client alone, or with a way into both ends (`netwhy lab score --ends both`). \
-            A page made by a program; do not edit.",
+            What no namespace can host, and why, stands in lab.md. A page made by a program; do not edit.",
     figure: "figure",
     ends: ["from the client alone", "from both ends", "from both ends and the routers"],
     goal: "goal",
@@ -231,7 +231,7 @@ const ENGLISH: Words = Words {
 const CHINESE: Words = Words {
     title: "准确率",
     intro: "由 `cargo xtask accuracy` 测得：实验室的每个场景都真实注入故障，诊断，修复后再诊断一次；\
-            只从客户端诊断，或可进入两端（`netwhy lab score --ends both`）。本页由程序生成，请勿手工修改。",
+            只从客户端诊断，或可进入两端（`netwhy lab score --ends both`）。本页由程序生成，请勿手工修改。命名空间无法承载的原因及理由见 lab.md。",
     figure: "指标",
     ends: ["仅客户端", "两端", "两端与路由器"],
     goal: "目标",
