@@ -190,8 +190,7 @@ impl Runner<'_> {
     async fn first_pass(&mut self) {
         self.find_addresses().await;
         self.handshake().await;
-        if self.field.is_empty() {
-        } else if self.look_settles().await {
+        if !self.field.is_empty() && self.look_settles().await {
             return;
         }
         // While packets or handshakes fail now and then, everything takes long: what the user asks comes first.
