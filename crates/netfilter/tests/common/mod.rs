@@ -74,7 +74,7 @@ pub fn fill_conntrack(count: u32) {
             .nest(2, tuple(to, from, (ports.1, ports.0)))
             .put(3, &0x0e_u32.to_be_bytes())
             .nest(4, Builder::default().nest(1, Builder::default().put(1, &[state])))
-            .put(7, &600_u32.to_be_bytes());
+            .put(7, &3_600_u32.to_be_bytes());
         let last = index + 1 == count || index % BATCH_COUNT == BATCH_COUNT - 1;
         parts.push((NEW, CREATE | if last { ACKNOWLEDGE } else { 0 }, body.bytes().to_vec()));
         if last {

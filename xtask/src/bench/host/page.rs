@@ -69,9 +69,10 @@ const ENGLISH: Words = Words {
 - The large machine is eight pairs of processes with 100,000 loopback connections between them, each from another address of \
 127.0.0.0/8, so that there are 100,000 peers; connection tracking is filled over netlink. Before anything is timed, netwhy \
 must have counted all of them.\n\
-- The tools and netwhy run in turn, seven rounds, in an order that changes each round, all output thrown away. Time and \
+- The tools and netwhy run in turn, five rounds, in an order that changes each round, all output thrown away. Time and \
 memory are the kernel's account of the process and what it started. Other programs ran on the machine at the same time: \
-waiting time is noisy, processor time and the ratios within a round less so.\n\
+waiting time is noisy, processor time and the ratios within a round less so. Most of what ss takes goes into `-p`, the owner of each socket: `ss -tanie` in the last \
+row leaves that out.\n\
 - Watching is measured over six windows of ten seconds; the first seconds (\"until settled\", in milliseconds of \
 processor time) are apart: then everything is read once. `--watch` runs on a terminal of 120 × 40. Deeper looks that \
 fall into the six windows are in the mean, which is the figure to go by. It looks as often as its budget allows, so a machine with more to read is looked at less often.\n\
@@ -104,8 +105,8 @@ const CHINESE: Words = Words {
     notes: "\
 - 大型机器由八对进程构成，其间有 100,000 条环回连接，每条来自 127.0.0.0/8 中不同的地址，因此有 100,000 个对端；\
 连接跟踪表经 netlink 填充。计时之前先确认 netwhy 数到了全部连接。\n\
-- 各工具与 netwhy 轮流运行七轮，每轮顺序不同，输出全部丢弃。用时与内存取自内核对该进程及其子进程的统计。\
-测量时机器上还有其他程序在运行：等待时间波动较大，处理器时间与同一轮内的比值较稳定。\n\
+- 各工具与 netwhy 轮流运行五轮，每轮顺序不同，输出全部丢弃。用时与内存取自内核对该进程及其子进程的统计。\
+测量时机器上还有其他程序在运行：等待时间波动较大，处理器时间与同一轮内的比值较稳定。ss 的大部分用时在于 `-p`（每个套接字的所属进程）：最后一行的 `ss -tanie` 不含此项。\n\
 - 持续观察以六个十秒窗口测量；最初几秒（“稳定之前”，单位为毫秒处理器时间）单独列出，此时会完整读取一次。\
 `--watch` 运行在 120 × 40 的终端上。落在六个窗口内的更深的查看计入平均，应以平均为准。查看的频率以预算为限，因此内容越多的机器查看得越少。\n\
 - 新建连接由一个实时优先级的进程在环回接口上打开并关闭，不传数据，请求方先关闭：两端与其 TIME_WAIT 都在被观察的机器上，\
