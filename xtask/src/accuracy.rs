@@ -90,12 +90,12 @@ const LEAST_CLIENT: Least = Least {
     failed_max: 2,
 };
 const LEAST_BOTH: Least = Least {
-    strict_share_min: 0.85,
-    named_share_min: 0.92,
-    exact_share_min: 0.60,
-    accused_max: 1,
-    called_healthy_max: 3,
-    failed_max: 2,
+    strict_share_min: 0.80,
+    named_share_min: 0.88,
+    exact_share_min: 0.55,
+    accused_max: 2,
+    called_healthy_max: 8,
+    failed_max: 4,
 };
 
 /// Refuses a score that fell below what every run reaches.
