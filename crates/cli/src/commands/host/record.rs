@@ -23,6 +23,11 @@ const NAME: &str = "origin";
 const FILE_MODE: u32 = 0o600;
 /// Time between two looks at what came, in milliseconds.
 const LOOK_MS: u64 = 1_000;
+/// So many times as long as a look took it rests: half a percent of the time, however many sockets there are.
+/// What comes between two looks is kept all the same, and the last look reads everything.
+const REST_TIMES: u32 = 200;
+/// The longest rest between two looks, in milliseconds.
+const REST_MS_MAX: u64 = 60_000;
 /// Time between two looks at the stop flag, in milliseconds.
 const STOP_MS: u64 = 50;
 /// Longest record, in milliseconds.
@@ -55,21 +60,31 @@ pub(super) async fn run(path: &Path, spec: WatchSpec, time: Duration, common: &C
 fn watch(spec: WatchSpec, time: Duration, stop: &AtomicBool, progress: &Progress) -> Record {
     let started = Instant::now();
     let mut watch = Watch::start(NAME, Vantage::Origin, spec);
-    let mut first = true;
+    let (mut first, mut told) = (true, None);
     loop {
+        let began = Instant::now();
         let record = watch.look();
+        let next = Instant::now() + rest(began.elapsed());
         if std::mem::take(&mut first) {
             progress.blind(&record);
         }
-        progress.seen(&record, time.saturating_sub(started.elapsed()));
-        let next = Instant::now() + Duration::from_millis(LOOK_MS);
         while Instant::now() < next && !stop.load(Ordering::Relaxed) && started.elapsed() < time {
+            let left = time.saturating_sub(started.elapsed());
+            if told != Some(left.as_secs()) {
+                told = Some(left.as_secs());
+                progress.seen(&record, left);
+            }
             std::thread::sleep(Duration::from_millis(STOP_MS));
         }
         if stop.load(Ordering::Relaxed) || started.elapsed() >= time {
             return watch.look();
         }
     }
+}
+
+/// How long to rest behind a look that took so long.
+fn rest(took: Duration) -> Duration {
+    (took * REST_TIMES).clamp(Duration::from_millis(LOOK_MS), Duration::from_millis(REST_MS_MAX))
 }
 
 /// Ctrl-C and the signals a service manager sends end the record, and it is kept.
@@ -255,6 +270,13 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}\n");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, FILE_MODE);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_dear_look_is_followed_by_a_long_rest() {
+        assert_eq!(rest(Duration::from_millis(2)), Duration::from_millis(LOOK_MS));
+        assert_eq!(rest(Duration::from_millis(300)), Duration::from_secs(60));
+        assert_eq!(rest(Duration::from_secs(9)), Duration::from_millis(REST_MS_MAX));
     }
 
     #[test]
