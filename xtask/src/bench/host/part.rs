@@ -83,7 +83,10 @@ impl Part {
     /// Asks the load how many connections it made, and its processor time in microseconds.
     pub fn made(&mut self) -> Result<(u64, u64)> {
         let input = self.child.stdin.as_mut().context("a part without input")?;
-        input.write_all(b"\n").context("asking a part")?;
+        if let Err(error) = input.write_all(b"\n") {
+            let ended = self.child.try_wait();
+            return Err(error).context(format!("asking a part, which ended: {ended:?}"));
+        }
         let line = self.hear()?;
         let (count, used) = line.split_once(' ').context("a part said something else")?;
         Ok((count.parse()?, used.parse()?))
