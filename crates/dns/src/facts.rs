@@ -240,9 +240,11 @@ fn latency(notes: &mut Notes, findings: &Findings) {
     notes.add("dns.latency", value, excerpt);
 }
 
-/// Other questions to the same resolver were slow too, so it was neither one late packet nor a cold cache.
+/// Other questions to the same resolver were slow too: all of them, for a resolver that asks a dead server of
+/// several now and then is late now and then.
 fn confirmed_slow(resolver: &ResolverReport) -> bool {
-    own_names_late(resolver) || resolver.exchanges(Purpose::Sibling).last().is_some_and(is_late)
+    let mut siblings = resolver.exchanges(Purpose::Sibling).peekable();
+    own_names_late(resolver) || siblings.peek().is_some() && siblings.all(is_late)
 }
 
 /// The resolver is late even with what it knows by itself.

@@ -146,18 +146,25 @@ impl Field {
         match with(Vantage::Edge) {
             Some(node) => {
                 let host = case.target.host.to_string();
-                let asked = Asked { site: case.header("host").unwrap_or(&host), path: &case.target.path };
-                dials(node, with(Vantage::Origin), named, Some(asked), Stamp::from(SystemTime::now()))
+                let asked = Some(asked(case, &host));
+                dials(node, with(Vantage::Origin), named, asked, Stamp::from(SystemTime::now()))
             }
             None => (Vec::new(), None),
         }
     }
 }
 
+/// What the user asks of whoever answers at the target.
+fn asked<'a>(case: &'a Case, host: &'a str) -> Asked<'a> {
+    Asked { site: case.header("host").unwrap_or(host), path: &case.target.path }
+}
+
 /// The facts of the user's own connection, from everybody's records of it.
 pub(crate) fn conclude(case: &Case, targets: &[IpAddr], records: &[Record], at: Stamp) -> Vec<Evidence> {
     let source = records.iter().find(|r| r.vantage == Some(Vantage::Source));
     let path: Vec<&Record> = records.iter().filter(|r| r.vantage == Some(Vantage::Path)).collect();
+    let host = case.target.host.to_string();
+    let web = matches!(case.target.scheme, Scheme::Http | Scheme::Https);
     let sides = Sides {
         leg: Leg::Front,
         source,
@@ -166,6 +173,7 @@ pub(crate) fn conclude(case: &Case, targets: &[IpAddr], records: &[Record], at: 
         targets,
         port: case.target.port,
         udp: case.target.scheme == Scheme::Udp,
+        asked: web.then(|| asked(case, &host)),
         at,
     };
     facts(&sides)

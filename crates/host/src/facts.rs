@@ -12,6 +12,7 @@ mod kernel;
 mod log;
 mod node;
 mod path;
+mod reverse;
 mod service;
 
 pub use config::Asked;
@@ -39,11 +40,18 @@ pub struct Sides<'a> {
     pub targets: &'a [IpAddr],
     pub port: u16,
     pub udp: bool,
+    /// The site and path asked for, where the target speaks HTTP.
+    pub asked: Option<Asked<'a>>,
     /// When this was concluded, for the evidence.
     pub at: Stamp,
 }
 
 impl Sides<'_> {
+    /// Whether the addresses asked for are those by which a host means itself.
+    fn to_itself(&self) -> bool {
+        !self.targets.is_empty() && self.targets.iter().all(|t| t.is_loopback() || t.is_unspecified())
+    }
+
     fn seen(&self, fact: &str, value: &str, link: Link, excerpt: impl Into<String>) -> Evidence {
         let mut evidence = Evidence::seen(fact, value, link, self.at, COLLECTOR, excerpt);
         evidence.leg = self.leg;
@@ -78,11 +86,13 @@ pub fn facts(sides: &Sides<'_>) -> Vec<Evidence> {
         all.extend(service::facts(sides, far, &join));
         all.extend(back::facts(sides, far, &join));
         all.extend(log::facts(sides, far));
+        all.extend(config::site(sides, far));
     }
     if let Some(source) = sides.source {
         all.extend(firewall::source_facts(sides, source, &join));
         all.extend(kernel::source_facts(sides, source, &join));
     }
     all.extend(path::facts(sides, &join));
+    all.extend(reverse::fact(sides, &join));
     all
 }

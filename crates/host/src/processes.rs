@@ -40,6 +40,7 @@ pub fn process(pid: u32) -> Option<Process> {
         // A process of a few milliseconds has no share worth telling.
         cpu: (age_s > 0.1)
             .then(|| (stat.cpu_ticks as f64 / ticks_per_second() / age_s * 1_000.0).round() / 1_000.0),
+        waited_ms: None,
         memory_bytes: stat.memory_pages.saturating_mul(page_bytes()),
         unit: membership.unit,
         container: membership.container,

@@ -18,6 +18,7 @@ mod packet;
 mod proxies;
 mod pulse;
 mod queues;
+mod reach;
 mod readings;
 mod ring;
 mod routes;
@@ -25,6 +26,7 @@ mod sockets;
 mod tap;
 mod telling;
 mod tracefs;
+mod waits;
 mod wire;
 
 use crate::files::Gaps;
@@ -39,6 +41,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::Builder;
 use std::time::{Duration, Instant, SystemTime};
 use tap::Tap;
+pub(crate) use telling::CARRIER_CHANGES;
 
 /// The `what` of the record's `unread` when no packets could be watched.
 pub const PACKETS_UNREAD: &str = "packets";
@@ -116,6 +119,9 @@ impl Watch {
             }
         }
         let pulse = Pulse::start(&live).map_err(|error| gaps.failed("queues between looks", &error)).ok();
+        if matches!(vantage, Vantage::Edge | Vantage::Origin) {
+            reach::start(&spec.sources);
+        }
         let left = Duration::from_millis(START_MS_MAX).saturating_sub(began.elapsed());
         let _ = is_ready.recv_timeout(left);
         lock(&live).unread.extend(gaps.into_unread());

@@ -66,6 +66,7 @@ fn concluded(source: &Record, far: &Record, path: &[&Record]) -> Vec<Evidence> {
         targets: &targets,
         port: 443,
         udp: false,
+        asked: None,
         at: Stamp::default(),
     })
 }

@@ -1,5 +1,6 @@
 //! What the node's own configuration says of its origin, beside what the origin expects.
 
+use super::Sides;
 use crate::upstream::CHANGED_SINCE;
 use netwhy_model::host::{Frontend, Record, Upstream};
 use netwhy_model::{Evidence, Link, Stamp, Vantage};
@@ -254,6 +255,33 @@ enum Serving<'a> {
     Unknown,
     /// Nothing is known of the port.
     Nobody,
+}
+
+/// `host.site`: whether the web server that is asked has a site of the name; `None` when that is not known.
+pub(super) fn site(sides: &Sides<'_>, far: &Record) -> Option<Evidence> {
+    let asked = sides.asked.filter(|asked| bare(asked.site).parse::<IpAddr>().is_err())?;
+    let fronts = || far.frontends.iter().filter(|front| front.port == sides.port);
+    if far.unread.iter().any(|gap| gap.why == CHANGED_SINCE) || fronts().any(|front| front.program != "nginx") {
+        return None;
+    }
+    let Serving::These(these) = serving(fronts(), asked.site) else { return None };
+    let front = these.first()?;
+    let wanted = bare(asked.site);
+    let any = |own: &String| own.is_empty() || own == "_" || own == "*";
+    let value = match () {
+        () if front.sites.iter().any(|own| site_fit(own, &wanted).is_some()) => "served",
+        () if front.sites.iter().all(any) => "all",
+        () => "default",
+    };
+    let text = format!(
+        "{}, {}:{}: {} is answered by the site of {}",
+        front.program,
+        front.file,
+        front.line,
+        asked.site,
+        if value == "all" { "every name".to_owned() } else { front.sites.join(" ") }
+    );
+    Some(sides.seen("host.site", value, Link::Service, text))
 }
 
 /// Which of the port's sites answers for a name: as nginx chooses, exact names before patterns before the default.

@@ -2,12 +2,16 @@
 
 use super::Sides;
 use super::join::{Answer, Join};
+use crate::watch::CARRIER_CHANGES;
 use netwhy_model::host::{Interface, Listener, Record, RuleVerdict, Transport};
-use netwhy_model::{Evidence, Link};
+use netwhy_model::{Evidence, Link, Vantage};
 use std::net::{IpAddr, SocketAddr};
 
 /// Ports whose listeners are no other service of a web host.
 const PORTS_OF_THE_SYSTEM: [u16; 6] = [22, 53, 68, 111, 123, 631];
+
+/// Lost, found and lost again: no cable that somebody pulled.
+const FLAP_CHANGES_MIN: u64 = 3;
 
 pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidence> {
     let mut all = Vec::new();
@@ -16,6 +20,7 @@ pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidenc
     if join.concerns(sides, far) {
         all.extend(listener(sides, far, join));
     }
+    all.extend(role(sides, far));
     all.extend(mtu(sides, far));
     all.extend(ttl(sides, far));
     all
@@ -42,6 +47,17 @@ fn address(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evidence> {
     Some(sides.seen("host.address", value, Link::OriginHost, text))
 }
 
+/// Whether a node in front of the service answers, as the user named the ends.
+fn role(sides: &Sides<'_>, far: &Record) -> Option<Evidence> {
+    let value = match far.vantage? {
+        Vantage::Edge => "node",
+        Vantage::Origin => "origin",
+        _ => return None,
+    };
+    let owned = sides.targets.iter().any(|target| far.own_addresses.contains(target));
+    owned.then(|| sides.seen("host.role", value, Link::Service, format!("the address asked for is {}'s", far.name)))
+}
+
 fn listed(addresses: &[IpAddr]) -> String {
     let shown = addresses.iter().filter(|a| !a.is_loopback()).take(6).map(IpAddr::to_string);
     shown.collect::<Vec<_>>().join(", ")
@@ -57,9 +73,18 @@ fn interface(sides: &Sides<'_>, far: &Record) -> Option<Evidence> {
     let all_down = far.interfaces.iter().filter(real).all(|i| !i.up || !i.carrier);
     let down = far.interfaces.iter().filter(real).find(|i| !i.up || !i.carrier);
     let interface = chosen.or(down.filter(|_| all_down))?;
-    let value = if !interface.up || !interface.carrier { "down" } else { "up" };
+    let changes = far
+        .counters
+        .iter()
+        .find(|c| c.name.strip_suffix(CARRIER_CHANGES) == Some(interface.name.as_str()))
+        .map_or(0, netwhy_model::host::CounterDelta::rose);
+    let value = match () {
+        () if changes >= FLAP_CHANGES_MIN => "flapping",
+        () if !interface.up || !interface.carrier => "down",
+        () => "up",
+    };
     let text = format!(
-        "{} on {}: {}, carrier {}, {} receive errors, {} dropped",
+        "{} on {}: {}, carrier {} ({changes} changes meanwhile), {} receive errors, {} dropped",
         interface.name,
         far.name,
         if interface.up { "up" } else { "administratively down" },

@@ -37,6 +37,7 @@ const SIGNS: &[(&str, &str)] = &[
     ("syn_flood", "syn_flood"),
     ("bind_failed", "bind_failed"),
     ("login_failed", "auth_failed"),
+    ("file_missing", "file_missing"),
 ];
 
 pub(super) fn facts(sides: &Sides<'_>, far: &Record) -> Option<Evidence> {

@@ -9,6 +9,8 @@ use std::net::IpAddr;
 
 /// A request that has waited so long was not overlooked for a moment, in milliseconds.
 const WAITS_MS: u32 = 600;
+/// An answer that takes so long was waited for, in nanoseconds.
+const SLOW_NS: u64 = 150_000_000;
 /// Share of a processor from which on a process counts as busy.
 const BUSY_SHARE: f64 = 0.8;
 /// SYNs of others from here on are a flood, when hardly any completes.
@@ -37,20 +39,51 @@ pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidenc
     let waits = request.as_ref().is_some_and(|e| e.value != "answered");
     all.extend(request);
     all.push(crowd(sides, far, join, waits || join.troubled()));
-    all.extend(from_findings(sides, far, starved(far, join)));
+    let slowest_ns = slowest_answer_ns(far, join);
+    if let Some(text) = starving(far, join, slowest_ns) {
+        all.extend(from_findings(sides, far, false).into_iter().filter(|e| e.fact != "host.load"));
+        all.push(sides.seen("host.load", "cpu", Link::OriginHost, text));
+    } else {
+        all.extend(from_findings(sides, far, starved(far, join, slowest_ns)));
+    }
     all
 }
 
+/// What says that the service waited for a processor for most of the time its answer took.
+fn starving(far: &Record, join: &Join, slowest_ns: u64) -> Option<String> {
+    /// Of the time an answer took, in percent.
+    const WAITED_PERCENT_MIN: u64 = 40;
+    if slowest_ns < SLOW_NS {
+        return None;
+    }
+    let longest = |process: &&Process| process.waited_ms.unwrap_or(0);
+    let process = behind_port(far, join.port(far)).into_iter().max_by_key(longest)?;
+    let (waited, slowest) = (u64::from(process.waited_ms?), slowest_ns / 1_000_000);
+    (waited * 100 >= slowest * WAITED_PERCENT_MIN).then(|| {
+        format!(
+            "a thread of {} (pid {}) waited {waited} ms for a processor, the slowest answer took {slowest} ms \
+             (/proc/{}/task/*/schedstat)",
+            process.name, process.pid, process.pid
+        )
+    })
+}
+
 /// Whether the process works on an answer, and takes long for it, while processors are short.
-fn starved(far: &Record, join: &Join) -> bool {
-    /// An answer that takes so long was waited for, in nanoseconds.
-    const SLOW_NS: u64 = 150_000_000;
+fn starved(far: &Record, join: &Join, slowest_ns: u64) -> bool {
     /// A process below this share of a processor sleeps rather than works.
     const WORKS_SHARE: f64 = 0.05;
     // A node waits for its origin, whatever its processors do.
     if far.vantage == Some(netwhy_model::Vantage::Edge) {
         return false;
     }
+    let works = behind_port(far, join.port(far))
+        .iter()
+        .any(|p| p.state == "R" || p.cpu.is_some_and(|cpu| cpu >= WORKS_SHARE));
+    slowest_ns >= SLOW_NS && works
+}
+
+/// How long the slowest answer to one of our segments took to begin, in nanoseconds.
+fn slowest_answer_ns(far: &Record, join: &Join) -> u64 {
     let clients: BTreeSet<_> = join.got().into_iter().map(|(client, _)| client).collect();
     let mut asked: BTreeMap<std::net::SocketAddr, u64> = BTreeMap::new();
     let mut slowest = 0;
@@ -61,10 +94,7 @@ fn starved(far: &Record, join: &Join) -> bool {
             slowest = slowest.max(packet.at_ns.saturating_sub(at));
         }
     }
-    let works = behind_port(far, join.port(far))
-        .iter()
-        .any(|p| p.state == "R" || p.cpu.is_some_and(|cpu| cpu >= WORKS_SHARE));
-    slowest >= SLOW_NS && works
+    slowest
 }
 
 fn behind_port(far: &Record, port: u16) -> Vec<&Process> {

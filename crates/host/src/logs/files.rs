@@ -122,7 +122,7 @@ impl Found {
     }
 
     fn add(&mut self, path: PathBuf, name: String, meta: &Metadata, pid: Option<u32>) {
-        let modified = Stamp::from_millis(u64::try_from(meta.mtime()).unwrap_or(0).saturating_mul(1_000));
+        let modified = meta.modified().map(Stamp::from).unwrap_or_default();
         let entry = self.files.entry((meta.dev(), meta.ino())).or_insert_with(|| LogFile {
             path,
             from: printable(&name, 200),

@@ -53,14 +53,16 @@ impl Tally {
 
     /// Adds the lines of a text that were written since then.
     ///
-    /// A line without a date is as old as the one before it; where no line has one, all are as old as the file.
+    /// A line without a date is as old as the one before it. Where no line has one, the last is as old as the file,
+    /// and of the others it is only known that they are no younger.
     pub fn add_text(&mut self, text: &str, from: &str, since: Stamp, clock: Clock, modified: Stamp) {
         let mut last = None;
         let lines: Vec<&str> = text.lines().rev().take(LINE_COUNT_MAX).collect();
-        for line in lines.into_iter().rev() {
+        for (before_end, line) in lines.into_iter().enumerate().rev() {
             last = date(line, clock).or(last);
             let (at, age) = match last {
                 Some(at) => (at, at),
+                None if before_end == 0 => (modified, modified),
                 None => (Stamp::default(), modified),
             };
             if age >= since {
@@ -169,11 +171,11 @@ mod tests {
     #[test]
     fn a_log_without_dates_is_as_old_as_its_file() {
         let mut tally = Tally::default();
-        tally.add_text("EMFILE\n", "a", CLOCK.now, CLOCK, CLOCK.now);
+        tally.add_text("EMFILE\nENOSPC\n", "a", CLOCK.now, CLOCK, CLOCK.now);
         tally.add_text("ENOSPC\n", "b", CLOCK.now, CLOCK, Stamp::default());
         let signs = tally.signs();
-        assert_eq!(signs.len(), 1);
-        assert_eq!(signs[0].at, Stamp::default());
+        let dated = signs.iter().map(|sign| (sign.sign.as_str(), sign.at));
+        assert_eq!(dated.collect::<Vec<_>>(), [("disk_full", CLOCK.now), ("too_many_files", Stamp::default())]);
     }
 
     proptest! {

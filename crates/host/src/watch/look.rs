@@ -7,7 +7,8 @@ use super::proxies::Proxies;
 use super::pulse::{Live, lock};
 use super::readings::{self, Processor};
 use super::routes::{self, Parties};
-use super::telling;
+use super::telling::{self, Carriers};
+use super::waits::Waits;
 use super::wire::Wire;
 use crate::counters::{self, Counters};
 use crate::files::{Gaps, chain};
@@ -35,6 +36,7 @@ pub(super) struct Observer {
     blank: Record,
     live: Arc<Mutex<Live>>,
     counters: Counters,
+    carriers: Carriers,
     firewall: Firewall,
     processor: Processor,
     began: Instant,
@@ -42,6 +44,7 @@ pub(super) struct Observer {
     cpu_before: BTreeMap<u32, f64>,
     signs: Vec<LogSign>,
     proxies: Proxies,
+    waits: Waits,
 }
 
 impl Observer {
@@ -61,12 +64,14 @@ impl Observer {
             blank,
             live,
             counters,
+            carriers: Carriers::read(),
             firewall,
             processor: readings::processor(),
             began: Instant::now(),
             cpu_before: BTreeMap::new(),
             signs: Vec::new(),
             proxies: Proxies::default(),
+            waits: Waits::default(),
         }
     }
 
@@ -96,7 +101,7 @@ impl Observer {
         let mut record = self.blank.clone();
         let Observer { firewall, cpu_before, began, processor, counters, .. } = self;
         let spec = &record.spec;
-        let (filter, held, signs, place) = thread::scope(|scope| {
+        let (filter, mut held, signs, place) = thread::scope(|scope| {
             let filter = scope.spawn(|| firewall.look());
             let behind = scope.spawn(|| {
                 let held = Held::read(spec, &wire, &record.own_addresses, cpu_before, began.elapsed());
@@ -111,7 +116,9 @@ impl Observer {
             Some(signs) => self.signs = signs,
             None => gaps.note("logs", format!("reading them took longer than {LOGS_MS_MAX} ms"), false),
         }
+        self.waits.look(&mut held.processes);
         record.counters = telling::deltas(counters, &counters::read());
+        record.counters.extend(self.carriers.deltas(&place.network.interfaces));
         record.readings = readings::read(&place.network, &held.processes, *processor, &mut gaps);
         record.signs.clone_from(&self.signs);
         place.fill(&mut record);

@@ -1,7 +1,42 @@
 //! The kernel counters that can explain a lost connection, before and after.
 
 use crate::counters::Counters;
-use netwhy_model::host::CounterDelta;
+use netwhy_model::host::{CounterDelta, Interface};
+use netwhy_netlink::route;
+use std::collections::BTreeMap;
+
+/// What the counter of an interface's carrier is called, behind the interface's name.
+pub(crate) const CARRIER_CHANGES: &str = ".carrier_changes";
+
+/// Interfaces whose carrier is followed.
+const INTERFACE_COUNT_MAX: usize = 256;
+
+/// How often each interface has lost or found its carrier so far.
+#[derive(Debug, Default)]
+pub(super) struct Carriers(BTreeMap<u32, u64>);
+
+impl Carriers {
+    /// Reads it now; empty where links cannot be listed.
+    pub(super) fn read() -> Carriers {
+        let links = route::links().map(|listed| listed.items).unwrap_or_default();
+        let changes = |link: &route::Link| (link.index, u64::from(link.carrier_changes));
+        Carriers(links.iter().take(INTERFACE_COUNT_MAX).map(changes).collect())
+    }
+
+    /// Which changed since.
+    pub(super) fn deltas(&self, now: &[Interface]) -> Vec<CounterDelta> {
+        let known = now.iter().filter_map(|interface| Some((interface, *self.0.get(&interface.index)?)));
+        known
+            .filter(|(interface, before)| interface.carrier_changes > *before)
+            .map(|(interface, before)| CounterDelta {
+                name: format!("{}{CARRIER_CHANGES}", interface.name),
+                before,
+                after: interface.carrier_changes,
+                from: "rtnetlink IFLA_CARRIER_CHANGES".to_owned(),
+            })
+            .collect()
+    }
+}
 
 /// Their names; a name that ends in a dot stands for its whole group.
 const COUNTERS: [&str; 78] = [

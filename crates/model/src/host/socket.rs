@@ -180,6 +180,9 @@ pub struct Process {
     pub threads: u32,
     /// Share of one core over its life or the window, 0 to the number of cores.
     pub cpu: Option<f64>,
+    /// The longest that one of its threads waited for a processor between two looks, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waited_ms: Option<u32>,
     pub memory_bytes: u64,
     /// `nginx.service`, read from its cgroup.
     pub unit: Option<String>,

@@ -23,6 +23,7 @@ const SIGNS: &[(&str, &str, &str)] = &[
     ("disk_read_only", "disk read-only", "磁盘变为只读"),
     ("access_denied", "access denied", "访问被拒"),
     ("permission_denied", "permission denied", "没有权限"),
+    ("file_missing", "a requested file is not there", "请求的文件不存在"),
     ("login_failed", "login failed", "登录失败"),
     ("rate_limited", "rate limited", "被限速"),
     ("connection_limited", "connections limited", "连接数受限"),
