@@ -10,7 +10,9 @@ use netwhy_model::SavedCase;
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let saved = SavedCase::parse(&std::fs::read_to_string(&words[0]).unwrap()).unwrap();
-    let table = Table::new(Catalogue::embedded());
+    let inner = saved.evidence.iter().any(|e| e.leg == netwhy_model::Leg::Inner);
+    let catalogue = Catalogue::embedded();
+    let table = if inner { Table::with_inner(catalogue) } else { Table::new(catalogue) };
     let seen = table.observe(&saved.evidence);
     let posterior = Posterior::of(&table, &seen);
     for (names, probability) in posterior.named(&table, 12) {

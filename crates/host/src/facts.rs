@@ -14,6 +14,7 @@ mod node;
 mod path;
 mod reverse;
 mod service;
+mod wrappers;
 
 pub use config::Asked;
 pub use node::dials;

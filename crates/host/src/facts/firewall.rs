@@ -1,6 +1,6 @@
 //! Which rule stopped the packets: from traced packets first, from counters where nothing was traced.
 
-use super::Sides;
+use super::{Sides, wrappers};
 use super::join::{Answer, Join};
 use netwhy_model::host::{Hook, Match, Record, Rule, RuleVerdict, TraceStep};
 use netwhy_model::{Evidence, Link, Vantage};
@@ -30,6 +30,8 @@ fn translated(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evidence> 
     let RuleVerdict::Nat(how) = &step.verdict else { return None };
     if !far.forwards_v4
         && step.to.is_ipv4()
+        // A redirect is to this host itself, whatever its words.
+        && !how.contains("redirect")
         && far.own_addresses.iter().all(|own| !how.contains(&own.to_string()))
     {
         let text = format!(
@@ -52,6 +54,11 @@ fn stopped_by(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evidence> 
     {
         return Some(sides.seen("host.stopped_by", "ingress", Link::OriginHost, text));
     }
+    if stopped.is_none()
+        && let Some(line) = wrappers::refuses(far, join)
+    {
+        return Some(sides.seen("host.stopped_by", "wrappers", Link::Service, line));
+    }
     let Some(stopped) = stopped else {
         let known = join.settled().next().is_some();
         let unread = far.unread.iter().find(|u| u.what.contains("firewall") || u.what.contains("nf_tables"));
@@ -68,7 +75,11 @@ fn stopped_by(sides: &Sides<'_>, far: &Record, join: &Join) -> Option<Evidence> 
         };
     };
     let client = join.got().first().map(|(client, _)| client.ip());
-    let value = if stopped.outward { "output_drop" } else { kind(stopped.rule, far, client) };
+    let value = match kind(stopped.rule, far, client) {
+        "ingress" => "ingress",
+        _ if stopped.outward => "output_drop",
+        kind => kind,
+    };
     Some(sides.seen("host.stopped_by", value, Link::OriginHost, said(&stopped)))
 }
 
@@ -241,8 +252,8 @@ pub(super) fn said(stopped: &Stopped<'_>) -> String {
 /// What kind of rule it is, in the words of `host.stopped_by`.
 pub(super) fn kind(rule: &Rule, record: &Record, client: Option<IpAddr>) -> &'static str {
     match rule.hook {
-        Some(Hook::Ingress) => return "ingress",
-        Some(Hook::Output | Hook::Postrouting | Hook::Egress) => return "output_drop",
+        Some(Hook::Ingress | Hook::Egress) => return "ingress",
+        Some(Hook::Output | Hook::Postrouting) => return "output_drop",
         _ => {}
     }
     let port = record.spec.port;

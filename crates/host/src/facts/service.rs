@@ -3,7 +3,7 @@
 use super::Sides;
 use super::join::Join;
 use netwhy_model::host::{PacketKind, Process, Record, TupleSocket};
-use netwhy_model::{Evidence, Link};
+use netwhy_model::{Evidence, Leg, Link};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -19,6 +19,10 @@ const FLOOD_SYN_COUNT: usize = 100;
 const FLOOD_PEER_COUNT: usize = 30;
 /// Open connections of others that were never answered from here on hold the service.
 const IDLE_COUNT: usize = 12;
+/// Requests of ours that may wait at once.
+const OWN_PARALLEL_COUNT: usize = 6;
+/// Requests of a node's other users that wait beside ours from here on are a queue.
+const QUEUED_AT_NODE_COUNT: usize = 5;
 /// Open connections of others from here on are many.
 const OPEN_COUNT: usize = 30;
 /// Connections others completed during the watch from here on are a crowd.
@@ -211,7 +215,8 @@ fn spoke_last(socket: &TupleSocket, far: &Record) -> bool {
 
 /// What other clients do to the port during the watch, told only while our own request suffers.
 fn crowd(sides: &Sides<'_>, far: &Record, join: &Join, suffers: bool) -> Evidence {
-    let others = Others::of(far, join);
+    let at_node = sides.leg == Leg::Inner;
+    let others = Others::of(far, join, at_node);
     let value = match () {
         // Of others only a sample was kept, too thin to judge them by.
         () if !suffers || far.unread.iter().any(|u| u.what == crate::watch::OTHERS_UNREAD) => "calm",
@@ -223,7 +228,7 @@ fn crowd(sides: &Sides<'_>, far: &Record, join: &Join, suffers: bool) -> Evidenc
         }
         // They go on talking without ever finishing a request, or they finished theirs and wait like us.
         () if others.mute >= IDLE_COUNT && others.segments >= 3 * others.mute => "idle",
-        () if others.mute >= IDLE_COUNT => "queued",
+        () if others.mute >= if at_node { QUEUED_AT_NODE_COUNT } else { IDLE_COUNT } => "queued",
         () if others.done >= CROWD_COUNT || others.open >= OPEN_COUNT && others.segments >= CROWD_COUNT => {
             "requests"
         }
@@ -255,7 +260,8 @@ struct Others {
 }
 
 impl Others {
-    fn of(far: &Record, join: &Join) -> Others {
+    /// `at_node`: the far end knows us and the node's other users by one address, the node's.
+    fn of(far: &Record, join: &Join, at_node: bool) -> Others {
         let ours: BTreeSet<u32> = join.handshakes.keys().copied().collect();
         let mut mine: BTreeSet<IpAddr> = join.got().into_iter().map(|(client, _)| client.ip()).collect();
         mine.extend(&far.spec.sources);
@@ -285,13 +291,20 @@ impl Others {
                     && !mine.contains(&s.peer.ip().to_canonical())
             })
         };
+        let waits = |s: &&TupleSocket| s.bytes_received > 0 && s.bytes_acked <= 1;
+        let mute = if at_node {
+            let all = far.sockets.iter().filter(|s| s.local.port() == port && s.state == "ESTABLISHED");
+            all.filter(waits).count().saturating_sub(OWN_PARALLEL_COUNT)
+        } else {
+            strangers().filter(waits).count()
+        };
         Others {
             begun: flows.len(),
             peers: flows.keys().map(|(ip, _)| *ip).collect::<BTreeSet<IpAddr>>().len(),
             done: flows.values().filter(|done| **done).count(),
             segments,
             open: strangers().count(),
-            mute: strangers().filter(|s| s.bytes_received > 0 && s.bytes_acked <= 1).count(),
+            mute,
         }
     }
 }
@@ -304,7 +317,9 @@ fn from_findings(sides: &Sides<'_>, far: &Record, starved: bool) -> Vec<Evidence
     let first = |ids: &[(&str, &'static str)]| {
         // Processors may be short without anybody's answer being late.
         let telling = |f: &&netwhy_model::host::Finding| starved || f.cause != "host.cpu.saturated";
-        far.findings.iter().filter(telling).find_map(|f| {
+        // What is only worth a note may be as it should.
+        let firm = |f: &&netwhy_model::host::Finding| f.severity != netwhy_model::host::Severity::Note;
+        far.findings.iter().filter(telling).filter(firm).find_map(|f| {
             ids.iter()
                 .find(|(id, _)| f.cause == *id)
                 .map(|(_, value)| (*value, f.proof.first().unwrap_or(&f.text.en).clone()))
