@@ -3,7 +3,7 @@
 use super::Sides;
 use super::join::Join;
 use netwhy_model::host::{PacketKind, Process, Record, TupleSocket};
-use netwhy_model::{Evidence, Leg, Link};
+use netwhy_model::{Evidence, Link};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -21,8 +21,8 @@ const FLOOD_PEER_COUNT: usize = 30;
 const IDLE_COUNT: usize = 12;
 /// Requests of ours that may wait at once.
 const OWN_PARALLEL_COUNT: usize = 6;
-/// Requests of a node's other users that wait beside ours from here on are a queue.
-const QUEUED_AT_NODE_COUNT: usize = 5;
+/// Requests of others behind our address, such as a node's other users, from here on are a queue.
+const BESIDE_COUNT: usize = 5;
 /// Open connections of others from here on are many.
 const OPEN_COUNT: usize = 30;
 /// Connections others completed during the watch from here on are a crowd.
@@ -57,7 +57,8 @@ pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidenc
 fn starving(far: &Record, join: &Join, slowest_ns: u64) -> Option<String> {
     /// Of the time an answer took, in percent.
     const WAITED_PERCENT_MIN: u64 = 40;
-    if slowest_ns < SLOW_NS {
+    // A node waits for its origin, whatever its processors do.
+    if slowest_ns < SLOW_NS || far.vantage == Some(netwhy_model::Vantage::Edge) {
         return None;
     }
     let longest = |process: &&Process| process.waited_ms.unwrap_or(0);
@@ -215,8 +216,7 @@ fn spoke_last(socket: &TupleSocket, far: &Record) -> bool {
 
 /// What other clients do to the port during the watch, told only while our own request suffers.
 fn crowd(sides: &Sides<'_>, far: &Record, join: &Join, suffers: bool) -> Evidence {
-    let at_node = sides.leg == Leg::Inner;
-    let others = Others::of(far, join, at_node);
+    let others = Others::of(far, join);
     let value = match () {
         // Of others only a sample was kept, too thin to judge them by.
         () if !suffers || far.unread.iter().any(|u| u.what == crate::watch::OTHERS_UNREAD) => "calm",
@@ -227,8 +227,8 @@ fn crowd(sides: &Sides<'_>, far: &Record, join: &Join, suffers: bool) -> Evidenc
             "syn_flood"
         }
         // They go on talking without ever finishing a request, or they finished theirs and wait like us.
-        () if others.mute >= IDLE_COUNT && others.segments >= 3 * others.mute => "idle",
-        () if others.mute >= if at_node { QUEUED_AT_NODE_COUNT } else { IDLE_COUNT } => "queued",
+        () if others.mute >= IDLE_COUNT && others.segments >= others.begun + 2 * others.mute => "idle",
+        () if others.mute >= IDLE_COUNT || others.beside >= BESIDE_COUNT => "queued",
         () if others.done >= CROWD_COUNT || others.open >= OPEN_COUNT && others.segments >= CROWD_COUNT => {
             "requests"
         }
@@ -241,8 +241,8 @@ fn crowd(sides: &Sides<'_>, far: &Record, join: &Join, suffers: bool) -> Evidenc
         _ => None,
     });
     let text = format!(
-        "others meanwhile: {} SYNs from {} addresses, {} completed; {} connections open, {} of them never answered; {} segments of data",
-        others.begun, others.peers, others.done, others.open, others.mute, others.segments
+        "others meanwhile: {} SYNs from {} addresses, {} completed; {} connections open, {} of them never answered; {} segments of data; {} more wait behind our own address",
+        others.begun, others.peers, others.done, others.open, others.mute, others.segments, others.beside
     );
     let (value, text) = if value == "calm" { found.unwrap_or((value, text)) } else { (value, text) };
     sides.seen("host.crowd", value, Link::Service, text)
@@ -257,11 +257,12 @@ struct Others {
     open: usize,
     /// Open connections that have said something and were never answered.
     mute: usize,
+    /// The same of those who share our address, ours left out.
+    beside: usize,
 }
 
 impl Others {
-    /// `at_node`: the far end knows us and the node's other users by one address, the node's.
-    fn of(far: &Record, join: &Join, at_node: bool) -> Others {
+    fn of(far: &Record, join: &Join) -> Others {
         let ours: BTreeSet<u32> = join.handshakes.keys().copied().collect();
         let mut mine: BTreeSet<IpAddr> = join.got().into_iter().map(|(client, _)| client.ip()).collect();
         mine.extend(&far.spec.sources);
@@ -292,19 +293,23 @@ impl Others {
             })
         };
         let waits = |s: &&TupleSocket| s.bytes_received > 0 && s.bytes_acked <= 1;
-        let mute = if at_node {
-            let all = far.sockets.iter().filter(|s| s.local.port() == port && s.state == "ESTABLISHED");
-            all.filter(waits).count().saturating_sub(OWN_PARALLEL_COUNT)
-        } else {
-            strangers().filter(waits).count()
-        };
+        // Whoever stands behind one address with us, a node's other users above all, waits beside our own few.
+        let beside = far
+            .sockets
+            .iter()
+            .filter(|s| s.local.port() == port && s.state == "ESTABLISHED")
+            .filter(|s| mine.contains(&s.peer.ip().to_canonical()))
+            .filter(waits)
+            .count()
+            .saturating_sub(OWN_PARALLEL_COUNT);
         Others {
             begun: flows.len(),
             peers: flows.keys().map(|(ip, _)| *ip).collect::<BTreeSet<IpAddr>>().len(),
             done: flows.values().filter(|done| **done).count(),
             segments,
             open: strangers().count(),
-            mute,
+            mute: strangers().filter(waits).count(),
+            beside,
         }
     }
 }

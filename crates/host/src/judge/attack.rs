@@ -36,6 +36,12 @@ const FLOOD_PACKETS_PER_S: u64 = 20_000;
 const FLOOD_PACKET_BYTES_MAX: u64 = 100;
 /// UDP datagrams per second that no ordinary service sends.
 const UDP_PER_S_MIN: u64 = 50_000;
+/// Small packets a second of a raw socket's owner that no protocol of the host accounts for.
+const UNACCOUNTED_PER_S_MIN: u64 = 300;
+/// Datagrams a second that, hardly answered, and on a link that drops, are a flood all the same.
+const UDP_UNANSWERED_PER_S_MIN: u64 = 100;
+/// So many times as many sent as came are hardly answered.
+const UDP_UNANSWERED_TIMES: u64 = 50;
 /// Ports that attackers try log-ins or known holes on.
 const LOGIN_PORTS: [(u16, &str); 12] = [
     (22, "SSH"),
@@ -265,11 +271,14 @@ fn refusals(view: &View, found: &mut Vec<Finding>) {
 /// Small packets at a high rate, and somebody with a raw socket: a flood with forged sources.
 fn raw_flood(view: &View, found: &mut Vec<Finding>) {
     let Some(raw) = view.section("hooks").find(|reading| reading.name == "raw socket") else { return };
+    let unaccounted = unaccounted_per_s(view);
     for interface in view.snapshot.interfaces.iter().filter(|interface| interface.name != "lo") {
         let packets = format!("{} tx packets", interface.name);
         let bytes = view.rose(&format!("{} tx bytes", interface.name));
         let count = view.rose(&packets);
-        if view.rate(&packets) < FLOOD_PACKETS_PER_S || bytes > count.saturating_mul(FLOOD_PACKET_BYTES_MAX) {
+        let many = view.rate(&packets) >= FLOOD_PACKETS_PER_S
+            || unaccounted >= UNACCOUNTED_PER_S_MIN && unaccounted * 2 >= view.rate(&packets);
+        if !many || bytes > count.saturating_mul(FLOOD_PACKET_BYTES_MAX) {
             continue;
         }
         found.push(
@@ -287,9 +296,38 @@ fn raw_flood(view: &View, found: &mut Vec<Finding>) {
     }
 }
 
+/// Packets a second that left and that neither TCP, UDP and ICMP of this host nor forwarding account for.
+fn unaccounted_per_s(view: &View) -> u64 {
+    let outward = view.snapshot.interfaces.iter().filter(|interface| interface.name != "lo");
+    let sent: u64 = outward.map(|interface| view.rate(&format!("{} tx packets", interface.name))).sum();
+    let known = [
+        "Tcp.OutSegs",
+        "Tcp.RetransSegs",
+        "Udp.OutDatagrams",
+        "Udp6.OutDatagrams",
+        "Icmp.OutMsgs",
+        "Icmp6.OutMsgs",
+        "Ip.ForwDatagrams",
+        "Ip6.OutForwDatagrams",
+    ];
+    sent.saturating_sub(known.into_iter().map(|name| view.rate(name)).sum())
+}
+
+/// Whether datagrams that hardly anybody answers fill the link they leave by.
+fn fills_link(view: &View) -> bool {
+    let (sent, came) = (view.rate("Udp.OutDatagrams"), view.rate("Udp.InDatagrams"));
+    let drops = |interface: &netwhy_model::host::Interface| {
+        view.rose(&format!("{} qdisc drops", interface.name))
+            + view.rose(&format!("{} tx dropped", interface.name))
+    };
+    let outward = view.snapshot.interfaces.iter().filter(|interface| interface.name != "lo");
+    let dropped: u64 = outward.map(drops).sum();
+    sent >= UDP_UNANSWERED_PER_S_MIN && came * UDP_UNANSWERED_TIMES <= sent && dropped > 0
+}
+
 fn udp_flood(view: &View, found: &mut Vec<Finding>) {
     const SENT: &str = "Udp.OutDatagrams";
-    if view.rate(SENT) >= UDP_PER_S_MIN {
+    if view.rate(SENT) >= UDP_PER_S_MIN || fills_link(view) {
         found.push(
             finding(
                 "attack.outbound.udp_flood",

@@ -3,17 +3,21 @@
 use crate::files::text_or_empty;
 use netwhy_model::host::Process;
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// Threads looked at of one process.
 const THREAD_COUNT_MAX: usize = 128;
 /// Threads remembered of all.
 const KNOWN_COUNT_MAX: usize = 4_096;
 
+/// A thread that waited for less than one in so many parts of the time was not held up.
+const SHARE_OF_TIME_MIN: u64 = 4;
+
 /// What the threads had waited by the last look, and the longest wait seen of each process.
 #[derive(Debug, Default)]
 pub(super) struct Waits {
     /// Nanoseconds by process and thread.
-    before: Option<BTreeMap<(u32, u32), u64>>,
+    before: Option<(Instant, BTreeMap<(u32, u32), u64>)>,
     longest: BTreeMap<u32, u64>,
 }
 
@@ -31,14 +35,18 @@ impl Waits {
                 }
             }
         }
-        if let Some(before) = &self.before {
+        if let Some((when, before)) = &self.before {
+            let between = u64::try_from(when.elapsed().as_nanos()).unwrap_or(u64::MAX);
             for (key, waited) in &now {
                 let since = waited.saturating_sub(before.get(key).copied().unwrap_or(0));
+                if since.saturating_mul(SHARE_OF_TIME_MIN) < between {
+                    continue;
+                }
                 let longest = self.longest.entry(key.0).or_insert(0);
                 *longest = since.max(*longest);
             }
         }
-        self.before = Some(now);
+        self.before = Some((Instant::now(), now));
         for process in processes {
             let longest = self.longest.get(&process.pid).copied();
             process.waited_ms = longest.map(|ns| u32::try_from(ns / 1_000_000).unwrap_or(u32::MAX));
@@ -69,6 +77,6 @@ mod tests {
         waits.look(&mut own);
         assert_eq!(own[0].waited_ms, None);
         waits.look(&mut own);
-        assert!(own[0].waited_ms.is_some_and(|ms| ms < 60_000));
+        assert!(own[0].waited_ms.is_none_or(|ms| ms < 60_000));
     }
 }
