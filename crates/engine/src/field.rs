@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use netwhy_ends::{End, EndName, Ends, Hello, OpenOptions, Place};
-use netwhy_host::facts::{Asked, Sides, dials, facts};
+use netwhy_host::facts::{Asked, Manner, Sides, dials, facts, manner};
 use netwhy_model::host::{Finding, Record, WatchSpec};
 use netwhy_model::{Case, Evidence, Leg, LegRecord, Link, Scheme, Stamp, Vantage};
 use std::net::{IpAddr, SocketAddr};
@@ -151,6 +151,13 @@ impl Field {
             }
             None => (Vec::new(), None),
         }
+    }
+
+    /// How the node asks there, as its configuration says.
+    pub fn manner(&self, case: &Case, records: &[Record], to: SocketAddr) -> Option<Manner> {
+        let node = records.iter().find(|r| r.vantage == Some(Vantage::Edge))?;
+        let host = case.target.host.to_string();
+        manner(node, Some(asked(case, &host)), to)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use netwhy_dns::Resolution;
 use netwhy_ends::{End, EndName, RunSpec};
+use netwhy_host::facts::Manner;
 use netwhy_model::{Case, Evidence, Expect, Header, Leg, LegRecord, Limits, Scheme, Source, Vantage};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,9 +20,10 @@ pub(crate) async fn run(
     node: &End,
     ends: Vec<EndName>,
     onward: SocketAddr,
+    manner: Option<Manner>,
     left_ms: u64,
 ) -> Result<(Vec<Evidence>, Vec<LegRecord>), String> {
-    let case = inner_case(case, onward, left_ms.clamp(BUDGET_MS_MIN, BUDGET_MS_MAX));
+    let case = inner_case(case, onward, manner, left_ms.clamp(BUDGET_MS_MIN, BUDGET_MS_MAX));
     let spec = RunSpec { case, ends, label: format!("{} to {onward}", node.name().name) };
     let saved = node.run(spec, Arc::new(|_: &str| {})).await.map_err(|error| error.to_string())?;
     let evidence = saved.evidence.into_iter().map(|mut item| {
@@ -36,16 +38,22 @@ pub(crate) async fn run(
 }
 
 /// The user's case as the node would make it: the same site, asked at the origin.
-fn inner_case(case: &Case, onward: SocketAddr, budget_ms: u64) -> Case {
+fn inner_case(case: &Case, onward: SocketAddr, manner: Option<Manner>, budget_ms: u64) -> Case {
     let mut inner = case.clone();
     inner.origin = None;
     inner.via = Some(onward);
-    inner.health_path = None;
+    inner.health_path = manner.as_ref().and_then(|manner| manner.health_path.clone());
     inner.client_cert = None;
     inner.source = Source::default();
     inner.limits = Limits { budget_ms, ..case.limits };
     if case.target.scheme.uses_http() {
-        inner.target.scheme = if TLS_PORTS.contains(&onward.port()) { Scheme::Https } else { Scheme::Http };
+        // What the node's configuration does not say, the port's custom does.
+        let tls = manner.as_ref().map_or(TLS_PORTS.contains(&onward.port()), |manner| manner.tls);
+        inner.target.scheme = if tls { Scheme::Https } else { Scheme::Http };
+        if let Some(sent) = manner.and_then(|manner| manner.host) {
+            inner.headers.retain(|header| !header.name.eq_ignore_ascii_case("host"));
+            inner.headers.push(Header { name: "Host".to_owned(), value: sent });
+        }
         // The node names the site, not the port it asks on.
         if let (Some(name), None) = (case.target.name(), case.header("host")) {
             inner.headers.push(Header { name: "Host".to_owned(), value: name.to_owned() });

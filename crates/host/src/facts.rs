@@ -16,8 +16,8 @@ mod reverse;
 mod service;
 mod wrappers;
 
-pub use config::Asked;
-pub use node::dials;
+pub use config::{Asked, Manner};
+pub use node::{dials, manner};
 
 use join::Join;
 use netwhy_model::host::Record;

@@ -15,6 +15,16 @@ pub struct Asked<'a> {
     pub path: &'a str,
 }
 
+/// How a node asks its origin, by its configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manner {
+    pub tls: bool,
+    /// The Host it sends instead of the user's.
+    pub host: Option<String>,
+    /// The path of its health check.
+    pub health_path: Option<String>,
+}
+
 /// The part of a node's configuration that decides where a request of the user goes.
 pub(super) struct Configured<'r> {
     /// The servers it can be sent to.
@@ -114,6 +124,19 @@ impl<'r> Configured<'r> {
             old.resolves_to.iter().take(NAMED_COUNT_MAX).map(ToString::to_string).collect();
         let (now, file, line) = (now.join(", "), &old.file, old.line);
         Some(format!("{} connects to {to}, while {name} ({file}:{line}) means {now} now", node.name))
+    }
+
+    /// How the node speaks to this address; `None` when its configuration does not say, or says several things.
+    pub(super) fn manner(&self, to: SocketAddr) -> Option<Manner> {
+        let by_port = |upstream: &Upstream| upstream.name.is_some() && port(upstream) == Some(to.port());
+        let mut all = self.enabled().filter(|upstream| means(upstream, to) || by_port(upstream));
+        let of = |upstream: &Upstream| Manner {
+            tls: upstream.tls,
+            host: upstream.host_sent.clone(),
+            health_path: upstream.check_path.clone().filter(|path| path.starts_with('/')),
+        };
+        let first = of(all.next().filter(|upstream| !upstream.raw)?);
+        all.all(|other| of(other) == first).then_some(first)
     }
 
     fn enabled(&self) -> impl Iterator<Item = &'r Upstream> + '_ {

@@ -189,6 +189,8 @@ impl Join {
                         PacketKind::IcmpError => {
                             handshake.sent.is_some_and(|(from, to)| p.from == from && p.to == to)
                         }
+                        // A SYN proxy, or a firewall that draws its own numbers, answers in the far end's stead.
+                        PacketKind::SynAck => p.acknowledgment == left.acknowledgment,
                         _ => p.acknowledgment == left.acknowledgment && p.sequence == left.sequence,
                     }
             });

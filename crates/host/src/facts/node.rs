@@ -25,6 +25,11 @@ pub fn dials(
     (dials.into_iter().chain(config).collect(), onward)
 }
 
+/// How the node asks the origin at this address, by its configuration; `None` when that does not say.
+pub fn manner(node: &Record, asked: Option<Asked<'_>>, to: SocketAddr) -> Option<config::Manner> {
+    config::Configured::of(node, asked).manner(to)
+}
+
 /// Where the node connects to.
 fn connects(
     node: &Record,
@@ -84,6 +89,10 @@ fn whose(dialled: SocketAddr, origin: &Record) -> &'static str {
     }
     let same_port =
         outward().any(|l| l.address.port() == dialled.port() && l.address.is_ipv4() == dialled.is_ipv4());
+    // The port is right; who listens there does so for the host itself alone.
+    if !same_port && origin.listeners.iter().any(|l| l.address.port() == dialled.port()) {
+        return "origin";
+    }
     let others = outward()
         .any(|l| l.address.port() != dialled.port() && !PORTS_OF_THE_SYSTEM.contains(&l.address.port()));
     match (same_port, others) {

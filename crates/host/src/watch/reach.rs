@@ -2,6 +2,7 @@
 //!
 //! Nothing waits for the answers here: both ends' taps see requests and replies, and the records are joined later.
 
+use netwhy_netlink::route::{RouteKind, RouteQuery};
 use netwhy_wire::EchoBuild;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -32,8 +33,12 @@ pub(super) fn start(sources: &[IpAddr]) {
 }
 
 fn send(to: &[IpAddr]) {
+    // Sending without a route would count in the very counters that are watched.
+    let has_route = |address: &&IpAddr| {
+        matches!(RouteQuery::to(**address).ask(), Ok(answer) if answer.route().is_some_and(|r| r.kind == RouteKind::Unicast))
+    };
     let sockets: Vec<(IpAddr, OwnedFd)> =
-        to.iter().filter_map(|address| Some((*address, raw(*address).ok()?))).collect();
+        to.iter().filter(has_route).filter_map(|address| Some((*address, raw(*address).ok()?))).collect();
     let ident = u16::try_from(std::process::id() & 0xffff).unwrap_or(0);
     for sequence in 1..=REQUEST_COUNT {
         for (address, socket) in &sockets {
