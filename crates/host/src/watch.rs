@@ -119,7 +119,8 @@ impl Watch {
             }
         }
         let pulse = Pulse::start(&live).map_err(|error| gaps.failed("queues between looks", &error)).ok();
-        if matches!(vantage, Vantage::Edge | Vantage::Origin) {
+        // An agent that may set nothing up sends nothing either.
+        if spec.trace && matches!(vantage, Vantage::Edge | Vantage::Origin) {
             reach::start(&spec.sources);
         }
         let left = Duration::from_millis(START_MS_MAX).saturating_sub(began.elapsed());

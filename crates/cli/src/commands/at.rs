@@ -5,6 +5,7 @@ use crate::failure::while_trying;
 use anyhow::Result;
 use netwhy_ends::{At, EndName, Ends, OpenOptions, Place};
 use netwhy_engine::EngineRunner;
+use netwhy_model::Lang;
 use std::sync::Arc;
 
 /// Ends one run takes.
@@ -52,12 +53,21 @@ impl Flags {
     }
 
     /// Starts netwhy at every place at once.
-    pub(crate) async fn open(&self, places: &[(EndName, Place)]) -> Ends {
+    pub(crate) async fn open(&self, places: &[(EndName, Place)], lang: Lang) -> Ends {
         let options = OpenOptions {
             agent: self.files.of_client(),
             runner: Some(Arc::new(EngineRunner)),
             ..OpenOptions::default()
         };
-        Ends::open(places, &options).await
+        let ends = Ends::open(places, &options).await;
+        for opened in ends.opened().iter().filter(|opened| opened.unchecked) {
+            let name = &opened.end.name().name;
+            let what = lang.pick(
+                ": the copy of netwhy runs, but no program over there could compute its hash (sha256sum, shasum, openssl)",
+                "：netwhy 副本已运行，但对端没有可计算其哈希的程序（sha256sum、shasum、openssl）",
+            );
+            crate::warn(&format!("{name}{what}"));
+        }
+        ends
     }
 }

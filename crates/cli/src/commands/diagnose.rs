@@ -161,7 +161,7 @@ pub async fn run(args: Args, common: Common) -> Result<u8> {
     }
     let cases = args.cases(&common)?;
     let places = args.ends.places()?;
-    let ends = args.ends.open(&places).await;
+    let ends = args.ends.open(&places, common.lang).await;
     for case in cases {
         let target = netwhy_report::clean(&case.target.to_string());
         let progress = Arc::new(Progress::start(&target, &common));

@@ -284,7 +284,8 @@ enum Serving<'a> {
 pub(super) fn site(sides: &Sides<'_>, far: &Record) -> Option<Evidence> {
     let asked = sides.asked.filter(|asked| bare(asked.site).parse::<IpAddr>().is_err())?;
     let fronts = || far.frontends.iter().filter(|front| front.port == sides.port);
-    if far.unread.iter().any(|gap| gap.why == CHANGED_SINCE) || fronts().any(|front| front.program != "nginx") {
+    if far.unread.iter().any(|gap| gap.why == CHANGED_SINCE) || fronts().any(|front| front.program != "nginx")
+    {
         return None;
     }
     let Serving::These(these) = serving(fronts(), asked.site) else { return None };

@@ -1,7 +1,7 @@
 //! Which rule stopped the packets: from traced packets first, from counters where nothing was traced.
 
-use super::{Sides, wrappers};
 use super::join::{Answer, Join};
+use super::{Sides, wrappers};
 use netwhy_model::host::{Hook, Match, Record, Rule, RuleVerdict, TraceStep};
 use netwhy_model::{Evidence, Link, Vantage};
 use std::net::{IpAddr, SocketAddr};

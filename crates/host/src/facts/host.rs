@@ -55,7 +55,9 @@ fn role(sides: &Sides<'_>, far: &Record) -> Option<Evidence> {
         _ => return None,
     };
     let owned = sides.targets.iter().any(|target| far.own_addresses.contains(target));
-    owned.then(|| sides.seen("host.role", value, Link::Service, format!("the address asked for is {}'s", far.name)))
+    owned.then(|| {
+        sides.seen("host.role", value, Link::Service, format!("the address asked for is {}'s", far.name))
+    })
 }
 
 fn listed(addresses: &[IpAddr]) -> String {

@@ -175,7 +175,10 @@ mod tests {
         tally.add_text("ENOSPC\n", "b", CLOCK.now, CLOCK, Stamp::default());
         let signs = tally.signs();
         let dated = signs.iter().map(|sign| (sign.sign.as_str(), sign.at));
-        assert_eq!(dated.collect::<Vec<_>>(), [("disk_full", CLOCK.now), ("too_many_files", Stamp::default())]);
+        assert_eq!(
+            dated.collect::<Vec<_>>(),
+            [("disk_full", CLOCK.now), ("too_many_files", Stamp::default())]
+        );
     }
 
     proptest! {

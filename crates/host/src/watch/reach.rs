@@ -34,9 +34,7 @@ pub(super) fn start(sources: &[IpAddr]) {
 
 fn send(to: &[IpAddr]) {
     // Sending without a route would count in the very counters that are watched.
-    let has_route = |address: &&IpAddr| {
-        matches!(RouteQuery::to(**address).ask(), Ok(answer) if answer.route().is_some_and(|r| r.kind == RouteKind::Unicast))
-    };
+    let has_route = |address: &&IpAddr| matches!(RouteQuery::to(**address).ask(), Ok(answer) if answer.route().is_some_and(|r| r.kind == RouteKind::Unicast));
     let sockets: Vec<(IpAddr, OwnedFd)> =
         to.iter().filter(has_route).filter_map(|address| Some((*address, raw(*address).ok()?))).collect();
     let ident = u16::try_from(std::process::id() & 0xffff).unwrap_or(0);
@@ -68,7 +66,8 @@ fn raw(to: IpAddr) -> io::Result<OwnedFd> {
         IpAddr::V6(_) => (libc::AF_INET6, libc::IPPROTO_ICMPV6),
     };
     // SAFETY: socket(2) with constants; the result is checked.
-    let fd = unsafe { libc::socket(family, libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, protocol) };
+    let fd =
+        unsafe { libc::socket(family, libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, protocol) };
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }

@@ -24,7 +24,8 @@ pub struct WatchSpec {
     pub udp: bool,
     /// Also watch what this end itself sends out to begin connections: it is a node in front of an origin.
     pub onward: bool,
-    /// Set up tracing of rules and drop reasons (needs privilege; removed when the watch ends).
+    /// Set up tracing of rules and drop reasons (needs privilege; removed when the watch ends), and send the
+    /// sources a few echo requests.
     pub trace: bool,
 }
 
