@@ -49,7 +49,7 @@ pub struct Sides<'a> {
 
 impl Sides<'_> {
     /// Whether the addresses asked for are those by which a host means itself.
-    fn to_itself(&self) -> bool {
+    fn is_to_itself(&self) -> bool {
         !self.targets.is_empty() && self.targets.iter().all(|t| t.is_loopback() || t.is_unspecified())
     }
 

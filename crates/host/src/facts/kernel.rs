@@ -73,7 +73,7 @@ pub(super) fn source_facts(sides: &Sides<'_>, source: &Record, join: &Join) -> O
     let found = risen(source)
         .find(|(value, _)| known.contains(value) && (lost || matches!(*value, "checksum" | "ipsec")))
         // What a host sends to itself has its checksum filled in by nobody.
-        .filter(|(value, _)| *value != "checksum" || !sides.to_itself());
+        .filter(|(value, _)| *value != "checksum" || !sides.is_to_itself());
     let (value, text) = found.unwrap_or(("none", "no counter of lost connections rose here".into()));
     let mut evidence = sides.seen("source.kernel_drop", value, Link::SourceHost, text);
     evidence.vantage = source.vantage.unwrap_or(Vantage::Source);

@@ -13,11 +13,13 @@ const KNOWN_COUNT_MAX: usize = 4_096;
 /// A thread that waited for less than one in so many parts of the time was not held up.
 const SHARE_OF_TIME_MIN: u64 = 4;
 
+/// Nanoseconds by process and thread.
+type Waited = BTreeMap<(u32, u32), u64>;
+
 /// What the threads had waited by the last look, and the longest wait seen of each process.
 #[derive(Debug, Default)]
 pub(super) struct Waits {
-    /// Nanoseconds by process and thread.
-    before: Option<(Instant, BTreeMap<(u32, u32), u64>)>,
+    before: Option<(Instant, Waited)>,
     longest: BTreeMap<u32, u64>,
 }
 
