@@ -82,6 +82,7 @@ pub(crate) async fn ask(case: &Case, state: &State, question: &str) -> Answer {
             let evidence = std::mem::take(&mut seen.evidence);
             Answer { evidence, http: Some(seen), ..Answer::default() }
         }
+        "http.addresses" => Answer::plain(netwhy_http::addresses(case, &state.open_addresses(case)).await),
         "http.health" => Answer::plain(netwhy_http::health(case, address).await),
         _ => after(case, state, question, address).await,
     }

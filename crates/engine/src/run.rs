@@ -264,7 +264,7 @@ impl Runner<'_> {
 
     /// What the user's own words ask for, whatever the posterior thinks of it.
     async fn forced(&mut self) {
-        self.ask_all(&["origin", "http.health", "http.upgrade"]).await;
+        self.ask_all(&["origin", "http.addresses", "http.health", "http.upgrade"]).await;
         if self.chance() {
             for question in ["series", "loss", "http.repeat"] {
                 if self.is_settled() {

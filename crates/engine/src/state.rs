@@ -112,6 +112,15 @@ impl State {
         self.connected.as_ref().is_some_and(|c| c.best.is_some())
     }
 
+    /// The addresses that opened a connection.
+    pub fn open_addresses(&self, case: &Case) -> Vec<SocketAddr> {
+        let opened = |address: &SocketAddr| {
+            let result = self.connected.as_ref().and_then(|connected| connected.result(*address));
+            result.is_some_and(|result| result.outcome == ConnectOutcome::Open)
+        };
+        self.addresses(case).into_iter().filter(opened).collect()
+    }
+
     /// Whether a question makes sense now.
     pub fn may_ask(&self, case: &Case, question: &str) -> bool {
         if self.asked.contains(question) {
@@ -141,6 +150,7 @@ impl State {
                 self.http.is_some()
                     && (case.header("upgrade").is_some() || self.value("http.status") == "426")
             }
+            "http.addresses" => self.http.is_some() && self.open_addresses(case).len() > 1,
             "http.health" => tcp && self.opens() && case.health_path.is_some() && self.tls_allows_http(case),
             "origin" => case.origin.is_some() && scheme.uses_http(),
             _ => false,

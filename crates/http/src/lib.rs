@@ -1,5 +1,6 @@
 //! Asks HTTP/1.1, 2 and 3, with every phase timed.
 
+mod addresses;
 mod ask;
 mod decode;
 mod dial;
@@ -88,6 +89,11 @@ pub async fn idle(case: &Case, _address: SocketAddr, seen: &HttpSeen) -> Vec<Evi
 /// The question `http.upgrade`: the WebSocket upgrade.
 pub async fn upgrade(case: &Case, address: SocketAddr, seen: &HttpSeen) -> Vec<Evidence> {
     upgrade::upgrade(case, address, seen).await
+}
+
+/// The question `http.addresses`: the same request at each of the name's addresses that open.
+pub async fn addresses(case: &Case, addresses: &[SocketAddr]) -> Vec<Evidence> {
+    addresses::addresses(case, addresses).await
 }
 
 /// The question `http.health`: the health-check path as a load balancer asks it.
