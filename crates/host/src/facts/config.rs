@@ -294,7 +294,8 @@ pub(super) fn site(sides: &Sides<'_>, far: &Record) -> Option<Evidence> {
     let any = |own: &String| own.is_empty() || own == "_" || own == "*";
     let value = match () {
         () if front.sites.iter().any(|own| site_fit(own, &wanted).is_some()) => "served",
-        () if front.sites.iter().all(any) => "all",
+        // A lone site is everybody's, whatever it calls itself.
+        () if front.sites.iter().all(any) || fronts().all(|other| other.sites == front.sites) => "all",
         () => "default",
     };
     let text = format!(
@@ -303,7 +304,7 @@ pub(super) fn site(sides: &Sides<'_>, far: &Record) -> Option<Evidence> {
         front.file,
         front.line,
         asked.site,
-        if value == "all" { "every name".to_owned() } else { front.sites.join(" ") }
+        if front.sites.iter().all(any) { "every name".to_owned() } else { front.sites.join(" ") }
     );
     Some(sides.seen("host.site", value, Link::Service, text))
 }
