@@ -37,7 +37,8 @@ pub(crate) async fn addresses(case: &Case, addresses: &[SocketAddr]) -> Vec<Evid
     let value = if failing.is_empty() || failing.len() == found.len() { "same" } else { "some_bad" };
     // Who fails is told first.
     found.sort_by_key(|(address, _)| !failing.contains(address));
-    let told: Vec<String> = found.iter().map(|(address, view)| format!("{address}: {}", view.text())).collect();
+    let told: Vec<String> =
+        found.iter().map(|(address, view)| format!("{address}: {}", view.text())).collect();
     vec![seen("http.addresses", value, told.join("; "))]
 }
 
