@@ -1,0 +1,14 @@
+//! Which ports answer at all, and how do the others fail: raw SYN, connect and UDP scans of one host or a network.
+//!
+//! A [`Plan`] says what to ask and how politely; [`scan`] asks every host and port of it, tells what it hears as
+//! [`Event`]s while it goes, and returns a [`Summary`]. See `examples/ports.rs`.
+
+mod error;
+mod event;
+mod finding;
+mod plan;
+
+pub use error::ScanError;
+pub use event::{Event, Notice, Progress, Summary};
+pub use finding::{Finding, Look, Protocol, Reason, State};
+pub use plan::{Engine, Pace, Plan, Shard};
