@@ -48,6 +48,8 @@ pub enum Reason {
     Banned,
     /// The answers of the host are limited (RST or ICMP rate limit): silence says nothing.
     RateLimited,
+    /// This machine could not ask (its own firewall, no route, no source port): nothing is known of the port.
+    Local { errno: i32 },
 }
 
 /// What a quick look at an open port showed (`-s`).
