@@ -6,9 +6,18 @@
 mod error;
 mod event;
 mod finding;
+mod hosts;
+mod input;
+mod order;
 mod plan;
+mod ports;
+pub mod services;
 
 pub use error::ScanError;
 pub use event::{Event, Notice, Progress, Summary};
 pub use finding::{Finding, Look, Protocol, Reason, State};
-pub use plan::{Engine, Pace, Plan, Shard};
+pub use hosts::{Hosts, Span, Target};
+pub use input::{InputError, InputFault};
+pub use order::Order;
+pub use plan::{Engine, LookFor, Pace, Plan, Shard};
+pub use ports::Ports;
