@@ -38,6 +38,8 @@ pub enum Notice {
     FellBack { from: String, to: String, reason: String },
     /// The receive ring lost answers before they were read; the ports it may have hit are asked again.
     RingDrops { dropped: u64 },
+    /// Progress cannot be kept, such as on a full disk; the scan goes on.
+    CheckpointUnwritten { path: String, reason: String },
 }
 
 /// How far a scan is.

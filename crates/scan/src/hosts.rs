@@ -66,6 +66,12 @@ impl Span {
         Self { first: place, last: place }
     }
 
+    /// The span from one address to another of its family; `None` where there is none.
+    pub fn between(first: IpAddr, last: IpAddr) -> Option<Self> {
+        let span = Self { first: place(first), last: place(last) };
+        (first.is_ipv4() == last.is_ipv4() && span.first <= span.last).then_some(span)
+    }
+
     /// First and last address.
     pub fn ends(&self) -> (IpAddr, IpAddr) {
         (address(self.first), address(self.last))

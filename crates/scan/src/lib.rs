@@ -3,6 +3,7 @@
 //! A [`Plan`] says what to ask and how politely; [`scan`] asks every host and port of it, tells what it hears as
 //! [`Event`]s while it goes, and returns a [`Summary`]. See `examples/ports.rs`.
 
+mod checkpoint;
 mod error;
 mod event;
 mod finding;
@@ -13,6 +14,7 @@ mod plan;
 mod ports;
 pub mod services;
 
+pub use checkpoint::{Checkpoint, CheckpointError, CheckpointFault, Keeper, Planned};
 pub use error::ScanError;
 pub use event::{Event, Notice, Progress, Summary};
 pub use finding::{Finding, Look, Protocol, Reason, State};

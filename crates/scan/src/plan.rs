@@ -3,6 +3,7 @@
 use crate::finding::Protocol;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Which engine asks.
@@ -56,6 +57,38 @@ pub struct Plan {
     pub interface: Option<String>,
     /// Where progress is kept for `--resume`.
     pub checkpoint: Option<PathBuf>,
+    /// Where an earlier part stopped; it is of this plan ([`crate::Checkpoint::check`]).
+    pub resume: Option<Arc<crate::Checkpoint>>,
+}
+
+impl Plan {
+    /// Gently, all of it, with the best engine, in an order of seed 0.
+    pub fn new(hosts: crate::Hosts, ports: crate::Ports) -> Self {
+        Self {
+            hosts,
+            protocol: ports.protocol(),
+            ports,
+            engine: Engine::Best,
+            pace: Pace::Gentle,
+            all: false,
+            look: None,
+            shard: Shard::WHOLE,
+            seed: 0,
+            max_duration: None,
+            jitter: None,
+            source: None,
+            interface: None,
+            checkpoint: None,
+            resume: None,
+        }
+    }
+
+    /// The order its pairs are asked in, whatever the engine and pace, so that a checkpoint's bits mean the same to all:
+    /// named and common ports of all hosts, mixed, then the rest, mixed.
+    pub fn order(&self) -> crate::Order {
+        let (hosts, ports) = (self.hosts.len(), self.ports.len());
+        crate::Order::common_first(hosts, ports, self.ports.common_len(), self.seed, self.shard)
+    }
 }
 
 /// What the quick look uses as its name.
