@@ -4,11 +4,13 @@
 //! [`Event`]s while it goes, and returns a [`Summary`]. See `examples/ports.rs`.
 
 mod checkpoint;
+pub mod connect;
 mod error;
 mod event;
 mod finding;
 mod hosts;
 mod input;
+mod ledger;
 mod order;
 mod plan;
 mod ports;
