@@ -233,10 +233,13 @@ impl Engine<'_> {
         let peer = self.peers.entry(ask.host).or_insert_with(|| Peer::new(ask.ip, ask.sent));
         peer.answered(ask.aim, kind, ask.port, ask.sent, rtt);
         // A limit of resets looks like loss, so where there is one only what is not limited counts.
-        if matches!(ask.aim, Aim::Pair(_)) && (kind == Kind::Open || !peer.limited) {
-            match self.pass {
-                0 | 1 => self.answers.0 += 1,
-                _ => self.answers.1 += 1,
+        if let Aim::Pair(position) = ask.aim
+            && (kind == Kind::Open || !peer.limited)
+        {
+            let heard_from = *self.deaf_until.get_or_insert(self.cursor);
+            match self.pass == 1 || position < heard_from {
+                true => self.answers.0 += 1,
+                false => self.answers.1 += 1,
             }
         }
     }

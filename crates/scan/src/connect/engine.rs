@@ -47,7 +47,9 @@ pub(crate) struct Engine<'a> {
     pub(crate) proofs: (u64, u64),
     /// Answers by pass that were not there the pass before, of hosts that limit nothing.
     pub(crate) answers: (u64, u64),
-    cursor: u64,
+    /// Position of the first pass up to which nothing answered: the way was not there yet, which is no loss.
+    pub(crate) deaf_until: Option<u64>,
+    pub(crate) cursor: u64,
     wakes: Vec<Wake>,
     short_until: Instant,
 }
@@ -87,6 +89,7 @@ impl<'a> Engine<'a> {
             skipped: false,
             proofs: (0, 0),
             answers: (0, 0),
+            deaf_until: None,
             cursor: 0,
             wakes: Vec::new(),
             short_until: now,

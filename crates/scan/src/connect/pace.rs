@@ -31,6 +31,8 @@ const STEP_MIN: Duration = Duration::from_millis(20);
 const CATCH_UP: Duration = Duration::from_millis(5);
 /// Lowest rate, so that a wait always ends.
 const RATE_MIN_PER_SECOND: f64 = 0.1;
+/// Until the first answer the window stays small for so long: the way may still be looking for its neighbour.
+const FIRST_ANSWER_MAX: Duration = Duration::from_millis(500);
 
 /// What was seen since the last step.
 #[derive(Debug, Clone, Copy, Default)]
@@ -49,6 +51,7 @@ pub(crate) struct Pacer {
     polite: bool,
     was_full: bool,
     seen: Seen,
+    began: Instant,
     stepped: Instant,
     rtt_min: Option<Duration>,
     per_second: Option<f64>,
@@ -74,6 +77,7 @@ impl Pacer {
             polite,
             was_full: false,
             seen: Seen::default(),
+            began: now,
             stepped: now,
             rtt_min: None,
             per_second,
@@ -139,7 +143,8 @@ impl Pacer {
     pub fn step(&mut self, now: Instant) -> Option<u64> {
         let length = STEP_MIN.max(self.rtt_min.unwrap_or_default() * 2);
         let passed = now.duration_since(self.stepped);
-        if passed < length {
+        let unheard = self.rtt_min.is_none() && now.duration_since(self.began) < FIRST_ANSWER_MAX;
+        if passed < length || (unheard && self.polite) {
             return None;
         }
         self.stepped = now;
