@@ -14,6 +14,8 @@ mod ledger;
 mod order;
 mod plan;
 mod ports;
+pub mod raw;
+mod run;
 pub mod services;
 
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointFault, Keeper, Planned};
@@ -25,3 +27,4 @@ pub use input::{InputError, InputFault};
 pub use order::Order;
 pub use plan::{Engine, LookFor, Pace, Plan, Shard};
 pub use ports::Ports;
+pub use run::scan;
