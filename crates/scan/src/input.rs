@@ -53,6 +53,11 @@ impl InputError {
         Self { place: shown(place), fault }
     }
 
+    /// The same fault, in the value of a flag.
+    pub fn of_flag(self, flag: &str) -> Self {
+        Self { place: format!("{flag} {}", self.place), fault: self.fault }
+    }
+
     /// The same fault, found in a line of a file.
     pub fn in_line(self, file: &str, line: usize) -> Self {
         let place = format!("{}:{line}: {}", shown(file), self.place);
