@@ -86,7 +86,7 @@ impl Wanted {
                     format!("port {port} ought to be open but is not asked"),
                     format!("期望端口 {port} 开放，但没有询问它"),
                 ),
-                (format!("add it: -p {ports},{port}"), format!("加上它：-p {ports},{port}")),
+                (format!("add it to --ports: …,{port}"), format!("把它加入 --ports：…,{port}")),
             )),
             None => Ok(()),
         }

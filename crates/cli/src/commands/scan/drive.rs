@@ -55,16 +55,12 @@ pub(super) async fn run(args: &Args, asked: Asked, common: &Common, engine: Engi
     let Asked { plan, names, wanted, default_ports, default_pace } = asked;
     let head = head(&plan, default_ports, default_pace, common.lang);
     let style = Style { lang: common.lang, color: common.color, all: args.all, look: plan.look.is_some() };
-    let outputs = match common.json || args.outputs.take_stdout() {
-        true => {
-            warn(&head);
-            Outputs::open(&args.outputs, common.json, None, &plan)?
-        }
-        false => {
-            let page = Page::new(buffered_stdout(), &plan, names, style, &head)?;
-            Outputs::open(&args.outputs, false, Some(Box::new(page)), &plan)?
-        }
-    };
+    let is_for_programs = common.json || args.outputs.take_stdout();
+    let mut outputs = Outputs::open(&args.outputs, common.json, &plan)?;
+    match is_for_programs {
+        true => warn(&head),
+        false => outputs.add("stdout", Page::new(buffered_stdout(), &plan, names, style, &head)?),
+    }
     let teller = Teller {
         outputs,
         results: wanted.is_some().then(Results::default),
@@ -76,9 +72,8 @@ pub(super) async fn run(args: &Args, asked: Asked, common: &Common, engine: Engi
         any_output_failed: false,
     };
     let plan = Arc::new(plan);
-    let on_terminal = common.json || args.outputs.take_stdout();
     let ended =
-        tokio::task::spawn_blocking(move || teller.drive(&plan, &wanted, engine, on_terminal)).await??;
+        tokio::task::spawn_blocking(move || teller.drive(&plan, &wanted, engine, is_for_programs)).await??;
     Ok(exit_code(&ended, interrupted.load(Ordering::Relaxed)))
 }
 

@@ -90,35 +90,29 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
-    /// Opens them, so that a slip shows before anything is sent. `page` is what people read, if anything.
-    pub(super) fn open(
-        flags: &Flags,
-        json: bool,
-        page: Option<Box<dyn Sink + Send>>,
-        plan: &Plan,
-    ) -> Result<Self> {
-        let mut sinks = Vec::new();
-        let mut add = |name: String, takes_all: bool, sink: Box<dyn Sink + Send>| {
-            sinks.push(Named { name, takes_all, sink });
-        };
-        if let Some(page) = page {
-            add("stdout".into(), false, page);
-        }
+    /// Opens them, so that a slip shows before anything is sent or said.
+    pub(super) fn open(flags: &Flags, json: bool, plan: &Plan) -> Result<Self> {
+        let mut outputs = Self { sinks: Vec::new(), failed: Vec::new() };
         if json {
-            add("stdout".into(), false, Box::new(Lines::new(buffered_stdout(), plan)));
+            outputs.add("stdout", Lines::new(buffered_stdout(), plan));
         }
         if let Some(path) = &flags.jsonl {
-            add(path.display().to_string(), false, Box::new(Lines::new(create(path)?, plan)));
+            outputs.add(&path.display().to_string(), Lines::new(create(path)?, plan));
         }
         if let Some(path) = &flags.csv {
             let csv = Csv::new(create(path)?).map_err(|error| cannot_write(path, error))?;
-            add(path.display().to_string(), false, Box::new(csv));
+            outputs.add(&path.display().to_string(), csv);
         }
         if let Some(path) = &flags.xml {
-            let xml = Xml::new(create(path)?, plan).map_err(|error| cannot_write(path, error))?;
-            add(path.display().to_string(), true, Box::new(xml));
+            let sink = Box::new(Xml::new(create(path)?, plan));
+            outputs.sinks.push(Named { name: path.display().to_string(), takes_all: true, sink });
         }
-        Ok(Self { sinks, failed: Vec::new() })
+        Ok(outputs)
+    }
+
+    /// Adds one that takes what is shown.
+    pub(super) fn add(&mut self, name: &str, sink: impl Sink + Send + 'static) {
+        self.sinks.push(Named { name: name.to_owned(), takes_all: false, sink: Box::new(sink) });
     }
 
     /// Tells one finding; `shown` is false for closed and silent ports nobody asked to see.
@@ -200,7 +194,7 @@ mod tests {
         let flags = Flags { csv: Some(csv.clone()), jsonl: Some("/dev/full".into()), xml: None };
         let hosts = Hosts::parse(&["10.0.0.2"], &[]).unwrap();
         let plan = Plan::new(hosts, Ports::all(Protocol::Tcp));
-        let mut outputs = Outputs::open(&flags, false, None, &plan).unwrap();
+        let mut outputs = Outputs::open(&flags, false, &plan).unwrap();
         samples::findings().iter().for_each(|finding| outputs.found(finding, true));
         outputs.settle();
         outputs.end(&summary(), None);

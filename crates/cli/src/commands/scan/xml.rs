@@ -23,15 +23,15 @@ pub(super) struct Xml<W> {
 }
 
 impl<W: Write> Xml<W> {
-    pub(super) fn new(out: W, plan: &Plan) -> io::Result<Self> {
-        Ok(Self {
+    pub(super) fn new(out: W, plan: &Plan) -> Self {
+        Self {
             out,
             results: Results::default(),
             started: now(),
             protocol: plan.protocol,
             ports: plan.ports.to_string(),
             port_count: plan.ports.len(),
-        })
+        }
     }
 
     fn page(&self, summary: &Summary, args: &str, finished: u64) -> Result<String, std::fmt::Error> {
@@ -228,7 +228,7 @@ mod tests {
             Hosts::parse(&["10.0.0.2"], &[]).unwrap(),
             Ports::parse("1-1000", Protocol::Tcp).unwrap(),
         );
-        let mut xml = Xml::new(Vec::new(), &plan).unwrap();
+        let mut xml = Xml::new(Vec::new(), &plan);
         samples::findings().iter().for_each(|finding| xml.found(finding).unwrap());
         xml.started = 1_700_000_000;
         let page = xml.page(&summary(), "netwhy scan \"<10.0.0.2>\" 'a'", 1_700_000_001).unwrap();
