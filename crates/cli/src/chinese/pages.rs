@@ -104,8 +104,11 @@ pub(super) const SCAN: &str = "\
   netwhy scan web1 --json > today.jsonl; netwhy scan web1 --diff today.jsonl
   netwhy scan ns1 --udp                         常见 UDP 服务，用各自的协议询问
 
-状态：开放；关闭（RST）；无应答：隔开时间重试之后仍沉默；被拒绝：收到 ICMP 错误，并指出发送者；被代答：由中间设备
-替主机应答；未知：尚未确定就被封禁或限速。
+端口的状态：
+  开放      接受连接                        被拒绝    收到 ICMP 错误，并指出由谁发出
+  关闭      RST                             被代答    由中间设备替主机应答
+  无应答    隔开时间重试之后仍无应答        未知      尚未确定就被封禁或限速
+
 退出码：0 完成；1 不符合预期，或与先前不同；2 netwhy 无法完成工作；3 未完成：被封禁，或时间用尽；
 130 被 Ctrl-C 中止。只扫描有权扫描的目标。";
 

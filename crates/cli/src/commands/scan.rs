@@ -32,10 +32,13 @@ Examples:
   netwhy scan web1 --json > today.jsonl; netwhy scan web1 --diff today.jsonl
   netwhy scan ns1 --udp                         well-known UDP services, asked in their own words
 
-States: open; closed (RST); silent after retries spread in time; rejected by an ICMP error, with its sender; intercepted:
-a middlebox answers for the host; unknown: banned or limited before it was sure.
-Exit codes: 0 done; 1 not as expected, or not as before; 2 netwhy could not do its work; 3 not finished: banned, or out
-of time; 130 stopped by Ctrl-C. Scan only what you may.";
+What a port can be:
+  open         it accepts connections        rejected     an ICMP error says no, and who sent it
+  closed       RST                           intercepted  a middlebox answers for the host
+  silent       nothing, after retries        unknown      banned or limited before it was sure
+
+Exit codes: 0 done; 1 not as expected, or not as before; 2 netwhy could not do its work;
+3 not finished: banned, or out of time; 130 stopped by Ctrl-C. Scan only what you may.";
 
 /// What `netwhy scan` takes.
 #[derive(Debug, Clone, Default, clap::Args)]

@@ -56,7 +56,7 @@ pub(super) async fn run(args: &Args, asked: Asked, common: &Common, engine: Engi
     let head = head(&plan, default_ports, default_pace, common.lang);
     let style = Style { lang: common.lang, color: common.color, all: args.all, look: plan.look.is_some() };
     let is_for_programs = common.json || args.outputs.take_stdout();
-    let mut outputs = Outputs::open(&args.outputs, common.json, &plan)?;
+    let mut outputs = Outputs::open(&args.outputs, common.json, &plan, &names)?;
     match is_for_programs {
         true => warn(&head),
         false => outputs.add("stdout", Page::new(buffered_stdout(), &plan, names, style, &head)?),

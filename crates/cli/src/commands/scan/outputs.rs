@@ -8,8 +8,10 @@ use super::xml::Xml;
 use crate::failure::while_trying;
 use anyhow::Result;
 use netwhy_scan::{Finding, Plan, Summary};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Stdout, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// What takes findings as they come.
@@ -91,7 +93,12 @@ pub(super) struct Outputs {
 
 impl Outputs {
     /// Opens them, so that a slip shows before anything is sent or said.
-    pub(super) fn open(flags: &Flags, json: bool, plan: &Plan) -> Result<Self> {
+    pub(super) fn open(
+        flags: &Flags,
+        json: bool,
+        plan: &Plan,
+        names: &BTreeMap<IpAddr, String>,
+    ) -> Result<Self> {
         let mut outputs = Self { sinks: Vec::new(), failed: Vec::new() };
         if json {
             outputs.add("stdout", Lines::new(buffered_stdout(), plan));
@@ -104,7 +111,7 @@ impl Outputs {
             outputs.add(&path.display().to_string(), csv);
         }
         if let Some(path) = &flags.xml {
-            let sink = Box::new(Xml::new(create(path)?, plan));
+            let sink = Box::new(Xml::new(create(path)?, plan, names));
             outputs.sinks.push(Named { name: path.display().to_string(), takes_all: true, sink });
         }
         Ok(outputs)
@@ -194,7 +201,7 @@ mod tests {
         let flags = Flags { csv: Some(csv.clone()), jsonl: Some("/dev/full".into()), xml: None };
         let hosts = Hosts::parse(&["10.0.0.2"], &[]).unwrap();
         let plan = Plan::new(hosts, Ports::all(Protocol::Tcp));
-        let mut outputs = Outputs::open(&flags, false, &plan).unwrap();
+        let mut outputs = Outputs::open(&flags, false, &plan, &BTreeMap::new()).unwrap();
         samples::findings().iter().for_each(|finding| outputs.found(finding, true));
         outputs.settle();
         outputs.end(&summary(), None);

@@ -7,6 +7,7 @@ use super::results::{Group, HostResults, Results};
 use super::words::{protocol_code, reason_code, state_code};
 use netwhy_report::clean;
 use netwhy_scan::{Finding, Plan, Protocol, Reason, State, Summary, services};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -20,10 +21,11 @@ pub(super) struct Xml<W> {
     protocol: Protocol,
     ports: String,
     port_count: u32,
+    names: BTreeMap<IpAddr, String>,
 }
 
 impl<W: Write> Xml<W> {
-    pub(super) fn new(out: W, plan: &Plan) -> Self {
+    pub(super) fn new(out: W, plan: &Plan, names: &BTreeMap<IpAddr, String>) -> Self {
         Self {
             out,
             results: Results::default(),
@@ -31,6 +33,7 @@ impl<W: Write> Xml<W> {
             protocol: plan.protocol,
             ports: plan.ports.to_string(),
             port_count: plan.ports.len(),
+            names: names.clone(),
         }
     }
 
@@ -55,6 +58,7 @@ impl<W: Write> Xml<W> {
             "<scaninfo type=\"{kind}\" protocol=\"{protocol}\" numservices=\"{}\" services=\"{}\"/>",
             self.port_count, self.ports
         )?;
+        writeln!(page, "<verbose level=\"0\"/>\n<debugging level=\"0\"/>")?;
         let mut up = 0u64;
         for (host, found) in self.results.iter() {
             up += u64::from(answers(found));
@@ -78,9 +82,13 @@ impl<W: Write> Xml<W> {
         writeln!(
             page,
             "<host starttime=\"{}\" endtime=\"{finished}\"><status state=\"{state}\" reason=\"{reason}\" \
-             reason_ttl=\"0\"/><address addr=\"{host}\" addrtype=\"{family}\"/>\n<ports>",
+             reason_ttl=\"0\"/><address addr=\"{host}\" addrtype=\"{family}\"/>",
             self.started
         )?;
+        if let Some(name) = self.names.get(&host) {
+            writeln!(page, "<hostnames><hostname name=\"{}\" type=\"user\"/></hostnames>", escaped(name))?;
+        }
+        writeln!(page, "<ports>")?;
         for group in found.groups.iter().filter(|group| is_extra(group) && !group.ports.is_empty()) {
             let (state, reason, count) =
                 (self.state(group.state), nmap_reason(group.reason), group.ports.len());
@@ -228,7 +236,8 @@ mod tests {
             Hosts::parse(&["10.0.0.2"], &[]).unwrap(),
             Ports::parse("1-1000", Protocol::Tcp).unwrap(),
         );
-        let mut xml = Xml::new(Vec::new(), &plan);
+        let names = BTreeMap::from([([10, 0, 0, 2].into(), "shop.example".to_owned())]);
+        let mut xml = Xml::new(Vec::new(), &plan, &names);
         samples::findings().iter().for_each(|finding| xml.found(finding).unwrap());
         xml.started = 1_700_000_000;
         let page = xml.page(&summary(), "netwhy scan \"<10.0.0.2>\" 'a'", 1_700_000_001).unwrap();
