@@ -224,6 +224,7 @@ fn head(plan: &Plan, default_ports: bool, default_pace: bool, lang: Lang) -> Str
     let ports = match (default_ports, lang) {
         (true, Lang::En) => format!("the {count} commonest {protocol} ports (-p all asks every one)"),
         (true, Lang::Zh) => format!("最常见的 {count} 个 {protocol} 端口（-p all 询问全部）"),
+        (false, Lang::En) if plan.ports.len() == 1 => format!("1 {protocol} port"),
         (false, Lang::En) => format!("{count} {protocol} ports"),
         (false, Lang::Zh) => format!("{count} 个 {protocol} 端口"),
     };

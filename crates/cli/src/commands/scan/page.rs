@@ -81,7 +81,7 @@ impl<W: Write> Page<W> {
         let service = services::name(finding.port, finding.protocol).unwrap_or("-");
         let (ttl, rtt) = (
             finding.ttl.map_or_else(|| "-".into(), |ttl| ttl.to_string()),
-            finding.rtt.map_or_else(|| "-".into(), |rtt| format!("{:.1}", rtt.as_secs_f64() * 1e3)),
+            finding.rtt.map_or_else(|| "-".into(), round_trip),
         );
         let shown = padded(state(finding.state, lang), 11);
         let shown = match (self.style.color, finding.state) {
@@ -176,8 +176,9 @@ impl<W: Write> Page<W> {
             (None, Lang::Zh) => format!("{} 个地址", thousands(self.host_count)),
         };
         let counts = counts(summary, lang);
+        let port_word = if summary.ports == 1 { "port" } else { "ports" };
         match lang {
-            Lang::En => writeln!(self.out, "\n{ports} {protocol} ports of {whom} in {time}: {counts}"),
+            Lang::En => writeln!(self.out, "\n{ports} {protocol} {port_word} of {whom} in {time}: {counts}"),
             Lang::Zh => writeln!(self.out, "\n{whom} 的 {ports} 个 {protocol} 端口，用时 {time}：{counts}"),
         }?;
         writeln!(self.out, "{}", sure(summary, lang))
@@ -300,6 +301,12 @@ fn look_words(look: &Look, lang: Lang) -> String {
         text += &format!("  {banner}");
     }
     text
+}
+
+/// Milliseconds, as exact as is of use.
+fn round_trip(rtt: Duration) -> String {
+    let ms = rtt.as_secs_f64() * 1e3;
+    if ms < 10.0 { format!("{ms:.2}") } else { format!("{ms:.0}") }
 }
 
 /// Columns of the widest address, from both ends of every range.
