@@ -198,9 +198,10 @@ fn an_output_on_a_full_disk_is_told_and_the_others_are_whole() {
 }
 
 /// A scan slow enough to be stopped, that keeps where it stands.
-fn slow(folder: &Path) -> Child {
+fn slow(folder: &Path, ports: &Ports) -> Child {
     let mut command = netwhy(folder);
-    command.args(["scan", "127.0.0.1", "--connect", "-p", "1-400", "--rate", "100"]);
+    let list = format!("2-400,{}", ports.list());
+    command.args(["scan", &ports.host, "--connect", "-p", &list, "--rate", "100"]);
     command.args(["--json", "--checkpoint", "scan.ckpt"]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
@@ -221,9 +222,9 @@ fn until(what: &str, holds: impl Fn() -> bool) {
 #[test]
 fn a_scan_stopped_or_killed_goes_on_where_it_was() {
     for signal in ["-INT", "-KILL"] {
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, ports) = (tempfile::tempdir().unwrap(), Ports::new());
         let path = folder.path().join("scan.ckpt");
-        let child = slow(folder.path());
+        let child = slow(folder.path(), &ports);
         // The first checkpoint is written before anything is asked, the next when something was.
         until("the first checkpoint", || path.exists());
         let first = std::fs::read(&path).unwrap();
@@ -239,18 +240,24 @@ fn a_scan_stopped_or_killed_goes_on_where_it_was() {
         let resumed =
             netwhy(folder.path()).args(["scan", "--resume", "scan.ckpt", "--json"]).output().unwrap();
         assert_eq!(resumed.status.code(), Some(0), "{resumed:?}");
-        let summary = lines(&resumed).pop().unwrap()["summary"].clone();
+        let mut told = lines(&resumed);
+        let summary = told.pop().unwrap()["summary"].clone();
+        let mut open: Vec<u64> = told.iter().map(|line| line["port"].as_u64().unwrap()).collect();
+        open.sort_unstable();
+        let mut listening = ports.numbers().map(u64::from);
+        listening.sort_unstable();
+        assert_eq!(open, listening, "what was found before is told again, once");
         let settled = ["open", "closed", "filtered", "rejected"].map(|key| summary[key].as_u64().unwrap());
-        assert_eq!(settled.iter().sum::<u64>(), 400, "{summary}");
+        assert_eq!(settled.iter().sum::<u64>(), 402, "{summary}");
         assert!(!path.exists(), "a finished scan leaves no checkpoint");
     }
 }
 
 #[test]
 fn a_torn_checkpoint_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
+    let (folder, ports) = (tempfile::tempdir().unwrap(), Ports::new());
     let path = folder.path().join("scan.ckpt");
-    let child = slow(folder.path());
+    let child = slow(folder.path(), &ports);
     until("the first checkpoint", || path.exists());
     send("-KILL", &child);
     child.wait_with_output().unwrap();
@@ -276,8 +283,8 @@ fn a_list_names_file_and_line() {
 
 #[test]
 fn a_reader_that_goes_away_ends_the_scan() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut child = slow(folder.path());
+    let (folder, ports) = (tempfile::tempdir().unwrap(), Ports::new());
+    let mut child = slow(folder.path(), &ports);
     drop(child.stdout.take());
     let began = Instant::now();
     child.wait_with_output().unwrap();

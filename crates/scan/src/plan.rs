@@ -57,7 +57,8 @@ pub struct Plan {
     pub interface: Option<String>,
     /// Where progress is kept for `--resume`.
     pub checkpoint: Option<PathBuf>,
-    /// Where an earlier part stopped; it is of this plan ([`crate::Checkpoint::check`]).
+    /// Where an earlier part stopped; it is of this plan ([`crate::Checkpoint::check`]). The summary counts what that part
+    /// settled, but its findings are not told again: the caller has them.
     pub resume: Option<Arc<crate::Checkpoint>>,
 }
 

@@ -41,7 +41,13 @@ impl From<&Checkpoint> for Head {
             elapsed_ms: checkpoint.elapsed.as_millis() as u64,
             closed: checkpoint.closed,
             filtered: checkpoint.filtered,
-            findings: checkpoint.findings.iter().map(Row::from).collect(),
+            // What is unknown is asked again, and must not be found twice.
+            findings: checkpoint
+                .findings
+                .iter()
+                .filter(|found| found.state != State::Unknown)
+                .map(Row::from)
+                .collect(),
         }
     }
 }

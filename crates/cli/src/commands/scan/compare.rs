@@ -19,6 +19,9 @@ const OLD_LENGTH_MAX: u64 = 1 << 30;
 /// Differences kept; more are counted by nobody who reads them.
 const DIFFERENCE_COUNT_MAX: usize = 100_000;
 
+/// What is not told of by name was one of these.
+const QUIET: &str = "closed or filtered";
+
 /// One port that is not as it ought to be, or as it was.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Difference {
@@ -93,7 +96,7 @@ impl Wanted {
     }
 
     /// All differences; `results` are finished.
-    pub(super) fn differences(&self, plan: &Plan, results: &Results) -> Vec<Difference> {
+    pub(super) fn differences(&self, plan: &Plan, results: &Results, is_complete: bool) -> Vec<Difference> {
         let mut all = Vec::new();
         if self.open.is_some() {
             self.against_expected(plan, results, &mut all);
@@ -102,6 +105,10 @@ impl Wanted {
             old.against(plan, results, &mut all);
         }
         all.truncate(DIFFERENCE_COUNT_MAX);
+        // A resumed scan tells no more of what its first part found closed or silent.
+        if is_complete && plan.resume.is_some() {
+            all.iter_mut().filter(|one| one.now.is_none()).for_each(|one| one.found = QUIET);
+        }
         all
     }
 
@@ -143,7 +150,7 @@ fn difference(
     let expected = match kind {
         Kind::Expected => "open",
         Kind::Unexpected => "not open",
-        Kind::Was(was) => was.map_or("closed or filtered", state_code),
+        Kind::Was(was) => was.map_or(QUIET, state_code),
     };
     let found = now.map_or("unknown", |(state, _)| state_code(state));
     Difference { host, port, protocol: protocol_code(protocol), expected, found, kind, now }
@@ -160,6 +167,7 @@ impl Difference {
             Some((now, reason)) => {
                 format!("{} ({})", state(now, lang), super::words::reason(reason, lang))
             }
+            None if self.found == QUIET => lang.pick("closed or silent", "关闭或无应答").to_owned(),
             None => state(State::Unknown, lang).to_owned(),
         };
         let is_open = self.found == state_code(State::Open);
@@ -344,7 +352,7 @@ pub(super) mod tests {
     }
 
     fn told(wanted: &Wanted, lang: Lang) -> Vec<String> {
-        wanted.differences(&plan(), &results()).iter().map(|one| one.line(lang)).collect()
+        wanted.differences(&plan(), &results(), true).iter().map(|one| one.line(lang)).collect()
     }
 
     fn expecting(text: &str) -> Wanted {

@@ -105,7 +105,13 @@ impl Teller {
         let (tell, heard) = sync_channel(EVENT_COUNT_MAX);
         let (theirs, stop) = (Arc::clone(plan), Arc::clone(&self.stop));
         // A receiver that is gone has nobody to tell, which is no fault of the scan's.
-        let work = move || engine(&theirs, &stop, &mut |event| tell.send(event).unwrap_or_default());
+        let work = move || {
+            let mut tell = |event| tell.send(event).unwrap_or_default();
+            // The engine tells only what it finds itself; outputs hold the whole scan.
+            let before = theirs.resume.iter().flat_map(|part| &part.findings);
+            before.for_each(|finding| tell(Event::Found(finding.clone())));
+            engine(&theirs, &stop, &mut tell)
+        };
         let thread = std::thread::Builder::new().name("scan".into()).spawn(work)?;
         self.listen(&heard);
         let ended = thread.join().map_err(|_| anyhow!("the scan broke off: this is a fault of netwhy"));
@@ -113,7 +119,7 @@ impl Teller {
         let summary = ended??;
         let differences = self.results.as_mut().map(|results| {
             results.finish();
-            wanted.differences(plan, results)
+            wanted.differences(plan, results, summary.complete)
         });
         self.outputs.end(&summary, differences.as_deref());
         self.tell_failures();
