@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// Loss above which a ban needs one canary more.
 const LOSSY: f64 = 0.03;
+/// Ports a proxy answered for when it is told, if not at the end.
+const PROXIED_COUNT_TOLD: u32 = 64;
 /// Positions told as open early that are looked at again, a host.
 const EARLY_COUNT_MAX: usize = 64;
 
@@ -23,7 +25,7 @@ impl Engine<'_> {
         }
         match step(socket, remote) {
             Step::Open => self.opened(index),
-            Step::Failed(errno) => self.failed(index, errno),
+            Step::Failed(errno) => self.failed(index, errno, false),
             // An ICMP error that came while the kernel was busy with the socket is only in its queue.
             Step::Pending => match icmp_error(socket) {
                 Some((reason, _)) => self.icmp(index, reason),
@@ -41,7 +43,7 @@ impl Engine<'_> {
         // The answer may be there, not read yet.
         match step(socket, remote) {
             Step::Open => self.opened(index),
-            Step::Failed(errno) => self.failed(index, errno),
+            Step::Failed(errno) => self.failed(index, errno, false),
             Step::Pending => {
                 let ask = *ask;
                 let queued = icmp_error(socket);
@@ -141,27 +143,35 @@ impl Engine<'_> {
         self.name_proxy(ask.host, reason);
     }
 
-    /// Tells once that something else answers for a host, and has what was told before looked at again.
+    /// Notes that something else answers for a host, and has what was told before looked at again.
     fn name_proxy(&mut self, host: u64, reason: Reason) {
         let Some(peer) = self.peers.get_mut(&host) else { return };
         let everything = peer.opens_everything();
-        if peer.proxy_told || !(peer.may_be_proxy() && peer.has_proxied() || everything) {
-            return;
+        if peer.proxy.is_none() && (peer.proxied() > 0 || everything) {
+            peer.proxy = Some(match (everything, reason) {
+                (true, _) => "opens every port",
+                (_, Reason::Tarpit) => "tarpit: the window never opens",
+                _ => "SYN proxy: resets after the handshake",
+            });
+            let early = std::mem::take(&mut peer.early);
+            self.again.extend(early.into_iter().map(Aim::Recheck));
         }
+        if peer.proxied() >= PROXIED_COUNT_TOLD || everything {
+            self.tell_proxy(host);
+        }
+    }
+
+    /// Tells of a proxy once: when it has answered for many ports, or at the end.
+    fn tell_proxy(&mut self, host: u64) {
+        let Some(peer) = self.peers.get_mut(&host) else { return };
+        let Some(kind) = peer.proxy.filter(|_| !peer.proxy_told) else { return };
         peer.proxy_told = true;
-        let kind = match (everything, reason) {
-            (true, _) => "opens every port",
-            (_, Reason::Tarpit) => "tarpit: the window never opens",
-            _ => "SYN proxy: resets after the handshake",
-        };
-        let early = std::mem::take(&mut peer.early);
-        self.again.extend(early.into_iter().map(Aim::Recheck));
         let (host, ports_answered) = (peer.ip, peer.ports_opened());
         self.ledger.notice(Notice::Proxy { host, ports_answered, kind: kind.into() });
     }
 
-    /// The connection failed with what the kernel read from an answer.
-    pub(crate) fn failed(&mut self, index: u32, errno: i32) -> Result<(), ScanError> {
+    /// The connection failed with what the kernel read from an answer; `at_once` while it was still being asked.
+    pub(crate) fn failed(&mut self, index: u32, errno: i32, at_once: bool) -> Result<(), ScanError> {
         let Some((ask, socket, _)) = self.slots.get(index) else { return Ok(()) };
         let ask = *ask;
         if let Some((reason, _)) = icmp_error(socket) {
@@ -169,7 +179,8 @@ impl Engine<'_> {
         }
         self.slots.free(index, true);
         match errno {
-            libc::ECONNREFUSED | libc::ECONNRESET => {
+            libc::ECONNRESET => self.reset(ask, at_once),
+            libc::ECONNREFUSED => {
                 let rtt = ask.sent.elapsed();
                 self.answered(ask, Kind::Closed, (State::Closed, Reason::Rst), rtt);
             }
@@ -177,6 +188,24 @@ impl Engine<'_> {
             _ => self.unasked(ask, errno),
         }
         Ok(())
+    }
+
+    /// A reset that came after the handshake, before this end could look: `connect` says refused to any other.
+    ///
+    /// No program accepts and resets while the SYN is still being sent, so then it was a proxy in any case.
+    fn reset(&mut self, ask: Ask, at_once: bool) {
+        self.ledger.heard += 1;
+        let peer = self.peers.entry(ask.host).or_insert_with(|| Peer::new(ask.ip, ask.sent));
+        peer.opened();
+        let verdict = match at_once || peer.may_be_proxy() {
+            true => (State::Intercepted, Reason::RstAfterHandshake),
+            false => (State::Open, Reason::SynAck),
+        };
+        let rtt = Some(ask.sent.elapsed());
+        match ask.aim {
+            Aim::OpenCanary => self.proved(ask, rtt.unwrap_or_default()),
+            _ => self.conclude(Ask { rtt, ..ask }, verdict),
+        }
     }
 
     /// An ICMP error answered.
@@ -223,7 +252,8 @@ impl Engine<'_> {
     /// A canary was answered as before.
     fn proved(&mut self, ask: Ask, rtt: Duration) {
         self.proofs.0 += 1;
-        self.pacer.canary(false);
+        self.suspicions = 0;
+        self.pacer.canary(ask.sent, false);
         self.keep(ask, Kind::Open, rtt);
     }
 
@@ -232,6 +262,9 @@ impl Engine<'_> {
         self.rtt = Some(self.rtt.map_or(rtt, |before| (before * 15 + rtt) / 16));
         let peer = self.peers.entry(ask.host).or_insert_with(|| Peer::new(ask.ip, ask.sent));
         peer.answered(ask.aim, kind, ask.port, ask.sent, rtt);
+        if ask.aim == Aim::ClosedCanary {
+            return self.name_limit(ask.host);
+        }
         // A limit of resets looks like loss, so where there is one only what is not limited counts.
         if let Aim::Pair(position) = ask.aim
             && (kind == Kind::Open || !peer.limited)
@@ -252,20 +285,19 @@ impl Engine<'_> {
         if ask.aim == Aim::OpenCanary {
             self.proofs.0 += 1;
             self.proofs.1 += 1;
-            self.pacer.canary(true);
+            self.suspicions += 1;
+            self.pacer.canary(ask.sent, true);
         }
         let lossy = self.loss().is_some_and(|loss| loss > LOSSY);
         let now = Instant::now();
         let Some(peer) = self.peers.get_mut(&ask.host) else { return };
         let was_free = peer.standing == Standing::Free;
         let is_ban = peer.canary_silent(ask.aim, ask.sent, now, lossy);
-        if !peer.limited && peer.limits_resets() {
-            peer.limited = true;
-            let (host, per_second) = (peer.ip, peer.resets_per_second(now));
-            self.answers.1 = 0;
-            self.ledger.notice(Notice::AnswersLimited { host, per_second });
-        } else if is_ban {
+        if is_ban {
             self.banned += 1;
+            // What fell silent because of the ban says nothing of loss.
+            let silent = self.proofs.1.min(self.suspicions);
+            self.proofs = (self.proofs.0 - silent, self.proofs.1 - silent);
             let (host, after_questions) = (peer.ip, peer.questions());
             let after_ms = peer.known_for(now).as_millis() as u64;
             self.ledger.notice(Notice::Banned { host, after_questions, after_ms });
@@ -275,11 +307,27 @@ impl Engine<'_> {
                 self.ledger.notice(Notice::SlowedTo { per_second });
             }
         }
+        self.name_limit(ask.host);
+    }
+
+    /// Tells once that a host limits its resets; from then on they say nothing of loss.
+    fn name_limit(&mut self, host: u64) {
+        let Some(peer) = self.peers.get_mut(&host) else { return };
+        if peer.limited || !peer.limits_resets() {
+            return;
+        }
+        peer.limited = true;
+        self.answers = (peer.ports_opened().into(), 0);
+        let (host, per_second) = (peer.ip, peer.resets_per_second(Instant::now()));
+        self.ledger.notice(Notice::AnswersLimited { host, per_second });
     }
 
     /// Settles what stayed silent, and sums up.
     pub(crate) fn close(mut self, is_done: bool) -> Result<Summary, ScanError> {
         let passes = self.pass;
+        let proxies: Vec<u64> =
+            self.peers.iter().filter(|(_, peer)| peer.proxy.is_some()).map(|(host, _)| *host).collect();
+        proxies.into_iter().for_each(|host| self.tell_proxy(host));
         let (missed, loss, rtt) = (self.expected_missed(passes), self.loss(), self.rtt);
         let mut from = 0;
         // Bounded by the pairs there are: every turn settles one.

@@ -45,6 +45,8 @@ pub(crate) struct Engine<'a> {
     pub(crate) skipped: bool,
     /// Known-open ports asked again, and those lost.
     pub(crate) proofs: (u64, u64),
+    /// Of those, the ones lost since the last that was answered.
+    pub(crate) suspicions: u64,
     /// Answers by pass that were not there the pass before, of hosts that limit nothing.
     pub(crate) answers: (u64, u64),
     /// Position of the first pass up to which nothing answered: the way was not there yet, which is no loss.
@@ -88,6 +90,7 @@ impl<'a> Engine<'a> {
             banned: 0,
             skipped: false,
             proofs: (0, 0),
+            suspicions: 0,
             answers: (0, 0),
             deaf_until: None,
             cursor: 0,
@@ -305,7 +308,7 @@ impl<'a> Engine<'a> {
                 self.watch(index, ask.sent + wait)
             }
             Step::Open => self.opened(index),
-            Step::Failed(errno) => self.failed(index, errno),
+            Step::Failed(errno) => self.failed(index, errno, true),
         }
     }
 

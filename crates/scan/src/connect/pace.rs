@@ -13,12 +13,16 @@ const GENTLE_MIN_PER_SECOND: f64 = 10.0;
 /// Questions under way at first, and at least.
 const WINDOW_FIRST: f64 = 64.0;
 const WINDOW_MIN: f64 = 16.0;
-/// Growth a step while nothing is full, and after it was once.
+/// Growth a step while nothing was full yet, on the way back to where it was, and beyond.
 const GROWTH: f64 = 2.0;
-const GROWTH_CAREFUL: f64 = 1.1;
-/// Steps down when known-open ports fall silent, and when round trips grow.
-const CUT_LOSS: f64 = 0.5;
+const GROWTH_BACK: f64 = 1.25;
+const GROWTH_CAREFUL: f64 = 1.04;
+/// Cuts when known-open ports fall silent, the first time and later, and when round trips grow.
+const CUT_FIRST: f64 = 0.25;
+const CUT_LOSS: f64 = 0.6;
 const CUT_DELAY: f64 = 0.8;
+/// Of the window that was too much, what is come back to soon.
+const BACK_SHARE: f64 = 0.8;
 /// Round trips above so many times the least plus this much are a queue.
 const DELAY_TIMES: u32 = 2;
 const DELAY_MORE: Duration = Duration::from_millis(20);
@@ -33,6 +37,9 @@ const CATCH_UP: Duration = Duration::from_millis(5);
 const RATE_MIN_PER_SECOND: f64 = 0.1;
 /// Until the first answer the window stays small for so long: the way may still be looking for its neighbour.
 const FIRST_ANSWER_MAX: Duration = Duration::from_millis(500);
+/// Between two tellings of a lower rate, which must be below this share of the one told.
+const TELL_GAP: Duration = Duration::from_secs(1);
+const TELL_SHARE: f64 = 0.7;
 
 /// What was seen since the last step.
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,6 +48,7 @@ struct Seen {
     canaries_lost: u32,
     rtt_sum: Duration,
     rtt_count: u32,
+    sent: u32,
 }
 
 /// The window and the clock of a scan.
@@ -49,7 +57,11 @@ pub(crate) struct Pacer {
     window: f64,
     window_max: f64,
     polite: bool,
-    was_full: bool,
+    /// The window to come back to, once the way was full.
+    back_to: Option<f64>,
+    /// Losses of what was sent before are already paid for.
+    cut: Instant,
+    told: Option<(Instant, f64)>,
     seen: Seen,
     began: Instant,
     stepped: Instant,
@@ -75,7 +87,9 @@ impl Pacer {
             window,
             window_max,
             polite,
-            was_full: false,
+            back_to: None,
+            cut: now,
+            told: None,
             seen: Seen::default(),
             began: now,
             stepped: now,
@@ -104,6 +118,7 @@ impl Pacer {
 
     /// A question left.
     pub fn sent(&mut self, now: Instant) {
+        self.seen.sent += 1;
         let gap = self.per_second.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(1.0 / rate));
         let jitter = self.jitter.map_or(Duration::ZERO, |mean| mean.mul_f64(self.random_double()));
         if gap + jitter > Duration::ZERO {
@@ -118,9 +133,10 @@ impl Pacer {
         self.seen.rtt_count += 1;
     }
 
-    pub fn canary(&mut self, lost: bool) {
-        self.seen.canaries += 1;
-        self.seen.canaries_lost += u32::from(lost);
+    pub fn canary(&mut self, sent: Instant, lost: bool) {
+        let counts = sent >= self.cut;
+        self.seen.canaries += u32::from(counts);
+        self.seen.canaries_lost += u32::from(counts && lost);
     }
 
     /// The machine ran short of something: fewer from now on. Returns how many, and whether that is a change.
@@ -152,16 +168,32 @@ impl Pacer {
         let lost_share = f64::from(seen.canaries_lost) / f64::from(seen.canaries.max(1));
         let full = seen.canaries_lost >= LOST_COUNT && lost_share > LOST_SHARE;
         let delayed = self.polite && self.is_delayed(&seen);
-        let factor = match (full, delayed, self.was_full) {
+        let before = self.window;
+        let factor = match (full, delayed, self.back_to) {
+            (true, _, None) => CUT_FIRST,
             (true, _, _) => CUT_LOSS,
             (_, true, _) => CUT_DELAY,
-            (_, _, true) => GROWTH_CAREFUL,
+            (_, _, Some(back_to)) if before < back_to => GROWTH_BACK,
+            (_, _, Some(_)) => GROWTH_CAREFUL,
             _ => GROWTH,
         };
-        self.was_full |= full || delayed;
-        let before = self.window;
+        if full || delayed {
+            self.back_to = Some(before * BACK_SHARE);
+            self.cut = now;
+        }
         self.window = (before * factor).clamp(WINDOW_MIN.min(self.window_max), self.window_max);
-        (full && self.window < before).then(|| (self.window / passed.as_secs_f64()) as u64)
+        let rate = f64::from(seen.sent) / passed.as_secs_f64() * factor;
+        (full && self.should_tell(now, rate)).then_some(rate as u64)
+    }
+
+    fn should_tell(&mut self, now: Instant, rate: f64) -> bool {
+        let due = self
+            .told
+            .is_none_or(|(then, before)| now.duration_since(then) >= TELL_GAP && rate < before * TELL_SHARE);
+        if due {
+            self.told = Some((now, rate));
+        }
+        due
     }
 
     fn is_delayed(&self, seen: &Seen) -> bool {
@@ -198,10 +230,16 @@ mod tests {
         pacer.answered(Duration::from_millis(1));
         assert_eq!(pacer.step(began + STEP_MIN), None);
         assert!(pacer.window() > first);
-        (0..10).for_each(|_| pacer.canary(true));
+        (0..10).for_each(|_| pacer.canary(began, true));
         let before = pacer.window();
+        pacer.sent(began);
         assert!(pacer.step(began + STEP_MIN * 2).is_some());
         assert!(pacer.window() < before);
+        // What was lost before the cut does not cut again.
+        let before = pacer.window();
+        (0..10).for_each(|_| pacer.canary(began, true));
+        pacer.step(began + STEP_MIN * 3);
+        assert!(pacer.window() > before);
     }
 
     #[test]

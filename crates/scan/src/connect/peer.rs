@@ -17,10 +17,12 @@ const CANARY_GAP: u32 = 64;
 /// Silent canaries in a row that are a ban, and one more for each doubt.
 const BAN_SILENT_COUNT: u32 = 3;
 /// Between two canaries of a host under suspicion.
-pub(crate) const SUSPICION_GAP: Duration = Duration::from_millis(100);
+pub(crate) const SUSPICION_GAP: Duration = Duration::from_millis(60);
 /// Canaries that were closed and are silent now, of those asked, that are a limit of resets.
 const LIMITED_COUNT_MIN: u32 = 4;
 const LIMITED_SHARE: f64 = 0.3;
+/// A host whose resets are limited is still heard now and then.
+const LIMITED_SILENCE_MAX: Duration = Duration::from_secs(1);
 /// Open ports above which a host that has more open than closed is looked at as a proxy.
 const SUSPECT_OPEN_MIN: u32 = 8;
 /// Open ports above which a host that has nearly all open is no host of its own.
@@ -60,10 +62,13 @@ pub(crate) struct Peer {
     pub ip: IpAddr,
     pub standing: Standing,
     pub limited: bool,
+    /// What answers for it, once that is sure; and whether it was told.
+    pub proxy: Option<&'static str>,
     pub proxy_told: bool,
     /// Positions told as open before the host was a suspect, to be looked at again when it is one.
     pub early: Vec<u64>,
     first: Instant,
+    last: Instant,
     rtt: Duration,
     rtt_spread: Duration,
     /// Handshakes done, whatever came of them.
@@ -78,6 +83,8 @@ pub(crate) struct Peer {
     turn: usize,
     closed_asked: u32,
     closed_silent: u32,
+    open_asked: u32,
+    open_silent: u32,
 }
 
 impl Peer {
@@ -86,9 +93,11 @@ impl Peer {
             ip,
             standing: Standing::Free,
             limited: false,
+            proxy: None,
             proxy_told: false,
             early: Vec::new(),
             first: now,
+            last: now,
             rtt: Duration::ZERO,
             rtt_spread: Duration::ZERO,
             opened: 0,
@@ -102,12 +111,15 @@ impl Peer {
             turn: 0,
             closed_asked: 0,
             closed_silent: 0,
+            open_asked: 0,
+            open_silent: 0,
         }
     }
 
     /// Keeps an answer; `sent` is when it was asked for.
     pub fn answered(&mut self, aim: Aim, kind: Kind, port: u16, sent: Instant, rtt: Duration) {
         self.estimate(rtt);
+        self.last = self.last.max(sent + rtt);
         if let Standing::Suspect { since, .. } = self.standing
             && sent >= since
         {
@@ -115,6 +127,7 @@ impl Peer {
         }
         if !matches!(aim, Aim::Pair(_)) {
             self.closed_asked += u32::from(aim == Aim::ClosedCanary);
+            self.open_asked += u32::from(aim == Aim::OpenCanary);
             return;
         }
         let (count, canaries) = match kind {
@@ -178,9 +191,14 @@ impl Peer {
         if aim == Aim::ClosedCanary {
             self.closed_asked += 1;
             self.closed_silent += 1;
-            if self.open_canaries[0] != 0 {
+            let hears = now.saturating_duration_since(self.last) < LIMITED_SILENCE_MAX;
+            if self.open_canaries[0] != 0 || (self.limited && hears) {
                 return false;
             }
+        }
+        if aim == Aim::OpenCanary {
+            self.open_asked += 1;
+            self.open_silent += 1;
         }
         let silent = match self.standing {
             Standing::Banned => return false,
@@ -203,8 +221,10 @@ impl Peer {
 
     /// Whether its resets are limited: closed ports that answered do not any more, while the way is free.
     pub fn limits_resets(&self) -> bool {
-        let share = f64::from(self.closed_silent) / f64::from(self.closed_asked.max(1));
-        self.closed_silent >= LIMITED_COUNT_MIN && share > LIMITED_SHARE && self.standing == Standing::Free
+        let share = |silent: u32, asked: u32| f64::from(silent) / f64::from(asked.max(1));
+        // A full way loses both kinds alike.
+        let more = share(self.closed_silent, self.closed_asked) - share(self.open_silent, self.open_asked);
+        self.closed_silent >= LIMITED_COUNT_MIN && more > LIMITED_SHARE && self.standing == Standing::Free
     }
 
     /// Resets a second so far.
@@ -232,8 +252,9 @@ impl Peer {
         self.opened
     }
 
-    pub fn has_proxied(&self) -> bool {
-        self.proxied > 0
+    /// Connections reset after the handshake, or never opened.
+    pub fn proxied(&self) -> u32 {
+        self.proxied
     }
 
     pub fn questions(&self) -> u64 {
