@@ -7,6 +7,7 @@ mod csv;
 mod drive;
 mod lines;
 mod live;
+mod notices;
 mod outputs;
 mod page;
 mod results;

@@ -139,6 +139,9 @@ const REFUSALS: &[(&str, &str)] = &[
     ("the raw engine", "原始报文引擎"),
     ("more than one scan keeps in mind", "超出一次扫描所能记住的数量"),
     ("cut it with --shard", "用 --shard 分成几份"),
+    ("cut the hosts into several scans", "把主机分成几次扫描"),
+    ("there is no such interface", "没有这样的网卡"),
+    ("see ip link", "ip link 可列出"),
 ];
 
 fn translated(english: &str) -> String {

@@ -4,16 +4,18 @@ use super::Args;
 use super::asked::Asked;
 use super::compare::{Difference, Wanted};
 use super::live::Live;
+use super::notices;
 use super::outputs::{Outputs, buffered_stdout};
 use super::page::{Page, Style};
 use super::results::Results;
-use super::words::{self, thousands};
+use super::words::thousands;
 use crate::failure::{EXIT_FAILED, sentence, while_trying};
 use crate::{Common, warn};
 use anyhow::{Result, anyhow};
 use netwhy_model::Lang;
-use netwhy_scan::{Event, Notice, Pace, Plan, Protocol, ScanError, State, Summary};
+use netwhy_scan::{Checkpoint, Event, Notice, Pace, Plan, Protocol, ScanError, State, Summary};
 use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -46,6 +48,8 @@ struct Teller {
     checkpoint: Option<String>,
     stop: Arc<AtomicBool>,
     any_output_failed: bool,
+    /// Something was written that may still wait in a buffer.
+    any_waiting: bool,
 }
 
 /// Runs the plan; the number is the exit code.
@@ -70,6 +74,7 @@ pub(super) async fn run(args: &Args, asked: Asked, common: &Common, engine: Engi
         checkpoint: plan.checkpoint.as_ref().map(|path| path.display().to_string()),
         stop,
         any_output_failed: false,
+        any_waiting: false,
     };
     let plan = Arc::new(plan);
     let ended =
@@ -116,7 +121,7 @@ impl Teller {
         self.listen(&heard);
         let ended = thread.join().map_err(|_| anyhow!("the scan broke off: this is a fault of netwhy"));
         self.live.finish();
-        let summary = ended??;
+        let summary = ended?.inspect_err(|_| self.forget_start())?;
         let differences = self.results.as_mut().map(|results| {
             results.finish();
             wanted.differences(plan, results, summary.complete)
@@ -141,7 +146,8 @@ impl Teller {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.outputs.settle(),
             }
-            if settled.elapsed() >= SETTLE_GAP {
+            if self.any_waiting && settled.elapsed() >= SETTLE_GAP {
+                self.any_waiting = false;
                 settled = Instant::now();
                 self.live.aside(|| self.outputs.settle());
                 self.tell_failures();
@@ -150,6 +156,7 @@ impl Teller {
     }
 
     fn take(&mut self, event: Event) {
+        self.any_waiting |= matches!(event, Event::Found(_) | Event::Revised(_));
         match event {
             Event::Found(finding) => {
                 let shown = self.all || !matches!(finding.state, State::Closed | State::Filtered);
@@ -173,8 +180,8 @@ impl Teller {
         let note = self.lang.pick("note: ", "注意：");
         let hint = self.lang.pick("hint: ", "提示：");
         self.live.aside(|| {
-            warn(&format!("{note}{}", words::notice(notice, self.lang)));
-            if let Some(advice) = words::advice(notice, self.checkpoint.as_deref(), self.lang) {
+            warn(&format!("{note}{}", notices::notice(notice, self.lang)));
+            if let Some(advice) = notices::advice(notice, self.checkpoint.as_deref(), self.lang) {
                 warn(&format!("{hint}{advice}"));
             }
         });
@@ -192,6 +199,14 @@ impl Teller {
         }
         if self.outputs.is_deserted() {
             self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// A scan that failed before it asked anything leaves no checkpoint, which would only stand in the way.
+    fn forget_start(&self) {
+        let Some(path) = &self.checkpoint else { return };
+        if Checkpoint::load(Path::new(path)).is_ok_and(|start| start.asked == 0) {
+            let _ = std::fs::remove_file(path);
         }
     }
 

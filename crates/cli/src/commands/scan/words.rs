@@ -1,7 +1,7 @@
-//! States, reasons and notices in words: as programs read them, and as people do in both languages.
+//! States and reasons in words: as programs read them, and as people do in both languages.
 
 use netwhy_model::Lang;
-use netwhy_scan::{Notice, Protocol, Reason, State};
+use netwhy_scan::{Protocol, Reason, State};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -120,87 +120,6 @@ fn icmp(kind: u8, code: u8, from: IpAddr) -> Option<(&'static str, &'static str,
     })
 }
 
-/// A notice in one sentence.
-pub(super) fn notice(notice: &Notice, lang: Lang) -> String {
-    let (en, zh) = match notice {
-        Notice::Banned { host, after_questions, after_ms } => {
-            let (count, time) = (thousands(*after_questions), seconds(Duration::from_millis(*after_ms)));
-            (
-                format!(
-                    "{host} banned this host after {count} questions ({time}): ports that had answered went silent"
-                ),
-                format!("{host} 在 {count} 次询问（{time}）后封禁了本机：曾应答的端口不再应答"),
-            )
-        }
-        Notice::Unbanned { host, after_ms } => {
-            let time = seconds(Duration::from_millis(*after_ms));
-            (format!("{host} answers again after {time}"), format!("{host} 在 {time} 后恢复应答"))
-        }
-        Notice::AnswersLimited { host, per_second } => (
-            format!(
-                "{host} limits its resets or ICMP errors to about {per_second} a second; open ports still answer, so \
-                 the scan goes on"
-            ),
-            format!("{host} 把 RST 或 ICMP 错误限制在每秒约 {per_second} 个；开放的端口仍应答，扫描继续"),
-        ),
-        Notice::Loss { percent } => (
-            format!("the way loses {percent:.1} % of the packets: silent ports are asked more often"),
-            format!("线路丢失 {percent:.1} % 的报文：对沉默的端口增加询问次数"),
-        ),
-        Notice::SlowedTo { per_second } => (
-            format!("slowed down to {} packets a second, which the way carries", thousands(*per_second)),
-            format!("已降至每秒 {} 个报文，即线路所能承载", thousands(*per_second)),
-        ),
-        Notice::Proxy { host, ports_answered, kind } => (
-            format!(
-                "a middlebox opens connections for {host} ({kind}): {} ports answered; each is asked past it",
-                thousands((*ports_answered).into())
-            ),
-            format!(
-                "有中间设备替 {host} 建立连接（{kind}）：{} 个端口应答；逐个越过它再问",
-                thousands((*ports_answered).into())
-            ),
-        ),
-        Notice::FellBack { from, to, reason } => (
-            format!("the {from} engine cannot be used ({reason}); {to} is used instead"),
-            format!("无法使用 {from} 引擎（{reason}）；改用 {to}"),
-        ),
-        Notice::RingDrops { dropped } => (
-            format!(
-                "{} answers came faster than they were read; what they may have said is asked again",
-                thousands(*dropped)
-            ),
-            format!("{} 个应答来不及读取；相关端口将重新询问", thousands(*dropped)),
-        ),
-        Notice::CheckpointUnwritten { path, reason } => (
-            format!("progress cannot be kept in {path} ({reason}); the scan goes on without"),
-            format!("无法把进度写入 {path}（{reason}）；扫描继续，但不保存进度"),
-        ),
-    };
-    netwhy_report::clean(if lang == Lang::En { &en } else { &zh })
-}
-
-/// What to do after a notice, where there is something to do.
-pub(super) fn advice(notice: &Notice, checkpoint: Option<&str>, lang: Lang) -> Option<String> {
-    let Notice::Banned { .. } = notice else { return None };
-    let file = checkpoint.unwrap_or("FILE");
-    let keep = match (checkpoint, lang) {
-        (Some(_), _) => "",
-        (None, Lang::En) => " (keep one with --checkpoint FILE)",
-        (None, Lang::Zh) => "（以 --checkpoint FILE 保存进度）",
-    };
-    Some(match lang {
-        Lang::En => format!(
-            "go on after the ban ends with: netwhy scan --resume {file} --gentle{keep}; or from another vantage: copy \
-             {file} there and run the same, or give another address of this host with --source-address"
-        ),
-        Lang::Zh => format!(
-            "解封后继续：netwhy scan --resume {file} --gentle{keep}；或换一处继续：把 {file} 复制过去执行同一命令，\
-             或以 --source-address 改用本机的另一地址"
-        ),
-    })
-}
-
 /// A number with a comma for every thousand.
 pub(super) fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -275,15 +194,5 @@ mod tests {
         assert_eq!(reason_code(of(12, 0, "10.0.0.1")), "icmp-12-0");
         assert_eq!(reason(of(3, 13, "10.0.0.1"), Lang::En), "administratively prohibited, by 10.0.0.1");
         assert_eq!(reason(of(3, 13, "10.0.0.1"), Lang::Zh), "管理性禁止，来自 10.0.0.1");
-    }
-
-    #[test]
-    fn a_notice_cannot_reach_the_terminal_with_control_characters() {
-        let proxy =
-            Notice::Proxy { host: [10, 0, 0, 1].into(), ports_answered: 900, kind: "a\u{1b}[2Jb".into() };
-        assert!(!notice(&proxy, Lang::En).contains('\u{1b}'));
-        let banned = Notice::Banned { host: [10, 0, 0, 1].into(), after_questions: 412, after_ms: 4100 };
-        assert!(advice(&banned, Some("a.ckpt"), Lang::En).unwrap().contains("--resume a.ckpt"));
-        assert!(advice(&proxy, None, Lang::En).is_none());
     }
 }
