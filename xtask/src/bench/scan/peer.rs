@@ -19,7 +19,7 @@ const NMAP_RATE_MANY: u32 = 50_000;
 const RATE_ALLOWED: u32 = 90;
 
 /// How netwhy is told to ask a large network, behind its addresses and ports.
-pub const NETWHY_LARGE: &str = "--format jsonl --i-am-authorized --rate max";
+pub const NETWHY_LARGE: &str = "--json --i-am-authorized --rate max";
 
 /// Where the programs are.
 #[derive(Debug, Clone)]
@@ -132,7 +132,7 @@ fn netwhy(target: &Target, mode: Mode, tools: &Tools) -> Contender {
         Mode::Raw | Mode::Connect | Mode::Fast => "--fast",
     };
     let text =
-        format!("scan {} --ports {} --format jsonl --i-am-authorized {pace}", target.hosts(), target.ports());
+        format!("scan {} --ports {} --json --i-am-authorized {pace}", target.hosts(), target.ports());
     let privileged = mode != Mode::Connect;
     Contender {
         name: "netwhy",
