@@ -40,7 +40,11 @@ pub enum Reason {
     /// SYN-ACK with a window of 0 that never opened, or connections that never answer.
     Tarpit,
     /// ICMP or ICMPv6 type, code, and who sent it.
-    Icmp { kind: u8, code: u8, from: IpAddr },
+    Icmp {
+        kind: u8,
+        code: u8,
+        from: IpAddr,
+    },
     /// A datagram came back.
     Answer,
     NoAnswer,
@@ -49,7 +53,9 @@ pub enum Reason {
     /// The answers of the host are limited (RST or ICMP rate limit): silence says nothing.
     RateLimited,
     /// This machine could not ask (its own firewall, no route, no source port): nothing is known of the port.
-    Local { errno: i32 },
+    Local {
+        errno: i32,
+    },
 }
 
 /// What a quick look at an open port showed (`-s`).
