@@ -263,8 +263,11 @@ fn sure(summary: &Summary, lang: Lang) -> String {
         Some(loss) => format!("{:.1} %", loss * 100.0),
         None => lang.pick("unknown, nothing answered", "未知，没有任何应答").to_owned(),
     };
-    let missed = summary.expected_missed;
-    let missed = if missed < 0.001 { "< 0.001".to_owned() } else { format!("{missed:.3}") };
+    let missed = match summary.expected_missed {
+        _ if !summary.complete => "?".to_owned(),
+        missed if missed < 0.001 => "< 0.001".to_owned(),
+        missed => format!("{missed:.3}"),
+    };
     let passes = summary.passes;
     let unfinished = match summary.complete {
         true => "",

@@ -7,7 +7,7 @@ use anyhow::Result;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use netwhy_model::{Case, Source};
 use netwhy_scan::{Hosts, InputError, InputFault, Span, Target};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read, stdin};
 use std::net::IpAddr;
@@ -29,72 +29,123 @@ pub(super) struct Targets {
     pub only_name: Option<String>,
 }
 
-/// One word, with its place where it came from a list.
-struct Word {
-    text: String,
-    place: Option<(String, usize)>,
+/// What the words name, before names are resolved.
+struct Gathered<'a> {
+    source: &'a Source,
+    spans: Vec<Span>,
+    names: BTreeSet<String>,
 }
 
 /// Reads hosts and exclusions; names are resolved as the system does.
 pub(super) async fn read(hosts: &[String], exclude: &[String], source: &Source) -> Result<Targets> {
-    let (spans, names) = parsed(words(hosts)?, source)?;
-    let (mut holes, hole_names) = parsed(exclusions(exclude)?, source)?;
-    let found = resolved(&names, source).await?;
-    for (_, addresses) in resolved(&hole_names, source).await? {
-        holes.extend(addresses.into_iter().map(Span::single));
+    let (mut wanted, mut holes) = (Gathered::new(source), Gathered::new(source));
+    for text in hosts {
+        wanted.take(text)?;
     }
-    let only_name = match (&spans[..], &names[..]) {
-        ([], [name]) => Some(name.clone()),
+    for text in exclude {
+        holes.exclude(text)?;
+    }
+    let only_name = match (wanted.spans.is_empty(), wanted.names.len()) {
+        (true, 1) => wanted.names.first().cloned(),
         _ => None,
     };
-    let mut all = spans;
-    let mut by_address = BTreeMap::new();
-    for (name, addresses) in found {
+    let mut names = BTreeMap::new();
+    for (name, addresses) in resolved(&wanted.names, source).await? {
         for address in addresses {
-            all.push(Span::single(address));
-            by_address.entry(address).or_insert_with(|| name.clone());
+            wanted.spans.push(Span::single(address));
+            names.entry(address).or_insert_with(|| name.clone());
         }
     }
-    Ok(Targets { hosts: Hosts::of(&all, &holes)?, names: by_address, only_name })
+    for (_, addresses) in resolved(&holes.names, source).await? {
+        holes.spans.extend(addresses.into_iter().map(Span::single));
+    }
+    Ok(Targets { hosts: Hosts::of(&wanted.spans, &holes.spans)?, names, only_name })
 }
 
-/// Spans, and names not resolved yet; an address of a family that was ruled out is refused.
-fn parsed(words: Vec<Word>, source: &Source) -> Result<(Vec<Span>, Vec<String>)> {
-    let (mut spans, mut names) = (Vec::new(), Vec::new());
-    for word in words {
-        match Target::parse(&word.text).map_err(|error| word.placed(error))? {
-            Target::Span(span) => {
-                let first = span.ends().0;
-                if let Some(family) = source.family.filter(|&family| family != family_of(first)) {
-                    return Err(fail(
-                        (
-                            format!("{} is no IPv{family} address", word.text.trim()),
-                            format!("{} 不是 IPv{family} 地址", word.text.trim()),
-                        ),
-                        ("leave out -4, -6 or this address", "去掉 -4、-6 或该地址"),
-                    ));
-                }
-                spans.push(span);
+impl<'a> Gathered<'a> {
+    fn new(source: &'a Source) -> Self {
+        Self { source, spans: Vec::new(), names: BTreeSet::new() }
+    }
+
+    fn len(&self) -> usize {
+        self.spans.len() + self.names.len()
+    }
+
+    /// Takes a word of the command line; `@FILE` stands for what the file lists.
+    fn take(&mut self, text: &str) -> Result<()> {
+        let Some(file) = text.strip_prefix('@') else { return self.word(text, None) };
+        for (index, line) in list(file)?.lines().enumerate() {
+            let bare = line.split('#').next().unwrap_or_default();
+            for word in bare.split_whitespace() {
+                self.word(word, Some((file, index + 1)))?;
             }
-            Target::Name(name) => names.push(name),
+        }
+        Ok(())
+    }
+
+    /// The same, separated by commas; an exclusion that names nothing is refused.
+    fn exclude(&mut self, text: &str) -> Result<()> {
+        for part in text.split(',').map(str::trim) {
+            let before = self.len();
+            if !part.is_empty() {
+                self.take(part)?;
+            }
+            // A name or address excluded twice names something all the same.
+            let names_something = self.len() > before || (!part.is_empty() && !part.starts_with('@'));
+            if !names_something {
+                let place = format!("--exclude {text:?}");
+                return Err(InputError { place, fault: InputFault::EmptyExclusion }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one target; an address of a family that was ruled out is refused.
+    fn word(&mut self, text: &str, place: Option<(&str, usize)>) -> Result<()> {
+        let placed = |error: InputError| match place {
+            Some((file, line)) => error.in_line(file, line),
+            None => error,
+        };
+        match Target::parse(text).map_err(placed)? {
+            Target::Span(span) => {
+                self.check_family(text, span)?;
+                self.spans.push(span);
+            }
+            Target::Name(name) => {
+                self.names.insert(name);
+                self.check_names()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_family(&self, text: &str, span: Span) -> Result<()> {
+        let of = family_of(span.ends().0);
+        match self.source.family.filter(|&family| family != of) {
+            Some(family) => Err(fail(
+                (format!("{text} is no IPv{family} address"), format!("{text} 不是 IPv{family} 地址")),
+                ("leave out -4, -6 or this address", "去掉 -4、-6 或该地址"),
+            )),
+            None => Ok(()),
         }
     }
-    names.sort();
-    names.dedup();
-    match names.len() > NAME_COUNT_MAX {
-        true => Err(fail(
-            (format!("{} names were given", names.len()), format!("给出了 {} 个域名", names.len())),
-            (
-                format!("at most {NAME_COUNT_MAX} at once; give addresses, or cut the list"),
-                format!("一次最多 {NAME_COUNT_MAX} 个；请给地址，或把列表分开"),
-            ),
-        )),
-        false => Ok((spans, names)),
+
+    fn check_names(&self) -> Result<()> {
+        match self.names.len() > NAME_COUNT_MAX {
+            true => Err(fail(
+                (
+                    format!("more than {NAME_COUNT_MAX} names were given"),
+                    format!("给出了多于 {NAME_COUNT_MAX} 个域名"),
+                ),
+                ("give addresses, or cut the list", "请给地址，或把列表分开"),
+            )),
+            false => Ok(()),
+        }
     }
 }
 
 /// Every address of every name.
-async fn resolved(names: &[String], source: &Source) -> Result<Vec<(String, Vec<IpAddr>)>> {
+async fn resolved(names: &BTreeSet<String>, source: &Source) -> Result<Vec<(String, Vec<IpAddr>)>> {
     let resolve = |name: String| async move {
         let mut case = Case::new(format!("https://{name}").parse::<netwhy_model::Target>()?);
         case.source = source.clone();
@@ -105,41 +156,11 @@ async fn resolved(names: &[String], source: &Source) -> Result<Vec<(String, Vec<
             false => Ok((name, addresses)),
         }
     };
-    stream::iter(names.to_vec()).map(resolve).buffered(NAMES_AT_ONCE).try_collect().await
+    stream::iter(names.clone()).map(resolve).buffered(NAMES_AT_ONCE).try_collect().await
 }
 
-/// The words of the command line, with `@FILE` replaced by what the file lists.
-fn words(given: &[String]) -> Result<Vec<Word>> {
-    let mut words = Vec::new();
-    for text in given {
-        match text.strip_prefix('@') {
-            Some(file) => words.extend(list(file)?),
-            None => words.push(Word { text: text.clone(), place: None }),
-        }
-    }
-    Ok(words)
-}
-
-/// The same, separated by commas; an exclusion that names nothing is refused.
-fn exclusions(given: &[String]) -> Result<Vec<Word>> {
-    let mut all = Vec::new();
-    for text in given {
-        let parts: Vec<String> = text.split(',').map(|part| part.trim().to_owned()).collect();
-        let empty = || InputError { place: format!("--exclude {text:?}"), fault: InputFault::EmptyExclusion };
-        if parts.iter().any(String::is_empty) {
-            return Err(empty().into());
-        }
-        let named = words(&parts)?;
-        if named.is_empty() {
-            return Err(empty().into());
-        }
-        all.extend(named);
-    }
-    Ok(all)
-}
-
-/// What a file lists: words, `#` comments; `-` is stdin.
-fn list(file: &str) -> Result<Vec<Word>> {
+/// The text of a list; `-` is stdin.
+fn list(file: &str) -> Result<String> {
     let tried = || (format!("cannot read the list {file:?}"), format!("无法读取列表 {file:?}"));
     let mut text = String::new();
     let read = match file {
@@ -147,28 +168,12 @@ fn list(file: &str) -> Result<Vec<Word>> {
         _ => File::open(file).and_then(|open| open.take(LIST_LENGTH_MAX + 1).read_to_string(&mut text)),
     };
     read.map_err(|error| while_trying(tried(), error))?;
-    if text.len() as u64 > LIST_LENGTH_MAX {
-        return Err(fail(
+    match text.len() as u64 > LIST_LENGTH_MAX {
+        true => Err(fail(
             (format!("the list {file:?} is longer than 64 MiB"), format!("列表 {file:?} 超过 64 MiB")),
             ("write ranges or blocks instead of addresses", "请写范围或地址块，而不是逐个地址"),
-        ));
-    }
-    let lines = text.lines().enumerate();
-    Ok(lines
-        .flat_map(|(index, line)| {
-            let bare = line.split('#').next().unwrap_or_default();
-            bare.split_whitespace()
-                .map(move |word| Word { text: word.to_owned(), place: Some((file.to_owned(), index + 1)) })
-        })
-        .collect())
-}
-
-impl Word {
-    fn placed(&self, error: InputError) -> InputError {
-        match &self.place {
-            Some((file, line)) => error.in_line(file, *line),
-            None => error,
-        }
+        )),
+        false => Ok(text),
     }
 }
 
