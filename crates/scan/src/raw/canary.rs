@@ -77,6 +77,7 @@ pub struct Canaries {
     /// Resets are known to be limited, so their silence says nothing.
     pub resets_limited: bool,
     known: u64,
+    count_from: Nanos,
 }
 
 impl Canaries {
@@ -183,6 +184,12 @@ impl Canaries {
         Some(flight)
     }
 
+    /// Losses of what left before a time do not count for the way's loss.
+    pub fn count_from(&mut self, at: Nanos) {
+        self.count_from = at;
+        self.tally.iter_mut().for_each(|tally| tally.lost = 0);
+    }
+
     /// Any other answer of the target: the way lives.
     pub fn alive(&mut self) {
         self.lost_in_row = 0;
@@ -203,7 +210,7 @@ impl Canaries {
             if flight.kind == Kind::Reset && self.resets_limited {
                 continue;
             }
-            self.tally[flight.kind as usize].lost += 1;
+            self.tally[flight.kind as usize].lost += u64::from(flight.sent_at >= self.count_from);
             if self.lost_in_row == 0 {
                 self.lost_since = flight.sent_at;
             }

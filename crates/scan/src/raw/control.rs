@@ -12,6 +12,8 @@ use std::collections::VecDeque;
 const RATE_FIRST: f64 = 10_000.0;
 /// Least rate the controller falls to by itself.
 const RATE_MIN: f64 = 20.0;
+/// Least rate it falls to for a queue alone: no way is that slow, but many a scheduler.
+const RATE_QUEUE_MIN: f64 = 200.0;
 /// Beyond this the path paces itself.
 const RATE_MAX: f64 = 20_000_000.0;
 /// While nothing ever answered, the rate grows blindly, up to this many packets a second.
@@ -21,17 +23,18 @@ const BLIND_STEP_NS: Nanos = 25 * MILLISECOND;
 /// Shortest round.
 const ROUND_NS_MIN: Nanos = 2 * MILLISECOND;
 /// Standing queue that is aimed at, where there is one.
-const QUEUE_NS_AIM: Nanos = 5 * MILLISECOND;
+const QUEUE_NS_AIM: Nanos = 8 * MILLISECOND;
 /// Samples remembered for the bottleneck's rate.
 const SAMPLE_COUNT_MAX: usize = 64;
 /// Fewest samples a rate is read from.
 const SAMPLE_COUNT_MIN: usize = 4;
 /// Canaries judged together.
 const CANARY_COUNT_MAX: usize = 32;
-/// Fewest canaries a loss is read from.
-const CANARY_COUNT_MIN: usize = 10;
-/// Share of lost canaries that means a full path, not a noisy one.
-const LOSS_FULL: f64 = 0.3;
+/// Lost canaries, and their share, that mean a full path, not a noisy one.
+const LOST_COUNT_MIN: usize = 5;
+const LOSS_FULL: f64 = 0.2;
+/// Rounds after such a loss in which the rate grows by little: a queue too short to be seen overflows at once.
+const CAREFUL_ROUND_COUNT: u32 = 20;
 
 /// One answered packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,16 +60,24 @@ pub struct Control {
     pub rtt: Rtt,
     rate: f64,
     cap: f64,
-    /// Whether the rate still doubles each round.
-    starting: bool,
+    /// What the way carried when it was full; until then the rate doubles each round.
+    known: Option<f64>,
+    /// The answer to the latest question, of those heard.
+    newest: Sample,
     round_began: Nanos,
     /// Samples sent within the round, and the least round trip among the latest.
     round_count: u32,
-    latest: VecDeque<Nanos>,
+    /// Of the latest batches: when each left, and its least round trip.
+    latest: VecDeque<(Nanos, Nanos)>,
     samples: VecDeque<Sample>,
     canaries: VecDeque<(Nanos, bool)>,
     /// Rounds in which the queue stood whatever the rate: the least round trip is outdated.
     standing_round_count: u32,
+    /// Smoothed share of lost canaries.
+    lossy: f64,
+    /// When losses last lowered the rate, and rounds since.
+    lowered_at: Nanos,
+    careful_round_count: u32,
     blind_since: Nanos,
 }
 
@@ -78,13 +89,17 @@ impl Control {
             rtt: Rtt::default(),
             rate: RATE_FIRST.min(cap),
             cap,
-            starting: true,
+            known: None,
+            newest: Sample { sent_at: now, sent_before: 0, heard_at: now },
             round_began: now,
             round_count: 0,
             latest: VecDeque::with_capacity(SAMPLE_COUNT_MIN),
             samples: VecDeque::with_capacity(SAMPLE_COUNT_MAX),
             canaries: VecDeque::with_capacity(CANARY_COUNT_MAX),
             standing_round_count: 0,
+            lossy: 0.0,
+            lowered_at: 0,
+            careful_round_count: 0,
             blind_since: now,
         }
     }
@@ -113,10 +128,10 @@ impl Control {
     pub fn heard(&mut self, sample: Sample) {
         let rtt = sample.heard_at.saturating_sub(sample.sent_at);
         self.rtt.heard(rtt);
-        if self.latest.len() == SAMPLE_COUNT_MIN {
-            self.latest.pop_front();
+        if sample.sent_before >= self.newest.sent_before {
+            self.newest = sample;
         }
-        self.latest.push_back(rtt);
+        self.remember(sample.sent_at, rtt);
         if sample.sent_at >= self.round_began {
             self.round_count += 1;
         }
@@ -129,8 +144,31 @@ impl Control {
         }
     }
 
+    /// One batch may have waited for the scheduler, with all its packets: batches are compared, not packets.
+    fn remember(&mut self, sent_at: Nanos, rtt: Nanos) {
+        match self.latest.iter_mut().find(|(at, _)| *at == sent_at) {
+            Some((_, least)) => *least = rtt.min(*least),
+            None => {
+                if self.latest.len() == SAMPLE_COUNT_MIN {
+                    self.latest.pop_front();
+                }
+                self.latest.push_back((sent_at, rtt));
+            }
+        }
+    }
+
+    /// The least round trip of the latest batches.
+    fn least_lately(&self) -> Option<Nanos> {
+        self.latest.iter().map(|(_, rtt)| *rtt).min()
+    }
+
     /// Takes the fate of a canary sent at a time.
     pub fn canary(&mut self, sent_at: Nanos, answered: bool) {
+        self.lossy += (f64::from(u8::from(!answered)) - self.lossy) / CANARY_COUNT_MAX as f64;
+        // What was lost before says nothing of the lower rate.
+        if sent_at < self.lowered_at {
+            return;
+        }
         if self.canaries.len() == CANARY_COUNT_MAX {
             self.canaries.pop_front();
         }
@@ -139,7 +177,7 @@ impl Control {
 
     /// Slows down at once, such as after a silence.
     pub fn slow_to(&mut self, now: Nanos, rate: f64) {
-        self.starting = false;
+        self.known = Some(rate);
         self.set(now, rate);
     }
 
@@ -159,21 +197,68 @@ impl Control {
             return Some(change);
         }
         let queue = self.queue(least);
-        let aim = QUEUE_NS_AIM.max(least / 8);
-        if queue > aim * 2 {
-            return self.follow_bottleneck(now, queue, aim);
-        }
-        self.standing_round_count = 0;
         let length = self.rtt.smoothed().max(ROUND_NS_MIN);
-        if self.round_count > 0 && now >= self.round_began + length {
-            let grown = match (self.starting, queue < aim / 2) {
-                (true, _) => 2.0,
-                (false, true) => 1.25,
-                (false, false) => 1.0,
-            };
-            self.set(now, self.rate * grown);
+        let round_over = self.round_count > 0 && now >= self.round_began + length;
+        match self.known {
+            None if queue > queue_aim(least) => {
+                let carried = self.carried(now, length.min(100 * MILLISECOND))?;
+                self.known = Some(carried);
+                self.lowered_at = now;
+                self.set(now, carried);
+                Some(Change::Queue { per_second: carried })
+            }
+            None if round_over => {
+                self.set(now, self.rate * 2.0);
+                None
+            }
+            Some(known) if round_over => {
+                self.cruise(now, known, queue, least);
+                None
+            }
+            _ => None,
         }
-        None
+    }
+
+    /// Keeps a short queue before the bottleneck, so that it never runs dry and never overflows.
+    fn cruise(&mut self, now: Nanos, known: f64, queue: Nanos, least: Nanos) {
+        /// Rounds a long queue may stand before the way counts as another one.
+        const STANDING_ROUND_COUNT_MAX: u32 = 16;
+        let aim = queue_aim(least);
+        let carried = self.carried(now, self.rtt.smoothed().clamp(ROUND_NS_MIN, 100 * MILLISECOND));
+        let known = match carried {
+            Some(carried) if carried > known => carried,
+            Some(carried) if queue > aim * 3 => carried.max(known * 0.8),
+            _ => known,
+        };
+        self.known = Some(known.max(RATE_QUEUE_MIN));
+        // The window holds the queue short; where it stands all the same, what carries has become less.
+        let careful = self.careful_round_count > 0;
+        self.careful_round_count = self.careful_round_count.saturating_sub(1);
+        let share = match queue > aim * 3 {
+            true => 0.8,
+            false if careful => 1.05,
+            false => 1.25,
+        };
+        self.standing_round_count = if queue > aim * 3 { self.standing_round_count + 1 } else { 0 };
+        if self.standing_round_count > STANDING_ROUND_COUNT_MAX {
+            self.standing_round_count = 0;
+            self.rtt.forget_least(self.least_lately().unwrap_or(queue));
+        }
+        self.set(now, known * share);
+    }
+
+    /// How many more packets may be under way, of `sent` so far: what the bottleneck holds without its queue growing.
+    pub fn room(&self, now: Nanos, sent: u64) -> usize {
+        let (Some(known), Some(least)) = (self.known, self.rtt.least()) else { return usize::MAX };
+        let unheard = now.saturating_sub(self.newest.heard_at);
+        if unheard > self.patience() {
+            return usize::MAX;
+        }
+        // What was sent after the newest answer's question goes on leaving the queue, heard of or not.
+        let seconds = |time: Nanos| time as f64 / SECOND as f64;
+        let under_way = sent.saturating_sub(self.newest.sent_before) as f64 - known * seconds(unheard);
+        let window = known * seconds(least + queue_aim(least) * 3 / 2) + 2.0;
+        (window - under_way).max(0.0) as usize
     }
 
     /// The standing queue: what even the quickest of the latest answers waited.
@@ -181,31 +266,11 @@ impl Control {
         if self.latest.len() < SAMPLE_COUNT_MIN {
             return 0;
         }
-        self.latest.iter().min().map_or(0, |now| now.saturating_sub(least))
+        self.least_lately().map_or(0, |now| now.saturating_sub(least))
     }
 
-    fn follow_bottleneck(&mut self, now: Nanos, queue: Nanos, aim: Nanos) -> Option<Change> {
-        /// Rounds a queue may stand at a low rate before the way counts as another.
-        const STANDING_ROUND_COUNT_MAX: u32 = 12;
-        let span = self.rtt.smoothed().max(ROUND_NS_MIN * 4);
-        // One correction a round: the last one shows only after a round trip.
-        let waited = now >= self.round_began + span;
-        if !self.starting && !waited {
-            return None;
-        }
-        let carried = self.carried(now, span.min(100 * MILLISECOND))?;
-        self.starting = false;
-        self.standing_round_count += 1;
-        if self.standing_round_count > STANDING_ROUND_COUNT_MAX {
-            self.standing_round_count = 0;
-            self.rtt.forget_least(self.latest.iter().min().copied().unwrap_or(queue));
-            return None;
-        }
-        let over = (queue - aim) as f64 / (2 * span) as f64;
-        let rate = carried * (1.0 - over).clamp(0.5, 1.0);
-        let lower = rate < self.rate * 0.8;
-        self.set(now, rate);
-        lower.then_some(Change::Queue { per_second: carried })
+    pub fn trace(&self) -> (f64, Option<Nanos>, f64, Option<f64>) {
+        (self.queue(self.rtt.least().unwrap_or(0)) as f64 / 1e6, self.rtt.least(), self.lossy, self.known)
     }
 
     /// Packets a second that passed the bottleneck lately.
@@ -224,24 +289,22 @@ impl Control {
         if time == 0 || count < SAMPLE_COUNT_MIN {
             return None;
         }
-        let kept = 1.0 - self.loss().unwrap_or(0.0);
+        let kept = 1.0 - self.lossy;
         Some((packets as f64 * SECOND as f64 / time as f64 * kept).clamp(RATE_MIN, RATE_MAX))
     }
 
-    /// Share of canaries lost lately; `None` with too few.
-    fn loss(&self) -> Option<f64> {
-        if self.canaries.len() < CANARY_COUNT_MIN {
+    fn look_at_loss(&mut self, now: Nanos) -> Option<Change> {
+        let lost = self.canaries.iter().filter(|(_, answered)| !answered).count();
+        let loss = lost as f64 / self.canaries.len().max(1) as f64;
+        if lost < LOST_COUNT_MIN || loss < LOSS_FULL {
             return None;
         }
-        let lost = self.canaries.iter().filter(|(_, answered)| !answered).count();
-        Some(lost as f64 / self.canaries.len() as f64)
-    }
-
-    fn look_at_loss(&mut self, now: Nanos) -> Option<Change> {
-        let loss = self.loss().filter(|&loss| loss >= LOSS_FULL)?;
         let since = self.canaries.iter().find(|(_, answered)| !answered).map_or(now, |(at, _)| *at);
         let per_second = (self.rate * (1.0 - loss)).max(self.rate / 4.0).max(RATE_MIN);
-        self.starting = false;
+        self.known = Some(per_second);
+        self.canaries.clear();
+        self.lowered_at = now;
+        self.careful_round_count = CAREFUL_ROUND_COUNT;
         self.set(now, per_second);
         Some(Change::Overflow { since, per_second })
     }
@@ -256,14 +319,14 @@ impl Control {
 
     /// Begins a new round at a rate.
     fn set(&mut self, now: Nanos, rate: f64) {
-        if rate < self.rate {
-            // What was lost before says nothing of the lower rate.
-            self.canaries.clear();
-        }
         self.rate = rate.clamp(RATE_MIN.min(self.cap), self.cap);
         self.round_began = now;
         self.round_count = 0;
     }
+}
+
+fn queue_aim(least: Nanos) -> Nanos {
+    QUEUE_NS_AIM.max(least / 8)
 }
 
 #[cfg(test)]
@@ -310,7 +373,7 @@ mod tests {
                 control.canary(waiting.pop_front().unwrap(), false);
             }
             control.tick(now);
-            let count = pacer.allowance(now, control.rate(), 64);
+            let count = pacer.allowance(now, control.rate(), 64.min(control.room(now, sent)));
             pacer.spent(count);
             for _ in 0..count {
                 sent += 1;

@@ -107,7 +107,8 @@ pub struct Engine<'a> {
     pub passes: u32,
     pub replies: VecDeque<Reply>,
     pub opened: HashMap<u64, Opened>,
-    pub tries: Tries,
+    pub open_tries: Tries,
+    pub closed_tries: Tries,
     /// Packets of all kinds.
     pub sent: u64,
     pub asked: u64,
@@ -123,6 +124,7 @@ pub struct Engine<'a> {
     pub weak: Vec<(u64, u64)>,
     pub repairs: u32,
     pub silences: u32,
+    pub traced: u64,
     pub limited_told: bool,
     pub loss_told: bool,
     pub resets_since: (Nanos, u64),
@@ -184,6 +186,10 @@ impl Engine<'_> {
         }
     }
 
+    fn is_paced(&self) -> bool {
+        matches!(self.plan.pace, Pace::Gentle | Pace::Rate(_))
+    }
+
     /// What the loss is read from.
     pub fn evidence(&self) -> Evidence {
         use super::canary::Kind;
@@ -194,7 +200,8 @@ impl Engine<'_> {
             canaries.answered += echo.answered;
             canaries.lost += echo.lost;
         }
-        Evidence { tries: self.tries, canaries, open: self.books.counts.open }
+        let closed_tries = if self.canaries.resets_limited { Tries::default() } else { self.closed_tries };
+        Evidence { open_tries: self.open_tries, closed_tries, canaries, open: self.books.counts.open }
     }
 
     /// Walks the sweep to its end; true when it was over everything.
@@ -224,9 +231,21 @@ impl Engine<'_> {
         let now = self.clock.now();
         self.listen();
         self.expire_canaries(now);
-        match self.control.tick(now) {
+        let change = self.control.tick(now);
+        if (now / 20_000_000 != self.traced || change.is_some()) && std::env::var_os("NETWHY_SCAN_TRACE").is_some() {
+            self.traced = now / 20_000_000;
+            eprintln!("TRACE {} rate {:.0} {:?} {change:?} sent {} heard {} left {} sweep {} passes {} pos {} row {} pat {}", now / 1_000_000, self.control.rate(), self.control.trace(), self.sent, self.heard, self.work.left(), self.sweep, self.passes, self.work.position(), self.canaries.lost_in_row, self.control.patience() / 1000);
+        }
+        match change {
             Some(Change::Overflow { since, .. }) => self.remember_weak(since),
-            Some(Change::Queue { .. }) | None => {}
+            Some(Change::Queue { per_second }) => {
+                // What was lost while the rate still grew is no loss of the way.
+                self.canaries.count_from(now + self.control.rtt.smoothed());
+                if !self.is_paced() {
+                    self.books.notice(Notice::SlowedTo { per_second: per_second as u64 });
+                }
+            }
+            None => {}
         }
         self.keep_books(now)?;
         if asking && self.is_silent() {

@@ -113,10 +113,11 @@ impl Engine<'_> {
     }
 
     /// Reads the round trip of an answer, and counts its tries when it is the pair's first.
-    fn timed(&mut self, about: About, first: bool) -> Option<Nanos> {
+    fn timed(&mut self, about: About, first: bool, kind: Kind) -> Option<Nanos> {
         if first {
-            self.tries.answered += 1;
-            self.tries.lost += u64::from(self.lane_pass.get(usize::from(about.lane)).copied().unwrap_or(0));
+            let tries = if kind == Kind::Open { &mut self.open_tries } else { &mut self.closed_tries };
+            tries.answered += 1;
+            tries.lost += u64::from(self.lane_pass.get(usize::from(about.lane)).copied().unwrap_or(0));
         }
         let batch = self.logs.get(usize::from(about.lane))?.find(about.position)?;
         let sample = Sample { sent_at: batch.at, sent_before: batch.sent_before, heard_at: about.at };
@@ -132,7 +133,7 @@ impl Engine<'_> {
             // Sent again, since our reset was lost; or asked twice.
             return self.replies.push_back(reply(None));
         }
-        let rtt = self.timed(about, known.is_none());
+        let rtt = self.timed(about, known.is_none(), Kind::Open);
         let Some(host) = self.hosts.get_mut(about.host as usize) else { return };
         host.syn_acks += u32::from(known.is_none());
         let verify = segment.window == 0 || host.verify;
@@ -197,7 +198,7 @@ impl Engine<'_> {
             return;
         }
         let unsettled = !self.work.is_settled(about.position);
-        let rtt = if taken_back { None } else { self.timed(about, unsettled) };
+        let rtt = if taken_back { None } else { self.timed(about, unsettled, Kind::Reset) };
         if !unsettled {
             return;
         }

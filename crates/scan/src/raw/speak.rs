@@ -31,7 +31,10 @@ impl Engine<'_> {
         if asking {
             let allowance = match self.plan.jitter {
                 Some(_) if now < self.pause_until => 0,
-                _ => self.pacer.allowance(now, self.control.rate(), BATCH_FRAME_COUNT),
+                _ => {
+                    let room = self.control.room(now, self.sent).min(BATCH_FRAME_COUNT);
+                    self.pacer.allowance(now, self.control.rate(), room)
+                }
             };
             if allowance > 0 {
                 let used = self.canary_if_due(now);
