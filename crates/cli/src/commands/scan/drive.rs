@@ -121,6 +121,10 @@ impl Teller {
         self.listen(&heard);
         let ended = thread.join().map_err(|_| anyhow!("the scan broke off: this is a fault of netwhy"));
         self.live.finish();
+        if self.outputs.is_deserted() && !self.any_output_failed {
+            // Whoever read went away, which is no fault.
+            return Err(std::io::Error::from(ErrorKind::BrokenPipe).into());
+        }
         let summary = ended?.inspect_err(|_| self.forget_start())?;
         let differences = self.results.as_mut().map(|results| {
             results.finish();
