@@ -11,12 +11,14 @@ mod finding;
 mod hosts;
 mod input;
 mod ledger;
+pub mod look;
 mod order;
 mod plan;
 mod ports;
 pub mod raw;
 mod run;
 pub mod services;
+pub mod udp;
 
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointFault, Keeper, Planned};
 pub use error::ScanError;

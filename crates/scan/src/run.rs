@@ -1,6 +1,6 @@
 //! The entry: which engine asks, and what to fall back to.
 
-use crate::{Engine, Event, Notice, Plan, Protocol, ScanError, Summary, connect, raw};
+use crate::{Engine, Event, Notice, Plan, Protocol, ScanError, Summary, connect, raw, udp};
 use std::sync::atomic::AtomicBool;
 
 /// Runs a plan: tells what it hears while it goes, and returns the whole in numbers.
@@ -12,11 +12,7 @@ use std::sync::atomic::AtomicBool;
 /// See [`ScanError`]; what can be answered in part is a summary that is not complete, not an error.
 pub fn scan(plan: &Plan, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<Summary, ScanError> {
     match (plan.protocol, plan.engine) {
-        (Protocol::Udp, _) => Err(ScanError::Input {
-            place: "udp".to_owned(),
-            problem: "not there yet".to_owned(),
-            hint: "ask TCP".to_owned(),
-        }),
+        (Protocol::Udp, _) => udp::run(plan, stop, tell),
         (Protocol::Tcp, Engine::Raw) => raw::run(plan, stop, tell),
         (Protocol::Tcp, Engine::Connect) => connect::run(plan, stop, tell),
         (Protocol::Tcp, Engine::Best) => match raw::run(plan, stop, tell) {
