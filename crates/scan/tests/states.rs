@@ -196,6 +196,50 @@ fn forged_and_broken_answers_change_nothing() {
 }
 
 #[test]
+fn an_error_counts_only_where_it_quotes_a_question() {
+    in_namespace(&["nft"], || {
+        let net = Net::new();
+        net.router.rules(
+            "table ip guard {\nchain way { type filter hook forward priority filter;\nmeta l4proto tcp drop\n}\n}\n",
+        );
+        let stranger = [10, 9, 1, 77];
+        let _forger = Forger::start(&net.router, "near", move |syn| {
+            let asked = syn.port >= 3_000;
+            vec![syn.prohibits(stranger, if asked { syn.sequence } else { syn.sequence.wrapping_add(9_999) })]
+        });
+        let told = scanned(&plan(TARGET, "2000-2009,3000-3009"));
+        assert_eq!(told.with(State::Filtered), (2_000..2_010).collect::<Vec<u16>>(), "{told:?}");
+        assert_eq!(told.with(State::Rejected), (3_000..3_010).collect::<Vec<u16>>(), "{told:?}");
+        let reason = Reason::Icmp { kind: 3, code: 13, from: stranger.into() };
+        assert_eq!(told.of(TARGET, 3_000).reason, reason);
+    });
+}
+
+#[test]
+fn gentle_stays_below_a_ban() {
+    in_namespace(&["nft"], || {
+        let net = Net::new();
+        let _open = net.target.listen(TARGET, &[22, 80, 443]);
+        net.target.rules(
+            "table ip guard {\nset banned { type ipv4_addr; flags dynamic,timeout; size 100; timeout 10m; }\n\
+             set counted { type ipv4_addr; flags dynamic,timeout; size 100; timeout 1m; }\n\
+             chain first { type filter hook prerouting priority raw;\nip saddr @banned drop\n\
+             tcp flags & (syn | ack) == syn update @counted { ip saddr limit rate over 100/second burst 10 packets } \
+             add @banned { ip saddr } drop\n}\n}\n",
+        );
+        let mut plan = plan(TARGET, "22,80,300-400,443");
+        plan.pace = netwhy_scan::Pace::Gentle;
+        let told = scanned(&plan);
+        assert_eq!(told.with(State::Open), [22, 80, 443], "{told:?}");
+        assert!(
+            !net.target
+                .output("nft list set inet guard banned || nft list set ip guard banned")
+                .contains("elements")
+        );
+    });
+}
+
+#[test]
 fn a_tarpit_is_not_open() {
     in_namespace(&["nft"], || {
         let net = Net::new();

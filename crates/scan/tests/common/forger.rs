@@ -123,6 +123,30 @@ impl Syn {
         self.packet(&tcp)
     }
 
+    /// An ICMP "administratively prohibited" from whoever, quoting a question that may never have been asked.
+    pub fn prohibits(&self, from: [u8; 4], quoted_sequence: u32) -> Vec<u8> {
+        let mut quoted = vec![0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0];
+        quoted.extend(self.from);
+        quoted.extend(self.to);
+        let sum = checksum(&quoted);
+        quoted[10..12].copy_from_slice(&sum.to_be_bytes());
+        quoted.extend(self.source_port.to_be_bytes());
+        quoted.extend(self.port.to_be_bytes());
+        quoted.extend(quoted_sequence.to_be_bytes());
+        let mut icmp = vec![3, 13, 0, 0, 0, 0, 0, 0];
+        icmp.extend(quoted);
+        let sum = checksum(&icmp);
+        icmp[2..4].copy_from_slice(&sum.to_be_bytes());
+        let mut frame = self.packet(&icmp);
+        let ip = ETHERNET_BYTES;
+        frame[ip + 9] = 1;
+        frame[ip + 12..ip + 16].copy_from_slice(&from);
+        frame[ip + 10..ip + 12].fill(0);
+        let sum = checksum(&frame[ip..ip + 20]);
+        frame[ip + 10..ip + 12].copy_from_slice(&sum.to_be_bytes());
+        frame
+    }
+
     /// An IPv4 packet of TCP back to the asker, whatever its payload.
     pub fn packet(&self, payload: &[u8]) -> Vec<u8> {
         let mut ip = vec![0x45, 0, 0, 20 + payload.len() as u8, 0, 0, 0x40, 0, 64, 6, 0, 0];
