@@ -6,6 +6,10 @@ use super::peer::Mode;
 /// How long the slowest may take: it is cut there.
 pub const CUT_S: u64 = 60;
 
+/// What netwhy may take of memory: for one host, and for 65,536 addresses × 100 ports.
+pub const MEMORY_HOST_MB: f64 = 30.0;
+pub const MEMORY_NETWORK_MB: f64 = 64.0;
+
 /// What must hold for the time netwhy takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Goal {

@@ -1,7 +1,7 @@
 //! The page of the scan figures, in English and Chinese.
 
 use super::figures::{Carried, Figures, Row, Tool};
-use super::goal::{CUT_S, Goal, Judged, MEASURES, Measure, judge};
+use super::goal::{CUT_S, Goal, Judged, MEASURES, MEMORY_HOST_MB, MEMORY_NETWORK_MB, Measure, judge};
 use super::words::{CHINESE, ENGLISH, Words};
 use anyhow::{Context, Result};
 use std::fmt::Write as _;
@@ -61,8 +61,19 @@ fn goals(out: &mut String, figures: &Figures, words: &Words) {
     for (measure, row, judged) in &judged {
         goal_row(out, measure, row, judged, words);
     }
-    let passed = judged.iter().filter(|(.., judged)| judged.passed).count();
-    let sum = words.sum.replace("{passed}", &passed.to_string()).replace("{all}", &judged.len().to_string());
+    let memory = memory(figures);
+    for (what, (most_mb, limit_mb)) in words.memory.iter().zip(memory) {
+        let Some(most_mb) = most_mb else { continue };
+        let verdict = if most_mb <= limit_mb { words.passed } else { words.failed };
+        let _ =
+            writeln!(out, "| {what} | ≤ {limit_mb} MB | {most_mb:.1} MB | | | {most_mb:.1} MB | {verdict} |");
+    }
+    let held = memory.iter().filter_map(|(most_mb, limit_mb)| Some((*most_mb)? <= *limit_mb));
+    let told = judged.iter().filter(|(.., one)| one.reached.is_some()).map(|(.., one)| one.passed);
+    let verdicts: Vec<bool> = told.chain(held).collect();
+    let passed = verdicts.iter().filter(|passed| **passed).count();
+    let sum =
+        words.sum.replace("{passed}", &passed.to_string()).replace("{all}", &verdicts.len().to_string());
     let _ = writeln!(out, "\n{sum}");
 }
 
@@ -88,8 +99,21 @@ fn goal_row(out: &mut String, measure: &Measure, row: &Row, judged: &Judged, wor
         row.name,
         seconds(ours.median_ms(), words),
         most(ours, |run| run.peak_mb),
-        if judged.passed { words.passed } else { words.failed }
+        match (judged.reached, judged.passed) {
+            (None, _) => "–",
+            (_, true) => words.passed,
+            (_, false) => words.failed,
+        }
     );
+}
+
+/// The most netwhy took on any single host, and on 65,536 addresses × 100 ports, each with its limit.
+fn memory(figures: &Figures) -> [(Option<f64>, f64); 2] {
+    let single = figures.rows.iter().filter(|row| row.pairs <= u64::from(u16::MAX));
+    let ours = single.flat_map(|row| row.tools.iter().filter(|tool| tool.name == "netwhy"));
+    let one_host = ours.map(|tool| most(tool, |run| run.peak_mb)).reduce(f64::max);
+    let network = figures.paths.iter().map(|path| path.netwhy.peak_mb).reduce(f64::max);
+    [(one_host, MEMORY_HOST_MB), (network, MEMORY_NETWORK_MB)]
 }
 
 fn one_target(out: &mut String, measure: &Measure, row: &Row, title: &str, words: &Words) {

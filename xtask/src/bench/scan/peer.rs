@@ -131,8 +131,7 @@ fn netwhy(target: &Target, mode: Mode, tools: &Tools) -> Contender {
         Mode::Gentle => "--gentle",
         Mode::Raw | Mode::Connect | Mode::Fast => "--fast",
     };
-    let text =
-        format!("scan {} --ports {} --json --i-am-authorized {pace}", target.hosts(), target.ports());
+    let text = format!("scan {} --ports {} --json --i-am-authorized {pace}", target.hosts(), target.ports());
     let privileged = mode != Mode::Connect;
     Contender {
         name: "netwhy",

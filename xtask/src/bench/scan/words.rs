@@ -20,6 +20,8 @@ pub struct Words {
     pub passed: &'static str,
     pub failed: &'static str,
     pub untold: &'static str,
+    /// For one host, for a network.
+    pub memory: [&'static str; 2],
     /// With `{passed}` and `{all}`.
     pub sum: &'static str,
     pub targets: [&'static str; 12],
@@ -58,6 +60,7 @@ pub const ENGLISH: Words = Words {
     passed: "reached",
     failed: "**not reached**",
     untold: "no peer to measure by",
+    memory: ["memory, one host", "memory, 65,536 addresses × 100 ports"],
     sum: "{passed} of {all} goals are reached.",
     targets: [
         "one host, 65,535 ports, 40 open, the rest closed (RST)",
@@ -125,6 +128,7 @@ pub const CHINESE: Words = Words {
     passed: "达到",
     failed: "**未达到**",
     untold: "无可比对象",
+    memory: ["内存，单台主机", "内存，65,536 个地址 × 100 个端口"],
     sum: "{all} 项目标中达到 {passed} 项。",
     targets: [
         "单台主机，65,535 个端口，开放 40 个，其余关闭（RST）",
