@@ -65,7 +65,10 @@ pub struct Told {
 pub struct Carried {
     /// Whether the target drops what it does not serve, rather than resetting it.
     pub drops: bool,
-    /// The bench's own sender: handed to the kernel, arrived, answered, a second each.
+    /// The bench's own sender, to nobody: what the first veth takes, a second.
+    #[serde(default)]
+    pub veth_per_s: f64,
+    /// To the target: handed to the kernel, arrived, answered, a second each.
     pub sent_per_s: f64,
     pub arrived_per_s: f64,
     pub answered_per_s: f64,

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 /// Whom netwhy asks for the figure beside: as many addresses, and ports nobody serves.
 pub const NETWORK: &str = "10.80.0.0/16";
 pub const PORTS: &str = "8000-8099";
-const FIRST_PORT: u16 = 8_000;
-const PORT_COUNT: u64 = 100;
+const PORT: u16 = 8_000;
+/// A hardware address nobody has.
+const NOBODY_MAC: &str = "02:00:00:00:00:99";
 const ADDRESS_COUNT: u64 = 1 << 16;
 /// Packets handed to the kernel at once.
 const BATCH_COUNT: usize = 64;
@@ -25,12 +26,14 @@ const REFUSED_COUNT_MAX: u32 = 1_000_000;
 
 /// Sends as fast as it goes; what arrives is the target's own count, what is answered the scanner's.
 pub fn measure() -> Result<Carried> {
+    // For nobody: what the first veth takes before anything is routed.
+    let (sent, seconds) = send(NOBODY_MAC)?;
+    let veth_per_s = sent as f64 / seconds;
     let (arrived_before, answered_before) = (arrived()?, answered()?);
-    let began = Instant::now();
-    let sent = send()?;
-    let seconds = began.elapsed().as_secs_f64();
+    let (sent, seconds) = send(ROUTER_MAC)?;
     std::thread::sleep(Duration::from_millis(100));
     Ok(Carried {
+        veth_per_s,
         sent_per_s: sent as f64 / seconds,
         arrived_per_s: (arrived()? - arrived_before) as f64 / seconds,
         answered_per_s: (answered()? - answered_before) as f64 / seconds,
@@ -53,41 +56,45 @@ fn received(text: &str) -> Result<u64> {
     line.split_whitespace().nth(1).context("a line without packets")?.parse().context("a count of packets")
 }
 
-fn send() -> Result<u64> {
+/// How many packets the kernel took, and in how many seconds.
+fn send(to: &str) -> Result<(u64, f64)> {
     let socket = part::packet_socket("eth0")?;
-    let mut frames = vec![frame()?; BATCH_COUNT];
+    // All are made before the first is sent: nothing but sending is measured.
+    let mut frames = vec![frame(to)?; ADDRESS_COUNT as usize];
+    for (number, frame) in frames.iter_mut().enumerate() {
+        aim(frame, number as u64);
+    }
     let mut pieces: Vec<libc::iovec> = frames
         .iter_mut()
         .map(|frame| libc::iovec { iov_base: frame.as_mut_ptr().cast(), iov_len: FRAME_BYTES })
         .collect();
     // SAFETY: a message header is plain numbers and pointers, for which zero is valid.
-    let mut messages: Vec<libc::mmsghdr> = vec![unsafe { std::mem::zeroed() }; BATCH_COUNT];
+    let mut messages: Vec<libc::mmsghdr> = vec![unsafe { std::mem::zeroed() }; frames.len()];
     for (message, piece) in messages.iter_mut().zip(&mut pieces) {
         message.msg_hdr.msg_iov = piece;
         message.msg_hdr.msg_iovlen = 1;
     }
-    let (mut number, mut sent, mut refused) = (0u64, 0u64, 0u32);
-    let end = Instant::now() + LASTS;
-    while Instant::now() < end && refused < REFUSED_COUNT_MAX {
-        for frame in &mut frames {
-            number += 1;
-            aim(frame, number);
+    let (mut sent, mut refused) = (0u64, 0u32);
+    let began = Instant::now();
+    for batch in (0..messages.len() / BATCH_COUNT).cycle() {
+        if began.elapsed() > LASTS || refused > REFUSED_COUNT_MAX {
+            break;
         }
+        let batch = &mut messages[batch * BATCH_COUNT..][..BATCH_COUNT];
         // SAFETY: the messages point at `pieces`, these at `frames`; all outlive the call.
-        let done =
-            unsafe { libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), BATCH_COUNT as u32, 0) };
+        let done = unsafe { libc::sendmmsg(socket.as_raw_fd(), batch.as_mut_ptr(), BATCH_COUNT as u32, 0) };
         match u64::try_from(done) {
             Ok(count) => (sent, refused) = (sent + count, 0),
             Err(_) => refused += 1,
         }
     }
-    Ok(sent)
+    Ok((sent, began.elapsed().as_secs_f64()))
 }
 
 /// A SYN to be aimed.
-fn frame() -> Result<[u8; FRAME_BYTES]> {
+fn frame(to: &str) -> Result<[u8; FRAME_BYTES]> {
     let mut frame = [0; FRAME_BYTES];
-    for (place, mac) in [(0, ROUTER_MAC), (6, SCANNER_MAC)] {
+    for (place, mac) in [(0, to), (6, SCANNER_MAC)] {
         for (index, byte) in mac.split(':').enumerate() {
             frame[place + index] = u8::from_str_radix(byte, 16).context("a hardware address")?;
         }
@@ -103,9 +110,8 @@ fn frame() -> Result<[u8; FRAME_BYTES]> {
 /// Sets the destination of the nth question, and the checksums.
 fn aim(frame: &mut [u8; FRAME_BYTES], number: u64) {
     let address = TWIN + (number % ADDRESS_COUNT) as u32;
-    let port = FIRST_PORT + (number / ADDRESS_COUNT % PORT_COUNT) as u16;
     frame[30..34].copy_from_slice(&address.to_be_bytes());
-    frame[36..38].copy_from_slice(&port.to_be_bytes());
+    frame[36..38].copy_from_slice(&PORT.to_be_bytes());
     frame[24..26].fill(0);
     frame[50..52].fill(0);
     let head = checksum(sum(&frame[14..34]));
@@ -132,7 +138,7 @@ mod tests {
 
     #[test]
     fn checksums_hold() {
-        let mut frame = frame().unwrap();
+        let mut frame = frame(ROUTER_MAC).unwrap();
         aim(&mut frame, 123_456_789);
         assert_eq!(checksum(sum(&frame[14..34])), 0);
         assert_eq!(checksum(sum(&frame[26..54]) + 26), 0);

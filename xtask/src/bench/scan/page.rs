@@ -178,15 +178,19 @@ fn carried(out: &mut String, paths: &[Carried], words: &Words) {
         let whole = |number: f64| thousands(number.round() as u64);
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {} | {} | {} | {:.0} % | {} | {} | {:.1} MB |",
+            "| {} | {} | {} | {} | {} | {} | {} | {:.0} % | {} | {} | {:.1} MB |",
             if path.drops { words.drops } else { words.resets },
+            whole(path.veth_per_s),
             whole(path.sent_per_s),
             whole(path.arrived_per_s),
             whole(path.answered_per_s),
             whole(sent),
             whole(path.netwhy_arrived_per_s),
             100.0 * path.netwhy_arrived_per_s / path.arrived_per_s.max(1.0),
-            seconds(path.netwhy.wall_ms, words),
+            match path.netwhy.cut {
+                true => words.cut.replace("{limit}", &CUT_S.to_string()),
+                false => seconds(path.netwhy.wall_ms, words),
+            },
             path.netwhy.told.passes,
             path.netwhy.peak_mb
         );

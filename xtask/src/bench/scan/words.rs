@@ -85,12 +85,13 @@ pub const ENGLISH: Words = Words {
     noticed_after: "ban noticed after {s} s",
     proxy_named: "proxy named",
     carried: "What the way carries at all, and netwhy's share of it",
-    carried_head: "| the target | sent by one thread | arrived | answered | netwhy, 65,536 addresses × 100 ports: sent | arrived \
-                   | share | time | passes | most memory |\n|---|---|---|---|---|---|---|---|---|---|",
+    carried_head: "| the target | to nobody | sent by one thread | arrived | answered | netwhy, 65,536 addresses × 100 ports: sent | arrived \
+                   | share | time | passes | most memory |\n|---|---|---|---|---|---|---|---|---|---|---|",
     drops: "drops",
     resets: "resets",
     carried_notes: "The first columns are a sender of the benchmark's own (packet socket, sendmmsg with batches of 64, \
-                    PACKET_QDISC_BYPASS) that neither listens nor slows down, in packets a second; *arrived* is what the \
+                    PACKET_QDISC_BYPASS) that neither listens nor slows down, in packets a second: to a hardware address nobody \
+                    has, which is what the first veth takes, then to the target; *arrived* is what the \
                     target's interface counted. The share is netwhy's arrived packets by the sender's. netwhy ran with \
                     `--rate max`, and everything counts: starting, every pass, waiting for the last answers.",
     how: "How it is measured",
@@ -153,12 +154,12 @@ pub const CHINESE: Words = Words {
     noticed_after: "{s} 秒后发现封禁",
     proxy_named: "已指出代理",
     carried: "链路的承载上限与 netwhy 所占份额",
-    carried_head: "| 目标 | 单线程发送 | 到达 | 应答 | netwhy，65,536 个地址 × 100 个端口：发送 | 到达 \
-                   | 份额 | 用时 | 轮数 | 最大内存 |\n|---|---|---|---|---|---|---|---|---|---|",
+    carried_head: "| 目标 | 发往无人 | 单线程发送 | 到达 | 应答 | netwhy，65,536 个地址 × 100 个端口：发送 | 到达 \
+                   | 份额 | 用时 | 轮数 | 最大内存 |\n|---|---|---|---|---|---|---|---|---|---|---|",
     drops: "丢弃",
     resets: "回 RST",
     carried_notes: "前几列是基准测试自带的发送程序（packet 套接字，sendmmsg 每批 64 个，PACKET_QDISC_BYPASS），\
-                    既不接收也不降速，单位为每秒报文数；“到达”取自目标接口的计数。份额为 netwhy 到达的报文与该程序之比。\
+                    既不接收也不降速，单位为每秒报文数：先发往无人使用的硬件地址（即第一段 veth 的上限），再发往目标；“到达”取自目标接口的计数。份额为 netwhy 到达的报文与该程序之比。\
                     netwhy 以 `--rate max` 运行，启动、每一轮、等待最后的应答全部计入。",
     how: "如何测量",
     notes: "\
