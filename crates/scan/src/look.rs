@@ -4,6 +4,7 @@
 //! server says is bounded, and no control character of it is kept.
 
 mod banner;
+pub(crate) mod desk;
 mod tls;
 mod wire;
 

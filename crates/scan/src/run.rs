@@ -1,5 +1,6 @@
 //! The entry: which engine asks, and what to fall back to.
 
+use crate::look::desk;
 use crate::{Engine, Event, Notice, Plan, Protocol, ScanError, Summary, connect, raw, udp};
 use std::sync::atomic::AtomicBool;
 
@@ -11,6 +12,14 @@ use std::sync::atomic::AtomicBool;
 /// # Errors
 /// See [`ScanError`]; what can be answered in part is a summary that is not complete, not an error.
 pub fn scan(plan: &Plan, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<Summary, ScanError> {
+    match &plan.look {
+        Some(wanted) => desk::run(plan, wanted, stop, tell, &mut |tell| ask(plan, stop, tell)),
+        None => ask(plan, stop, tell),
+    }
+}
+
+/// Asks the ports, with whichever engine can.
+fn ask(plan: &Plan, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<Summary, ScanError> {
     match (plan.protocol, plan.engine) {
         (Protocol::Udp, _) => udp::run(plan, stop, tell),
         (Protocol::Tcp, Engine::Raw) => raw::run(plan, stop, tell),
