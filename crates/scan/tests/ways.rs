@@ -124,6 +124,29 @@ fn several_interfaces_in_one_scan() {
 }
 
 #[test]
+fn shards_ask_every_pair_once() {
+    in_namespace(&[], || {
+        let net = Net::new();
+        net.router.run("ip route add 10.9.3.0/26 via 10.9.2.2");
+        net.target.run("ip route add local 10.9.3.0/26 dev lo");
+        let _open = net.target.listen("0.0.0.0", &[22, 8_005]);
+        let mut seen = std::collections::BTreeSet::new();
+        for index in 0..3 {
+            let mut plan = plan("10.9.3.0/26", "22,8000-8009");
+            plan.shard = netwhy_scan::Shard { index, of: 3 };
+            let told = scanned(&plan);
+            assert!(told.summary().complete, "{told:?}");
+            for pair in told.found.keys() {
+                assert!(seen.insert(*pair), "{pair:?} was asked in two shards");
+            }
+        }
+        assert_eq!(seen.len(), 64 * 11);
+        let told = scanned(&plan("10.9.3.0/26", "22,8000-8009"));
+        assert_eq!((told.summary().open, told.summary().closed), (128, 576), "{told:?}");
+    });
+}
+
+#[test]
 fn no_route_is_a_clear_error() {
     in_namespace(&[], || {
         let told = scanned(&plan("10.99.0.1", "1-100"));

@@ -173,7 +173,12 @@ fn map(socket: &OwnedFd, bytes: usize) -> io::Result<Memory> {
         libc::mmap(std::ptr::null_mut(), bytes, protection, libc::MAP_SHARED, socket.as_raw_fd(), 0)
     };
     if base == libc::MAP_FAILED {
-        return Err(io::Error::last_os_error());
+        let refused = io::Error::last_os_error();
+        // A ring that nobody reads would swallow every answer: plain reads hear only without one.
+        // SAFETY: a request is plain numbers, for which zero is valid; all zero frees the ring.
+        let none: libc::tpacket_req = unsafe { std::mem::zeroed() };
+        sys::option(socket, libc::SOL_PACKET, libc::PACKET_RX_RING, &none)?;
+        return Err(refused);
     }
     Ok(Memory { base: base.cast(), bytes })
 }

@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 const READY_MS_MAX: u64 = 5_000;
 /// How often the target is asked whether it is there, a second each.
 const ANSWER_COUNT_MAX: u32 = 8;
+/// Findings shown where a test fails.
+const SHOWN_COUNT_MAX: usize = 20;
 /// No scan of these tests lasts longer.
 pub const LASTS_MAX: Duration = Duration::from_secs(40);
 
@@ -215,6 +217,7 @@ impl std::fmt::Debug for Told {
         self.found
             .iter()
             .filter(|(_, one)| one.state != State::Closed)
+            .take(SHOWN_COUNT_MAX)
             .try_for_each(|(_, one)| writeln!(f, "{one:?}"))
     }
 }
