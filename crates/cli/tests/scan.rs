@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -86,6 +87,24 @@ fn json_lines_are_a_contract() {
     assert_eq!(summary["complete"], true);
     let quiet = scan(folder.path(), &ports.host, &["-p", &ports.list(), "--json"]);
     assert_eq!(stdout(&quiet).lines().count(), 3, "closed ports only with --all");
+}
+
+#[test]
+fn a_look_says_what_is_open() {
+    let (folder, ports) = (tempfile::tempdir().unwrap(), Ports::new());
+    let port = ports.numbers()[0];
+    let list = format!("{port},{}", ports.closed);
+    let Ports { open: [listener, _], host, .. } = ports;
+    // Asked once by the scan, once by the look; a listener may be asked more often.
+    std::thread::spawn(move || {
+        for stream in listener.incoming().take(10) {
+            let _ = stream.unwrap().write_all(b"SSH-2.0-\x1b[2Jtest\r\n");
+        }
+    });
+    let lines = lines(&scan(folder.path(), &host, &["-p", &list, "-s", "--json"]));
+    assert_eq!(lines.len(), 2, "one line a port: {lines:?}");
+    assert_eq!(lines[0]["look"]["service"], "ssh");
+    assert!(!lines[0]["look"]["banner"].as_str().unwrap().contains('\u{1b}'));
 }
 
 #[test]

@@ -289,7 +289,11 @@ fn sure(summary: &Summary, lang: Lang) -> String {
 /// What a look saw, in one line.
 fn look_words(look: &Look, lang: Lang) -> String {
     let look = cleaned(look);
-    let mut text = look.service;
+    let mut text = match look.service.as_str() {
+        "silent" => lang.pick("says nothing", "连接后不发话").to_owned(),
+        "unreachable" => lang.pick("could not be connected to again", "再次连接未成功").to_owned(),
+        _ => look.service,
+    };
     if !look.names.is_empty() {
         let more = if look.names.len() > NAME_COUNT_MAX { ", …" } else { "" };
         let names = look.names[..look.names.len().min(NAME_COUNT_MAX)].join(", ");

@@ -6,7 +6,7 @@ use super::outputs::Sink;
 use super::results::{Group, HostResults, Results};
 use super::words::{protocol_code, reason_code, state_code};
 use netwhy_report::clean;
-use netwhy_scan::{Finding, Plan, Protocol, Reason, State, Summary, services};
+use netwhy_scan::{Finding, Look, Plan, Protocol, Reason, State, Summary, services};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -131,7 +131,9 @@ impl<W: Write> Xml<W> {
             self.state(state),
             nmap_reason(reason)
         )?;
-        let look = open.and_then(|open| open.look.as_ref());
+        // What said nothing was probed in vain; the table's guess is worth more there.
+        let told = |look: &&Look| !matches!(look.service.as_str(), "silent" | "unreachable");
+        let look = open.and_then(|open| open.look.as_ref()).filter(told);
         let table = services::name(port, self.protocol);
         match (look, table) {
             (Some(look), _) => {
