@@ -6,8 +6,8 @@
 mod answer;
 mod books;
 mod canary;
-mod clock;
-mod control;
+pub(crate) mod clock;
+pub(crate) mod control;
 mod cookie;
 mod engine;
 mod filter;
@@ -30,7 +30,7 @@ mod work;
 
 use self::clock::Clock;
 use self::engine::{Engine, Halt};
-use crate::{Event, Plan, Reason, ScanError, Summary};
+use crate::{Event, Notice, Plan, Reason, ScanError, Summary};
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::atomic::AtomicBool;
@@ -84,6 +84,11 @@ fn prepare<'a>(
     let seed = u64::from(key.cookie(IpAddr::from([0; 4]), 0, 0));
     let ports = source::SourcePorts::reserve(&ways.sources(), seed)?;
     let rings = rings(&ways, ports.first)?;
+    let mut books = books::Books::new(plan, tell);
+    if rings.iter().any(ring::Ring::is_plain) {
+        let (from, to) = ("a ring".to_owned(), "plain reads".to_owned());
+        books.notice(Notice::FellBack { from, to, reason: "no memory for a receive ring".to_owned() });
+    }
     let mut work = work::Work::new(order.len());
     if let Some(before) = &plan.resume
         && !work.restore(&before.settled)
@@ -95,7 +100,7 @@ fn prepare<'a>(
     Ok(Engine {
         plan,
         stop,
-        books: books::Books::new(plan, tell),
+        books,
         hosts: vec![engine::Host::default(); addresses.len()],
         order,
         addresses,
@@ -126,11 +131,10 @@ fn prepare<'a>(
         canary_due: 0,
         pause_until: 0,
         weak: Vec::new(),
+        spare_silent: false,
         repairs: 0,
         silences: 0,
-        traced: 0,
         limited_told: false,
-        loss_told: false,
         resets_since: (now, 0),
     })
 }

@@ -53,14 +53,6 @@ pub struct Tally {
     pub lost: u64,
 }
 
-impl Tally {
-    /// Share lost, 0 to 1.
-    pub fn loss(&self) -> Option<f64> {
-        let all = self.answered + self.lost;
-        (all > 0).then(|| self.lost as f64 / all as f64)
-    }
-}
-
 /// All canaries.
 #[derive(Debug, Clone, Default)]
 pub struct Canaries {
@@ -104,11 +96,6 @@ impl Canaries {
         }
     }
 
-    /// A port that answers no more as it did.
-    pub fn forget(&mut self, host: u32, port: u32) {
-        self.responders.retain(|other| other.host != host || other.port != port || other.kind == Kind::Echo);
-    }
-
     /// A host that does not answer echoes.
     pub fn forget_echo(&mut self, host: u32) {
         self.responders.retain(|other| other.host != host || other.kind != Kind::Echo);
@@ -123,10 +110,6 @@ impl Canaries {
 
     pub fn has(&self, kind: Kind) -> bool {
         self.responders.iter().any(|responder| responder.kind == kind)
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.responders.is_empty()
     }
 
     pub fn in_flight(&self) -> usize {
@@ -188,11 +171,6 @@ impl Canaries {
     pub fn count_from(&mut self, at: Nanos) {
         self.count_from = at;
         self.tally.iter_mut().for_each(|tally| tally.lost = 0);
-    }
-
-    /// Any other answer of the target: the way lives.
-    pub fn alive(&mut self) {
-        self.lost_in_row = 0;
     }
 
     /// The next canary whose time is over: its flight, and whether it had been answered.
@@ -271,7 +249,5 @@ mod tests {
         (0..200).for_each(|port| canaries.know(0, port, Kind::Reset));
         canaries.know(0, 500, Kind::Open);
         assert!(canaries.has(Kind::Open));
-        canaries.forget(0, 500);
-        assert!(!canaries.has(Kind::Open));
     }
 }

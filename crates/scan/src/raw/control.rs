@@ -109,11 +109,6 @@ impl Control {
         self.rate
     }
 
-    /// True until anything answered.
-    pub fn is_blind(&self) -> bool {
-        self.rtt.least().is_none()
-    }
-
     /// True while a sample of this round is still wanted: a canary would help.
     pub fn wants_sample(&self) -> bool {
         self.round_count == 0
@@ -127,6 +122,9 @@ impl Control {
     /// Takes an answered packet.
     pub fn heard(&mut self, sample: Sample) {
         let rtt = sample.heard_at.saturating_sub(sample.sent_at);
+        if self.rtt.is_retransmitted(rtt) {
+            return;
+        }
         self.rtt.heard(rtt);
         if sample.sent_before >= self.newest.sent_before {
             self.newest = sample;
@@ -267,10 +265,6 @@ impl Control {
             return 0;
         }
         self.least_lately().map_or(0, |now| now.saturating_sub(least))
-    }
-
-    pub fn trace(&self) -> (f64, Option<Nanos>, f64, Option<f64>) {
-        (self.queue(self.rtt.least().unwrap_or(0)) as f64 / 1e6, self.rtt.least(), self.lossy, self.known)
     }
 
     /// Packets a second that passed the bottleneck lately.

@@ -56,8 +56,17 @@ pub struct Host {
     pub taken_back: u32,
     /// SYN-ACKs in all.
     pub syn_acks: u32,
+    /// ICMP errors.
+    pub refused: u32,
     /// Handshakes are finished before a port counts as open.
     pub verify: bool,
+}
+
+impl Host {
+    /// Answers of all kinds.
+    pub fn answers(&self) -> u32 {
+        self.syn_acks + self.reset + self.refused
+    }
 }
 
 /// A SYN-ACK: told as open, or waiting for what follows the handshake.
@@ -122,11 +131,11 @@ pub struct Engine<'a> {
     pub pause_until: Nanos,
     /// What was asked while the path was full, to be asked again: positions.
     pub weak: Vec<(u64, u64)>,
+    /// Hosts that never answered are asked only a few ports more.
+    pub spare_silent: bool,
     pub repairs: u32,
     pub silences: u32,
-    pub traced: u64,
     pub limited_told: bool,
-    pub loss_told: bool,
     pub resets_since: (Nanos, u64),
 }
 
@@ -135,7 +144,7 @@ pub fn cap(plan: &Plan) -> Option<f64> {
     let cap = match plan.pace {
         Pace::Gentle => {
             let hosts = plan.hosts.len() as f64;
-            Some((GENTLE_PER_SECOND * hosts).min(GENTLE_PER_SECOND_MAX).max(GENTLE_PER_SECOND))
+            Some((GENTLE_PER_SECOND * hosts).clamp(GENTLE_PER_SECOND, GENTLE_PER_SECOND_MAX))
         }
         Pace::Fast | Pace::Max => None,
         Pace::Rate(rate) => Some(rate.max(1) as f64),
@@ -182,6 +191,7 @@ impl Engine<'_> {
             }
             let apart = (self.last_asked_at + APART_NS).max(began + SPREAD_NS);
             self.idle_until(apart)?;
+            self.spare_silent = self.silent_hosts_are_silent();
             self.begin_sweep(vec![(0, self.work.len())], self.passes);
         }
     }
@@ -202,6 +212,31 @@ impl Engine<'_> {
         }
         let closed_tries = if self.canaries.resets_limited { Tries::default() } else { self.closed_tries };
         Evidence { open_tries: self.open_tries, closed_tries, canaries, open: self.books.counts.open }
+    }
+
+    /// Whether a host that answered none of many questions can be left at that.
+    ///
+    /// A host that answers `n` ports is missed altogether when all `n` answers are lost: with the loss measured and the
+    /// hosts that did answer, so many hosts are expected to be missed.
+    fn silent_hosts_are_silent(&self) -> bool {
+        /// Ports a host was asked, at least.
+        const PORT_COUNT_MIN: u32 = 32;
+        /// Hosts expected to be missed, at most.
+        const MISSED_HOSTS_MAX: f64 = 0.001;
+        let loss = self.evidence().loss_to_assume();
+        let whole = self.plan.shard.of <= 1 && self.plan.ports.len() >= PORT_COUNT_MIN;
+        let alive = self.hosts.iter().map(Host::answers).filter(|answers| *answers > 0);
+        let missed: f64 = alive.map(|answers| loss.powi(answers.min(1_000) as i32)).sum();
+        whole && self.hosts.len() > 1 && missed <= MISSED_HOSTS_MAX && self.books.counts.open > 0
+    }
+
+    /// Whether a pair need not be asked again.
+    pub fn is_spared(&self, host: u32, port: u32) -> bool {
+        /// Ports, the commonest, that a silent host is asked again all the same: it may have come up since.
+        const ASKED_AGAIN_COUNT: u32 = 4;
+        self.spare_silent
+            && port >= ASKED_AGAIN_COUNT
+            && self.hosts.get(host as usize).is_some_and(|host| host.answers() == 0)
     }
 
     /// Walks the sweep to its end; true when it was over everything.
@@ -232,10 +267,6 @@ impl Engine<'_> {
         self.listen();
         self.expire_canaries(now);
         let change = self.control.tick(now);
-        if (now / 20_000_000 != self.traced || change.is_some()) && std::env::var_os("NETWHY_SCAN_TRACE").is_some() {
-            self.traced = now / 20_000_000;
-            eprintln!("TRACE {} rate {:.0} {:?} {change:?} sent {} heard {} left {} sweep {} passes {} pos {} row {} pat {}", now / 1_000_000, self.control.rate(), self.control.trace(), self.sent, self.heard, self.work.left(), self.sweep, self.passes, self.work.position(), self.canaries.lost_in_row, self.control.patience() / 1000);
-        }
         match change {
             Some(Change::Overflow { since, .. }) => self.remember_weak(since),
             Some(Change::Queue { per_second }) => {

@@ -47,7 +47,7 @@ impl Engine<'_> {
             packets_received: self.heard,
             passes: self.passes,
             loss,
-            expected_missed: evidence.missed(self.passes),
+            expected_missed: evidence.missed(self.passes.max(1)),
             rtt_ms: rtt.least().map(|least| least as f64 / MILLISECOND as f64),
             elapsed_ms: elapsed.as_millis() as u64,
             complete: halt.is_none(),

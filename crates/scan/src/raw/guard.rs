@@ -99,6 +99,8 @@ impl Engine<'_> {
             return Ok(());
         };
         let noticed = self.clock.now();
+        // What a ban swallows is no loss of the way.
+        self.canaries.count_from(noticed);
         let after_ms = since / MILLISECOND;
         self.books.notice(Notice::Banned { host, after_questions: self.asked, after_ms });
         let limit = self.plan.max_duration.map_or(noticed + UNBAN_NS_MAX, |most| most.as_nanos() as Nanos);

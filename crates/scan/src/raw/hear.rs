@@ -252,6 +252,9 @@ impl Engine<'_> {
             .and_then(|log| log.find(position))
             .map(|batch| at.saturating_sub(batch.at));
         self.work.settle(position);
+        if let Some(host) = self.hosts.get_mut(host as usize) {
+            host.refused += 1;
+        }
         let Some(&address) = self.addresses.get(host as usize) else { return };
         let reason = Reason::Icmp { kind: refusal.kind, code: refusal.code, from: refusal.from };
         self.books.found(

@@ -48,7 +48,7 @@ impl Evidence {
     }
 
     /// The loss to count with: no loss seen in a few questions is no proof of none.
-    fn loss_to_assume(&self) -> f64 {
+    pub fn loss_to_assume(&self) -> f64 {
         /// Where nothing answers at all, in share of questions.
         const LOSS_UNKNOWN: f64 = 0.05;
         let (lost, all) = self.totals();
@@ -101,7 +101,8 @@ mod tests {
 
     #[test]
     fn missed_ports_are_counted() {
-        let evidence = Evidence { open_tries: Tries { answered: 960, lost: 40 }, open: 40, ..Evidence::default() };
+        let evidence =
+            Evidence { open_tries: Tries { answered: 960, lost: 40 }, open: 40, ..Evidence::default() };
         assert!((evidence.missed(2) - 0.067).abs() < 0.01, "{}", evidence.missed(2));
         assert_eq!(Evidence::default().missed(2), 0.0);
         assert_eq!(Evidence::default().loss(), None);

@@ -32,6 +32,13 @@ impl Rtt {
         self.least = Some(self.least.map_or(rtt, |least| least.min(rtt)));
     }
 
+    /// Whether an answer so late is the other side's second: its first was lost, and it asks again after a second or
+    /// more (RFC 6298, section 2.1).
+    pub fn is_retransmitted(&self, rtt: Nanos) -> bool {
+        const SECOND_ANSWER_NS: Nanos = 900 * MILLISECOND;
+        self.least.is_some() && rtt >= SECOND_ANSWER_NS && rtt > self.smoothed * 3
+    }
+
     /// The least round trip: the way without its queues.
     pub fn least(&self) -> Option<Nanos> {
         self.least

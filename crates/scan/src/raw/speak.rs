@@ -59,6 +59,9 @@ impl Engine<'_> {
             }
             let Some(position) = self.work.next() else { return (asked, false) };
             let (host, port) = self.order.at(position);
+            if self.is_spared(host as u32, port) {
+                continue;
+            }
             let Some(port) = self.plan.ports.get(port) else { continue };
             if self.ask_one(host as u32, port, lane) {
                 asked += 1;

@@ -178,10 +178,10 @@ fn look_up(
     for &host in hosts {
         let stretch = borders.partition_point(|&border| border <= line(host));
         let via = match &last {
-            Some((at, via)) if *at == stretch => via.clone(),
+            Some((at, via)) if *at == stretch => *via,
             _ => ask(host)?,
         };
-        last = Some((stretch, via.clone()));
+        last = Some((stretch, via));
         found.push(via);
     }
     Ok(found)
