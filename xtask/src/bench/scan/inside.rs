@@ -18,10 +18,14 @@ use std::time::{Duration, Instant};
 /// What is on its way after a run must not meet the next.
 const BETWEEN_RUNS: Duration = Duration::from_millis(300);
 
+/// Before what else the machine does.
+const NICENESS: libc::c_int = -20;
+
 /// Measures one row and hands it back on stdout.
 pub fn row(name: &str, options: &Options) -> Result<()> {
     let measure = MEASURES.iter().find(|measure| measure.name == name).context("an unknown row")?;
     let target = Target::named(measure.target).context("an unknown target")?;
+    go_first();
     let folder = hold::folder()?;
     // Whoever has no privilege must reach the program, and start in the folder.
     let tools = options.tools_in(&folder)?;
@@ -116,6 +120,7 @@ impl Course<'_> {
 /// Measures what the way carries, and netwhy on a large network over it.
 pub fn path(name: &str, options: &Options) -> Result<()> {
     let target = Target::named(name).context("an unknown target")?;
+    go_first();
     let folder = hold::folder()?;
     let tools = options.tools_in(&folder)?;
     let place = Place::build(&target, &folder)?;
@@ -145,6 +150,16 @@ pub fn path(name: &str, options: &Options) -> Result<()> {
     let carried = Carried { netwhy: run, netwhy_arrived_per_s: arrived_per_s, ..flooded };
     let carried = Carried { drops: target.rest == super::target::Rest::Dropped, ..carried };
     serde_json::to_writer(std::io::stdout().lock(), &carried).context("handing back the figures")
+}
+
+/// Everything started from here on, scanners and targets alike, goes before other programs of the machine.
+fn go_first() {
+    // Where the kernel groups by session, niceness counts within the group only, and the group has its own
+    // (sched(7)). Refused, the figures are only noisier.
+    let _ = nix::unistd::setsid();
+    let _ = fs::write("/proc/self/autogroup", NICENESS.to_string());
+    // SAFETY: plain system call.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
 }
 
 /// Says how far it is: the whole takes half an hour.
