@@ -93,6 +93,29 @@ fn ordinary_connects_tell_the_same_states() {
 }
 
 #[test]
+fn nothing_is_missed_on_a_way_that_loses() {
+    in_namespace(&["nft"], || {
+        let net = Net::new();
+        let open: Vec<u16> = (0..30).map(|number| 22 + number * 97).collect();
+        let _open = net.target.listen(TARGET, &open);
+        net.router.rules(
+            "table ip guard {\nchain way { type filter hook forward priority filter;\n\
+             numgen random mod 100 < 10 drop\n}\n}\n",
+        );
+        let told = scanned(&plan(TARGET, "1-3000"));
+        assert_eq!(told.with(State::Open), open, "{told:?}");
+        // Every closed port answers, too: what was lost is asked again until it does.
+        assert_eq!(told.with(State::Filtered), [0u16; 0], "{told:?}");
+        assert!(told.summary().loss.is_some_and(|loss| (0.1..0.3).contains(&loss)), "{:?}", told.summary());
+        assert!(
+            told.notices.iter().any(|notice| matches!(notice, Notice::Loss { .. })),
+            "{:?}",
+            told.notices
+        );
+    });
+}
+
+#[test]
 fn a_syn_proxy_is_told_from_open_ports() {
     in_namespace(&["nft"], || {
         let net = Net::new();

@@ -172,6 +172,20 @@ fn no_route_to_some_does_not_stop_the_others() {
 }
 
 #[test]
+fn a_loop_of_routers_is_named() {
+    in_namespace(&[], || {
+        let net = Net::new();
+        // The target sends back what is not its own.
+        net.router.run("ip route add 10.99.0.0/16 via 10.9.2.2");
+        net.target.run("sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth0.send_redirects=0");
+        let told = scanned(&plan("10.99.0.1", "22"));
+        let finding = told.of("10.99.0.1", 22);
+        assert_eq!(finding.state, State::Rejected, "{told:?}");
+        assert!(matches!(finding.reason, netwhy_scan::Reason::Icmp { kind: 11, code: 0, .. }), "{told:?}");
+    });
+}
+
+#[test]
 fn an_interface_that_goes_down_is_named() {
     in_namespace(&[], || {
         let net = Net::new();
