@@ -71,7 +71,7 @@ impl Engine<'_> {
         let known = info(socket);
         let rtt = known.map(|info| info.rtt).filter(|rtt| !rtt.is_zero()).unwrap_or(now - ask.sent);
         self.ledger.heard += 1;
-        self.pacer.answered(rtt);
+        self.pacer.answered(ask.sent, ask.sent_before, ask.sent + rtt);
         if ask.aim == Aim::OpenCanary {
             self.slots.free(index, false);
             return Ok(self.proved(ask, rtt));
@@ -233,7 +233,7 @@ impl Engine<'_> {
 
     fn answered(&mut self, ask: Ask, kind: Kind, (state, reason): (State, Reason), rtt: Duration) {
         self.ledger.heard += 1;
-        self.pacer.answered(rtt);
+        self.pacer.answered(ask.sent, ask.sent_before, ask.sent + rtt);
         self.keep(ask, kind, rtt);
         let found = Finding { rtt: Some(rtt), ..finding(self.ledger.plan, ask.ip, ask.port, state, reason) };
         match ask.aim {
@@ -259,6 +259,7 @@ impl Engine<'_> {
 
     /// Keeps what an answer says of its host and of the way.
     fn keep(&mut self, ask: Ask, kind: Kind, rtt: Duration) {
+        self.latest = Some(ask.host);
         self.rtt = Some(self.rtt.map_or(rtt, |before| (before * 15 + rtt) / 16));
         let peer = self.peers.entry(ask.host).or_insert_with(|| Peer::new(ask.ip, ask.sent));
         peer.answered(ask.aim, kind, ask.port, ask.sent, rtt);
@@ -303,7 +304,7 @@ impl Engine<'_> {
             self.ledger.notice(Notice::Banned { host, after_questions, after_ms });
         } else if was_free && matches!(peer.standing, Standing::Suspect { .. }) {
             self.suspects.push(ask.host);
-            if let Some(per_second) = self.pacer.warned() {
+            if let Some(per_second) = self.pacer.warned(now) {
                 self.ledger.notice(Notice::SlowedTo { per_second });
             }
         }

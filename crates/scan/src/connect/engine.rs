@@ -51,6 +51,8 @@ pub(crate) struct Engine<'a> {
     pub(crate) answers: (u64, u64),
     /// Position of the first pass up to which nothing answered: the way was not there yet, which is no loss.
     pub(crate) deaf_until: Option<u64>,
+    /// The host that answered last.
+    pub(crate) latest: Option<u64>,
     pub(crate) cursor: u64,
     wakes: Vec<Wake>,
     short_until: Instant,
@@ -93,6 +95,7 @@ impl<'a> Engine<'a> {
             suspicions: 0,
             answers: (0, 0),
             deaf_until: None,
+            latest: None,
             cursor: 0,
             wakes: Vec::new(),
             short_until: now,
@@ -166,6 +169,9 @@ impl<'a> Engine<'a> {
         self.read(self.pause(more))?;
         let now = Instant::now();
         self.watch_suspects(now);
+        if more && self.pacer.wants_canary(now) {
+            self.push_canary();
+        }
         if let Some(per_second) = self.pacer.step(now) {
             self.ledger.notice(Notice::SlowedTo { per_second });
         }
@@ -178,6 +184,14 @@ impl<'a> Engine<'a> {
     /// Where a later part would go on: what is under way now was not answered yet.
     fn position(&self) -> u64 {
         self.cursor.saturating_sub((self.slots.asking() + self.again.len()) as u64)
+    }
+
+    /// Asks a known port again, of the host that answered last.
+    fn push_canary(&mut self) {
+        let Some(host) = self.latest else { return };
+        if let Some((aim, port)) = self.peers.get_mut(&host).and_then(Peer::canary) {
+            self.canaries.push_back((host, aim, port));
+        }
     }
 
     fn sleep_until(&mut self, until: Instant) {
@@ -223,8 +237,7 @@ impl<'a> Engine<'a> {
     }
 
     fn has_room(&self) -> bool {
-        let window = self.pacer.window();
-        self.slots.asking() < window && self.slots.busy() < self.pacer.window_max()
+        self.slots.busy() < self.pacer.sockets_max()
     }
 
     /// Sends as much as window and clock allow; false when nothing is left to send in this pass.
@@ -254,6 +267,7 @@ impl<'a> Engine<'a> {
             held_since: None,
             rtt: None,
             shut: false,
+            sent_before: 0,
         };
         if let Some((host, aim, port)) = self.canaries.pop_front()
             && let Some(peer) = self.peers.get(&host)
@@ -285,7 +299,7 @@ impl<'a> Engine<'a> {
     }
 
     fn send(&mut self, ask: Ask) -> Result<(), ScanError> {
-        let ask = Ask { sent: Instant::now(), ..ask };
+        let ask = Ask { sent: Instant::now(), sent_before: self.ledger.asked, ..ask };
         let (index, step, at_once) = match self.slots.ask(ask) {
             Ok(asked) => asked,
             Err(error) => return self.short(ask.aim, error),
@@ -332,7 +346,7 @@ impl<'a> Engine<'a> {
             return Err(ScanError::System { doing: "opening a socket".into(), source: error });
         }
         let busy = self.slots.busy();
-        let before = self.pacer.window_max();
+        let before = self.pacer.sockets_max();
         let (now_max, is_less) = self.pacer.short(busy);
         if is_less && self.trouble.should_tell(Instant::now()) {
             self.ledger.notice(Notice::FellBack {

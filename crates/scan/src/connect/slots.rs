@@ -38,6 +38,8 @@ pub(crate) struct Ask {
     pub ip: IpAddr,
     pub port: u16,
     pub sent: Instant,
+    /// Questions sent before it.
+    pub sent_before: u64,
     /// The connection stands and waits whether it is reset: since when.
     pub held_since: Option<Instant>,
     pub rtt: Option<Duration>,
