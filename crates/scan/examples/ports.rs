@@ -1,4 +1,4 @@
-//! A small scanner: `ports HOSTS PORTS [gentle|fast|max|RATE] [raw|connect] [all] [seed=N] [seconds=N] [checkpoint=FILE]`.
+//! A small scanner: `ports HOSTS PORTS [gentle|fast|max|RATE] [raw|connect] [all] [loud] [seed=N] [seconds=N] [checkpoint=FILE]`.
 
 use netwhy_scan::{Checkpoint, Engine, Event, Hosts, Pace, Plan, Ports, Protocol, scan};
 use std::error::Error;
@@ -11,7 +11,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [hosts, ports, options @ ..] = &arguments[..] else {
         return Err(
-            "ports HOSTS PORTS [gentle|fast|max|RATE] [raw|connect] [all] [seed=N] [seconds=N]".into()
+            "ports HOSTS PORTS [gentle|fast|max|RATE] [raw|connect] [all] [loud] [seed=N] [seconds=N]".into(),
         );
     };
     let words: Vec<&str> = hosts.split(',').collect();
@@ -28,6 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         plan.resume = Some(Arc::new(before));
     }
     let mut out = std::io::stdout().lock();
+    let loud = options.iter().any(|option| option == "loud");
     let began = Instant::now();
     let summary = scan(&plan, &AtomicBool::new(false), &mut |event| {
         let written = match event {
@@ -37,6 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 found.host, found.port, found.state, found.reason, found.ttl, found.rtt
             ),
             Event::Notice(notice) => writeln!(out, "{:?} {notice:?}", began.elapsed()),
+            Event::Progress(progress) if loud => writeln!(out, "{:?} {progress:?}", began.elapsed()),
             Event::Progress(_) => Ok(()),
         };
         // Whoever reads us may have gone.
@@ -54,6 +56,7 @@ fn choose(plan: &mut Plan, option: &str) -> Result<(), Box<dyn Error>> {
         ("raw", _) => plan.engine = Engine::Raw,
         ("connect", _) => plan.engine = Engine::Connect,
         ("all", _) => plan.all = true,
+        ("loud", _) => {}
         ("seed", seed) => plan.seed = seed.parse()?,
         ("source", source) => plan.source = Some(source.parse()?),
         ("interface", name) => plan.interface = Some(name.to_owned()),

@@ -29,6 +29,8 @@ pub struct Responder {
     /// Number of the port in the plan; of no meaning for an echo.
     pub port: u32,
     pub kind: Kind,
+    /// Has answered before. Whether a host answers echoes is its own affair until it has done so once.
+    proven: bool,
     lanes: u8,
 }
 
@@ -76,7 +78,7 @@ impl Canaries {
     /// Remembers who answers; open ones take the place of closed ones.
     pub fn know(&mut self, host: u32, port: u32, kind: Kind) {
         self.known += 1;
-        let responder = Responder { host, port, kind, lanes: 0 };
+        let responder = Responder { host, port, kind, proven: kind != Kind::Echo, lanes: 0 };
         if self.responders.len() < RESPONDER_COUNT_MAX {
             self.responders.push(responder);
             return;
@@ -94,13 +96,6 @@ impl Canaries {
         {
             *place = responder;
         }
-    }
-
-    /// A host that does not answer echoes.
-    pub fn forget_echo(&mut self, host: u32) {
-        self.responders.retain(|other| other.host != host || other.kind != Kind::Echo);
-        self.tally[Kind::Echo as usize] = Tally::default();
-        self.lost_in_row = 0;
     }
 
     /// A host with a port that answers, an open one where there is one.
@@ -162,6 +157,9 @@ impl Canaries {
         flight.answered = true;
         let flight = *flight;
         self.release(&flight);
+        if let Some(responder) = self.responder(&flight) {
+            responder.proven = true;
+        }
         self.tally[flight.kind as usize].answered += 1;
         self.lost_in_row = 0;
         Some(flight)
@@ -188,6 +186,12 @@ impl Canaries {
             if flight.kind == Kind::Reset && self.resets_limited {
                 continue;
             }
+            if self.responder(&flight).is_none_or(|responder| !responder.proven) {
+                let same =
+                    |r: &Responder| r.host == flight.host && r.port == flight.port && r.kind == flight.kind;
+                self.responders.retain(|responder| !same(responder));
+                continue;
+            }
             self.tally[flight.kind as usize].lost += u64::from(flight.sent_at >= self.count_from);
             if self.lost_in_row == 0 {
                 self.lost_since = flight.sent_at;
@@ -199,11 +203,15 @@ impl Canaries {
     }
 
     fn release(&mut self, flight: &Flight) {
-        let same =
-            |r: &&mut Responder| r.host == flight.host && r.port == flight.port && r.kind == flight.kind;
-        if let Some(responder) = self.responders.iter_mut().find(same) {
+        if let Some(responder) = self.responder(flight) {
             responder.lanes &= !(1 << flight.lane);
         }
+    }
+
+    fn responder(&mut self, flight: &Flight) -> Option<&mut Responder> {
+        let same =
+            |r: &&mut Responder| r.host == flight.host && r.port == flight.port && r.kind == flight.kind;
+        self.responders.iter_mut().find(same)
     }
 }
 

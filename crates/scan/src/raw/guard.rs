@@ -25,23 +25,14 @@ impl Engine<'_> {
     pub fn expire_canaries(&mut self, now: Nanos) {
         let patience = self.control.patience();
         while let Some(flight) = self.canaries.over(now, patience) {
-            match flight.kind {
-                Kind::Echo => {
-                    // Whether a host answers echoes is its own affair, until it has done so once.
-                    if self.canaries.tally[Kind::Echo as usize].answered == 0 {
-                        self.canaries.forget_echo(flight.host);
-                        continue;
-                    }
-                    self.control.canary(flight.sent_at, false);
-                }
-                Kind::Reset | Kind::Open => self.control.canary(flight.sent_at, false),
-            }
+            self.control.canary(flight.sent_at, false);
         }
     }
 
     /// Whether canaries are silent one after another.
     pub fn is_silent(&self) -> bool {
-        self.canaries.lost_in_row >= SILENT_CANARY_COUNT
+        let tcp = self.canaries.has(Kind::Open) || self.canaries.has(Kind::Reset);
+        tcp && self.canaries.lost_in_row >= SILENT_CANARY_COUNT
     }
 
     /// Asks known ports slowly: a full path or a limit lets them answer, a ban does not.

@@ -1,14 +1,15 @@
 //! Sending: replies first, then canaries, then questions.
 
+use super::books::Seen;
 use super::canary::Kind;
 use super::clock::{Nanos, SECOND};
 use super::engine::{Engine, Halt, Reply};
 use super::frame::{Act, Mac, Segment};
 use super::link::{BATCH_FRAME_COUNT, Sent};
 use super::log::Batch;
-use super::source::TRY_PORT_COUNT;
+use super::source::{SOURCE_PORT_COUNT, TRY_PORT_COUNT};
 use super::way::HostWay;
-use crate::ScanError;
+use crate::{Reason, ScanError, State};
 
 /// One canary for so many questions: 1.6 %.
 const CANARY_QUESTION_COUNT: u32 = 64;
@@ -63,6 +64,10 @@ impl Engine<'_> {
                 continue;
             }
             let Some(port) = self.plan.ports.get(port) else { continue };
+            if self.is_own(host as u32, port) {
+                self.settle_own(position, host as u32, port);
+                continue;
+            }
             if self.ask_one(host as u32, port, lane) {
                 asked += 1;
                 self.asked += 1;
@@ -77,6 +82,24 @@ impl Engine<'_> {
             }
         }
         (asked, true)
+    }
+
+    /// Whether the port is one of those reserved here, on an address of this machine.
+    fn is_own(&self, host: u32, port: u16) -> bool {
+        let reserved = (self.ports.first..self.ports.first + SOURCE_PORT_COUNT).contains(&port);
+        reserved
+            && self.way(host).is_some_and(|(group, _)| {
+                self.ways.groups.get(group).map(|group| group.source)
+                    == self.addresses.get(host as usize).copied()
+            })
+    }
+
+    /// We could bind it, so nobody listens there; and while we hold it, asking would meet ourselves.
+    fn settle_own(&mut self, position: u64, host: u32, port: u16) {
+        let Some(&address) = self.addresses.get(host as usize) else { return };
+        if self.work.settle(position) {
+            self.books.found(address, port, State::Closed, Reason::Rst, Seen::default());
+        }
     }
 
     /// Sends one SYN; false when there is no way to the host.
