@@ -293,7 +293,7 @@ impl Engine<'_> {
         let now = Instant::now();
         let Some(peer) = self.peers.get_mut(&ask.host) else { return };
         let was_free = peer.standing == Standing::Free;
-        let is_ban = peer.canary_silent(ask.aim, ask.sent, now, lossy);
+        let is_ban = peer.canary_silent(ask.aim, ask.port, ask.sent, now, lossy);
         if is_ban {
             self.banned += 1;
             // What fell silent because of the ban says nothing of loss.

@@ -189,7 +189,7 @@ impl<'a> Engine<'a> {
     /// Asks a known port again, of the host that answered last.
     fn push_canary(&mut self) {
         let Some(host) = self.latest else { return };
-        if let Some((aim, port)) = self.peers.get_mut(&host).and_then(Peer::canary) {
+        if let Some((aim, port)) = self.peers.get_mut(&host).and_then(Peer::sample) {
             self.canaries.push_back((host, aim, port));
         }
     }

@@ -4,8 +4,9 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-/// Descriptors left for everything else this process does.
+/// Descriptors left for everything else this process does: so many, or this share where there are few.
 const HEADROOM_DESCRIPTORS: u64 = 128;
+const HEADROOM_SHARE: u64 = 4;
 /// A scan takes at most one in so many of the machine's ephemeral ports.
 const EPHEMERAL_SHARE: u64 = 3;
 /// Sockets of one scan at most; more only waits in queues.
@@ -17,7 +18,9 @@ const EPHEMERAL_USUAL: u64 = 28_232;
 
 /// Raises this process's own limit of descriptors to what it may have, and returns how many sockets fit.
 pub(crate) fn sockets_max() -> usize {
-    let descriptors = raised_limit().saturating_sub(open_descriptors() + HEADROOM_DESCRIPTORS);
+    let limit = raised_limit();
+    let headroom = HEADROOM_DESCRIPTORS.min(limit / HEADROOM_SHARE);
+    let descriptors = limit.saturating_sub(open_descriptors() + headroom);
     let fit = descriptors.min(ephemeral_ports() / EPHEMERAL_SHARE).clamp(SOCKETS_MIN, SOCKETS_MAX);
     fit as usize
 }

@@ -14,7 +14,7 @@ const RATE_MIN_PER_SECOND: f64 = 0.1;
 /// What may be caught up with after a pause; nothing in gentle mode.
 const CATCH_UP: Duration = Duration::from_millis(2);
 /// Between two canaries that are sent only since the controller wants a sample.
-const SAMPLE_GAP: Duration = Duration::from_millis(4);
+const SAMPLE_GAP: Duration = Duration::from_millis(10);
 /// Between two tellings of a lower rate, which must be below this share of the one told.
 const TELL_GAP: Duration = Duration::from_secs(1);
 const TELL_SHARE: f64 = 0.7;
@@ -114,7 +114,8 @@ impl Pacer {
     /// Lets the controller look; tells the new rate where the way turned out full.
     pub fn step(&mut self, now: Instant) -> Option<u64> {
         let place = self.place(now);
-        let (Change::Queue { per_second } | Change::Overflow { per_second, .. }) = self.control.tick(place)?;
+        let (Change::Queue { per_second } | Change::Overflow { per_second, .. }) =
+            self.control.tick(place)?;
         let due = self.told.is_none_or(|(then, before)| {
             now.duration_since(then) >= TELL_GAP && per_second < before * TELL_SHARE
         });

@@ -10,8 +10,13 @@ const WAIT_MIN: Duration = Duration::from_millis(80);
 pub(crate) const WAIT_MAX: Duration = Duration::from_millis(950);
 /// On top of the estimate, for two busy machines.
 const WAIT_MORE: Duration = Duration::from_millis(30);
-/// Known ports kept of each kind to be asked again.
-const CANARY_COUNT: usize = 3;
+/// Known ports kept to be asked again, open and closed.
+const OPEN_CANARY_COUNT: usize = 32;
+const CLOSED_CANARY_COUNT: usize = 8;
+/// How often one open port is asked again at most: a program that hangs accepts none of it, and its queue is short.
+const OPEN_CANARY_ASKED_MAX: u16 = 48;
+/// Silences in a row after which a known port is none any more, where the host answers otherwise.
+const CANARY_SILENT_MAX: u8 = 2;
 /// Questions to a host between two canaries.
 const CANARY_GAP: u32 = 64;
 /// Silent canaries in a row that are a ban, and one more for each doubt.
@@ -46,6 +51,15 @@ pub(crate) enum Standing {
     Banned,
 }
 
+/// A port known to answer.
+#[derive(Debug, Clone, Copy)]
+struct Canary {
+    port: u16,
+    asked: u16,
+    /// Silences in a row.
+    silent: u8,
+}
+
 /// What an answer of a host can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -78,8 +92,8 @@ pub(crate) struct Peer {
     proxied: u32,
     asked: u32,
     since_canary: u32,
-    open_canaries: [u16; CANARY_COUNT],
-    closed_canaries: [u16; CANARY_COUNT],
+    open_canaries: Vec<Canary>,
+    closed_canaries: Vec<Canary>,
     turn: usize,
     closed_asked: u32,
     closed_silent: u32,
@@ -106,8 +120,8 @@ impl Peer {
             proxied: 0,
             asked: 0,
             since_canary: 0,
-            open_canaries: [0; CANARY_COUNT],
-            closed_canaries: [0; CANARY_COUNT],
+            open_canaries: Vec::new(),
+            closed_canaries: Vec::new(),
             turn: 0,
             closed_asked: 0,
             closed_silent: 0,
@@ -126,20 +140,31 @@ impl Peer {
             self.standing = Standing::Free;
         }
         if !matches!(aim, Aim::Pair(_)) {
+            if let Some(canary) = self.canary_of(aim, port) {
+                canary.silent = 0;
+            }
             self.closed_asked += u32::from(aim == Aim::ClosedCanary);
             self.open_asked += u32::from(aim == Aim::OpenCanary);
             return;
         }
-        let (count, canaries) = match kind {
-            Kind::Open => (&mut self.open, Some(&mut self.open_canaries)),
-            Kind::Closed => (&mut self.closed, Some(&mut self.closed_canaries)),
-            Kind::Proxied => (&mut self.proxied, None),
+        let (count, canaries, most) = match kind {
+            Kind::Open => (&mut self.open, &mut self.open_canaries, OPEN_CANARY_COUNT),
+            Kind::Closed => (&mut self.closed, &mut self.closed_canaries, CLOSED_CANARY_COUNT),
+            Kind::Proxied => {
+                self.proxied += 1;
+                return;
+            }
             Kind::Rejected => return,
         };
         *count += 1;
-        if let Some(free) = canaries.and_then(|list| list.iter_mut().find(|known| **known == 0)) {
-            *free = port;
+        if canaries.len() < most {
+            canaries.push(Canary { port, asked: 0, silent: 0 });
         }
+    }
+
+    fn canary_of(&mut self, aim: Aim, port: u16) -> Option<&mut Canary> {
+        let list = if aim == Aim::ClosedCanary { &mut self.closed_canaries } else { &mut self.open_canaries };
+        list.iter_mut().find(|canary| canary.port == port)
     }
 
     /// Smooths round trips as RFC 6298 does.
@@ -170,29 +195,37 @@ impl Peer {
         self.canary()
     }
 
-    /// The next known port to ask again; closed ones now and then, and where nothing is open.
+    /// The next known port to ask again: both kinds in turns, since each may be silent for a reason of its own.
     pub fn canary(&mut self) -> Option<(Aim, u16)> {
         self.turn = self.turn.wrapping_add(1);
-        let pick = |list: &[u16; CANARY_COUNT], turn: usize| {
-            let known = list.iter().filter(|port| **port != 0).count();
-            (known > 0).then(|| list[turn % known])
-        };
-        let suspect = matches!(self.standing, Standing::Suspect { .. });
-        let open = pick(&self.open_canaries, self.turn).map(|port| (Aim::OpenCanary, port));
-        let closed = pick(&self.closed_canaries, self.turn).map(|port| (Aim::ClosedCanary, port));
-        match (self.turn.is_multiple_of(2), suspect) {
-            (true, false) => closed.or(open),
-            _ => open.or(closed),
+        let closed_first = self.turn.is_multiple_of(2);
+        self.pick(closed_first)
+    }
+
+    /// The same only to measure the way: a closed port costs the host least, unless it limits its resets.
+    pub fn sample(&mut self) -> Option<(Aim, u16)> {
+        self.turn = self.turn.wrapping_add(1);
+        self.pick(!self.limited)
+    }
+
+    fn pick(&mut self, closed_first: bool) -> Option<(Aim, u16)> {
+        let turn = self.turn / 2;
+        let closed = pick(&mut self.closed_canaries, turn, u16::MAX).map(|port| (Aim::ClosedCanary, port));
+        if closed_first && closed.is_some() {
+            return closed;
         }
+        let open = pick(&mut self.open_canaries, turn, OPEN_CANARY_ASKED_MAX);
+        open.map(|port| (Aim::OpenCanary, port)).or(closed)
     }
 
     /// A canary fell silent. `lossy` ways need one more before it is a ban. Tells whether this is one.
-    pub fn canary_silent(&mut self, aim: Aim, sent: Instant, now: Instant, lossy: bool) -> bool {
+    pub fn canary_silent(&mut self, aim: Aim, port: u16, sent: Instant, now: Instant, lossy: bool) -> bool {
+        self.doubt(aim, port, sent);
         if aim == Aim::ClosedCanary {
             self.closed_asked += 1;
             self.closed_silent += 1;
             let hears = now.saturating_duration_since(self.last) < LIMITED_SILENCE_MAX;
-            if self.open_canaries[0] != 0 || (self.limited && hears) {
+            if !self.open_canaries.is_empty() || (self.limited && hears) {
                 return false;
             }
         }
@@ -217,6 +250,16 @@ impl Peer {
             false => Standing::Suspect { since, silent, next: now + SUSPICION_GAP },
         };
         is_ban
+    }
+
+    /// A known port that is silent again and again, while others answer, is no canary.
+    fn doubt(&mut self, aim: Aim, port: u16, sent: Instant) {
+        let heard_since = self.last > sent;
+        let Some(canary) = self.canary_of(aim, port) else { return };
+        canary.silent = canary.silent.saturating_add(1);
+        if aim == Aim::OpenCanary && canary.silent >= CANARY_SILENT_MAX && heard_since {
+            self.open_canaries.retain(|canary| canary.port != port);
+        }
     }
 
     /// Whether its resets are limited: closed ports that answered do not any more, while the way is free.
@@ -276,6 +319,15 @@ impl Peer {
     }
 }
 
+/// The port whose turn it is, of those not asked too often yet.
+fn pick(list: &mut [Canary], turn: usize, asked_max: u16) -> Option<u16> {
+    let length = list.len();
+    let index =
+        (0..length).map(|step| (turn + step) % length).find(|index| list[*index].asked < asked_max)?;
+    list[index].asked = list[index].asked.saturating_add(1);
+    Some(list[index].port)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,12 +341,18 @@ mod tests {
         let now = Instant::now();
         let mut host = peer(now);
         host.answered(Aim::Pair(0), Kind::Open, 22, now, Duration::from_millis(1));
-        assert!(!host.canary_silent(Aim::OpenCanary, now, now, false));
+        assert!(!host.canary_silent(Aim::OpenCanary, 22, now, now, false));
         host.answered(Aim::OpenCanary, Kind::Open, 22, now + SUSPICION_GAP, Duration::from_millis(1));
         assert_eq!(host.standing, Standing::Free);
         let told: Vec<bool> = (1..=4)
             .map(|i| {
-                host.canary_silent(Aim::OpenCanary, now + SUSPICION_GAP * i, now + SUSPICION_GAP * i, false)
+                host.canary_silent(
+                    Aim::OpenCanary,
+                    22,
+                    now + SUSPICION_GAP * i,
+                    now + SUSPICION_GAP * i,
+                    false,
+                )
             })
             .collect();
         assert_eq!(told, [false, false, false, true]);
@@ -307,9 +365,24 @@ mod tests {
         let mut host = peer(now);
         host.answered(Aim::Pair(0), Kind::Open, 22, now, Duration::from_millis(1));
         host.answered(Aim::Pair(1), Kind::Closed, 23, now, Duration::from_millis(1));
-        (0..5).for_each(|_| assert!(!host.canary_silent(Aim::ClosedCanary, now, now, false)));
+        (0..5).for_each(|_| assert!(!host.canary_silent(Aim::ClosedCanary, 23, now, now, false)));
         assert!(host.limits_resets());
         assert_eq!(host.standing, Standing::Free);
+    }
+
+    #[test]
+    fn an_open_port_whose_program_hangs_is_no_ban() {
+        let now = Instant::now();
+        let mut host = peer(now);
+        host.answered(Aim::Pair(0), Kind::Open, 22, now, Duration::from_millis(1));
+        host.answered(Aim::Pair(1), Kind::Closed, 23, now, Duration::from_millis(1));
+        assert!(!host.canary_silent(Aim::OpenCanary, 22, now, now, false));
+        assert!(matches!(host.standing, Standing::Suspect { .. }));
+        let later = now + SUSPICION_GAP;
+        host.answered(Aim::ClosedCanary, Kind::Closed, 23, later, Duration::from_millis(1));
+        assert_eq!(host.standing, Standing::Free);
+        assert!(!host.canary_silent(Aim::OpenCanary, 22, now, later, false));
+        assert!(host.open_canaries.is_empty(), "a port that hangs proves nothing");
     }
 
     #[test]

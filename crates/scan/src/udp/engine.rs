@@ -40,7 +40,6 @@ const SLEEP_MAX: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 struct Host {
     first: Instant,
-    closed: u32,
     late_closed: u32,
     limited: bool,
 }
@@ -176,7 +175,6 @@ impl<'a> Engine<'a> {
                 self.refused.remove(&position);
                 self.hosts.entry(host).or_insert_with(|| Host {
                     first: Instant::now(),
-                    closed: 0,
                     late_closed: 0,
                     limited: false,
                 });
@@ -284,12 +282,12 @@ impl<'a> Engine<'a> {
         let late = u32::from(self.pass > 1);
         let left = self.ledger.unsettled();
         let Some(known) = self.hosts.get_mut(&host) else { return };
-        known.closed += 1;
         known.late_closed += late;
         if !known.limited && known.late_closed >= LATE_CLOSED_MIN && left > 1 {
             known.limited = true;
+            // The first errors were a burst that the limit allows; its rate shows afterwards.
             let seconds = known.first.elapsed().as_secs_f64().max(1.0);
-            let per_second = (f64::from(known.closed) / seconds).round().max(1.0) as u32;
+            let per_second = (f64::from(known.late_closed) / seconds).round().max(1.0) as u32;
             self.ledger.notice(Notice::AnswersLimited { host: ip, per_second });
         }
     }
