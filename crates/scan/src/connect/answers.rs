@@ -74,7 +74,8 @@ impl Engine<'_> {
         self.pacer.answered(ask.sent, ask.sent_before, ask.sent + rtt);
         if ask.aim == Aim::OpenCanary {
             self.slots.free(index, false);
-            return Ok(self.proved(ask, rtt));
+            self.proved(ask, rtt);
+            return Ok(());
         }
         let peer = self.peers.entry(ask.host).or_insert_with(|| Peer::new(ask.ip, ask.sent));
         peer.opened();
@@ -201,10 +202,10 @@ impl Engine<'_> {
             true => (State::Intercepted, Reason::RstAfterHandshake),
             false => (State::Open, Reason::SynAck),
         };
-        let rtt = Some(ask.sent.elapsed());
+        let rtt = ask.sent.elapsed();
         match ask.aim {
-            Aim::OpenCanary => self.proved(ask, rtt.unwrap_or_default()),
-            _ => self.conclude(Ask { rtt, ..ask }, verdict),
+            Aim::OpenCanary => self.proved(ask, rtt),
+            _ => self.conclude(Ask { rtt: Some(rtt), ..ask }, verdict),
         }
     }
 

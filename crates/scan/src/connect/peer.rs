@@ -225,7 +225,12 @@ impl Peer {
             self.closed_asked += 1;
             self.closed_silent += 1;
             let hears = now.saturating_duration_since(self.last) < LIMITED_SILENCE_MAX;
-            if !self.open_canaries.is_empty() || (self.limited && hears) {
+            // Where open ports are known they speak first; what limits its resets may be silent for that.
+            let may_count = match self.standing {
+                Standing::Suspect { .. } => !self.limited || !hears,
+                _ => self.open_canaries.is_empty() && (!self.limited || !hears),
+            };
+            if !may_count {
                 return false;
             }
         }
@@ -239,7 +244,7 @@ impl Peer {
             // Only what was asked since the first silence counts, or one burst of losses would be a ban.
             Standing::Suspect { since, silent, .. } => silent + u32::from(sent >= since),
         };
-        let enough = BAN_SILENT_COUNT + u32::from(lossy) + 2 * u32::from(aim == Aim::ClosedCanary);
+        let enough = BAN_SILENT_COUNT + u32::from(lossy) + 2 * u32::from(self.open_canaries.is_empty());
         let since = match self.standing {
             Standing::Suspect { since, .. } => since,
             _ => now,
