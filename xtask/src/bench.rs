@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 mod host;
+mod scan;
 mod tls;
 
 /// Runs the comparison named, by default `diagnose`; what follows the name goes to `netwhy lab score`.
@@ -19,7 +20,8 @@ pub fn run(root: &Path, words: &[&str]) -> Result<()> {
         ["tls"] => tls::run(root, &release(root)?, false),
         ["tls", "--testssl"] => tls::run(root, &release(root)?, true),
         ["host", rest @ ..] => host::run(root, rest),
-        [other, ..] => bail!("unknown benchmark {other:?}; known: diagnose, tls, host"),
+        ["scan", rest @ ..] => scan::run(root, rest),
+        [other, ..] => bail!("unknown benchmark {other:?}; known: diagnose, tls, host, scan"),
     }
 }
 

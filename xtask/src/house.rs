@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("host", &["model", "netlink", "netfilter", "wire"]),
     ("ends", &["model", "host"]),
     ("probe", &["model", "wire", "netlink"]),
+    ("scan", &["wire", "netlink"]),
     ("dns", &["model"]),
     ("tls", &["model"]),
     ("http", &["model", "tls"]),
@@ -40,6 +41,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "netfilter",
             "host",
             "ends",
+            "scan",
         ],
     ),
 ];

@@ -17,7 +17,10 @@ usage: cargo xtask check
        cargo xtask bench diagnose --from FILE    writes that page again from a score made with --toolbox
        cargo xtask bench tls [--testssl]         times the TLS matrix beside sslscan; the next page has the figures
        cargo xtask bench host [--program FILE]   netwhy host on 200,000 sockets, as root; writes docs/benchmark-host.md
-       cargo xtask bench host --from FILE        writes that page again; --brief --program FILE only tries it";
+       cargo xtask bench host --from FILE        writes that page again; --brief --program FILE only tries it
+       cargo xtask bench scan [OPTION...]        netwhy scan beside other scanners, as root; writes docs/benchmark-scan.md
+           --only T1,T3  --peers none|nmap,zmap  --rounds N  --program FILE  --rustscan FILE  --keep DIR; --from FILE
+       cargo xtask bench scan --hold T8 [-- COMMAND...]  runs something where the scanner of that target stands";
 
 fn main() -> ExitCode {
     match run() {

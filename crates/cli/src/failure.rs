@@ -2,6 +2,7 @@
 
 mod ends;
 mod foreign;
+mod scan;
 
 use netwhy_catalogue::nearest;
 use netwhy_model::{Lang, Text};

@@ -15,7 +15,7 @@ fn netwhy(folder: &Path) -> Command {
 
 fn run(arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
-    netwhy(folder.path()).args(arguments).output().unwrap()
+    netwhy(folder.path()).args(arguments).stdin(std::process::Stdio::null()).output().unwrap()
 }
 
 fn case(name: &str) -> String {
@@ -44,6 +44,9 @@ fn help_teaches() {
     insta::assert_snapshot!("help_zh", told("--help --lang zh", &run(&["--help", "--lang", "zh"])));
     let zh = run(&["diagnose", "--help", "--lang", "zh"]);
     insta::assert_snapshot!("help_diagnose_zh", told("diagnose --help --lang zh", &zh));
+    insta::assert_snapshot!("help_scan", told("scan --help", &run(&["scan", "--help"])));
+    let scan_zh = run(&["scan", "--help", "--lang", "zh"]);
+    insta::assert_snapshot!("help_scan_zh", told("scan --help --lang zh", &scan_zh));
     insta::assert_snapshot!("help_explain", told("explain --help", &run(&["explain", "--help"])));
 }
 
@@ -54,7 +57,7 @@ fn help_is_also_a_word() {
 }
 
 /// Command lines that cannot be understood, or name what this host does not have; nothing is sent for any.
-const SLIPS: [&str; 74] = [
+const SLIPS: [&str; 113] = [
     "",
     "gopher://shop.example",
     "shop.example:0",
@@ -129,6 +132,45 @@ const SLIPS: [&str; 74] = [
     "lab run tls-expird",
     "lab list --lab /nosuch",
     "completions tcsh",
+    "scan",
+    "scan 10.0.0.300",
+    "scan 10.0.0.9-1",
+    "scan 10.0.0.0/33",
+    "scan 10.0.0.1-fd00::1",
+    "scan 2001:db8::/64",
+    "scan shop.example/24",
+    "scan fe80::1%eth0",
+    "scan 224.0.0.1",
+    "scan 10.0.0.1 -6",
+    "scan @/nosuch/list.txt",
+    "scan 10.0.0.0/24 --exclude ,",
+    "scan 10.0.0.0/24 --exclude 10.0.0.0/16",
+    "scan 10.0.0.1 -p 0",
+    "scan 10.0.0.1 -p 22,70000",
+    "scan 10.0.0.1 -p 90-80",
+    "scan 10.0.0.1 -p 80,,443",
+    "scan 10.0.0.1 -p htpps",
+    "scan 10.0.0.1 -p 80 --exclude-ports 1-100",
+    "scan 10.0.0.1 --exclude-ports 0",
+    "scan 10.0.0.1 --top 0",
+    "scan 10.0.0.1 --top 10 -p 80",
+    "scan 10.0.0.1 --rate soon",
+    "scan 10.0.0.1 --rate 0",
+    "scan 10.0.0.1 --gentle --fast",
+    "scan 10.0.0.1 --raw --connect",
+    "scan 10.0.0.1 --jitter often",
+    "scan 10.0.0.1 --max-duration long",
+    "scan 10.0.0.1 --shard 5/4",
+    "scan 10.0.0.1 --expect closed=80",
+    "scan 10.0.0.1 -p 80 --expect open=443",
+    "scan 10.0.0.1 --diff /nosuch/old.jsonl",
+    "scan 10.0.0.1 --xml /nosuch/scan.xml",
+    "scan 10.0.0.1 --xml - --csv -",
+    "scan 10.0.0.1 --checkpoint /nosuch/scan.ckpt",
+    "scan --resume /nosuch/scan.ckpt",
+    "scan 10.0.0.1 --interface nosuch0",
+    "scan 203.0.113.7",
+    "scan 10.0.0.0/16",
 ];
 
 #[test]

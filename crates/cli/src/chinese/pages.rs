@@ -91,6 +91,27 @@ pub(super) const TCP: &str = "\
   netwhy tcp [2001:db8::1]:22 --series
   netwhy tcp 203.0.113.7:3306 --json";
 
+pub(super) const SCAN: &str = "\
+示例：
+  netwhy scan 10.0.0.2                          最常见的 1,000 个端口
+  netwhy scan 10.0.0.2 -p all -s                全部 65,535 个，并查看开放的是什么
+  netwhy scan shop.example -p 22,80-90,https    公网地址：先确认，再温和地询问
+  netwhy scan 10.0.0.0/16 --top 100 --exclude 10.0.7.0/24 --json
+  netwhy scan @hosts.txt -p all --checkpoint scan.ckpt    在 Ctrl-C 或崩溃之后：
+  netwhy scan --resume scan.ckpt
+  netwhy scan 10.0.0.0/16 -p all --shard 1/4    四台机器中一台的部分
+  netwhy scan web1 --expect open=80,443         多开或少开时退出码为 1
+  netwhy scan web1 --json > today.jsonl; netwhy scan web1 --diff today.jsonl
+  netwhy scan ns1 --udp                         常见 UDP 服务，用各自的协议询问
+
+端口的状态：
+  开放      接受连接                        被拒绝    收到 ICMP 错误，并指出由谁发出
+  关闭      RST                             被代答    由中间设备替主机应答
+  无应答    隔开时间重试之后仍无应答        未知      尚未确定就被封禁或限速
+
+退出码：0 完成；1 不符合预期，或与先前不同；2 netwhy 无法完成工作；3 未完成：被封禁，或时间用尽；
+130 被 Ctrl-C 中止。只扫描有权扫描的目标。";
+
 pub(super) const TRACE: &str = "\
 示例：
   netwhy trace shop.example               逐跳并列：发往 443 端口的 SYN 与 ping

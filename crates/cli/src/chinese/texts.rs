@@ -114,6 +114,7 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     (commands::dns::EXAMPLES, pages::DNS),
     (commands::ping::EXAMPLES, pages::PING),
     (commands::tcp::EXAMPLES, pages::TCP),
+    (commands::scan::EXAMPLES, pages::SCAN),
     (commands::trace::EXAMPLES, pages::TRACE),
     (commands::tls::EXAMPLES, pages::TLS),
     (commands::http::EXAMPLES, pages::HTTP),
@@ -162,6 +163,79 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
         "并重复握手：依次、同时、保持不断、固定源端口",
     ),
     ("Do not send first bytes after the handshake", "握手后不发送首批字节"),
+    // scan
+    (
+        "Scan ports of hosts and networks: which answer at all, and how the others fail",
+        "扫描主机与网络的端口：哪些有应答，其余如何失败",
+    ),
+    (
+        "Names, addresses, ranges (10.0.0.1-9), blocks (10.0.0.0/24), or lists of them (@FILE, @- for stdin)",
+        "域名、地址、范围（10.0.0.1-9）、地址块（10.0.0.0/24），或它们的列表（@FILE，@- 为标准输入）",
+    ),
+    (
+        "Ports to ask, such as 22,80-90,https or all [default: the 1000 commonest]",
+        "要询问的端口，如 22,80-90,https 或 all [默认：最常见的 1000 个]",
+    ),
+    ("Ask the N commonest ports", "询问最常见的 N 个端口"),
+    ("Leave these hosts out; as HOSTS, separated by commas", "排除这些主机；写法同 HOSTS，以逗号分隔"),
+    ("Leave these ports out", "排除这些端口"),
+    (
+        "Ask UDP services in their own words, instead of TCP ports",
+        "用各自的协议询问 UDP 服务，而不是 TCP 端口",
+    ),
+    (
+        "Look at what is open: TLS or not, HTTP, SSH or another banner, the certificate's names",
+        "查看开放的是什么：是否 TLS、HTTP、SSH 或其他问候语、证书上的名称",
+    ),
+    ("Tell of closed and silent ports too", "也列出关闭与无应答的端口"),
+    (
+        "Common ports first, below usual limits, stopping at a ban [default, but not for private addresses]",
+        "常见端口在先，低于通常的限制，遇封禁即停 [默认，私有地址除外]",
+    ),
+    ("As fast as the way carries", "以线路所能承载的速度"),
+    (
+        "At most so many packets a second, such as 500 or 20k; max turns politeness off",
+        "每秒至多这么多报文，如 500 或 20k；max 表示毫无克制",
+    ),
+    ("Pause at random between packets, so long on average", "报文之间随机停顿，平均这么久"),
+    ("Stop after this time", "到时即停"),
+    (
+        "Send packets of netwhy's own; needs root or CAP_NET_RAW [default where possible]",
+        "发送 netwhy 自己的报文；需要 root 或 CAP_NET_RAW [可行时为默认]",
+    ),
+    ("Connect with sockets of the system", "用系统套接字连接"),
+    (
+        "Ask only the I-th of N equal parts, such as 1/4; every part with the same seed",
+        "只询问 N 等份中的第 I 份，如 1/4；各份须用同一种子",
+    ),
+    (
+        "Seed of the random order [default: another each time; 0 with --shard]",
+        "随机顺序的种子 [默认：每次不同；有 --shard 时为 0]",
+    ),
+    ("Keep in this file where the scan stands", "把扫描进度保存在此文件"),
+    ("Go on where a scan stopped, and keep on in the same file", "从中断处继续，并继续保存在同一文件"),
+    (
+        "Do not ask whether this host may scan that many or public addresses",
+        "不再询问是否有权扫描这么多地址或公网地址",
+    ),
+    ("Results", "结果"),
+    (
+        "Ports that ought to be open, and no others: open=80,443, or open=none; exit code 1 otherwise",
+        "应当开放且仅应开放的端口：open=80,443，或 open=none；不符时退出码为 1",
+    ),
+    (
+        "Compare with an earlier scan's JSON lines; exit code 1 when something changed",
+        "与先前扫描的 JSON 行比较；有变化时退出码为 1",
+    ),
+    ("Write JSON lines into this file as well ('-' for stdout)", "另把 JSON 行写入此文件（'-' 为标准输出）"),
+    (
+        "Write XML as nmap does into this file ('-' for stdout)",
+        "把 nmap 格式的 XML 写入此文件（'-' 为标准输出）",
+    ),
+    (
+        "Write comma-separated values into this file ('-' for stdout)",
+        "把逗号分隔值写入此文件（'-' 为标准输出）",
+    ),
     // trace
     ("A name or address; port 443 unless given", "域名或地址；不写端口则为 443"),
     ("Trace with SYNs to the port", "用发往该端口的 SYN 追踪"),

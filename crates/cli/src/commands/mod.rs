@@ -14,6 +14,7 @@ pub(crate) mod lab;
 pub(crate) mod man;
 pub(crate) mod ping;
 mod reference;
+pub(crate) mod scan;
 pub(crate) mod tcp;
 pub(crate) mod tls;
 pub(crate) mod trace;
@@ -33,6 +34,8 @@ pub enum Command {
     Ping(ping::Args),
     /// Make a TCP handshake and say how it ended, who ended it, and what retries did
     Tcp(tcp::Args),
+    /// Scan ports of hosts and networks: which answer at all, and how the others fail
+    Scan(Box<scan::Args>),
     /// Follow the path hop by hop: where SYN, UDP and ping die, loss, loops and path MTU
     Trace(trace::Args),
     /// Ask a TLS server: handshake, certificate chain, versions, ciphers, and what one change to the hello does
@@ -78,6 +81,7 @@ pub async fn run(command: Command, common: Common) -> anyhow::Result<u8> {
         Command::Http(args) => http::run(args, &common).await,
         Command::Tcp(args) => tcp::run(args, &common).await,
         Command::Ping(args) => ping::run(args, &common).await,
+        Command::Scan(args) => scan::run(*args, &common).await,
         Command::Trace(args) => trace::run(args, &common).await,
         Command::Host(args) => host::run(args, &common).await,
         Command::Agent(args) => agent::run(args, &common).await,

@@ -2,10 +2,11 @@
 //!
 //! Libraries speak English; what they say is put into Chinese here, where the user's language is known.
 
-use super::{Words, did_you_mean, ends};
+use super::{Words, did_you_mean, ends, scan};
 use netwhy_ends::{EndError, PlaceError};
 use netwhy_lab::LabError;
 use netwhy_model::{CaseError, Expect, ExpectError, SAVED_SCHEMA, TargetError};
+use netwhy_scan::{CheckpointError, InputError, ScanError};
 use netwhy_tls::TlsError;
 use std::error::Error;
 use std::io::ErrorKind;
@@ -33,6 +34,15 @@ pub(super) fn in_chinese(error: &(dyn Error + 'static)) -> Option<String> {
     }
     if let Some(end) = error.downcast_ref::<EndError>() {
         return Some(ends::of_end(end));
+    }
+    if let Some(input) = error.downcast_ref::<InputError>() {
+        return Some(scan::of_input(input));
+    }
+    if let Some(checkpoint) = error.downcast_ref::<CheckpointError>() {
+        return Some(scan::of_checkpoint(checkpoint));
+    }
+    if let Some(refused) = error.downcast_ref::<ScanError>() {
+        return Some(scan::of_scan(refused));
     }
     if error.downcast_ref::<std::net::AddrParseError>().is_some() {
         return Some("不是 IP 地址".to_owned());
@@ -62,6 +72,15 @@ pub(super) fn hint(error: &(dyn Error + 'static)) -> Option<Words> {
     }
     if let Some(place) = error.downcast_ref::<PlaceError>() {
         return Some(ends::place_hint(place));
+    }
+    if let Some(input) = error.downcast_ref::<InputError>() {
+        return Some(scan::input_hint(input));
+    }
+    if let Some(checkpoint) = error.downcast_ref::<CheckpointError>() {
+        return Some(scan::checkpoint_hint(checkpoint));
+    }
+    if let Some(refused) = error.downcast_ref::<ScanError>() {
+        return Some(scan::scan_hint(refused));
     }
     if let Some(hint) = error.downcast_ref::<EndError>().and_then(ends::end_hint) {
         return Some(hint);
@@ -257,7 +276,7 @@ fn tls_hint(error: &TlsError) -> Words {
 }
 
 /// The operating system's commonest errors; the others keep its own words.
-fn of_system(error: &std::io::Error) -> Option<String> {
+pub(super) fn of_system(error: &std::io::Error) -> Option<String> {
     let text = match error.kind() {
         ErrorKind::NotFound => "文件或目录不存在",
         ErrorKind::PermissionDenied => "权限不足",
