@@ -468,8 +468,11 @@ impl Runner<'_> {
         }
         (self.on_event)(Event::Asking(Question("ends".to_owned())));
         let left_ms = self.case.limits.budget_ms.saturating_sub(self.elapsed_ms());
+        let is_served = self.state.value("http.status") == "expected";
         let manner = self.field.manner(&self.case, &self.records, onward);
-        match inner::run(&self.case, &edge, self.field.beyond_edge(), onward, manner, left_ms).await {
+        match inner::run(&self.case, &edge, self.field.beyond_edge(), onward, manner, is_served, left_ms)
+            .await
+        {
             Ok((evidence, records)) => {
                 self.state.add(evidence);
                 self.inner_records = records;
