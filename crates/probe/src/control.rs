@@ -84,6 +84,7 @@ impl Control<'_> {
         let mut facts = Vec::new();
         facts.extend(self.control_port());
         facts.extend(self.open_elsewhere());
+        facts.extend(self.ports_reached());
         facts.push(self.echo());
         facts.extend(self.ttls(result));
         facts
@@ -157,6 +158,24 @@ impl Control<'_> {
             if list.is_empty() { "none".to_owned() } else { list.join(", ") }
         );
         Some(self.fact("tcp.open_elsewhere", value, Link::OriginHost, text))
+    }
+
+    /// Which ports this source reaches: those the host itself answers, by opening or by refusing.
+    fn ports_reached(&self) -> Option<Evidence> {
+        let ports = |pick: fn(&ConnectOutcome) -> bool| -> Vec<String> {
+            self.answers.iter().filter(|(_, a)| pick(&a.outcome)).map(|(port, _)| port.to_string()).collect()
+        };
+        let reached = ports(|outcome| matches!(outcome.name(), "open" | "refused"));
+        let not = ports(|outcome| matches!(outcome.name(), "silent" | "rejected"));
+        let value = match (reached.is_empty(), not.is_empty()) {
+            (true, true) => return None,
+            (false, true) => "all",
+            (false, false) => "some",
+            (true, false) => "none",
+        };
+        let list = |ports: &[String]| if ports.is_empty() { "none".to_owned() } else { ports.join(", ") };
+        let text = format!("reached {}; not reached {}", list(&reached), list(&not));
+        Some(self.fact("tcp.ports_reached", value, Link::OriginHost, text))
     }
 
     /// TTL of an echo reply, as the socket or the tap saw it.

@@ -4,6 +4,7 @@
 //! next batch. On a machine with two cores a second thread would only take the network's own time away.
 
 mod answer;
+mod blocks;
 mod books;
 mod canary;
 pub(crate) mod clock;
@@ -39,16 +40,19 @@ pub use self::answer::{Answer, Refusal, Segment, read as read_answer};
 
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
-/// Hosts of one scan: each has 80 bytes of state.
-const HOST_COUNT_MAX: u64 = 1 << 18;
-/// Pairs of one scan: each has one bit of state.
-const PAIR_COUNT_MAX: u64 = 1 << 28;
-
 /// Runs a plan with raw SYNs.
 ///
 /// # Errors
 /// No privilege, no way to any host, no source ports or memory left, or an interface that goes down.
 pub fn run(plan: &Plan, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<Summary, ScanError> {
+    if plan.hosts.len() > blocks::block_len(plan) {
+        return blocks::run(plan, stop, tell);
+    }
+    run_block(plan, stop, tell)
+}
+
+/// Runs a plan that fits into memory.
+fn run_block(plan: &Plan, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<Summary, ScanError> {
     let mut engine = prepare(plan, stop, tell)?;
     let halt = match engine.run() {
         Ok(()) => None,
@@ -68,13 +72,6 @@ fn prepare<'a>(
 ) -> Result<Engine<'a>, ScanError> {
     let clock = Clock::start();
     let order = plan.order();
-    if plan.hosts.len() > HOST_COUNT_MAX || order.len() > PAIR_COUNT_MAX {
-        return Err(ScanError::Input {
-            place: format!("{} hosts and {} ports", plan.hosts.len(), plan.ports.len()),
-            problem: "more than one scan keeps in mind".to_owned(),
-            hint: "cut the hosts into several scans".to_owned(),
-        });
-    }
     let key = cookie::Key::random().ok_or_else(|| sys::refused("asking for randomness"))?;
     let addresses: Vec<IpAddr> = plan.hosts.iter().collect();
     let ways = way::Ways::find(&addresses, plan)?;

@@ -170,7 +170,7 @@ impl<'a> Engine<'a> {
         let now = Instant::now();
         self.watch_suspects(now);
         if more && self.pacer.wants_canary(now) {
-            self.push_canary();
+            self.push_canary(now);
         }
         if let Some(per_second) = self.pacer.step(now) {
             self.ledger.notice(Notice::SlowedTo { per_second });
@@ -187,9 +187,9 @@ impl<'a> Engine<'a> {
     }
 
     /// Asks a known port again, of the host that answered last.
-    fn push_canary(&mut self) {
+    fn push_canary(&mut self, now: Instant) {
         let Some(host) = self.latest else { return };
-        if let Some((aim, port)) = self.peers.get_mut(&host).and_then(Peer::sample) {
+        if let Some((aim, port)) = self.peers.get_mut(&host).and_then(|peer| peer.sample(now)) {
             self.canaries.push_back((host, aim, port));
         }
     }
@@ -312,7 +312,7 @@ impl<'a> Engine<'a> {
         self.pacer.sent(ask.sent);
         if matches!(ask.aim, Aim::Pair(_))
             && let Some(peer) = self.peers.get_mut(&ask.host)
-            && let Some((aim, port)) = peer.asked()
+            && let Some((aim, port)) = peer.asked(ask.sent)
         {
             self.canaries.push_back((ask.host, aim, port));
         }
@@ -386,7 +386,7 @@ impl<'a> Engine<'a> {
             let Some(peer) = self.peers.get_mut(host) else { return false };
             let Standing::Suspect { since, silent, next } = peer.standing else { return false };
             if next <= now
-                && let Some((aim, port)) = peer.canary()
+                && let Some((aim, port)) = peer.canary(now)
             {
                 // The next one only after this one's deadline, which then sets the time anew.
                 let next = now + peer.wait(self.pass) + SLEEP_MAX;

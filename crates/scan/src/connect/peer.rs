@@ -13,8 +13,12 @@ const WAIT_MORE: Duration = Duration::from_millis(30);
 /// Known ports kept to be asked again, open and closed.
 const OPEN_CANARY_COUNT: usize = 32;
 const CLOSED_CANARY_COUNT: usize = 8;
-/// How often one open port is asked again at most: a program that hangs accepts none of it, and its queue is short.
-const OPEN_CANARY_ASKED_MAX: u16 = 48;
+/// How often one open port is asked again at most, and how much more a second: a program that hangs accepts none of
+/// it, and its queue is short.
+const OPEN_CANARY_ASKED_MAX: u64 = 48;
+const OPEN_CANARY_PER_SECOND: u64 = 8;
+/// A port asked so often that its own queue may be full: its silence alone proves no ban.
+const QUEUE_LENGTH_LEAST: u32 = 96;
 /// Silences in a row after which a known port is none any more, where the host answers otherwise.
 const CANARY_SILENT_MAX: u8 = 2;
 /// Questions to a host between two canaries.
@@ -55,7 +59,7 @@ pub(crate) enum Standing {
 #[derive(Debug, Clone, Copy)]
 struct Canary {
     port: u16,
-    asked: u16,
+    asked: u32,
     /// Silences in a row.
     silent: u8,
 }
@@ -185,36 +189,37 @@ impl Peer {
     }
 
     /// A question to this host leaves; tells the canary that is due with it.
-    pub fn asked(&mut self) -> Option<(Aim, u16)> {
+    pub fn asked(&mut self, now: Instant) -> Option<(Aim, u16)> {
         self.asked = self.asked.saturating_add(1);
         self.since_canary += 1;
         if self.since_canary < CANARY_GAP {
             return None;
         }
         self.since_canary = 0;
-        self.canary()
+        self.canary(now)
     }
 
     /// The next known port to ask again: both kinds in turns, since each may be silent for a reason of its own.
-    pub fn canary(&mut self) -> Option<(Aim, u16)> {
+    pub fn canary(&mut self, now: Instant) -> Option<(Aim, u16)> {
         self.turn = self.turn.wrapping_add(1);
         let closed_first = self.turn.is_multiple_of(2);
-        self.pick(closed_first)
+        self.pick(closed_first, now)
     }
 
     /// The same only to measure the way: a closed port costs the host least, unless it limits its resets.
-    pub fn sample(&mut self) -> Option<(Aim, u16)> {
+    pub fn sample(&mut self, now: Instant) -> Option<(Aim, u16)> {
         self.turn = self.turn.wrapping_add(1);
-        self.pick(!self.limited)
+        self.pick(!self.limited, now)
     }
 
-    fn pick(&mut self, closed_first: bool) -> Option<(Aim, u16)> {
+    fn pick(&mut self, closed_first: bool, now: Instant) -> Option<(Aim, u16)> {
         let turn = self.turn / 2;
-        let closed = pick(&mut self.closed_canaries, turn, u16::MAX).map(|port| (Aim::ClosedCanary, port));
+        let closed = pick(&mut self.closed_canaries, turn, u64::MAX).map(|port| (Aim::ClosedCanary, port));
         if closed_first && closed.is_some() {
             return closed;
         }
-        let open = pick(&mut self.open_canaries, turn, OPEN_CANARY_ASKED_MAX);
+        let asked_max = OPEN_CANARY_ASKED_MAX + OPEN_CANARY_PER_SECOND * self.known_for(now).as_secs();
+        let open = pick(&mut self.open_canaries, turn, asked_max);
         open.map(|port| (Aim::OpenCanary, port)).or(closed)
     }
 
@@ -238,6 +243,10 @@ impl Peer {
             self.open_asked += 1;
             self.open_silent += 1;
         }
+        if self.open_canaries.is_empty() && self.closed_canaries.is_empty() {
+            self.standing = Standing::Free;
+            return false;
+        }
         let silent = match self.standing {
             Standing::Banned => return false,
             Standing::Free => 1,
@@ -260,9 +269,12 @@ impl Peer {
     /// A known port that is silent again and again, while others answer, is no canary.
     fn doubt(&mut self, aim: Aim, port: u16, sent: Instant) {
         let heard_since = self.last > sent;
+        let is_only = self.open_canaries.len() + self.closed_canaries.len() == 1;
         let Some(canary) = self.canary_of(aim, port) else { return };
         canary.silent = canary.silent.saturating_add(1);
-        if aim == Aim::OpenCanary && canary.silent >= CANARY_SILENT_MAX && heard_since {
+        let may_be_full = is_only && canary.asked > QUEUE_LENGTH_LEAST;
+        let is_alone_silent = canary.silent >= CANARY_SILENT_MAX && heard_since;
+        if aim == Aim::OpenCanary && (may_be_full || is_alone_silent) {
             self.open_canaries.retain(|canary| canary.port != port);
         }
     }
@@ -310,7 +322,7 @@ impl Peer {
     }
 
     pub fn known_for(&self, now: Instant) -> Duration {
-        now.duration_since(self.first)
+        now.saturating_duration_since(self.first)
     }
 
     /// How long an open connection is watched for a reset.
@@ -325,10 +337,11 @@ impl Peer {
 }
 
 /// The port whose turn it is, of those not asked too often yet.
-fn pick(list: &mut [Canary], turn: usize, asked_max: u16) -> Option<u16> {
+fn pick(list: &mut [Canary], turn: usize, asked_max: u64) -> Option<u16> {
     let length = list.len();
-    let index =
-        (0..length).map(|step| (turn + step) % length).find(|index| list[*index].asked < asked_max)?;
+    let index = (0..length)
+        .map(|step| (turn + step) % length)
+        .find(|index| u64::from(list[*index].asked) < asked_max)?;
     list[index].asked = list[index].asked.saturating_add(1);
     Some(list[index].port)
 }
@@ -395,7 +408,7 @@ mod tests {
         let now = Instant::now();
         let mut host = peer(now);
         for port in 1..=8 {
-            host.asked();
+            host.asked(now);
             host.opened();
             host.answered(Aim::Pair(port.into()), Kind::Open, port, now, Duration::from_millis(1));
         }

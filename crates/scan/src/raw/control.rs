@@ -111,7 +111,7 @@ impl Control {
 
     /// True while a sample of this round is still wanted: a canary would help.
     pub fn wants_sample(&self) -> bool {
-        self.round_count == 0
+        self.round_count == 0 && self.rate < self.cap
     }
 
     /// How long an answer may take, the queue included.

@@ -60,6 +60,12 @@ pub struct Host {
     pub refused: u32,
     /// Handshakes are finished before a port counts as open.
     pub verify: bool,
+    /// When that began, in milliseconds.
+    pub verify_since_ms: u32,
+    /// Ports whose handshake went on.
+    pub confirmed: u32,
+    /// Opens everything, and nothing is ever behind it.
+    pub middlebox: bool,
 }
 
 impl Host {
@@ -73,6 +79,8 @@ impl Host {
 #[derive(Debug, Clone, Copy)]
 pub struct Opened {
     pub told: bool,
+    /// Told once, and then looked at again.
+    pub doubted: bool,
     pub window: u16,
     pub ttl: u8,
     pub lane: u8,

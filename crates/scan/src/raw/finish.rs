@@ -17,7 +17,7 @@ impl Engine<'_> {
     /// Settles the rest, tells it, and sums up.
     pub fn finish(&mut self, halt: Option<Halt>) -> Summary {
         let stopped = matches!(halt, Some(Halt::Stopped));
-        self.settle_doubtful();
+        self.settle_doubtful(None, stopped);
         if !stopped {
             self.settle_silent(halt.is_some());
         }
@@ -61,12 +61,15 @@ impl Engine<'_> {
         self.books.keep(&self.work, self.passes, self.asked, elapsed);
     }
 
-    /// Handshakes that were finished, and after which nothing came.
-    fn settle_doubtful(&mut self) {
+    /// Handshakes that were finished, and after which nothing came: of one host, or of all.
+    ///
+    /// All are closed; those of a scan that was stopped keep their question open.
+    pub fn settle_doubtful(&mut self, only: Option<u32>, stopped: bool) {
         let mut doubtful: Vec<(u64, Opened)> = self
             .opened
             .iter()
             .filter(|(position, opened)| !opened.told && !self.work.is_settled(**position))
+            .filter(|(position, _)| only.is_none_or(|host| self.order.at(**position).0 == u64::from(host)))
             .map(|(position, opened)| (*position, *opened))
             .collect();
         doubtful.sort_unstable_by_key(|(position, _)| *position);
@@ -74,19 +77,33 @@ impl Engine<'_> {
             let (number, port_number) = self.order.at(position);
             let Some(port) = self.plan.ports.get(port_number) else { continue };
             let Some(&address) = self.addresses.get(number as usize) else { continue };
-            let (state, reason) = self.doubtful_state(number, &opened);
-            let rtt = Some(u64::from(opened.rtt_us) * 1_000).filter(|rtt| *rtt > 0);
-            self.work.settle(position);
-            self.books.found(address, port, state, reason, Seen { ttl: Some(opened.ttl), rtt });
             let host = number as u32;
             self.replies.push_back(Reply { host, port, lane: opened.lane, acknowledge: None });
+            if stopped {
+                let open = &mut self.books.counts.open;
+                *open = open.saturating_sub(u64::from(opened.doubted));
+                continue;
+            }
+            let (state, reason) = self.doubtful_state(host, &opened);
+            let rtt = Some(u64::from(opened.rtt_us) * 1_000).filter(|rtt| *rtt > 0);
+            self.work.settle(position);
+            let seen = Seen { ttl: Some(opened.ttl), rtt };
+            match (opened.doubted, state) {
+                (true, State::Open) => {}
+                (true, _) => self.books.revised(State::Open, address, port, state, reason, seen),
+                (false, _) => self.books.found(address, port, state, reason, seen),
+            }
+            if let Some(kept) = self.opened.get_mut(&position) {
+                kept.told = true;
+            }
         }
     }
 
-    fn doubtful_state(&self, number: u64, opened: &Opened) -> (State, Reason) {
+    fn doubtful_state(&self, number: u32, opened: &Opened) -> (State, Reason) {
         let host = self.hosts.get(number as usize).copied().unwrap_or_default();
         let most = u64::from(host.syn_acks) * 10 >= u64::from(self.plan.ports.len()) * 8;
-        let middlebox = host.syn_acks >= MIDDLEBOX_OPEN_COUNT && most;
+        let middlebox =
+            host.middlebox || host.syn_acks >= MIDDLEBOX_OPEN_COUNT && most && host.taken_back == 0;
         if opened.window == 0 || middlebox {
             (State::Intercepted, Reason::Tarpit)
         } else {
@@ -95,9 +112,10 @@ impl Engine<'_> {
     }
 
     fn settle_silent(&mut self, banned: bool) {
-        let silent: Vec<u64> = self.work.unsettled().collect();
         let limited = self.canaries.resets_limited;
-        for position in silent {
+        let mut from = 0;
+        while let Some(position) = self.work.unsettled_since(from) {
+            from = position + 1;
             let (number, port) = self.order.at(position);
             let Some(&address) = self.addresses.get(number as usize) else { continue };
             let Some(port) = self.plan.ports.get(port) else { continue };
@@ -144,7 +162,7 @@ impl Engine<'_> {
             let Some(&address) = self.addresses.get(number) else { continue };
             let kind = if host.taken_back >= TAKEN_BACK_COUNT_MIN {
                 "syn-proxy"
-            } else if host.verify && host.syn_acks >= MIDDLEBOX_OPEN_COUNT {
+            } else if host.middlebox || host.verify && host.syn_acks >= MIDDLEBOX_OPEN_COUNT {
                 "opens-everything"
             } else {
                 continue;

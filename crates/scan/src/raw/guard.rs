@@ -4,7 +4,7 @@ use super::canary::Kind;
 use super::clock::{MILLISECOND, Nanos, SECOND};
 use super::engine::{Engine, GENTLE_PER_SECOND, Halt};
 use super::pace::Pacer;
-use crate::Notice;
+use crate::{Notice, Pace};
 use std::time::Duration;
 
 /// Open ports lost one after another that make the silence suspicious.
@@ -188,5 +188,9 @@ impl Engine<'_> {
         let time = Duration::from_nanos(self.clock.now().saturating_sub(since)).as_secs_f64();
         let per_second = (count as f64 / time.max(0.001)).round() as u32;
         self.books.notice(Notice::AnswersLimited { host, per_second });
+        if self.plan.pace == Pace::Gentle {
+            let now = self.clock.now();
+            self.control.cap_at(now, self.control.rate() / 2.0);
+        }
     }
 }

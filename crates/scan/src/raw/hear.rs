@@ -3,7 +3,7 @@
 use super::answer::{self, Answer, Refusal, Segment};
 use super::books::Seen;
 use super::canary::{Flight, Kind};
-use super::clock::Nanos;
+use super::clock::{MILLISECOND, Nanos};
 use super::control::Sample;
 use super::engine::{Engine, Opened, Reply};
 use super::source::{SOURCE_PORT_COUNT, TRY_PORT_COUNT};
@@ -14,6 +14,10 @@ use netwhy_wire::TcpFlags;
 const ANSWER_COUNT_MAX: usize = 1_024;
 /// SYN-ACKs of a host before it may count as one that opens everything.
 const SUSPICIOUS_OPEN_COUNT: u32 = 24;
+/// SYN-ACKs of a host that opens everything, none of them with anything behind it, before it is called so.
+const DOUBTFUL_OPEN_COUNT: u32 = 400;
+/// How long such a host is waited for, at least, in milliseconds.
+const DOUBT_MS_MIN: u32 = 300;
 /// SYN-ACKs remembered; one more is told as open without being looked at closer.
 const OPENED_COUNT_MAX: usize = 1 << 20;
 
@@ -139,15 +143,21 @@ impl Engine<'_> {
         let verify = segment.window == 0 || host.verify;
         let opened = Opened {
             told: !verify,
+            doubted: known.is_some_and(|known| known.doubted),
             window: segment.window,
             ttl: segment.ttl,
             lane: about.lane,
             sequence: segment.sequence,
             rtt_us: rtt.map_or(0, |rtt| (rtt / 1_000) as u32),
         };
+        if host.middlebox {
+            self.replies.push_back(reply(None));
+            return self.intercepted(about, segment.port, segment.ttl, rtt);
+        }
         self.opened.insert(about.position, opened);
         if verify {
-            return self.replies.push_back(reply(Some(segment.sequence.wrapping_add(1))));
+            self.replies.push_back(reply(Some(segment.sequence.wrapping_add(1))));
+            return self.doubt(about.host, about.at);
         }
         self.replies.push_back(reply(None));
         self.open(about, segment.port, segment.ttl, rtt);
@@ -158,8 +168,12 @@ impl Engine<'_> {
     fn open(&mut self, about: About, port: u16, ttl: u8, rtt: Option<Nanos>) {
         let Some(&address) = self.addresses.get(about.host as usize) else { return };
         let seen = Seen { ttl: Some(ttl), rtt };
+        let doubted = self.opened.get(&about.position).is_some_and(|opened| opened.doubted);
         if self.work.settle(about.position) {
-            self.books.found(address, port, State::Open, Reason::SynAck, seen);
+            // One that was doubted has been told before.
+            if !doubted {
+                self.books.found(address, port, State::Open, Reason::SynAck, seen);
+            }
         } else {
             self.books.revised(State::Closed, address, port, State::Open, Reason::SynAck, seen);
         }
@@ -177,6 +191,7 @@ impl Engine<'_> {
             return;
         }
         host.verify = true;
+        host.verify_since_ms = (self.clock.now() / MILLISECOND) as u32;
         host.open = 0;
         let order = &self.order;
         let doubtful = self
@@ -185,8 +200,32 @@ impl Engine<'_> {
             .filter(|(position, opened)| opened.told && order.at(**position).0 == u64::from(number));
         for (position, opened) in doubtful {
             opened.told = false;
+            opened.doubted = true;
             self.work.unsettle(*position);
-            self.books.counts.open = self.books.counts.open.saturating_sub(1);
+        }
+    }
+
+    /// A host that opens hundreds of ports and has nothing behind any of them is a middlebox: no need to finish more.
+    fn doubt(&mut self, number: u32, now: Nanos) {
+        let patience_ms = (self.control.patience() * 3 / MILLISECOND) as u32;
+        let Some(host) = self.hosts.get_mut(number as usize) else { return };
+        let waited =
+            (now / MILLISECOND) as u32 >= host.verify_since_ms.saturating_add(patience_ms.max(DOUBT_MS_MIN));
+        if host.verify
+            && waited
+            && host.syn_acks >= DOUBTFUL_OPEN_COUNT
+            && host.taken_back + host.confirmed == 0
+        {
+            host.middlebox = true;
+            self.settle_doubtful(Some(number), false);
+        }
+    }
+
+    fn intercepted(&mut self, about: About, port: u16, ttl: u8, rtt: Option<Nanos>) {
+        let Some(&address) = self.addresses.get(about.host as usize) else { return };
+        if self.work.settle(about.position) {
+            let seen = Seen { ttl: Some(ttl), rtt };
+            self.books.found(address, port, State::Intercepted, Reason::Tarpit, seen);
         }
     }
 
@@ -205,7 +244,14 @@ impl Engine<'_> {
         self.work.settle(about.position);
         let seen = Seen { ttl: Some(segment.ttl), rtt };
         let reason = if taken_back { Reason::RstAfterHandshake } else { Reason::Rst };
-        self.books.found(address, segment.port, State::Closed, reason, seen);
+        if opened.is_some_and(|opened| opened.doubted) {
+            self.books.revised(State::Open, address, segment.port, State::Closed, reason, seen);
+        } else {
+            self.books.found(address, segment.port, State::Closed, reason, seen);
+        }
+        if taken_back {
+            self.opened.remove(&about.position);
+        }
         if let Some(host) = self.hosts.get_mut(about.host as usize) {
             host.taken_back += u32::from(taken_back);
             host.reset += u32::from(!taken_back);
@@ -227,6 +273,9 @@ impl Engine<'_> {
         let (ttl, rtt) = (segment.ttl, u64::from(opened.rtt_us) * 1_000);
         let reply = Reply { host: about.host, port: segment.port, lane: about.lane, acknowledge: None };
         self.replies.push_back(reply);
+        if let Some(host) = self.hosts.get_mut(about.host as usize) {
+            host.confirmed += 1;
+        }
         self.open(about, segment.port, ttl, Some(rtt).filter(|rtt| *rtt > 0));
     }
 

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// One packet with its header, in bytes: 80 of header and padding, then what the filter keeps.
 const FRAME_BYTES: usize = 256;
 const BLOCK_BYTES: usize = 64 << 10;
-/// Sizes asked for, in bytes, until one is granted: the largest holds 32,768 answers.
-const RING_BYTES: [usize; 3] = [8 << 20, 2 << 20, 256 << 10];
+/// Sizes asked for, in bytes, until one is granted: the largest holds 16,384 answers.
+const RING_BYTES: [usize; 3] = [4 << 20, 1 << 20, 256 << 10];
 /// What the kernel may hold for plain reads, in bytes.
 const RECEIVE_BUFFER_BYTES: i32 = 8 << 20;
 

@@ -13,6 +13,8 @@ use crate::{Reason, ScanError, State};
 
 /// One canary for so many questions: 1.6 %.
 const CANARY_QUESTION_COUNT: u32 = 64;
+/// The same while the rate still grows, and nothing else is heard.
+const AWAITED_QUESTION_COUNT: u32 = 16;
 /// Pairs looked at for one batch, so that long stretches of hosts without a way do not stop the listening.
 const LOOKED_AT_COUNT_MAX: usize = 4_096;
 /// Hosts greeted with an echo before anything else.
@@ -185,7 +187,9 @@ impl Engine<'_> {
     }
 
     fn canary_if_due(&mut self, now: Nanos) -> usize {
-        let awaited = self.control.wants_sample() && self.canaries.in_flight() == 0 && !self.is_even();
+        let awaited = self.canary_due >= AWAITED_QUESTION_COUNT
+            && self.control.wants_sample()
+            && self.canaries.in_flight() == 0;
         if self.canary_due < CANARY_QUESTION_COUNT && !awaited {
             return 0;
         }
@@ -195,10 +199,6 @@ impl Engine<'_> {
             self.canary_due = 0;
         }
         usize::from(flight.is_some_and(|flight| self.launch(&flight)))
-    }
-
-    fn is_even(&self) -> bool {
-        super::engine::even(self.plan)
     }
 
     /// Sends a canary of some kind; false when there is none to send.
