@@ -191,6 +191,7 @@ impl<W: Write> Page<W> {
             (true, _) => {
                 return writeln!(self.out, "\n{}", lang.pick("All is as it ought to be.", "一切符合预期。"));
             }
+            (1, Lang::En) => writeln!(self.out, "\n1 difference:")?,
             (_, Lang::En) => writeln!(self.out, "\n{count} differences:")?,
             (_, Lang::Zh) => writeln!(self.out, "\n{count} 处差异：")?,
         }
