@@ -82,10 +82,7 @@ fn prepare<'a>(
     let ports = source::SourcePorts::reserve(&ways.sources(), seed)?;
     let rings = rings(&ways, ports.first)?;
     let mut books = books::Books::new(plan, tell);
-    if rings.iter().any(ring::Ring::is_plain) {
-        let (from, to) = ("a ring".to_owned(), "plain reads".to_owned());
-        books.notice(Notice::FellBack { from, to, reason: "no memory for a receive ring".to_owned() });
-    }
+    tell_plain(&rings, &mut books);
     let mut work = work::Work::new(order.len());
     if let Some(before) = &plan.resume
         && !work.restore(&before.settled)
@@ -131,9 +128,17 @@ fn prepare<'a>(
         spare_silent: false,
         repairs: 0,
         silences: 0,
+        bans: 0,
         limited_told: false,
         resets_since: (now, 0),
     })
+}
+
+fn tell_plain(rings: &[ring::Ring], books: &mut books::Books<'_>) {
+    if rings.iter().any(ring::Ring::is_plain) {
+        let (from, to) = ("a ring".to_owned(), "plain reads".to_owned());
+        books.notice(Notice::FellBack { from, to, reason: "no memory for a receive ring".to_owned() });
+    }
 }
 
 fn rings(ways: &way::Ways, first: u16) -> Result<Vec<ring::Ring>, ScanError> {

@@ -143,6 +143,7 @@ pub struct Engine<'a> {
     pub spare_silent: bool,
     pub repairs: u32,
     pub silences: u32,
+    pub bans: u32,
     pub limited_told: bool,
     pub resets_since: (Nanos, u64),
 }
@@ -194,7 +195,8 @@ impl Engine<'_> {
             if self.work.left() == 0 {
                 return Ok(());
             }
-            if !self.evidence().wants_another(self.passes, pass_seconds) {
+            let wanted = self.evidence().wants_another(self.passes, pass_seconds);
+            if !wanted && !self.few_are_left() {
                 return Ok(());
             }
             let apart = (self.last_asked_at + APART_NS).max(began + SPREAD_NS);
@@ -220,6 +222,18 @@ impl Engine<'_> {
         }
         let closed_tries = if self.canaries.resets_limited { Tries::default() } else { self.closed_tries };
         Evidence { open_tries: self.open_tries, closed_tries, canaries, open: self.books.counts.open }
+    }
+
+    /// Whether so few are silent that asking them again costs nothing: bursts may lose the same ones twice.
+    fn few_are_left(&self) -> bool {
+        /// Passes over everything up to which few are asked again.
+        const PASS_COUNT: u32 = 4;
+        /// Answered pairs to one silent one.
+        const ANSWERED_PER_SILENT: u64 = 10;
+        let doubtful = self.opened.values().filter(|opened| !opened.told).count() as u64;
+        let silent = self.work.left().saturating_sub(doubtful);
+        let answered = self.work.len() - silent;
+        self.passes < PASS_COUNT && silent > 0 && silent * ANSWERED_PER_SILENT < answered
     }
 
     /// Whether a host that answered none of many questions can be left at that.
@@ -356,7 +370,7 @@ impl Engine<'_> {
             return false;
         }
         self.repairs += 1;
-        self.begin_sweep(ranges, self.passes.saturating_sub(1));
+        self.begin_sweep(ranges, self.passes);
         true
     }
 

@@ -9,6 +9,10 @@ use std::time::Duration;
 
 /// Open ports lost one after another that make the silence suspicious.
 const SILENT_CANARY_COUNT: u32 = 6;
+/// The same at a gentle pace, where hardly anything is lost to a full path.
+const SILENT_CANARY_COUNT_GENTLE: u32 = 3;
+/// Bans sat out before the scan gives up.
+const BAN_COUNT_MAX: u32 = 3;
 /// Between canaries while a silence is examined.
 const EXAMINE_GAP_NS: Nanos = 20 * MILLISECOND;
 /// Longest examination of a silence; a round trip more where that is longer.
@@ -32,7 +36,9 @@ impl Engine<'_> {
     /// Whether canaries are silent one after another.
     pub fn is_silent(&self) -> bool {
         let tcp = self.canaries.has(Kind::Open) || self.canaries.has(Kind::Reset);
-        tcp && self.canaries.lost_in_row >= SILENT_CANARY_COUNT
+        let gentle = super::engine::even(self.plan);
+        let enough = if gentle { SILENT_CANARY_COUNT_GENTLE } else { SILENT_CANARY_COUNT };
+        tcp && self.canaries.lost_in_row >= enough
     }
 
     /// Asks known ports slowly: a full path or a limit lets them answer, a ban does not.
@@ -91,12 +97,13 @@ impl Engine<'_> {
         };
         let noticed = self.clock.now();
         // What a ban swallows is no loss of the way.
-        self.canaries.count_from(noticed);
+        self.canaries.count_from(Nanos::MAX);
         let after_ms = since / MILLISECOND;
         self.books.notice(Notice::Banned { host, after_questions: self.asked, after_ms });
         let limit = self.plan.max_duration.map_or(noticed + UNBAN_NS_MAX, |most| most.as_nanos() as Nanos);
+        self.bans += 1;
         let mut wait = UNBAN_WAIT_NS;
-        while self.clock.now() + wait < limit {
+        while self.bans <= BAN_COUNT_MAX && self.clock.now() + wait < limit {
             let until = self.clock.now() + wait;
             while self.clock.now() < until {
                 self.step(false)?;
@@ -134,6 +141,7 @@ impl Engine<'_> {
         self.control.cap_at(now, GENTLE_PER_SECOND / 2.0);
         self.pacer = Pacer::new(now, true);
         self.canaries.lost_in_row = 0;
+        self.canaries.count_from(now);
         self.weak.clear();
         self.passes = 0;
         self.begin_sweep(vec![(0, self.work.len())], 0);

@@ -13,6 +13,8 @@ use crate::{Reason, ScanError, State};
 
 /// One canary for so many questions: 1.6 %.
 const CANARY_QUESTION_COUNT: u32 = 64;
+/// The same at a gentle pace, where a ban is to be noticed after few questions: 4 %.
+const GENTLE_CANARY_QUESTION_COUNT: u32 = 24;
 /// The same while the rate still grows, and nothing else is heard.
 const AWAITED_QUESTION_COUNT: u32 = 16;
 /// Pairs looked at for one batch, so that long stretches of hosts without a way do not stop the listening.
@@ -190,7 +192,9 @@ impl Engine<'_> {
         let awaited = self.canary_due >= AWAITED_QUESTION_COUNT
             && self.control.wants_sample()
             && self.canaries.in_flight() == 0;
-        if self.canary_due < CANARY_QUESTION_COUNT && !awaited {
+        let gentle = super::engine::even(self.plan);
+        let questions = if gentle { GENTLE_CANARY_QUESTION_COUNT } else { CANARY_QUESTION_COUNT };
+        if self.canary_due < questions && !awaited {
             return 0;
         }
         let sent_before = self.sent;
