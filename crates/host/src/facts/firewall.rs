@@ -4,6 +4,7 @@ use super::join::{Answer, Join};
 use super::{Sides, wrappers};
 use netwhy_model::host::{Hook, Match, Record, Rule, RuleVerdict, TraceStep};
 use netwhy_model::{Evidence, Link, Vantage};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// What stopped packets, and the line that proves it.
@@ -158,7 +159,7 @@ fn hooked(far: &Record, join: &Join) -> Option<String> {
     let unanswered = join.settled().filter(|h| h.got.is_some() && h.answer == Answer::Nothing).count();
     let missing = join.settled().filter(|h| h.sent.is_some() && h.got.is_none()).count();
     let explained = super::kernel::risen(far).next().is_some() || super::kernel::overflowed(far);
-    let silent = join.settled().all(|h| h.answer == Answer::Nothing);
+    let silent = join.settled().all(|h| h.answer == Answer::Nothing) || one_address_silent(join);
     if explained || !silent || unanswered + missing == 0 {
         return None;
     }
@@ -185,6 +186,16 @@ fn hooked(far: &Record, join: &Join) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Whether all that came for one of the addresses is unanswered, while another answers.
+fn one_address_silent(join: &Join) -> bool {
+    let mut answered: BTreeMap<IpAddr, bool> = BTreeMap::new();
+    for handshake in join.settled() {
+        let Some((_, to)) = handshake.got else { continue };
+        *answered.entry(to.ip()).or_default() |= handshake.answer != Answer::Nothing;
+    }
+    answered.values().any(|answers| !answers)
 }
 
 /// By elimination: silence that no counter, queue or route explains, and a rule without a counter that could.

@@ -187,8 +187,8 @@ impl<W: Write> Page<W> {
     fn differences(&mut self, differences: &[Difference]) -> io::Result<()> {
         let lang = self.style.lang;
         let count = thousands(differences.len() as u64);
-        match (differences.is_empty(), lang) {
-            (true, _) => {
+        match (differences.len(), lang) {
+            (0, _) => {
                 return writeln!(self.out, "\n{}", lang.pick("All is as it ought to be.", "一切符合预期。"));
             }
             (1, Lang::En) => writeln!(self.out, "\n1 difference:")?,
