@@ -265,6 +265,10 @@ impl Runner<'_> {
     /// What the user's own words ask for, whatever the posterior thinks of it.
     async fn forced(&mut self) {
         self.ask_all(&["origin", "http.addresses", "http.health", "http.upgrade"]).await;
+        // Who says which address it must be wants every name server to say so.
+        if !self.case.expect.address.is_empty() {
+            self.ask_all(&["names.deep"]).await;
+        }
         if self.chance() {
             for question in ["series", "loss", "http.repeat"] {
                 if self.is_settled() {
