@@ -41,6 +41,14 @@ pub struct Hosts {
 impl Target {
     /// Reads `10.0.0.1`, `10.0.0.1-9`, `10.0.0.1-10.0.0.9`, `10.0.0.0/24`, the same of IPv6, or a name.
     pub fn parse(word: &str) -> Result<Self, InputError> {
+        match Self::parse_exclusion(word)? {
+            Self::Span(span) => span.checked().map(Self::Span).map_err(|fault| InputError::new(word, fault)),
+            name => Ok(name),
+        }
+    }
+
+    /// The same of what is left out, which may be of any size and hold what no host can be.
+    pub fn parse_exclusion(word: &str) -> Result<Self, InputError> {
         let fault = |fault| InputError::new(word, fault);
         let text = word.trim();
         if text.is_empty() {
@@ -55,7 +63,7 @@ impl Target {
                 None => return name(bare).map(Self::Name).map_err(fault),
             },
         };
-        span.checked().map(Self::Span).map_err(fault)
+        Ok(Self::Span(span))
     }
 }
 
@@ -348,6 +356,14 @@ mod tests {
 
     fn fault(word: &str) -> InputFault {
         Target::parse(word).unwrap_err().fault
+    }
+
+    #[test]
+    fn what_is_left_out_may_be_what_no_host_is() {
+        for word in ["2001:db8::/32", "224.0.0.0/4", "0.0.0.0", "255.255.255.255"] {
+            assert!(Target::parse(word).is_err(), "{word}");
+            assert!(matches!(Target::parse_exclusion(word), Ok(Target::Span(_))), "{word}");
+        }
     }
 
     #[test]

@@ -113,7 +113,9 @@ impl Turner<'_> {
             }
             let mut read = &part[..count];
             while !read.is_empty() {
-                if session.read_tls(&mut read).is_err() || session.process_new_packets().is_err() {
+                // Nothing is taken any more once the other side said that it is done.
+                let is_taken = matches!(session.read_tls(&mut read), Ok(1..));
+                if !is_taken || session.process_new_packets().is_err() {
                     return false;
                 }
             }

@@ -28,10 +28,13 @@ pub fn run(plan: &Plan, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Resul
     }
     let began = Instant::now();
     let mut whole: Option<Summary> = None;
+    // Pairs of blocks without any way: this machine's fault, and nothing known of them.
+    let mut astray = 0;
     for hosts in blocks(&plan.hosts, block_len(plan)) {
         let left = plan.max_duration.map(|most| most.saturating_sub(began.elapsed()));
         let late = left.is_some_and(|left| left.is_zero()) || stop.load(Ordering::Relaxed);
-        let asked_not = hosts.len() * u64::from(plan.ports.len());
+        let block = Plan { hosts, max_duration: left, ..plan.clone() };
+        let asked_not = block.order().len();
         if late {
             if let Some(whole) = &mut whole {
                 whole.complete = false;
@@ -39,10 +42,12 @@ pub fn run(plan: &Plan, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Resul
             }
             continue;
         }
-        let block = Plan { hosts, max_duration: left, ..plan.clone() };
         let part = match super::run_block(&block, stop, tell) {
             // A block without any way says nothing against the others.
-            Err(ScanError::NoRoute { .. }) if plan.hosts.len() > block.hosts.len() => continue,
+            Err(ScanError::NoRoute { .. }) if plan.hosts.len() > block.hosts.len() => {
+                astray += asked_not;
+                continue;
+            }
             part => part?,
         };
         whole = Some(match whole {
@@ -52,7 +57,13 @@ pub fn run(plan: &Plan, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Resul
     }
     let hosts = plan.hosts.len();
     match whole {
-        Some(whole) => Ok(Summary { hosts, elapsed_ms: began.elapsed().as_millis() as u64, ..whole }),
+        Some(whole) => Ok(Summary {
+            hosts,
+            unknown: whole.unknown + astray,
+            complete: whole.complete && astray == 0,
+            elapsed_ms: began.elapsed().as_millis() as u64,
+            ..whole
+        }),
         None => Err(ScanError::NoRoute {
             host: plan.hosts.get(0).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             reason: "none of the hosts has a way".to_owned(),

@@ -133,11 +133,15 @@ impl Engine<'_> {
         let reply =
             |acknowledge| Reply { host: about.host, port: segment.port, lane: about.lane, acknowledge };
         let known = self.opened.get(&about.position).copied();
-        if known.is_some_and(|known| known.told) || self.opened.len() >= OPENED_COUNT_MAX && known.is_none() {
+        if known.is_some_and(|known| known.told) {
             // Sent again, since our reset was lost; or asked twice.
             return self.replies.push_back(reply(None));
         }
         let rtt = self.timed(about, known.is_none(), Kind::Open);
+        if known.is_none() && self.opened.len() >= OPENED_COUNT_MAX {
+            self.replies.push_back(reply(None));
+            return self.open(about, segment.port, segment.ttl, rtt);
+        }
         let Some(host) = self.hosts.get_mut(about.host as usize) else { return };
         host.syn_acks += u32::from(known.is_none());
         let verify = segment.window == 0 || host.verify;

@@ -14,6 +14,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Pairs of host and port a checkpoint keeps in mind, a bit each.
+const CHECKPOINT_PAIR_COUNT_MAX: u64 = 1 << 28;
 /// TCP ports asked when none are named.
 const TCP_COUNT_DEFAULT: u32 = 1000;
 /// UDP ports asked when none are named: those with questions of their own.
@@ -57,7 +59,7 @@ pub(super) async fn read(args: &Args) -> Result<Asked> {
         plan.resume = Some(Arc::new(checkpoint));
     }
     if let Some(path) = &args.checkpoint {
-        make_checkpoint(path, plan)?;
+        check_checkpoint(path, plan)?;
     }
     Ok(asked)
 }
@@ -183,8 +185,8 @@ fn random_seed() -> u64 {
     RandomState::new().hash_one(std::process::id()) >> 11
 }
 
-/// Starts a checkpoint where none is, so that a slip shows before anything is sent.
-fn make_checkpoint(path: &Path, plan: &Plan) -> Result<()> {
+/// Refuses a checkpoint where one is, or of more than it can keep.
+fn check_checkpoint(path: &Path, plan: &Plan) -> Result<()> {
     let shown = path.display();
     if path.exists() {
         return Err(fail(
@@ -195,7 +197,28 @@ fn make_checkpoint(path: &Path, plan: &Plan) -> Result<()> {
             ),
         ));
     }
-    Ok(Checkpoint::start(plan).save(path)?)
+    let pairs = plan.order().len();
+    if pairs > CHECKPOINT_PAIR_COUNT_MAX {
+        return Err(fail(
+            (
+                format!("{pairs} pairs of host and port: more than a checkpoint keeps in mind"),
+                format!("{pairs} 个主机与端口的组合：超出检查点所能记录"),
+            ),
+            (
+                "cut the hosts or ports into several scans, or leave --checkpoint out",
+                "把主机或端口分成几次扫描，或去掉 --checkpoint",
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Starts the checkpoint of a scan that is about to begin, so that a slip shows before anything is sent.
+pub(super) fn start_checkpoint(args: &Args, plan: &Plan) -> Result<()> {
+    match &args.checkpoint {
+        Some(path) => Ok(Checkpoint::start(plan).save(path)?),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

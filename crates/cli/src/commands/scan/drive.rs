@@ -65,6 +65,7 @@ pub(super) async fn run(args: &Args, asked: Asked, common: &Common, engine: Engi
         true => warn(&head),
         false => outputs.add("stdout", Page::new(buffered_stdout(), &plan, names, style, &head)?),
     }
+    super::asked::start_checkpoint(args, &plan)?;
     let teller = Teller {
         outputs,
         results: wanted.is_some().then(Results::default),
@@ -217,6 +218,8 @@ impl Teller {
     /// How to go on where the scan stopped; a finished one leaves no checkpoint.
     fn tell_end(&self, summary: &Summary) {
         match (&self.checkpoint, summary.complete) {
+            // What could not be written is in the checkpoint still.
+            (Some(_), true) if self.any_output_failed => {}
             (Some(path), true) => {
                 // Left behind it would only be asked about next time.
                 let _ = std::fs::remove_file(path);

@@ -34,11 +34,14 @@ struct Gathered<'a> {
     source: &'a Source,
     spans: Vec<Span>,
     names: BTreeSet<String>,
+    /// What is left out may be of any size and family.
+    excludes: bool,
 }
 
 /// Reads hosts and exclusions; names are resolved as the system does.
 pub(super) async fn read(hosts: &[String], exclude: &[String], source: &Source) -> Result<Targets> {
     let (mut wanted, mut holes) = (Gathered::new(source), Gathered::new(source));
+    holes.excludes = true;
     for text in hosts {
         wanted.take(text)?;
     }
@@ -64,7 +67,7 @@ pub(super) async fn read(hosts: &[String], exclude: &[String], source: &Source) 
 
 impl<'a> Gathered<'a> {
     fn new(source: &'a Source) -> Self {
-        Self { source, spans: Vec::new(), names: BTreeSet::new() }
+        Self { source, spans: Vec::new(), names: BTreeSet::new(), excludes: false }
     }
 
     fn len(&self) -> usize {
@@ -106,9 +109,12 @@ impl<'a> Gathered<'a> {
             Some((file, line)) => error.in_line(file, line),
             None => error,
         };
-        match Target::parse(text).map_err(placed)? {
+        let parse = if self.excludes { Target::parse_exclusion } else { Target::parse };
+        match parse(text).map_err(placed)? {
             Target::Span(span) => {
-                self.check_family(text, span)?;
+                if !self.excludes {
+                    self.check_family(text, span)?;
+                }
                 self.spans.push(span);
             }
             Target::Name(name) => {
