@@ -206,7 +206,7 @@ impl Engine<'_> {
         }
     }
 
-    fn is_paced(&self) -> bool {
+    pub(super) fn is_paced(&self) -> bool {
         matches!(self.plan.pace, Pace::Gentle | Pace::Rate(_))
     }
 

@@ -71,13 +71,17 @@ impl Engine<'_> {
         let limited = std::mem::replace(&mut self.canaries.resets_limited, false);
         let patience = self.control.patience();
         let until = began + EXAMINE_NS.max(patience * 2);
+        let gap = match self.plan.pace {
+            Pace::Rate(rate) => EXAMINE_GAP_NS.max(1_000_000_000 / rate.max(1)),
+            _ => EXAMINE_GAP_NS,
+        };
         let mut next = began;
         let mut heard = false;
         while self.clock.now() < until + patience {
             let now = self.clock.now();
             if now >= next && now < until {
                 self.send_canary(now, |other| other == kind);
-                next = now + EXAMINE_GAP_NS;
+                next = now + gap;
             }
             self.step(false)?;
             heard = self.canaries.tally[kind as usize].answered > before;
@@ -158,10 +162,12 @@ impl Engine<'_> {
         let limited = std::mem::replace(&mut self.canaries.resets_limited, false);
         let now = self.clock.now();
         let mut asked = 0;
-        for _ in 0..RESET_BURST_COUNT {
+        // A bounded rate bounds these too: a burst would trip what the pace was chosen for.
+        let (resets, opens) = if self.is_paced() { (1, 1) } else { (RESET_BURST_COUNT, 3) };
+        for _ in 0..resets {
             asked += usize::from(self.send_canary(now, |kind| kind == Kind::Reset));
         }
-        for _ in 0..3 {
+        for _ in 0..opens {
             self.send_canary(now, |kind| kind == Kind::Open);
         }
         let until = now + self.control.patience();
