@@ -126,6 +126,28 @@ struct PaceFlags {
     connect: bool,
 }
 
+impl PaceFlags {
+    /// The same flags as words, each behind a blank: a checkpoint does not keep them.
+    fn again(&self) -> String {
+        let mut words = String::new();
+        for (given, flag) in [
+            (self.gentle, " --gentle"),
+            (self.fast, " --fast"),
+            (self.raw, " --raw"),
+            (self.connect, " --connect"),
+        ] {
+            words.push_str(if given { flag } else { "" });
+        }
+        for (value, flag) in [(&self.rate, " --rate "), (&self.jitter, " --jitter ")] {
+            if let Some(value) = value {
+                words.push_str(flag);
+                words.push_str(value);
+            }
+        }
+        words
+    }
+}
+
 /// Runs the command; see [`EXAMPLES`] for the exit codes.
 pub async fn run(args: Args, common: &Common) -> Result<u8> {
     args.outputs.check(common.json)?;

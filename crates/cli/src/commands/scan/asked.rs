@@ -274,7 +274,10 @@ mod tests {
         let mut first = args("10.0.0.0/30");
         first.ports = Some("1-100".into());
         first.checkpoint = Some(path.clone());
-        let first = asked(&first).unwrap().plan;
+        let flags = first;
+        let first = asked(&flags).unwrap().plan;
+        assert!(!path.exists(), "nothing is written before the user agreed");
+        start_checkpoint(&flags, &first).unwrap();
         let resume = Args { resume: Some(path.clone()), ..Args::default() };
         let again = asked(&resume).unwrap().plan;
         assert_eq!((&again.hosts, &again.ports, again.seed), (&first.hosts, &first.ports, first.seed));

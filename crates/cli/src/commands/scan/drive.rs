@@ -46,6 +46,8 @@ struct Teller {
     lang: Lang,
     all: bool,
     checkpoint: Option<String>,
+    /// Flags to repeat where the scan is gone on with.
+    again: String,
     stop: Arc<AtomicBool>,
     any_output_failed: bool,
     /// Something was written that may still wait in a buffer.
@@ -73,6 +75,7 @@ pub(super) async fn run(args: &Args, asked: Asked, common: &Common, engine: Engi
         lang: common.lang,
         all: args.all,
         checkpoint: plan.checkpoint.as_ref().map(|path| path.display().to_string()),
+        again: again(args),
         stop,
         any_output_failed: false,
         any_waiting: false,
@@ -81,6 +84,15 @@ pub(super) async fn run(args: &Args, asked: Asked, common: &Common, engine: Engi
     let ended =
         tokio::task::spawn_blocking(move || teller.drive(&plan, &wanted, engine, is_for_programs)).await??;
     Ok(exit_code(&ended, interrupted.load(Ordering::Relaxed)))
+}
+
+/// How politely and how closely the user asked: what the next run must be told again.
+fn again(args: &Args) -> String {
+    let mut words = args.pace.again();
+    for (given, flag) in [(args.services, " -s"), (args.all, " --all")] {
+        words.push_str(if given { flag } else { "" });
+    }
+    words
 }
 
 /// How a scan ended.
@@ -225,8 +237,8 @@ impl Teller {
                 let _ = std::fs::remove_file(path);
             }
             (Some(path), false) => warn(&match self.lang {
-                Lang::En => format!("not finished; go on with: netwhy scan --resume {path}"),
-                Lang::Zh => format!("未完成；继续：netwhy scan --resume {path}"),
+                Lang::En => format!("not finished; go on with: netwhy scan --resume {path}{}", self.again),
+                Lang::Zh => format!("未完成；继续：netwhy scan --resume {path}{}", self.again),
             }),
             (None, false) => warn(self.lang.pick(
                 "not finished; with --checkpoint FILE the next one can be gone on with",
