@@ -11,7 +11,9 @@ fn main() -> Result<(), std::net::AddrParseError> {
     let name = words.next().filter(|name| name != "-");
     let addresses = words.map(|word| word.parse()).collect::<Result<Vec<SocketAddr>, _>>()?;
     let deadline = Instant::now() + Duration::from_secs(4);
-    for (address, look) in addresses.iter().zip(look_all(&addresses, &LookFor { name }, deadline)) {
+    for (address, look) in
+        addresses.iter().zip(look_all(&addresses, &LookFor { name, ..LookFor::default() }, deadline))
+    {
         println!("{address} {look:?}");
     }
     Ok(())

@@ -27,7 +27,7 @@ const CONNECT_WAIT: Duration = Duration::from_secs(2);
 
 /// Looks at one open port until `deadline`. What cannot be told is `silent`.
 pub fn look(address: SocketAddr, wanted: &LookFor, deadline: Instant) -> Look {
-    let Some(mut wire) = Wire::open(address, deadline.min(Instant::now() + CONNECT_WAIT)) else {
+    let Some(mut wire) = Wire::open(address, wanted, deadline.min(Instant::now() + CONNECT_WAIT)) else {
         return named("unreachable");
     };
     let wait = if is_tls_port(address.port()) { GREETING_WAIT_TLS } else { GREETING_WAIT };
@@ -42,7 +42,7 @@ pub fn look(address: SocketAddr, wanted: &LookFor, deadline: Instant) -> Look {
     // The first way of speaking gets half the time, so that some is left for the other.
     let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
     for (speak, until) in order.into_iter().zip([half, deadline]) {
-        let Some(open) = wire.take().or_else(|| Wire::open(address, until)) else { break };
+        let Some(open) = wire.take().or_else(|| Wire::open(address, wanted, until)) else { break };
         if let Some(look) = speak(open, address, wanted, until) {
             return look;
         }

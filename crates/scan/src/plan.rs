@@ -92,8 +92,10 @@ impl Plan {
     }
 }
 
-/// What the quick look uses as its name.
+/// What the quick look uses as its name, and where it looks from; a scan looks from where it asks.
 #[derive(Debug, Clone, Default)]
 pub struct LookFor {
     pub name: Option<String>,
+    pub source: Option<IpAddr>,
+    pub interface: Option<String>,
 }

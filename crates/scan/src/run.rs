@@ -1,7 +1,7 @@
 //! The entry: which engine asks, and what to fall back to.
 
 use crate::look::desk;
-use crate::{Engine, Event, Notice, Plan, Protocol, ScanError, Summary, connect, raw, udp};
+use crate::{Engine, Event, LookFor, Notice, Plan, Protocol, ScanError, Summary, connect, raw, udp};
 use std::sync::atomic::AtomicBool;
 
 /// Runs a plan: tells what it hears while it goes, and returns the whole in numbers.
@@ -13,7 +13,11 @@ use std::sync::atomic::AtomicBool;
 /// See [`ScanError`]; what can be answered in part is a summary that is not complete, not an error.
 pub fn scan(plan: &Plan, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<Summary, ScanError> {
     match &plan.look {
-        Some(wanted) => desk::run(plan, wanted, stop, tell, &mut |tell| ask(plan, stop, tell)),
+        Some(wanted) => {
+            let (source, interface) = (plan.source, plan.interface.clone());
+            let wanted = LookFor { source, interface, ..wanted.clone() };
+            desk::run(plan, &wanted, stop, tell, &mut |tell| ask(plan, stop, tell))
+        }
         None => ask(plan, stop, tell),
     }
 }

@@ -109,7 +109,7 @@ fn a_quick_look_names_the_service() {
             }
         });
         let mut plan = common::plan(TARGET, "22,23,8080");
-        plan.look = Some(LookFor { name: Some("shop.example.test".to_owned()) });
+        plan.look = Some(LookFor { name: Some("shop.example.test".to_owned()), ..LookFor::default() });
         let told = scanned(&plan);
         assert_eq!(told.with(State::Open), [22, 8_080], "{told:?}");
         let look = |port| {

@@ -40,7 +40,7 @@ fn plain_http_is_found_behind_a_hello_it_does_not_know() {
         };
         stream.write_all(answer).unwrap();
     });
-    let seen = look(address, &LookFor { name: Some("shop.example".into()) }, soon());
+    let seen = look(address, &LookFor { name: Some("shop.example".into()), ..LookFor::default() }, soon());
     assert_eq!((seen.service.as_str(), seen.banner.as_deref()), ("http", Some("HTTP/1.1 200 OK, tiny")));
 }
 
@@ -67,7 +67,7 @@ fn a_certificate_is_held_against_the_name() {
                 let _ = tls.write_all(b"HTTP/1.1 404 Not Found\r\nServer: tiny\r\n\r\n");
             }
         });
-        let seen = look(address, &LookFor { name: Some(name.into()) }, soon());
+        let seen = look(address, &LookFor { name: Some(name.into()), ..LookFor::default() }, soon());
         assert_eq!((seen.service.as_str(), seen.matches), ("https", Some(matches)), "{name}");
         assert_eq!(seen.names, ["shop.example", "*.shop.example"]);
         assert_eq!(seen.banner.as_deref(), Some("HTTP/1.1 404 Not Found, tiny"));

@@ -1,5 +1,7 @@
 //! One connection that reads no more than a look needs, and never waits past a deadline.
 
+use crate::LookFor;
+use socket2::{Domain, Socket, Type};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -15,8 +17,16 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    pub fn open(address: SocketAddr, deadline: Instant) -> Option<Self> {
-        let stream = TcpStream::connect_timeout(&address, left(deadline)?).ok()?;
+    pub fn open(address: SocketAddr, wanted: &LookFor, deadline: Instant) -> Option<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).ok()?;
+        if let Some(interface) = &wanted.interface {
+            socket.bind_device(Some(interface.as_bytes())).ok()?;
+        }
+        if let Some(source) = wanted.source.filter(|source| source.is_ipv4() == address.is_ipv4()) {
+            socket.bind(&SocketAddr::new(source, 0).into()).ok()?;
+        }
+        socket.connect_timeout(&address.into(), left(deadline)?).ok()?;
+        let stream = TcpStream::from(socket);
         stream.set_nodelay(true).ok()?;
         Some(Self { stream, closed: false })
     }

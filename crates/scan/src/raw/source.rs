@@ -49,7 +49,14 @@ impl SourcePorts {
 
 fn listeners(addresses: &[IpAddr], first: u16) -> std::io::Result<Vec<OwnedFd>> {
     let mut listeners = Vec::new();
-    for &address in addresses {
+    let is_link_local = |address: &IpAddr| matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    // A link-local source needs its interface, which is the kernel's to find: the wildcard serves all of IPv6 then.
+    let wildcard =
+        addresses.iter().any(is_link_local).then_some(IpAddr::from(std::net::Ipv6Addr::UNSPECIFIED));
+    let v6 = addresses.iter().copied().filter(IpAddr::is_ipv6);
+    let v6: Vec<IpAddr> = wildcard.map_or_else(|| v6.collect(), |any| vec![any]);
+    let v4 = addresses.iter().copied().filter(IpAddr::is_ipv4);
+    for address in v4.chain(v6) {
         for port in first..first + SOURCE_PORT_COUNT {
             let at = SocketAddr::new(address, port);
             let domain = socket2::Domain::for_address(at);
@@ -60,17 +67,8 @@ fn listeners(addresses: &[IpAddr], first: u16) -> std::io::Result<Vec<OwnedFd>> 
             let socket = socket2::Socket::from(socket_fd);
             if address.is_ipv6() {
                 socket.set_only_v6(true)?;
-                // A link-local source needs its interface, which is the kernel's to find: the wildcard serves as well.
-                let link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
-                let bound = if link_local {
-                    SocketAddr::new(std::net::Ipv6Addr::UNSPECIFIED.into(), port)
-                } else {
-                    at
-                };
-                socket.bind(&bound.into())?;
-            } else {
-                socket.bind(&at.into())?;
             }
+            socket.bind(&at.into())?;
             socket.listen(1)?;
             listeners.push(socket.into());
         }

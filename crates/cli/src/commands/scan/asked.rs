@@ -48,7 +48,7 @@ pub(super) async fn read(args: &Args) -> Result<Asked> {
         (_, true) => Engine::Connect,
         _ => Engine::Best,
     };
-    plan.look = args.services.then_some(LookFor { name: only_name });
+    plan.look = args.services.then_some(LookFor { name: only_name, ..LookFor::default() });
     // What is compared or counted by host must be told, shown or not.
     plan.all = args.all || asked.wanted.is_some() || args.outputs.need_all();
     plan.source = source.address;
