@@ -63,11 +63,11 @@ pub(super) async fn run(args: &Args, asked: Asked, common: &Common, engine: Engi
     let style = Style { lang: common.lang, color: common.color, all: args.all, look: plan.look.is_some() };
     let is_for_programs = common.json || args.outputs.take_stdout();
     let mut outputs = Outputs::open(&args.outputs, common.json, &plan, &names)?;
+    super::asked::start_checkpoint(args, &plan)?;
     match is_for_programs {
         true => warn(&head),
         false => outputs.add("stdout", Page::new(buffered_stdout(), &plan, names, style, &head)?),
     }
-    super::asked::start_checkpoint(args, &plan)?;
     let teller = Teller {
         outputs,
         results: wanted.is_some().then(Results::default),
