@@ -12,6 +12,7 @@ mod page;
 mod part;
 mod peer;
 mod place;
+mod quiet;
 mod target;
 mod words;
 

@@ -38,6 +38,9 @@ pub struct Run {
     pub cpu_ms: f64,
     pub peak_mb: f64,
     pub cut: bool,
+    /// Share of the processors that others used just before it.
+    #[serde(default)]
+    pub busy: f64,
     /// How it ended, as wait4 gives it.
     #[serde(default)]
     pub status: i32,

@@ -7,7 +7,7 @@ use super::meter;
 use super::peer::{self, Contender, Form, Tools};
 use super::place::Place;
 use super::target::Target;
-use super::{Options, hold};
+use super::{Options, hold, quiet};
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::fs;
@@ -92,6 +92,7 @@ impl Course<'_> {
     fn run(&self, one: &Contender, number: usize) -> Result<Run> {
         Place::forgive(self.target)?;
         std::thread::sleep(BETWEEN_RUNS);
+        let busy = quiet::wait();
         let says = ["out", "err"].map(|name| self.folder.join(name));
         let limit = Duration::from_secs(CUT_S);
         let cost = meter::run(&one.program, &one.words, one.privileged, [&says[0], &says[1]], limit)?;
@@ -108,6 +109,7 @@ impl Course<'_> {
             cpu_ms: cost.cpu_ms,
             peak_mb: cost.peak_mb,
             cut: cost.cut,
+            busy,
             status: cost.status,
             missed: self.truth.difference(&found).count() as u64,
             invented: found.difference(self.truth).count() as u64,
@@ -124,11 +126,12 @@ pub fn path(name: &str, options: &Options) -> Result<()> {
     let folder = hold::folder()?;
     let tools = options.tools_in(&folder)?;
     let place = Place::build(&target, &folder)?;
+    quiet::wait();
     let flooded = flood::measure()?;
     let says = ["out", "err"].map(|name| folder.join(name));
     let text = format!("scan {} --ports {} {}", flood::NETWORK, flood::PORTS, peer::NETWHY_LARGE);
     let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
-    std::thread::sleep(BETWEEN_RUNS);
+    let busy = quiet::wait();
     let before = flood::arrived()?;
     let began = Instant::now();
     let cost = meter::run(&tools.netwhy, &words, true, [&says[0], &says[1]], Duration::from_secs(CUT_S))?;
@@ -139,6 +142,7 @@ pub fn path(name: &str, options: &Options) -> Result<()> {
         cpu_ms: cost.cpu_ms,
         peak_mb: cost.peak_mb,
         cut: cost.cut,
+        busy,
         status: cost.status,
         invented: peer::found(Form::JsonLines, &target, &text).len() as u64,
         told: Told::read(&text),
@@ -167,12 +171,13 @@ fn progress(row: &str, name: &str, run: &Run) {
     #[allow(clippy::print_stderr)]
     {
         eprintln!(
-            "{row} {name}: {:.3} s, cpu {:.2} s, {:.1} MB{}{}; status {:#x}, missed {}, invented {}",
+            "{row} {name}: {:.3} s, cpu {:.2} s, {:.1} MB{}{}; busy {:.0} %, status {:#x}, missed {}, invented {}",
             run.wall_ms / 1e3,
             run.cpu_ms / 1e3,
             run.peak_mb,
             if run.cut { ", cut" } else { "" },
             if run.banned { ", banned" } else { "" },
+            run.busy * 100.0,
             run.status,
             run.missed,
             run.invented

@@ -34,7 +34,9 @@ fn page(figures: &Figures, machine: &str, words: &Words) -> String {
         one_target(&mut out, measure, row, title, words);
     }
     carried(&mut out, &figures.paths, words);
-    let notes = words.notes.replace("{limit}", &CUT_S.to_string());
+    let runs = || figures.rows.iter().flat_map(|row| &row.tools).flat_map(|tool| &tool.runs);
+    let busy = 100.0 * runs().map(|run| run.busy).sum::<f64>() / runs().count().max(1) as f64;
+    let notes = words.notes.replace("{limit}", &CUT_S.to_string()).replace("{busy}", &format!("{busy:.0} %"));
     let _ = writeln!(out, "\n## {}\n\n{}", words.how, notes.trim_end());
     let _ = writeln!(out, "\n## {}\n\n```", words.commands);
     for (_, row, _) in measured(figures, words) {
