@@ -15,7 +15,7 @@ use std::time::SystemTime;
 /// From here on a look-up is slow for its user, in milliseconds.
 pub const SLOW_MS: f64 = 400.0;
 /// A second look as slow as this confirms that a slow answer was no single late packet.
-const CONFIRM_MS: f64 = 250.0;
+pub(crate) const CONFIRM_MS: f64 = 250.0;
 /// More CNAMEs than this are long: resolvers give up between 8 and 17.
 pub const CHAIN_LONG: usize = 8;
 const COLLECTOR: &str = "dns.names";

@@ -254,16 +254,26 @@ async fn chain_target(case: &Case, round: &mut Round, seen: &View) {
     winner.asked.push(Asking { purpose: Purpose::Target, exchange: asked.exchange });
 }
 
-/// After a slow answer: one more name that cannot be cached. A resolver that had to find its way to the
-/// zone first is quick now; one that waits for a slow server is slow again.
+/// Names asked after a slow answer, at most.
+const SECOND_LOOK_COUNT: usize = 2;
+
+/// After a slow answer: more names that cannot be cached, until one is quick. A resolver that had to find its way
+/// to the zone first is quick now, and one that met a dead server of several soon is; one that waits for a slow
+/// server is slow again.
 async fn second_look(case: &Case, round: &mut Round, seen: &View) {
     let Some(winner) = seen.winner.and_then(|at| round.resolvers.get_mut(at)) else { return };
     if seen.wait_ms - seen.lost_ms < facts::SLOW_MS || facts::own_names_late(winner) {
         return;
     }
-    let asking = question(winner.server, &round::sibling(&round.name), RecordType::A, Flags::STUB);
-    let asked = ask(&case.source, asking).await;
-    winner.asked.push(Asking { purpose: Purpose::Sibling, exchange: asked.exchange });
+    for _ in 0..SECOND_LOOK_COUNT {
+        let asking = question(winner.server, &round::sibling(&round.name), RecordType::A, Flags::STUB);
+        let asked = ask(&case.source, asking).await;
+        let quick = asked.exchange.elapsed_ms < facts::CONFIRM_MS;
+        winner.asked.push(Asking { purpose: Purpose::Sibling, exchange: asked.exchange });
+        if quick {
+            break;
+        }
+    }
 }
 
 fn is_servfail(asking: &Asking) -> bool {
