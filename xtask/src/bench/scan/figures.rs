@@ -40,7 +40,7 @@ pub struct Run {
     pub cut: bool,
     /// Share of the processors that others used just before it.
     #[serde(default)]
-    pub busy: f64,
+    pub busy: Option<f64>,
     /// How it ended, as wait4 gives it.
     #[serde(default)]
     pub status: i32,

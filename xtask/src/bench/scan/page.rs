@@ -35,7 +35,8 @@ fn page(figures: &Figures, machine: &str, words: &Words) -> String {
     }
     carried(&mut out, &figures.paths, words);
     let runs = || figures.rows.iter().flat_map(|row| &row.tools).flat_map(|tool| &tool.runs);
-    let busy = 100.0 * runs().map(|run| run.busy).sum::<f64>() / runs().count().max(1) as f64;
+    let busy: Vec<f64> = runs().filter_map(|run| run.busy).collect();
+    let busy = 100.0 * busy.iter().sum::<f64>() / busy.len().max(1) as f64;
     let notes = words.notes.replace("{limit}", &CUT_S.to_string()).replace("{busy}", &format!("{busy:.0} %"));
     let _ = writeln!(out, "\n## {}\n\n{}", words.how, notes.trim_end());
     let _ = writeln!(out, "\n## {}\n\n```", words.commands);

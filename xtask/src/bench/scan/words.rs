@@ -102,7 +102,7 @@ pub const ENGLISH: Words = Words {
 - Time is from starting the process to its end; memory is the kernel's account of its largest process. All scanners and \
 targets ran at niceness −20, and each run waited up to 6 s for a moment in which others used at most a fifth of the \
 processors, since other programs ran on the machine at times ({busy} of the processors before a run, on average): \
-compare scanners of one run, not runs.\n\
+compare scanners of one run, not runs. Where only some scanners were measured again (`--only`, `--peers`), the figures of the others are older.\n\
 - zmap of Debian asks one port a run. It gets as many addresses instead, each standing for one port with the same \
 behaviour, on the same host: as many packets, as many answers.\n\
 - masscan and zmap are told 100,000 packets/s (20,000 at the bottleneck, which is what it carries) and to wait 2 s for \
@@ -170,7 +170,7 @@ pub const CHINESE: Words = Words {
 - 超过 {limit} 秒即中止，且不再在该目标上运行；此前找到的不计。\n\
 - 用时从启动进程到其结束；内存取自内核对其最大进程的统计。测量期间机器上有时还有其他程序，因此所有扫描程序与目标都以 nice −20 运行，\
 每次运行前最多等待 6 秒，直到其他程序占用不超过处理器的五分之一（运行前平均占用 {busy}）：\
-应比较同一次测量中的各工具，而不是不同次的测量。\n\
+应比较同一次测量中的各工具，而不是不同次的测量。若只重测了部分工具（`--only`、`--peers`），其余工具的数字则来自更早的测量。\n\
 - Debian 的 zmap 每次只问一个端口，因此改为同样数量的地址，每个地址代表一个端口，行为相同，位于同一主机：\
 报文与应答的数量相同。\n\
 - masscan 与 zmap 设为每秒 100,000 个报文（瓶颈处为其承载量 20,000），并只等最后的应答 2 秒而非 10 与 8 秒；masscan 问两遍。\
