@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 mod host;
+mod part;
 mod scan;
 mod tls;
 
@@ -23,6 +24,19 @@ pub fn run(root: &Path, words: &[&str]) -> Result<()> {
         ["scan", rest @ ..] => scan::run(root, rest),
         [other, ..] => bail!("unknown benchmark {other:?}; known: diagnose, tls, host, scan"),
     }
+}
+
+/// 200000 as `200,000`.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Builds the release program and returns where it lies.

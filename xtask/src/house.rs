@@ -9,20 +9,23 @@ use std::path::Path;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("wire", &[]),
+    ("socket", &[]),
+    // Only the tests of others use it.
+    ("testing", &[]),
     ("catalogue", &["model"]),
     ("netlink", &[]),
     ("netfilter", &["model", "netlink"]),
     ("host", &["model", "netlink", "netfilter", "wire"]),
     ("ends", &["model", "host"]),
-    ("probe", &["model", "wire", "netlink"]),
-    ("scan", &["wire", "netlink"]),
+    ("probe", &["model", "wire", "netlink", "socket"]),
+    ("scan", &["wire", "netlink", "socket"]),
     ("dns", &["model"]),
     ("tls", &["model"]),
     ("http", &["model", "tls"]),
     ("diagnose", &["model", "catalogue"]),
     ("report", &["model", "catalogue"]),
     ("engine", &["model", "catalogue", "diagnose", "probe", "dns", "tls", "http", "host", "ends"]),
-    ("lab", &["model", "catalogue"]),
+    ("lab", &["model", "catalogue", "socket"]),
     (
         "cli",
         &[

@@ -26,13 +26,16 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            #[allow(clippy::print_stderr)]
-            {
-                eprintln!("error: {error:#}");
-            }
+            tell(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says something to who waits: stdout is for results.
+#[allow(clippy::print_stderr, reason = "a program may speak; the lint is for libraries")]
+pub(crate) fn tell(line: &str) {
+    eprintln!("{line}");
 }
 
 fn run() -> Result<()> {

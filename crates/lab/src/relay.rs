@@ -6,11 +6,11 @@
 
 use crate::error::{LabError, Result};
 use crate::scenario::Shape;
+use netwhy_socket::frames;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 /// Frames waiting in one direction, whatever the delay; more are lost.
@@ -37,7 +37,7 @@ pub struct Cable {
 
 /// Carries frames until killed. Prints nothing; `ready` is called once both ends are open.
 pub fn carry(cable: &Cable, ready: impl FnOnce()) -> Result<()> {
-    let sockets = [packet_socket(&cable.ends[0])?, packet_socket(&cable.ends[1])?];
+    let sockets = [open(&cable.ends[0])?, open(&cable.ends[1])?];
     let applies = |back: bool| match cable.shape.direction.as_str() {
         "forward" => !back,
         "back" => back,
@@ -51,15 +51,16 @@ pub fn carry(cable: &Cable, ready: impl FnOnce()) -> Result<()> {
     ready();
     let mut buffer = vec![0u8; FRAME_BYTES_MAX];
     loop {
-        wait(&sockets, lanes.iter().filter_map(Lane::next_due).min())?;
+        frames::wait(&sockets, lanes.iter().filter_map(Lane::next_due).min())
+            .map_err(LabError::kernel("waiting for packets"))?;
         for side in [0, 1] {
             for _ in 0..BATCH_COUNT_MAX {
-                let Some(length) = receive(&sockets[side], &mut buffer) else { break };
+                let Some(length) = frames::receive(&sockets[side], &mut buffer) else { break };
                 lanes[side].offer(Instant::now(), &mut buffer[..length]);
             }
             let now = Instant::now();
             while let Some(frame) = lanes[side].take_due(now) {
-                send(&sockets[1 - side], &frame);
+                frames::send(&sockets[1 - side], &frame);
             }
         }
     }
@@ -197,95 +198,13 @@ impl Dice {
     }
 }
 
-/// A packet socket bound to one interface of the calling thread's namespace.
-fn packet_socket(interface: &str) -> Result<OwnedFd> {
-    let refused = || LabError::kernel("a packet socket")(io::Error::last_os_error());
-    let index = crate::netlink::index_of(interface)?;
-    let protocol = (libc::ETH_P_ALL as u16).to_be();
-    // SAFETY: plain system calls; every pointer and length describes a value that outlives its call.
-    unsafe {
-        let kind = libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-        let fd = libc::socket(libc::AF_PACKET, kind, libc::c_int::from(protocol));
-        if fd < 0 {
-            return Err(refused());
-        }
-        let socket = OwnedFd::from_raw_fd(fd);
-        let option = |level, name, value: libc::c_int| {
-            libc::setsockopt(fd, level, name, (&raw const value).cast(), size_of::<libc::c_int>() as u32)
-        };
-        option(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, BUFFER_BYTES);
-        option(libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, 1);
-        let mut address: libc::sockaddr_ll = std::mem::zeroed();
-        address.sll_family = libc::AF_PACKET as u16;
-        address.sll_protocol = protocol;
-        address.sll_ifindex = index as i32;
-        let length = size_of::<libc::sockaddr_ll>() as u32;
-        if libc::bind(fd, (&raw const address).cast(), length) != 0 {
-            return Err(refused());
-        }
-        Ok(socket)
-    }
+fn open(interface: &str) -> Result<OwnedFd> {
+    frames::open(interface, BUFFER_BYTES).map_err(LabError::kernel("a packet socket"))
 }
 
-fn wait(sockets: &[OwnedFd; 2], due: Option<Instant>) -> Result<()> {
-    let watch = |socket: &OwnedFd| libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    let mut both = [watch(&sockets[0]), watch(&sockets[1])];
-    let timeout = due.map(|due| {
-        let left = due.saturating_duration_since(Instant::now());
-        libc::timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) }
-    });
-    let pointer = timeout.as_ref().map_or(std::ptr::null(), |timeout| &raw const *timeout);
-    // SAFETY: the pointers describe `both` and `timeout`, which outlive the call.
-    let done = unsafe { libc::ppoll(both.as_mut_ptr(), 2, pointer, std::ptr::null()) };
-    match done {
-        -1 if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted => {
-            Err(LabError::kernel("waiting for packets")(io::Error::last_os_error()))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Option<usize> {
-    // SAFETY: the pointer and length describe `buffer`.
-    let got = unsafe { libc::recv(socket.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) };
-    usize::try_from(got).ok()
-}
-
-/// A frame that cannot be sent is a lost frame, as on a wire.
-fn send(socket: &OwnedFd, frame: &[u8]) {
-    // SAFETY: the pointer and length describe `frame`.
-    unsafe { libc::send(socket.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
-}
-
-/// Switches segmentation and checksum offload of an interface off (ethtool ioctl, linux/ethtool.h).
-///
-/// Settings a driver lacks are passed over.
+/// Switches segmentation and checksum offload of an interface off; settings a driver lacks are passed over.
 pub fn switch_offload_off(interface: &str) -> Result<()> {
-    const SETTINGS: [u32; 5] = [0x17, 0x1f, 0x24, 0x2c, 0x15]; // STXCSUM, STSO, SGSO, SGRO, SRXCSUM
-    #[repr(C)]
-    struct EthtoolValue {
-        command: u32,
-        data: u32,
-    }
-    let refused = || LabError::kernel("an ethtool setting")(io::Error::last_os_error());
-    // SAFETY: the request points at values that outlive each call.
-    unsafe {
-        let fd = libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
-        if fd < 0 {
-            return Err(refused());
-        }
-        let socket = OwnedFd::from_raw_fd(fd);
-        for command in SETTINGS {
-            let mut value = EthtoolValue { command, data: 0 };
-            let mut request: libc::ifreq = std::mem::zeroed();
-            for (slot, byte) in request.ifr_name.iter_mut().zip(interface.bytes()) {
-                *slot = byte as libc::c_char;
-            }
-            request.ifr_ifru.ifru_data = (&raw mut value).cast();
-            libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL, &raw mut request);
-        }
-    }
-    Ok(())
+    frames::switch_offload_off(interface).map_err(LabError::kernel("an ethtool setting"))
 }
 
 #[cfg(test)]

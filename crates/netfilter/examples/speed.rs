@@ -13,8 +13,8 @@ const ROUND_COUNT: u32 = 5;
 fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|number| number.parse().ok());
     let (entries, rules) = (numbers.next().unwrap_or(200_000), numbers.next().unwrap_or(10_000));
-    common::in_namespace(&["conntrack"], move || conntrack(entries));
-    common::in_namespace(&["nft"], move || ruleset(rules));
+    netwhy_testing::in_namespace(&["conntrack"], move || conntrack(entries));
+    netwhy_testing::in_namespace(&["nft"], move || ruleset(rules));
 }
 
 fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
@@ -35,7 +35,7 @@ fn conntrack(count: u32) {
             netwhy_netfilter::conntrack_flows(|flow| established += u64::from(flow.state() == "ESTABLISHED"))
         });
         let (_, tally) = timed(netwhy_netfilter::conntrack_state);
-        let ((), theirs) = timed(|| common::run("conntrack -L >/dev/null 2>&1"));
+        let ((), theirs) = timed(|| netwhy_testing::run("conntrack -L >/dev/null 2>&1"));
         println!(
             "{} entries, {established} established: flows {ours:?}, state {tally:?}, conntrack -L {theirs:?}, {:.1} times",
             seen.unwrap_or(0),
@@ -57,11 +57,11 @@ fn ruleset(count: u32) {
     text.push_str("}\n}\n");
     let file = std::env::temp_dir().join(format!("netwhy-speed-{}", std::process::id()));
     std::fs::write(&file, text).unwrap();
-    common::run(&format!("nft -f {}", file.display()));
+    netwhy_testing::run(&format!("nft -f {}", file.display()));
     std::fs::remove_file(&file).unwrap();
     for _ in 0..ROUND_COUNT {
         let ((ruleset, _), ours) = timed(netwhy_netfilter::ruleset);
-        let ((), theirs) = timed(|| common::run("nft list ruleset >/dev/null"));
+        let ((), theirs) = timed(|| netwhy_testing::run("nft list ruleset >/dev/null"));
         println!(
             "{} rules and as many elements: {ours:?}, nft list ruleset {theirs:?}, {:.1} times",
             ruleset.rules.len(),

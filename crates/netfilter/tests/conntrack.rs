@@ -3,8 +3,9 @@
 
 mod common;
 
-use common::{fill_conntrack, in_namespace, output};
+use common::fill_conntrack;
 use netwhy_netfilter::{FlowSeen, conntrack_flows, conntrack_state};
+use netwhy_testing::{in_namespace, output};
 
 const COUNT: u32 = 3000;
 

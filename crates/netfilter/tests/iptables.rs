@@ -1,10 +1,8 @@
 //! What this crate reads of xtables rules against what iptables-save prints of the same kernel.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
-mod common;
-
-use common::{attempt, in_namespace, output, run};
 use netwhy_model::host::{Backend, Rule, Ruleset};
+use netwhy_testing::{attempt, in_namespace, output, run};
 use std::collections::BTreeMap;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rules");

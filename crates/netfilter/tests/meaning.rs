@@ -3,13 +3,14 @@
 
 mod common;
 
-use common::{attempt, in_namespace, load, output, run};
+use common::load;
 use netwhy_model::host::Match::{
     ConnectionCount, ConnectionState, DestinationPort, Interface, Mark, Rate, SourceBan, SourceRange,
     TcpFlags, User,
 };
 use netwhy_model::host::{Backend, Hook, Match, Rule, RuleVerdict, Ruleset, RulesetSet};
 use netwhy_netfilter::{rule_deltas, ruleset};
+use netwhy_testing::{attempt, in_namespace, output, run};
 
 fn read() -> Ruleset {
     let (ruleset, unread) = ruleset();

@@ -3,9 +3,10 @@
 
 mod common;
 
-use common::{fill_conntrack, in_namespace, load};
+use common::{fill_conntrack, load};
 use netwhy_model::host::WatchSpec;
 use netwhy_netfilter::{NetfilterError, Tracer, conntrack_flows, conntrack_state, ruleset};
+use netwhy_testing::in_namespace;
 
 /// Gives up root for this thread alone, which the C library's own call would do for all of them.
 fn become_nobody() {

@@ -3,9 +3,10 @@
 
 mod common;
 
-use common::{attempt, in_namespace, load, output};
+use common::load;
 use netwhy_model::host::{Hook, RuleVerdict, TraceStep, WatchSpec};
 use netwhy_netfilter::{TRACE_TABLE_PREFIX, Tracer, ruleset};
+use netwhy_testing::{attempt, in_namespace, output};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

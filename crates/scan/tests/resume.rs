@@ -9,7 +9,7 @@ use netwhy_scan::{Checkpoint, Pace, Plan, State};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Tells the child which file it keeps.
 const FILE: &str = "NETWHY_SCAN_TEST_CHECKPOINT";
@@ -51,11 +51,8 @@ fn a_killed_scan_goes_on_where_it_was() {
             .stderr(Stdio::null())
             .spawn()
             .expect("the child");
-        let end = Instant::now() + HALF_WITHIN;
         let settled = || Checkpoint::load(&file).map_or(0, |kept| kept.settled_count());
-        while settled() < 5_000 && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        common::until("a quarter of the scan", HALF_WITHIN, || settled() >= 5_000);
         // SIGKILL.
         child.kill().expect("killing the child");
         child.wait().expect("its end");

@@ -4,7 +4,9 @@
 
 mod common;
 
-use common::{Namespace, Net, TARGET, attempt, in_namespace, output, plan, run, scanned, stopped};
+use common::{
+    Namespace, Net, READY_WITHIN, TARGET, attempt, in_namespace, meanwhile, output, plan, run, scanned,
+};
 use netwhy_scan::{Engine, Pace, ScanError, State};
 use std::net::TcpListener;
 use std::sync::atomic::AtomicBool;
@@ -191,12 +193,13 @@ fn an_interface_that_goes_down_is_named() {
         let net = Net::new();
         let mut plan = plan(TARGET, "1-20000");
         plan.pace = Pace::Rate(2_000);
-        let cut = std::thread::spawn(|| {
-            std::thread::sleep(Duration::from_millis(400));
-            run("ip link set eth0 down");
+        let mut is_up = true;
+        let told = meanwhile(&plan, &AtomicBool::new(false), |progress| {
+            if is_up && progress.asked > 100 {
+                run("ip link set eth0 down");
+                is_up = false;
+            }
         });
-        let told = scanned(&plan);
-        cut.join().expect("the interface went down");
         match &told.summary {
             Err(ScanError::InterfaceDown { name, asked }) => {
                 assert_eq!(name, "eth0");
@@ -229,9 +232,11 @@ fn the_kernel_resets_nothing_of_ours() {
         );
         // And nothing of the firewall was touched.
         assert_eq!(before, output("nft list ruleset"));
-        std::thread::sleep(Duration::from_millis(50));
-        let left = net.target.output("ss -Htan state syn-recv");
-        assert_eq!(left.trim(), "", "half-open connections are left at the target");
+        let half_open = || net.target.output("ss -Htan state syn-recv");
+        // Our resets of the last answers may still be on their way.
+        common::until("no half-open connection at the target", READY_WITHIN, || {
+            half_open().trim().is_empty()
+        });
     });
 }
 
@@ -242,13 +247,10 @@ fn a_stop_ends_the_scan_at_once() {
         let _open = net.target.listen(TARGET, &[22]);
         let mut plan = plan(TARGET, "1-65535");
         plan.pace = Pace::Rate(1_000);
-        let stop: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
-        let stopper = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(500));
-            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        let stop = AtomicBool::new(false);
+        let told = meanwhile(&plan, &stop, |progress| {
+            stop.store(progress.asked > 100, std::sync::atomic::Ordering::Relaxed);
         });
-        let told = stopped(&plan, stop);
-        stopper.join().expect("the stop");
         assert!(!told.summary().complete);
         assert_eq!(told.with(State::Filtered), [0u16; 0], "{told:?}");
     });

@@ -39,6 +39,10 @@ fn send(to: &[IpAddr]) {
         to.iter().filter(has_route).filter_map(|address| Some((*address, raw(*address).ok()?))).collect();
     let ident = u16::try_from(std::process::id() & 0xffff).unwrap_or(0);
     for sequence in 1..=REQUEST_COUNT {
+        if sequence > 1 {
+            // One lost packet, or a neighbour not known yet, must not speak for the way.
+            std::thread::sleep(BETWEEN);
+        }
         for (address, socket) in &sockets {
             let unspecified: IpAddr = match address {
                 IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -48,7 +52,6 @@ fn send(to: &[IpAddr]) {
             let bytes = EchoBuild { ident, sequence, data: b"netwhy" }.bytes(unspecified, *address);
             let _ = send_to(socket, &bytes, *address);
         }
-        std::thread::sleep(BETWEEN);
     }
 }
 

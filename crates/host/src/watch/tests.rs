@@ -2,42 +2,12 @@
 
 use super::*;
 use netwhy_model::host::{PacketKind, RuleVerdict};
-use nix::sched::{CloneFlags, unshare};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
-/// Runs a test in a network namespace of its own, with the loopback up; says SKIPPED where that is refused.
 fn in_namespace(test: impl FnOnce() + Send + 'static) {
-    let thread = std::thread::spawn(move || {
-        if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
-            println!("SKIPPED: no network namespace of its own: {error}");
-            return;
-        }
-        loopback_up();
-        test();
-    });
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
-}
-
-fn loopback_up() {
-    // struct ifreq: the name, then the flags.
-    #[repr(C)]
-    struct Request {
-        name: [u8; 16],
-        flags: libc::c_short,
-        rest: [u8; 22],
-    }
-    let mut request =
-        Request { name: [0; 16], flags: (libc::IFF_UP | libc::IFF_RUNNING) as _, rest: [0; 22] };
-    request.name[..2].copy_from_slice(b"lo");
-    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
-    let fd = std::os::fd::AsRawFd::as_raw_fd(&socket);
-    // SAFETY: the pointer is to a live ifreq.
-    let done = unsafe { libc::ioctl(fd, libc::SIOCSIFFLAGS as _, &raw mut request) };
-    assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+    netwhy_testing::in_namespace(&[], test);
 }
 
 fn watch(address: SocketAddr) -> Watch {

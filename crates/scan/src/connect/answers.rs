@@ -3,9 +3,10 @@
 use crate::connect::engine::Engine;
 use crate::connect::peer::{Kind, Peer, Standing};
 use crate::connect::slots::{Aim, Ask, Held};
-use crate::connect::socket::{Step, icmp_error, info, is_own_echo, step};
+use crate::connect::socket::{Step, icmp_error, is_own_echo, step};
 use crate::ledger::finding;
 use crate::{Finding, Notice, Reason, ScanError, State, Summary};
+use netwhy_socket::tcp_info;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,7 @@ impl Engine<'_> {
             Step::Failed(errno) => self.failed(index, errno, false),
             // An ICMP error that came while the kernel was busy with the socket is only in its queue.
             Step::Pending => match icmp_error(socket) {
-                Some((reason, _)) => self.icmp(index, reason),
+                Some(reason) => self.icmp(index, reason),
                 None => Ok(()),
             },
         }
@@ -48,7 +49,7 @@ impl Engine<'_> {
                 let ask = *ask;
                 let queued = icmp_error(socket);
                 match queued {
-                    Some((reason, _)) => self.icmp(index, reason),
+                    Some(reason) => self.icmp(index, reason),
                     None => {
                         self.slots.free(index, false);
                         self.silent(ask);
@@ -68,8 +69,11 @@ impl Engine<'_> {
             self.again.push_back(ask.aim);
             return Ok(());
         }
-        let known = info(socket);
-        let rtt = known.map(|info| info.rtt).filter(|rtt| !rtt.is_zero()).unwrap_or(now - ask.sent);
+        let known = tcp_info(socket);
+        let rtt = known
+            .map(|info| Duration::from_micros(info.rtt_us.into()))
+            .filter(|rtt| !rtt.is_zero())
+            .unwrap_or(now - ask.sent);
         self.ledger.heard += 1;
         self.pacer.answered(ask.sent, ask.sent_before, ask.sent + rtt);
         if ask.aim == Aim::OpenCanary {
@@ -79,7 +83,7 @@ impl Engine<'_> {
         }
         let peer = self.peers.entry(ask.host).or_insert_with(|| Peer::new(ask.ip, ask.sent));
         peer.opened();
-        let window = known.and_then(|info| info.window);
+        let window = known.and_then(|info| info.peer_window);
         let until = now + peer.hold(window);
         let held = Held { since: now, rtt, shut: window == Some(0) };
         self.slots
@@ -92,9 +96,9 @@ impl Engine<'_> {
         let Some((ask, socket, _)) = self.slots.get(index) else { return Ok(()) };
         let (ask, now) = (*ask, Instant::now());
         let Some(since) = ask.held_since else { return Ok(()) };
-        let info = info(socket);
-        let stands = info.is_some_and(|info| info.stands);
-        let window = info.and_then(|info| info.window);
+        let info = tcp_info(socket);
+        let stands = info.is_some_and(|info| info.stands());
+        let window = info.and_then(|info| info.peer_window);
         let spoke = info.is_some_and(|info| info.bytes_received > 0);
         // A service may reset at once too; only where a proxy is likely does it speak for a closed port.
         let suspect = ask.shut || self.peers.get(&ask.host).is_some_and(Peer::may_be_proxy);
@@ -175,7 +179,7 @@ impl Engine<'_> {
     pub(crate) fn failed(&mut self, index: u32, errno: i32, at_once: bool) -> Result<(), ScanError> {
         let Some((ask, socket, _)) = self.slots.get(index) else { return Ok(()) };
         let ask = *ask;
-        if let Some((reason, _)) = icmp_error(socket) {
+        if let Some(reason) = icmp_error(socket) {
             return self.icmp(index, reason);
         }
         self.slots.free(index, true);

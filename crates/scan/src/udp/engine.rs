@@ -2,9 +2,10 @@
 
 use super::payload::payload;
 use crate::connect::limits;
-use crate::connect::socket::{Source, next_icmp_error};
+use crate::connect::socket::Source;
 use crate::ledger::{Ledger, finding};
 use crate::{Event, Finding, Notice, Pace, Plan, Reason, ScanError, State, Summary};
+use netwhy_socket::next_error;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Protocol, Socket, Type};
 use std::collections::{HashMap, HashSet};
@@ -250,12 +251,14 @@ impl<'a> Engine<'a> {
     fn read_errors(&mut self, index: usize, v6: bool) -> usize {
         for count in 0..READ_COUNT_MAX {
             let Some(socket) = self.sockets[usize::from(v6)].get(index) else { return count };
-            match next_icmp_error(socket) {
+            match next_error(socket) {
                 None => return count,
-                Some(Some((Reason::Icmp { kind, code, from }, Some(asked)))) => {
-                    self.errored(asked, kind, code, from)
+                Some(error) => {
+                    if let (Some(from), Some(asked), true) = (error.from, error.asked, error.is_unreachable())
+                    {
+                        self.errored(asked, error.kind, error.code, from);
+                    }
                 }
-                Some(_) => {}
             }
         }
         READ_COUNT_MAX

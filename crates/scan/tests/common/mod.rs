@@ -5,7 +5,7 @@
 pub mod forger;
 
 use netwhy_scan::{
-    Event, Finding, Hosts, Notice, Pace, Plan, Ports, Protocol, ScanError, State, Summary, scan,
+    Event, Finding, Hosts, Notice, Pace, Plan, Ports, Progress, Protocol, ScanError, State, Summary, scan,
 };
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,10 +14,10 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How long a namespace may take to be made, in milliseconds.
-const READY_MS_MAX: u64 = 5_000;
+/// How long a namespace may take to be made, and the last packets to arrive.
+pub const READY_WITHIN: Duration = Duration::from_secs(5);
 /// How often the target is asked whether it is there, a second each.
 const ANSWER_COUNT_MAX: u32 = 8;
 /// Findings shown where a test fails.
@@ -30,44 +30,11 @@ pub const TARGET6: &str = "fd09:2::2";
 /// The router on the scanner's side.
 pub const ROUTER: &str = "10.9.1.2";
 
-/// Runs `test` on a thread of its own in a fresh network namespace; prints SKIPPED without the privilege or a tool.
+pub use netwhy_testing::{attempt, output, run, until};
+
+/// Runs `test` in a namespace of its own that can make others beside.
 pub fn in_namespace(tools: &[&str], test: impl FnOnce() + Send + 'static) {
-    for tool in tools.iter().chain(&["ip", "unshare", "nsenter"]) {
-        if Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
-            println!("SKIPPED: {tool} is not installed");
-            return;
-        }
-    }
-    let thread = std::thread::spawn(move || {
-        // SAFETY: plain system call; only this thread changes its namespace.
-        if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
-            println!("SKIPPED: no privilege for a network namespace");
-            return;
-        }
-        run("ip link set lo up");
-        test();
-    });
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
-}
-
-/// Runs a shell command in the thread's namespace and gives its output.
-pub fn output(command: &str) -> String {
-    let output = Command::new("sh").arg("-euc").arg(command).output().expect("sh runs");
-    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-pub fn run(command: &str) {
-    output(command);
-}
-
-/// Runs a command that may fail, such as one for a device this kernel does not know.
-pub fn attempt(command: &str) -> bool {
-    let status =
-        Command::new("sh").arg("-c").arg(command).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    status.is_ok_and(|status| status.success())
+    netwhy_testing::in_namespace(&[tools, &["unshare", "nsenter"]].concat(), test);
 }
 
 /// A namespace that a waiting process holds; it ends with the test, however that ends.
@@ -84,12 +51,8 @@ impl Namespace {
             .spawn()
             .expect("a namespace");
         let own = std::fs::read_link("/proc/thread-self/ns/net").expect("this namespace");
-        let end = Instant::now() + Duration::from_millis(READY_MS_MAX);
         let path = format!("/proc/{}/ns/net", holder.id());
-        while std::fs::read_link(&path).is_ok_and(|theirs| theirs == own) {
-            assert!(Instant::now() < end, "no namespace within {READY_MS_MAX} ms");
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        until("a namespace", READY_WITHIN, || std::fs::read_link(&path).is_ok_and(|theirs| theirs != own));
         let namespace = Namespace { holder };
         namespace.run("ip link set lo up");
         namespace
@@ -240,13 +203,18 @@ pub fn scanned(plan: &Plan) -> Told {
 }
 
 pub fn stopped(plan: &Plan, stop: &AtomicBool) -> Told {
+    meanwhile(plan, stop, |_| {})
+}
+
+/// The same, with something done at each word on how far the scan is.
+pub fn meanwhile(plan: &Plan, stop: &AtomicBool, mut progressed: impl FnMut(&Progress)) -> Told {
     let (mut found, mut notices) = (BTreeMap::new(), Vec::new());
     let summary = scan(plan, stop, &mut |event| match event {
         Event::Found(one) | Event::Revised(one) => {
             found.insert((one.host, one.port), one);
         }
         Event::Notice(notice) => notices.push(notice),
-        Event::Progress(_) => {}
+        Event::Progress(progress) => progressed(&progress),
     });
     Told { summary, found, notices }
 }

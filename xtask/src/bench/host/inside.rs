@@ -1,8 +1,9 @@
 //! What runs in a network namespace of its own: fills it, then times one look and what watching costs.
 
 use super::meter::{self, Cost, Running};
-use super::part::Part;
+use super::part;
 use super::{Figures, Look, Size, Tool, Watching, Who};
+use crate::bench::part::{Part, READY};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -40,7 +41,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// Measures here and writes the figures to stdout; progress goes to stderr.
 pub fn run(part: &str, program: &Path, size: &Size) -> Result<()> {
-    common::run("ip link set lo up");
+    netwhy_testing::run("ip link set lo up");
     let place = Place { program, size, large: part == "large" };
     let figures = match part {
         "large" => place.large()?,
@@ -87,7 +88,7 @@ impl Place<'_> {
                 let (_, program, words) = contenders[index];
                 let codes: &[i32] = if index < THREE.start { &[0, 1] } else { &[0] };
                 let cost = meter::run(program, words, codes)?;
-                progress(&format!("{} {cost:?}", contenders[index].0));
+                crate::tell(&format!("{} {cost:?}", contenders[index].0));
                 costs[index].push(cost);
             }
         }
@@ -129,7 +130,7 @@ impl Place<'_> {
     /// Quiet, then with new connections all the time.
     fn watching(&self) -> Result<Vec<Watching>> {
         let mut all = self.phase(&[Who::Screen, Who::Record], None)?;
-        let mut load = Part::start(&["load", &NEW_PORT.to_string(), &self.size.per_s.to_string()])?;
+        let mut load = part::start(&["load", &NEW_PORT.to_string(), &self.size.per_s.to_string()])?;
         load.hear()?;
         for who in [&[][..], &[Who::Screen], &[Who::Record]] {
             all.extend(self.phase(who, Some(&mut load))?);
@@ -164,7 +165,7 @@ impl Place<'_> {
             }
         }
         let _ = fs::remove_file(&record);
-        progress(&format!("{rows:?}"));
+        crate::tell(&format!("{rows:?}"));
         Ok(rows)
     }
 
@@ -185,7 +186,7 @@ impl Place<'_> {
         std::thread::sleep(Duration::from_secs(self.size.settle_s));
         let window = Duration::from_secs(self.size.window_s);
         let now = || running.iter().map(Running::cpu_ms).collect::<Result<Vec<f64>>>();
-        let made = load.as_deref_mut().map(Part::made).transpose()?;
+        let made = load.as_deref_mut().map(part::made).transpose()?;
         let drawn: Vec<u64> = running.iter().map(Running::drawn).collect();
         let start = now()?;
         let (mut before, began) = (start.clone(), std::time::Instant::now());
@@ -201,7 +202,7 @@ impl Place<'_> {
             before = after;
         }
         let seconds = began.elapsed().as_secs_f64();
-        let (per_s, load_us) = match (made, load.map(Part::made).transpose()?) {
+        let (per_s, load_us) = match (made, load.map(part::made).transpose()?) {
             (Some((count, used)), Some((count_now, used_now))) => {
                 let count = (count_now - count) as f64;
                 (count / seconds, (used_now - used) as f64 / count.max(1.0))
@@ -230,11 +231,11 @@ fn hold(connections: u64) -> Result<Vec<Part>> {
     for (port, first) in (STAYING_PORT..).zip((0..connections).step_by(PER_PROCESS as usize)) {
         let count = PER_PROCESS.min(connections - first).to_string();
         let (port, first) = (port.to_string(), first.to_string());
-        let mut accepts = Part::start(&["accept", &port, &count])?;
+        let mut accepts = part::start(&["accept", &port, &count])?;
         accepts.hear()?;
-        let mut connects = Part::start(&["connect", &port, &first, &count])?;
+        let mut connects = part::start(&["connect", &port, &first, &count])?;
         for part in [&mut connects, &mut accepts] {
-            if part.hear()? != "ready" {
+            if part.hear()? != READY {
                 bail!("the connections were not made");
             }
         }
@@ -344,12 +345,4 @@ fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
-}
-
-/// Says how far it is: the whole run takes minutes.
-fn progress(text: &str) {
-    #[allow(clippy::print_stderr)]
-    {
-        eprintln!("{text}");
-    }
 }

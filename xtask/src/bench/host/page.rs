@@ -1,6 +1,7 @@
 //! The page of the host figures, in English and Chinese.
 
 use super::{Figures, Look, Watching, Who};
+use crate::bench::thousands;
 use anyhow::{Context, Result};
 use std::fmt::Write as _;
 use std::fs;
@@ -180,19 +181,6 @@ fn watch_row(out: &mut String, row: &Watching, words: &Words) {
         of(row.who == Who::Screen, format!("{:.1}", row.looks_per_10_s)),
         of(row.per_s > 0.0, format!("{:.1} µs", row.load_us)),
     );
-}
-
-/// 200000 as `200,000`.
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

@@ -2,13 +2,13 @@
 //!
 //! Each lives until its input is closed, so that none outlives who started it.
 
+use crate::bench::part::{Part, READY, say};
 use anyhow::{Context, Result, bail};
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use socket2::{Domain, Socket, Type};
-use std::fmt::Display;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -44,60 +44,22 @@ pub fn run(words: &[&str]) -> Result<()> {
     }
 }
 
-/// A part that runs in a process of its own.
-#[derive(Debug)]
-pub struct Part {
-    child: Child,
-    answers: BufReader<ChildStdout>,
+/// Starts a part; `words` is what it does.
+pub fn start(words: &[&str]) -> Result<Part> {
+    let own = std::env::current_exe().context("finding this program")?;
+    let mut command = Command::new(&own);
+    if words.first() == Some(&"load") {
+        command = Command::new(LOAD_BY[0]);
+        command.args(&LOAD_BY[1..]).arg(&own);
+    }
+    Part::start(command.args(["bench", "host", "part"]).args(words))
 }
 
-impl Part {
-    /// Starts a part; `run` is what it does.
-    pub fn start(words: &[&str]) -> Result<Part> {
-        let own = std::env::current_exe().context("finding this program")?;
-        let mut command = Command::new(&own);
-        if words.first() == Some(&"load") {
-            command = Command::new(LOAD_BY[0]);
-            command.args(&LOAD_BY[1..]).arg(&own);
-        }
-        let mut child = command
-            .args(["bench", "host", "part"])
-            .args(words)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("starting a part")?;
-        let answers = BufReader::new(child.stdout.take().context("a part without output")?);
-        Ok(Part { child, answers })
-    }
-
-    /// The next line it says.
-    pub fn hear(&mut self) -> Result<String> {
-        let mut line = String::new();
-        if self.answers.read_line(&mut line).context("hearing a part")? == 0 {
-            bail!("a part ended early");
-        }
-        Ok(line.trim().to_owned())
-    }
-
-    /// Asks the load how many connections it made, and its processor time in microseconds.
-    pub fn made(&mut self) -> Result<(u64, u64)> {
-        let input = self.child.stdin.as_mut().context("a part without input")?;
-        if let Err(error) = input.write_all(b"\n") {
-            let ended = self.child.try_wait();
-            return Err(error).context(format!("asking a part, which ended: {ended:?}"));
-        }
-        let line = self.hear()?;
-        let (count, used) = line.split_once(' ').context("a part said something else")?;
-        Ok((count.parse()?, used.parse()?))
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// How many connections the load made, and its processor time in microseconds.
+pub fn made(load: &mut Part) -> Result<(u64, u64)> {
+    let line = load.ask()?;
+    let (count, used) = line.split_once(' ').context("a part said something else")?;
+    Ok((count.parse()?, used.parse()?))
 }
 
 fn accept(port: u16, count: u64) -> Result<()> {
@@ -108,7 +70,7 @@ fn accept(port: u16, count: u64) -> Result<()> {
     for _ in 0..count {
         open.push(listener.accept().context("accepting")?);
     }
-    say("ready")?;
+    say(READY)?;
     wait_for_the_end();
     Ok(())
 }
@@ -121,7 +83,7 @@ fn connect(port: u16, first: u64, count: u64) -> Result<()> {
         let address = Ipv4Addr::from(STAYING_NET + 1 + u32::try_from(number)?);
         open.push(open_from(address, FIRST_PORT + number % PORT_COUNT, port)?);
     }
-    say("ready")?;
+    say(READY)?;
     wait_for_the_end();
     Ok(())
 }
@@ -196,11 +158,6 @@ fn raise(count: u64) -> Result<()> {
         return Ok(());
     }
     setrlimit(Resource::RLIMIT_NOFILE, limit, hard.max(limit)).context("raising the limit of open files")
-}
-
-fn say(what: impl Display) -> Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{what}").and_then(|()| out.flush()).context("answering")
 }
 
 fn wait_for_the_end() {

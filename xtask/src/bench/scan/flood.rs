@@ -18,6 +18,8 @@ const NOBODY_MAC: &str = "02:00:00:00:00:99";
 const ADDRESS_COUNT: u64 = 1 << 16;
 /// Packets handed to the kernel at once.
 const BATCH_COUNT: usize = 64;
+/// What is on its way when the last packet has left is counted too.
+const ARRIVES: Duration = Duration::from_millis(100);
 const LASTS: Duration = Duration::from_secs(3);
 /// A SYN without options behind Ethernet.
 const FRAME_BYTES: usize = 54;
@@ -31,7 +33,7 @@ pub fn measure() -> Result<Carried> {
     let veth_per_s = sent as f64 / seconds;
     let (arrived_before, answered_before) = (arrived()?, answered()?);
     let (sent, seconds) = send(ROUTER_MAC)?;
-    std::thread::sleep(Duration::from_millis(100));
+    std::thread::sleep(ARRIVES);
     Ok(Carried {
         veth_per_s,
         sent_per_s: sent as f64 / seconds,

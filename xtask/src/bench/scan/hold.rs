@@ -35,10 +35,8 @@ pub fn inside(name: &str, command: &[&str]) -> Result<()> {
     let place = Place::build(&target, &folder)?;
     let open: Vec<String> = target.open_ports().iter().map(u16::to_string).collect();
     let open = open.join(",");
-    #[allow(clippy::print_stderr)]
-    {
-        eprintln!("{name}: {} ports {} from {SCANNER} on eth0; open: {open}", target.hosts(), target.ports());
-    }
+    let (hosts, ports) = (target.hosts(), target.ports());
+    crate::tell(&format!("{name}: {hosts} ports {ports} from {SCANNER} on eth0; open: {open}"));
     let status = match command.split_first() {
         Some((program, words)) => Command::new(program)
             .args(words)

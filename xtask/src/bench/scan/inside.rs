@@ -168,19 +168,16 @@ fn go_first() {
 
 /// Says how far it is: the whole takes half an hour.
 fn progress(row: &str, name: &str, run: &Run) {
-    #[allow(clippy::print_stderr)]
-    {
-        eprintln!(
-            "{row} {name}: {:.3} s, cpu {:.2} s, {:.1} MB{}{}; busy {:.0} %, status {:#x}, missed {}, invented {}",
-            run.wall_ms / 1e3,
-            run.cpu_ms / 1e3,
-            run.peak_mb,
-            if run.cut { ", cut" } else { "" },
-            if run.banned { ", banned" } else { "" },
-            run.busy.unwrap_or(0.0) * 100.0,
-            run.status,
-            run.missed,
-            run.invented
-        );
-    }
+    crate::tell(&format!(
+        "{row} {name}: {:.3} s, cpu {:.2} s, {:.1} MB{}{}; busy {:.0} %, status {:#x}, missed {}, invented {}",
+        run.wall_ms / 1e3,
+        run.cpu_ms / 1e3,
+        run.peak_mb,
+        if run.cut { ", cut" } else { "" },
+        if run.banned { ", banned" } else { "" },
+        run.busy.unwrap_or(0.0) * 100.0,
+        run.status,
+        run.missed,
+        run.invented
+    ));
 }

@@ -3,6 +3,7 @@
 use super::figures::{Carried, Figures, Row, Tool};
 use super::goal::{CUT_S, Goal, Judged, MEASURES, MEMORY_HOST_MB, MEMORY_NETWORK_MB, Measure, judge};
 use super::words::{CHINESE, ENGLISH, Words};
+use crate::bench::thousands;
 use anyhow::{Context, Result};
 use std::fmt::Write as _;
 use std::fs;
@@ -207,19 +208,6 @@ fn most(tool: &Tool, of: impl Fn(&super::figures::Run) -> f64) -> f64 {
 
 fn seconds(ms: f64, words: &Words) -> String {
     format!("{:.2} {}", ms / 1e3, words.second)
-}
-
-/// 200000 as `200,000`.
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

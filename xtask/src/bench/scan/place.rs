@@ -1,7 +1,8 @@
 //! Scanner, router and target in namespaces joined by veth; the calling process stands where the scanner does.
 
-use super::part::Part;
+use super::part;
 use super::target::{ROUTER_MAC, SCANNER_MAC, Target, Way};
+use crate::bench::part::Part;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::io::Write;
@@ -52,7 +53,7 @@ impl Place {
         load("target", &target.rules_of_target())?;
         let listeners = folder.join("listeners");
         fs::write(&listeners, target.listeners()).context("writing what to listen on")?;
-        parts.push(Part::start("target", &["listen", &listeners.to_string_lossy()])?);
+        parts.push(part::start("target", &["listen", &listeners.to_string_lossy()])?);
         // The first question must not wait for a neighbour.
         shell("ping -q -c 1 -W 2 10.77.1.2 >/dev/null")?;
         within("router", "ping -q -c 1 -W 2 10.77.2.2 >/dev/null")?;
@@ -106,9 +107,9 @@ fn join(namespaces: [&str; 2], names: [&str; 2], far: bool) -> Result<Vec<Part>>
         shell(&format!("ip {}link add {name} type veth peer name {end} netns cable", of(namespace)))?;
         shell(&format!("ip -n cable link set {end} up"))?;
         // What crosses the relay must be whole packets with whole checksums.
-        Part::start(namespace, &["plain", name])?;
+        part::start(namespace, &["plain", name])?;
     }
-    Ok(vec![Part::start("cable", &["relay", "left", "right", &FAR_ONE_WAY_MS.to_string()])?])
+    Ok(vec![part::start("cable", &["relay", "left", "right", &FAR_ONE_WAY_MS.to_string()])?])
 }
 
 fn addresses() -> Result<()> {
