@@ -10,7 +10,6 @@ use common::{
 use netwhy_scan::{Engine, Pace, ScanError, State};
 use std::net::TcpListener;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 #[test]
 fn loopback_is_asked_raw() {
