@@ -15,7 +15,7 @@ use std::time::SystemTime;
 /// From here on a look-up is slow for its user, in milliseconds.
 pub const SLOW_MS: f64 = 400.0;
 /// A second look as slow as this confirms that a slow answer was no single late packet.
-pub(crate) const CONFIRM_MS: f64 = 250.0;
+const CONFIRM_MS: f64 = 250.0;
 /// More CNAMEs than this are long: resolvers give up between 8 and 17.
 pub const CHAIN_LONG: usize = 8;
 const COLLECTOR: &str = "dns.names";
@@ -253,7 +253,7 @@ pub(crate) fn own_names_late(resolver: &ResolverReport) -> bool {
     own.peek().is_some() && own.all(is_late)
 }
 
-fn is_late(exchange: &Exchange) -> bool {
+pub(crate) fn is_late(exchange: &Exchange) -> bool {
     exchange.elapsed_ms >= CONFIRM_MS && matches!(exchange.ending, Ending::Answered | Ending::Silent)
 }
 

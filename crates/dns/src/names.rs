@@ -268,9 +268,9 @@ async fn second_look(case: &Case, round: &mut Round, seen: &View) {
     for _ in 0..SECOND_LOOK_COUNT {
         let asking = question(winner.server, &round::sibling(&round.name), RecordType::A, Flags::STUB);
         let asked = ask(&case.source, asking).await;
-        let quick = asked.exchange.elapsed_ms < facts::CONFIRM_MS;
+        let late = facts::is_late(&asked.exchange);
         winner.asked.push(Asking { purpose: Purpose::Sibling, exchange: asked.exchange });
-        if quick {
+        if !late {
             break;
         }
     }

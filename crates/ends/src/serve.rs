@@ -48,7 +48,8 @@ pub struct ServeOptions {
     pub runner: Option<Arc<dyn Runner>>,
     /// Whether cases may name files of this host: roots, a client certificate.
     pub allow_files: bool,
-    /// Whether watches may set up tracing of rules and drops, the one thing that is not only reading.
+    /// Whether watches may set up tracing of rules and drops and send the sources echo requests: the only
+    /// things that are not just reading.
     pub allow_trace: bool,
     /// Reads the host.
     pub eyes: Arc<dyn Eyes>,

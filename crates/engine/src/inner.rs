@@ -17,7 +17,9 @@ const TLS_PORTS: [u16; 4] = [443, 8443, 9443, 4443];
 /// Statuses that are no failure of the server that gives them.
 const NO_FAILURE: std::ops::Range<u16> = 200..500;
 
-/// Runs the case of the inner leg at the node, `is_served` when the user's own request is; gives its evidence and records, marked as that leg's.
+/// Runs the case of the inner leg at the node; gives its evidence and records, marked as that leg's.
+///
+/// `is_served`: the user's own request is.
 pub(crate) async fn run(
     case: &Case,
     node: &End,

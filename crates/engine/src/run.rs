@@ -262,7 +262,8 @@ impl Runner<'_> {
         (self.on_event)(Event::Seen(self.state.evidence.len()));
     }
 
-    /// What the user's own words ask for, whatever the posterior thinks of it.
+    /// What is asked whatever the posterior thinks of it: what the user's own words ask for, and every address of the
+    /// name, since one that was not asked must not be called healthy.
     async fn forced(&mut self) {
         self.ask_all(&["origin", "http.addresses", "http.health", "http.upgrade"]).await;
         // Who says which address it must be wants every name server to say so.

@@ -41,7 +41,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::Builder;
 use std::time::{Duration, Instant, SystemTime};
 use tap::Tap;
-pub(crate) use telling::CARRIER_CHANGES;
+pub(crate) use telling::{CARRIER_CHANGES, LINK_ERRORS};
 
 /// The `what` of the record's `unread` when no packets could be watched.
 pub const PACKETS_UNREAD: &str = "packets";

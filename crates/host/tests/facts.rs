@@ -4,8 +4,8 @@
 use netwhy_catalogue::Catalogue;
 use netwhy_host::facts::{Sides, facts};
 use netwhy_model::host::{
-    Backend, Hook, Listener, LocalRoute, Match, PacketKind, PacketSeen, Record, Rule, RuleVerdict, TraceStep,
-    Transport, WatchSpec,
+    Backend, CounterDelta, Hook, Interface, Listener, LocalRoute, Match, PacketKind, PacketSeen, Record,
+    Rule, RuleVerdict, TraceStep, Transport, WatchSpec,
 };
 use netwhy_model::{Evidence, Leg, Stamp, Vantage};
 use std::net::{IpAddr, SocketAddr};
@@ -228,4 +228,61 @@ fn empty_records_give_no_symptom() {
     ] {
         assert_eq!(value(&seen, fact), well, "{fact}");
     }
+}
+
+fn interface(carrier: bool) -> Interface {
+    let text = r#"{"index": 2, "name": "eth0", "up": true, "mtu": 1500, "addresses": ["10.9.0.2/24"], "rx_errors": 0,
+        "rx_dropped": 0, "tx_errors": 0, "tx_dropped": 0, "carrier_changes": 9, "qdisc": null, "qdisc_drops": 0,
+        "hooks": []}"#;
+    let mut plain: serde_json::Value = serde_json::from_str(text).unwrap();
+    plain["carrier"] = carrier.into();
+    serde_json::from_value(plain).unwrap()
+}
+
+#[test]
+fn a_link_is_judged_by_what_its_counters_did_meanwhile() {
+    for (name, after, carrier, wanted) in [
+        (".carrier_changes", 12, false, "flapping"),
+        (".carrier_changes", 10, false, "down"),
+        (".errors", 19, true, "errors"),
+        (".errors", 10, true, "up"),
+    ] {
+        let source = record("here", Vantage::Source, "10.9.0.1", vec![syn(true)]);
+        let mut far = record("origin", Vantage::Origin, "10.9.0.2", vec![syn(false)]);
+        far.interfaces.push(interface(carrier));
+        let (name, from) = (format!("eth0{name}"), "rtnetlink".to_owned());
+        far.counters.push(CounterDelta { name, before: 9, after, from });
+        assert_eq!(value(&concluded(&source, &far, &[]), "host.interface"), wanted);
+    }
+}
+
+/// An echo request of the far end (identifier 7), or the reply to it, as a tap sees them.
+fn echo(kind: PacketKind, outgoing: bool) -> PacketSeen {
+    match kind {
+        PacketKind::EchoRequest => packet(kind, outgoing, "10.9.0.2:7", "10.9.0.1:0", 1, 0),
+        _ => packet(kind, outgoing, "10.9.0.1:0", "10.9.0.2:7", 1, 0),
+    }
+}
+
+#[test]
+fn what_the_far_end_sends_of_itself_tells_the_ways_apart() {
+    use PacketKind::{EchoReply, EchoRequest};
+    for (came, answered, wanted) in
+        [(true, true, "both_ways"), (true, false, "one_way"), (false, false, "none")]
+    {
+        let mut here = vec![syn(true)];
+        let mut there = vec![echo(EchoRequest, true), echo(EchoRequest, true)];
+        here.extend(came.then(|| echo(EchoRequest, false)));
+        there.extend(answered.then(|| echo(EchoReply, false)));
+        // So much later that the SYN of the beginning is lost for sure.
+        here.push(PacketSeen { at_ns: 9_000_000_000, ..echo(EchoReply, true) });
+        let source = record("here", Vantage::Source, "10.9.0.1", here);
+        let far = record("origin", Vantage::Origin, "10.9.0.2", there);
+        assert_eq!(value(&concluded(&source, &far, &[]), "path.reverse"), wanted);
+    }
+    // While connections work nobody asks.
+    let source = record("here", Vantage::Source, "10.9.0.1", vec![syn(true), synack(false)]);
+    let there = vec![syn(false), synack(true), echo(EchoRequest, true), echo(EchoRequest, true)];
+    let far = record("origin", Vantage::Origin, "10.9.0.2", there);
+    assert_eq!(value(&concluded(&source, &far, &[]), "path.reverse"), "");
 }

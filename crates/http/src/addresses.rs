@@ -22,19 +22,16 @@ pub(crate) async fn addresses(case: &Case, addresses: &[SocketAddr]) -> Vec<Evid
         return Vec::new();
     }
     let mut found = all(case, addresses).await;
-    let bad = |found: &[(SocketAddr, View)]| -> Vec<SocketAddr> {
-        found.iter().filter(|(_, view)| !serves(view)).map(|(address, _)| *address).collect()
-    };
-    let mut failing = bad(&found);
-    if !failing.is_empty() && failing.len() < found.len() {
+    let mut failing = worse(&found);
+    if !failing.is_empty() {
         for (address, view) in all(case, &failing).await {
             if let Some(known) = found.iter_mut().find(|(known, _)| *known == address) {
                 known.1 = view;
             }
         }
-        failing = bad(&found);
+        failing = worse(&found);
     }
-    let value = if failing.is_empty() || failing.len() == found.len() { "same" } else { "some_bad" };
+    let value = if failing.is_empty() { "same" } else { "some_bad" };
     // Who fails is told first.
     found.sort_by_key(|(address, _)| !failing.contains(address));
     let told: Vec<String> =
@@ -50,7 +47,13 @@ async fn all(case: &Case, addresses: &[SocketAddr]) -> Vec<(SocketAddr, View)> {
     futures_util::future::join_all(asks).await
 }
 
-/// It answers, and not with a failure of its own.
-fn serves(view: &View) -> bool {
-    (200..500).contains(&view.status())
+/// Who answers worse than the best: what the user wants before another answer before a failure or none.
+fn worse(found: &[(SocketAddr, View)]) -> Vec<SocketAddr> {
+    let rank = |view: &View| match view.status() {
+        _ if view.good => 2,
+        200..500 => 1,
+        _ => 0,
+    };
+    let best = found.iter().map(|(_, view)| rank(view)).max();
+    found.iter().filter(|(_, view)| Some(rank(view)) < best).map(|(address, _)| *address).collect()
 }

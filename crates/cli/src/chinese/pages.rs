@@ -161,7 +161,7 @@ pub(super) const HOST: &str = "\
                                      在 203.0.113.9 探测期间保存本端所见，供对端执行
                                      netwhy --replay client.json --join origin.json
 
-只读：不触碰任何设置、规则或进程；--record 为跟踪而设置的内容在结束时移除。
+只读：不触碰任何设置、规则或进程；--record 为跟踪而设置的内容在结束时移除，并向客户端发送三个回显请求。
 退出码：0 未发现故障与风险；1 有；2 netwhy 无法完成工作。";
 
 pub(super) const DEMO: &str = "\

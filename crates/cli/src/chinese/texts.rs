@@ -189,8 +189,8 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ),
     ("Tell of closed and silent ports too", "也列出关闭与无应答的端口"),
     (
-        "Common ports first, below usual limits, stopping at a ban [default, but not for private addresses]",
-        "常见端口在先，低于通常的限制，遇封禁即停 [默认，私有地址除外]",
+        "Common ports first, below usual limits; a ban that does not end stops it [default, but not for private addresses]",
+        "常见端口在先，低于通常的限制；封禁若不解除即停 [默认，私有地址除外]",
     ),
     ("As fast as the way carries", "以线路所能承载的速度"),
     (
@@ -308,8 +308,8 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
         "也为客户端运行案例：本机将探测他们选定的目标",
     ),
     (
-        "Let watches trace rules and drops: a trace of the watched packets is set up, and removed when the watch ends",
-        "允许观察时追踪规则与丢包：为所观察的报文设置追踪，观察结束时移除",
+        "Let watches trace rules and drops: a trace of the watched packets is set up, and removed when the watch ends; the asking host is sent three echo requests",
+        "允许观察时追踪规则与丢包：为所观察的报文设置追踪，观察结束时移除；并向发起方发送三个回显请求",
     ),
     ("Sessions at the same time", "同时进行的会话数"),
     ("Make the certificates of an agent and of its clients", "生成代理及其客户端的证书"),

@@ -51,7 +51,7 @@ pub struct Args {
     /// Also run cases for clients: this host then probes targets they choose
     #[arg(long)]
     allow_run: bool,
-    /// Let watches trace rules and drops: a trace of the watched packets is set up, and removed when the watch ends
+    /// Let watches trace rules and drops: a trace of the watched packets is set up, and removed when the watch ends; the asking host is sent three echo requests
     #[arg(long)]
     allow_trace: bool,
     /// Sessions at the same time

@@ -32,7 +32,8 @@ Examples:
                                      keep what this end sees while 203.0.113.9 probes it, for
                                      netwhy --replay client.json --join origin.json over there
 
-It only reads and changes nothing; what --record sets up to trace is removed when it ends.
+It only reads and changes nothing; what --record sets up to trace is removed when it ends, and the client is
+sent three echo requests.
 Exit code 0 when nothing is broken or at risk, 1 when something is, 2 when netwhy could not do its work.";
 
 /// What to look at, and how.

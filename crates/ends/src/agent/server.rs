@@ -46,7 +46,8 @@ pub struct AgentLimits {
     pub lifetime_ms_max: u64,
     /// Requests of one session.
     pub rate: Rate,
-    /// Whether watches may trace rules and drops: a trace is set up in the packet filter and removed again.
+    /// Whether watches may trace rules and drops: a trace is set up in the packet filter and removed
+    /// again, and the sources are sent echo requests.
     pub trace: bool,
 }
 

@@ -331,10 +331,11 @@ fn covers(accept: &Rule, client: Option<IpAddr>) -> bool {
     }
 }
 
-/// Whether `10.0.0.0/8` or a single address holds the client; what cannot be read holds nobody.
-fn within(range: &str, client: IpAddr) -> bool {
+/// Whether `10.0.0.0/8`, `10.0.0.0/255.0.0.0` or a single address holds the client; what cannot be read holds nobody.
+pub(super) fn within(range: &str, client: IpAddr) -> bool {
     let (network, bits) = range.split_once('/').unwrap_or((range, ""));
-    let bits = |full: u32| bits.parse::<u32>().unwrap_or(full).min(full);
+    let dotted = || bits.parse::<std::net::Ipv4Addr>().ok().map(|mask| mask.to_bits().count_ones());
+    let bits = |full: u32| bits.parse::<u32>().ok().or_else(dotted).unwrap_or(full).min(full);
     match (network.parse::<IpAddr>(), client.to_canonical()) {
         (Ok(IpAddr::V4(network)), IpAddr::V4(client)) => {
             let shift = 32 - bits(32);

@@ -2,7 +2,7 @@
 
 use super::Sides;
 use super::join::{Answer, Join};
-use crate::watch::CARRIER_CHANGES;
+use crate::watch::{CARRIER_CHANGES, LINK_ERRORS};
 use netwhy_model::host::{Interface, Listener, Record, RuleVerdict, Transport};
 use netwhy_model::{Evidence, Link, Vantage};
 use std::net::{IpAddr, SocketAddr};
@@ -10,6 +10,8 @@ use std::net::{IpAddr, SocketAddr};
 /// Ports whose listeners are no other service of a web host.
 const PORTS_OF_THE_SYSTEM: [u16; 6] = [22, 53, 68, 111, 123, 631];
 
+/// Damaged frames within seconds that no link in order has.
+const LINK_ERRORS_MIN: u64 = 3;
 /// Lost, found and lost again: no cable that somebody pulled.
 const FLAP_CHANGES_MIN: u64 = 3;
 
@@ -75,23 +77,23 @@ fn interface(sides: &Sides<'_>, far: &Record) -> Option<Evidence> {
     let all_down = far.interfaces.iter().filter(real).all(|i| !i.up || !i.carrier);
     let down = far.interfaces.iter().filter(real).find(|i| !i.up || !i.carrier);
     let interface = chosen.or(down.filter(|_| all_down))?;
-    let changes = far
-        .counters
-        .iter()
-        .find(|c| c.name.strip_suffix(CARRIER_CHANGES) == Some(interface.name.as_str()))
-        .map_or(0, netwhy_model::host::CounterDelta::rose);
+    let rose = |name: &str| {
+        let mut of = far.counters.iter().filter(|c| c.name.strip_suffix(name) == Some(&interface.name));
+        of.next().map_or(0, netwhy_model::host::CounterDelta::rose)
+    };
+    let (changes, errors) = (rose(CARRIER_CHANGES), rose(LINK_ERRORS));
     let value = match () {
         () if changes >= FLAP_CHANGES_MIN => "flapping",
         () if !interface.up || !interface.carrier => "down",
+        () if errors >= LINK_ERRORS_MIN => "errors",
         () => "up",
     };
     let text = format!(
-        "{} on {}: {}, carrier {} ({changes} changes meanwhile), {} receive errors, {} dropped",
+        "{} on {}: {}, carrier {} ({changes} changes meanwhile), {errors} errors meanwhile, {} dropped so far",
         interface.name,
         far.name,
         if interface.up { "up" } else { "administratively down" },
         if interface.carrier { "present" } else { "lost" },
-        interface.rx_errors,
         interface.rx_dropped,
     );
     Some(sides.seen("host.interface", value, Link::OriginHost, text))

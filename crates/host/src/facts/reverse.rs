@@ -53,7 +53,7 @@ pub(super) fn fact(sides: &Sides<'_>, join: &Join) -> Option<Evidence> {
 fn hidden(address: IpAddr, far: &Record) -> bool {
     let private = |a: &IpAddr| match a {
         IpAddr::V4(v4) => v4.is_private(),
-        IpAddr::V6(v6) => (v6.segments()[0] & 0xfe00) == 0xfc00,
+        IpAddr::V6(v6) => v6.is_unique_local(),
     };
     let same_family = |a: &&IpAddr| a.is_ipv4() == address.is_ipv4();
     private(&address) && !far.own_addresses.iter().filter(same_family).any(private)

@@ -44,12 +44,15 @@ pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidenc
     all.extend(request);
     all.push(crowd(sides, far, join, waits || join.troubled()));
     let slowest_ns = slowest_answer_ns(far, join);
-    if let Some(text) = starving(far, join, slowest_ns) {
-        all.extend(from_findings(sides, far, false).into_iter().filter(|e| e.fact != "host.load"));
-        all.push(sides.seen("host.load", "cpu", Link::OriginHost, text));
-    } else {
-        all.extend(from_findings(sides, far, starved(far, join, slowest_ns)));
+    let mut judged = from_findings(sides, far, starved(far, join, slowest_ns));
+    let out_of_memory = judged.iter().any(|e| e.fact == "host.load" && e.value == "oom");
+    if let Some(text) = starving(far, join, slowest_ns)
+        && !out_of_memory
+    {
+        judged.retain(|e| e.fact != "host.load");
+        judged.push(sides.seen("host.load", "cpu", Link::OriginHost, text));
     }
+    all.extend(judged);
     all
 }
 

@@ -272,6 +272,7 @@ fn wrappers(view: &View, found: &mut Vec<Finding>) {
         .filter(|reading| reading.name == "hosts.deny" && reading.state == State::Odd)
         .collect();
     if !denied.is_empty() {
+        let allowed = view.section("hooks").filter(|reading| reading.name == "hosts.allow");
         found.push(
             finding(
                 "policy.app.access_control",
@@ -279,7 +280,7 @@ fn wrappers(view: &View, found: &mut Vec<Finding>) {
                 "hosts.deny refuses clients of programs built with libwrap.",
                 "hosts.deny 会拒绝使用 libwrap 的程序的部分客户端。",
             )
-            .proofs(denied.into_iter().map(|reading| view.line(reading))),
+            .proofs(denied.into_iter().chain(allowed).map(|reading| view.line(reading))),
         );
     }
 }

@@ -7,7 +7,7 @@ use super::proxies::Proxies;
 use super::pulse::{Live, lock};
 use super::readings::{self, Processor};
 use super::routes::{self, Parties};
-use super::telling::{self, Carriers};
+use super::telling::{self, Links};
 use super::waits::Waits;
 use super::wire::Wire;
 use crate::counters::{self, Counters};
@@ -36,7 +36,7 @@ pub(super) struct Observer {
     blank: Record,
     live: Arc<Mutex<Live>>,
     counters: Counters,
-    carriers: Carriers,
+    links: Links,
     firewall: Firewall,
     processor: Processor,
     began: Instant,
@@ -64,7 +64,7 @@ impl Observer {
             blank,
             live,
             counters,
-            carriers: Carriers::read(),
+            links: Links::read(),
             firewall,
             processor: readings::processor(),
             began: Instant::now(),
@@ -118,7 +118,7 @@ impl Observer {
         }
         self.waits.look(&mut held.processes);
         record.counters = telling::deltas(counters, &counters::read());
-        record.counters.extend(self.carriers.deltas(&place.network.interfaces));
+        record.counters.extend(self.links.deltas(&place.network.interfaces));
         record.readings = readings::read(&place.network, &held.processes, *processor, &mut gaps);
         record.signs.clone_from(&self.signs);
         place.fill(&mut record);

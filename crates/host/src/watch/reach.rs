@@ -13,30 +13,25 @@ use std::time::Duration;
 /// Requests to each address, and the time between two.
 const REQUEST_COUNT: u16 = 3;
 const BETWEEN: Duration = Duration::from_millis(250);
-/// Addresses asked of each family.
-const ADDRESS_COUNT_MAX: usize = 1;
+/// Addresses of each family whose way is looked up.
+const TRIED_COUNT_MAX: usize = 16;
 
-/// Sends the requests from a thread of its own, in the calling thread's network namespace.
+/// Sends the requests, to one address of each family, from a thread in the calling thread's network namespace.
 ///
 /// Without CAP_NET_RAW nothing is sent, and nothing is concluded from that.
 pub(super) fn start(sources: &[IpAddr]) {
-    let of = |v4: bool| {
-        let fit = move |address: &&IpAddr| address.is_ipv4() == v4 && is_global(**address);
-        sources.iter().filter(fit).take(ADDRESS_COUNT_MAX).copied()
-    };
-    let to: Vec<IpAddr> = of(true).chain(of(false)).collect();
-    if to.is_empty() {
-        return;
-    }
+    let sources = sources.to_vec();
     // Who cannot make a thread learns less.
-    let _ = Builder::new().name("netwhy-reach".to_owned()).spawn(move || send(&to));
+    let _ = Builder::new().name("netwhy-reach".to_owned()).spawn(move || send(&sources));
 }
 
-fn send(to: &[IpAddr]) {
-    // Sending without a route would count in the very counters that are watched.
-    let has_route = |address: &&IpAddr| matches!(RouteQuery::to(**address).ask(), Ok(answer) if answer.route().is_some_and(|r| r.kind == RouteKind::Unicast));
+fn send(sources: &[IpAddr]) {
+    let of = |v4: bool| {
+        let fit = move |address: &&IpAddr| address.is_ipv4() == v4 && is_elsewhere(**address);
+        sources.iter().filter(fit).take(TRIED_COUNT_MAX).copied().find(has_route)
+    };
     let sockets: Vec<(IpAddr, OwnedFd)> =
-        to.iter().filter(has_route).filter_map(|address| Some((*address, raw(*address).ok()?))).collect();
+        [true, false].into_iter().filter_map(of).filter_map(|to| Some((to, raw(to).ok()?))).collect();
     let ident = u16::try_from(std::process::id() & 0xffff).unwrap_or(0);
     for sequence in 1..=REQUEST_COUNT {
         if sequence > 1 {
@@ -55,11 +50,17 @@ fn send(to: &[IpAddr]) {
     }
 }
 
+/// Sending without a route would count in the very counters that are watched.
+fn has_route(address: &IpAddr) -> bool {
+    let answer = RouteQuery::to(*address).ask();
+    answer.is_ok_and(|answer| answer.route().is_some_and(|route| route.kind == RouteKind::Unicast))
+}
+
 /// Addresses that mean something to another host.
-fn is_global(address: IpAddr) -> bool {
+fn is_elsewhere(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local() && !v4.is_unspecified(),
-        IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unspecified() && (v6.segments()[0] & 0xffc0) != 0xfe80,
+        IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unspecified() && !v6.is_unicast_link_local(),
     }
 }
 
@@ -91,10 +92,10 @@ mod tests {
 
     #[test]
     fn only_addresses_of_use_elsewhere_are_asked() {
-        for (text, global) in
+        for (text, elsewhere) in
             [("10.0.0.1", true), ("127.0.0.1", false), ("fe80::1", false), ("fd00::1", true), ("::1", false)]
         {
-            assert_eq!(is_global(text.parse().unwrap()), global, "{text}");
+            assert_eq!(is_elsewhere(text.parse().unwrap()), elsewhere, "{text}");
         }
     }
 }

@@ -5,36 +5,44 @@ use netwhy_model::host::{CounterDelta, Interface};
 use netwhy_netlink::route;
 use std::collections::BTreeMap;
 
-/// What the counter of an interface's carrier is called, behind the interface's name.
+/// What the counters of an interface are called, behind the interface's name.
 pub(crate) const CARRIER_CHANGES: &str = ".carrier_changes";
+pub(crate) const LINK_ERRORS: &str = ".errors";
 
-/// Interfaces whose carrier is followed.
+/// Interfaces that are followed.
 const INTERFACE_COUNT_MAX: usize = 256;
 
-/// How often each interface has lost or found its carrier so far.
+/// How often each interface has lost or found its carrier so far, and its errors both ways.
 #[derive(Debug, Default)]
-pub(super) struct Carriers(BTreeMap<u32, u64>);
+pub(super) struct Links(BTreeMap<u32, (u64, u64)>);
 
-impl Carriers {
+impl Links {
     /// Reads it now; empty where links cannot be listed.
-    pub(super) fn read() -> Carriers {
+    pub(super) fn read() -> Links {
         let links = route::links().map(|listed| listed.items).unwrap_or_default();
-        let changes = |link: &route::Link| (link.index, u64::from(link.carrier_changes));
-        Carriers(links.iter().take(INTERFACE_COUNT_MAX).map(changes).collect())
+        let state = |link: &route::Link| {
+            let counters = &link.counters;
+            (link.index, (link.carrier_changes.into(), counters.receive_errors + counters.send_errors))
+        };
+        Links(links.iter().take(INTERFACE_COUNT_MAX).map(state).collect())
     }
 
     /// Which changed since.
     pub(super) fn deltas(&self, now: &[Interface]) -> Vec<CounterDelta> {
-        let known = now.iter().filter_map(|interface| Some((interface, *self.0.get(&interface.index)?)));
-        known
-            .filter(|(interface, before)| interface.carrier_changes > *before)
-            .map(|(interface, before)| CounterDelta {
-                name: format!("{}{CARRIER_CHANGES}", interface.name),
+        let of = |interface: &Interface| {
+            let (changes, errors) = *self.0.get(&interface.index)?;
+            let one = |name: &str, before, after, from: &str| CounterDelta {
+                name: format!("{}{name}", interface.name),
                 before,
-                after: interface.carrier_changes,
-                from: "rtnetlink IFLA_CARRIER_CHANGES".to_owned(),
-            })
-            .collect()
+                after,
+                from: from.to_owned(),
+            };
+            Some([
+                one(CARRIER_CHANGES, changes, interface.carrier_changes, "rtnetlink IFLA_CARRIER_CHANGES"),
+                one(LINK_ERRORS, errors, interface.rx_errors + interface.tx_errors, "rtnetlink IFLA_STATS64"),
+            ])
+        };
+        now.iter().filter_map(of).flatten().filter(|delta| delta.rose() > 0).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::meter::{self, Cost, Running};
 use super::part;
 use super::{Figures, Look, Size, Tool, Watching, Who};
-use crate::bench::part::{Part, READY};
+use crate::bench::part::Part;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -235,9 +235,7 @@ fn hold(connections: u64) -> Result<Vec<Part>> {
         accepts.hear()?;
         let mut connects = part::start(&["connect", &port, &first, &count])?;
         for part in [&mut connects, &mut accepts] {
-            if part.hear()? != READY {
-                bail!("the connections were not made");
-            }
+            part.is_ready().context("the connections were not made")?;
         }
         held.extend([accepts, connects]);
     }
