@@ -4,7 +4,9 @@ use super::figures::Carried;
 use super::part;
 use super::target::{ROUTER_MAC, SCANNER, SCANNER_MAC, TWIN};
 use anyhow::{Context, Result};
+use netwhy_wire::{internet_checksum, transport_checksum};
 use std::fs;
+use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -23,6 +25,7 @@ const ARRIVES: Duration = Duration::from_millis(100);
 const LASTS: Duration = Duration::from_secs(3);
 /// A SYN without options behind Ethernet.
 const FRAME_BYTES: usize = 54;
+const TCP: u8 = 6;
 /// Calls refused in a row before it is given up.
 const REFUSED_COUNT_MAX: u32 = 1_000_000;
 
@@ -111,27 +114,15 @@ fn frame(to: &str) -> Result<[u8; FRAME_BYTES]> {
 
 /// Sets the destination of the nth question, and the checksums.
 fn aim(frame: &mut [u8; FRAME_BYTES], number: u64) {
-    let address = TWIN + (number % ADDRESS_COUNT) as u32;
-    frame[30..34].copy_from_slice(&address.to_be_bytes());
+    let address = Ipv4Addr::from(TWIN + (number % ADDRESS_COUNT) as u32);
+    frame[30..34].copy_from_slice(&address.octets());
     frame[36..38].copy_from_slice(&PORT.to_be_bytes());
     frame[24..26].fill(0);
     frame[50..52].fill(0);
-    let head = checksum(sum(&frame[14..34]));
+    let head = internet_checksum(&frame[14..34]);
     frame[24..26].copy_from_slice(&head.to_be_bytes());
-    // The pseudo header: both addresses, the protocol, the length (RFC 9293, section 3.1).
-    let segment = checksum(sum(&frame[26..54]) + 6 + 20);
+    let segment = transport_checksum(SCANNER.into(), address.into(), TCP, &frame[34..54]);
     frame[50..52].copy_from_slice(&segment.to_be_bytes());
-}
-
-fn sum(bytes: &[u8]) -> u32 {
-    bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or(0))).sum()
-}
-
-fn checksum(mut sum: u32) -> u16 {
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !(sum as u16)
 }
 
 #[cfg(test)]
@@ -142,7 +133,8 @@ mod tests {
     fn checksums_hold() {
         let mut frame = frame(ROUTER_MAC).unwrap();
         aim(&mut frame, 123_456_789);
-        assert_eq!(checksum(sum(&frame[14..34])), 0);
-        assert_eq!(checksum(sum(&frame[26..54]) + 26), 0);
+        let packet = netwhy_wire::parse(&frame[14..]).unwrap();
+        assert!(packet.ip.checksum_ok && !packet.ip.truncated);
+        assert_eq!(packet.transport_checksum_ok(), Some(true));
     }
 }

@@ -105,16 +105,11 @@ impl Course<'_> {
         }
         let found = peer::found(one.form, self.target, &text);
         Ok(Run {
-            wall_ms: cost.wall_ms,
-            cpu_ms: cost.cpu_ms,
-            peak_mb: cost.peak_mb,
-            cut: cost.cut,
-            busy: Some(busy),
-            status: cost.status,
             missed: self.truth.difference(&found).count() as u64,
             invented: found.difference(self.truth).count() as u64,
             banned: Place::banned(self.target)?,
             told: if one.form == Form::JsonLines { Told::read(&text) } else { Told::default() },
+            ..costing(&cost, busy)
         })
     }
 }
@@ -138,15 +133,9 @@ pub fn path(name: &str, options: &Options) -> Result<()> {
     let arrived_per_s = (flood::arrived()? - before) as f64 / began.elapsed().as_secs_f64();
     let text = fs::read_to_string(&says[0]).context("what netwhy said")?;
     let run = Run {
-        wall_ms: cost.wall_ms,
-        cpu_ms: cost.cpu_ms,
-        peak_mb: cost.peak_mb,
-        cut: cost.cut,
-        busy: Some(busy),
-        status: cost.status,
         invented: peer::found(Form::JsonLines, &target, &text).len() as u64,
         told: Told::read(&text),
-        ..Run::default()
+        ..costing(&cost, busy)
     };
     drop(place);
     let _ = fs::remove_dir_all(&folder);
@@ -154,6 +143,19 @@ pub fn path(name: &str, options: &Options) -> Result<()> {
     let carried = Carried { netwhy: run, netwhy_arrived_per_s: arrived_per_s, ..flooded };
     let carried = Carried { drops: target.rest == super::target::Rest::Dropped, ..carried };
     serde_json::to_writer(std::io::stdout().lock(), &carried).context("handing back the figures")
+}
+
+/// A run that cost so much, and found nothing yet.
+fn costing(cost: &meter::Cost, busy: f64) -> Run {
+    Run {
+        wall_ms: cost.wall_ms,
+        cpu_ms: cost.cpu_ms,
+        peak_mb: cost.peak_mb,
+        cut: cost.cut,
+        busy: Some(busy),
+        status: cost.status,
+        ..Run::default()
+    }
 }
 
 /// Everything started from here on, scanners and targets alike, goes before other programs of the machine.
