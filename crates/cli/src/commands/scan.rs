@@ -103,7 +103,7 @@ pub struct Args {
 /// How hard to ask, and with what.
 #[derive(Debug, Clone, Default, clap::Args)]
 struct PaceFlags {
-    /// Common ports first, below usual limits, stopping at a ban [default, but not for private addresses]
+    /// Common ports first, below usual limits; a ban that does not end stops it [default, but not for private addresses]
     #[arg(long, conflicts_with_all = ["fast", "rate"], help_heading = "How to ask")]
     gentle: bool,
     /// As fast as the way carries

@@ -5,11 +5,11 @@ use super::asked::Asked;
 use super::compare::{Difference, Wanted};
 use super::live::Live;
 use super::notices;
-use super::outputs::{Outputs, buffered_stdout};
+use super::outputs::{Outputs, buffered_stdout, cannot_write};
 use super::page::{Page, Style};
 use super::results::Results;
 use super::words::thousands;
-use crate::failure::{EXIT_FAILED, sentence, while_trying};
+use crate::failure::{EXIT_FAILED, sentence};
 use crate::{Common, warn};
 use anyhow::{Result, anyhow};
 use netwhy_model::Lang;
@@ -209,8 +209,7 @@ impl Teller {
         for (name, error) in self.outputs.failures() {
             if error.kind() != ErrorKind::BrokenPipe {
                 self.any_output_failed = true;
-                let tried = (format!("cannot write {name}"), format!("无法写入 {name}"));
-                let told = sentence(&while_trying(tried, error), self.lang);
+                let told = sentence(&cannot_write(&name, error), self.lang);
                 self.live.aside(|| warn(&format!("{}{told}", self.lang.pick("error: ", "错误："))));
             }
         }

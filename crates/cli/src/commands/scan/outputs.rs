@@ -9,6 +9,7 @@ use crate::failure::while_trying;
 use anyhow::Result;
 use netwhy_scan::{Finding, Plan, Summary};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, BufWriter, Stdout, Write};
 use std::net::IpAddr;
@@ -107,7 +108,7 @@ impl Outputs {
             outputs.add(&path.display().to_string(), Lines::new(create(path)?, plan));
         }
         if let Some(path) = &flags.csv {
-            let csv = Csv::new(create(path)?).map_err(|error| cannot_write(path, error))?;
+            let csv = Csv::new(create(path)?).map_err(|error| cannot_write(path.display(), error))?;
             outputs.add(&path.display().to_string(), csv);
         }
         if let Some(path) = &flags.xml {
@@ -177,14 +178,13 @@ fn create(path: &Path) -> Result<Box<dyn Write + Send>> {
     if is_stdout(path) {
         return Ok(Box::new(buffered_stdout()));
     }
-    let file = File::create(path).map_err(|error| cannot_write(path, error))?;
+    let file = File::create(path).map_err(|error| cannot_write(path.display(), error))?;
     Ok(Box::new(BufWriter::new(file)))
 }
 
 /// An output that cannot be written.
-pub(super) fn cannot_write(path: &Path, error: io::Error) -> anyhow::Error {
-    let shown = path.display();
-    while_trying((format!("cannot write {shown}"), format!("无法写入 {shown}")), error)
+pub(super) fn cannot_write(name: impl Display, error: io::Error) -> anyhow::Error {
+    while_trying((format!("cannot write {name}"), format!("无法写入 {name}")), error)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::outputs::Sink;
 use super::results::{Group, HostResults, Results};
 use super::words::{protocol_code, ranges, reason, seconds, state, thousands};
 use netwhy_model::Lang;
+use netwhy_report::padded;
 use netwhy_scan::{Finding, Look, Plan, Protocol, State, Summary, services};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -321,11 +322,6 @@ fn round_trip(rtt: Duration) -> String {
 fn host_width(plan: &Plan) -> usize {
     let width = |host: IpAddr| host.to_string().len();
     plan.hosts.spans().iter().map(|span| width(span.ends().0).max(width(span.ends().1))).max().unwrap_or(0)
-}
-
-fn padded(text: &str, width: usize) -> String {
-    let pad = width.saturating_sub(netwhy_report::display_width(text));
-    format!("{text}{}", " ".repeat(pad))
 }
 
 #[cfg(test)]
