@@ -287,6 +287,26 @@ fn a_torn_checkpoint_is_refused() {
 }
 
 #[test]
+fn a_checkpoint_too_large_is_refused_before_it_is_written() {
+    for (lang, said, hint) in [
+        (
+            "en",
+            "error: hosts: 200000, ports of each: 1; more than a checkpoint keeps in mind",
+            "hint: cut the",
+        ),
+        ("zh", "错误：200000 台主机，每台 1 个端口：超出检查点所能记录", "提示：把主机"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let words = ["--lang", lang, "scan", "127.1.0.0-127.4.13.63", "-p", "1", "--i-am-authorized"];
+        let output = netwhy(folder.path()).args(words).args(["--checkpoint", "scan.ckpt"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(told.starts_with(said) && told.contains(hint), "{told}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is written");
+    }
+}
+
+#[test]
 fn a_list_names_file_and_line() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("list.txt"), "127.0.0.1\n127.0.0.300\n").unwrap();

@@ -131,6 +131,21 @@ impl Hosts {
         Err(InputError::new(&first, fault))
     }
 
+    /// Those from one number to before another, in their order.
+    pub(crate) fn part(&self, first: u64, end: u64) -> Hosts {
+        let mut before = 0;
+        let mut spans = Vec::new();
+        for span in &self.spans {
+            let (from, to) = (first.max(before), end.min(before + span.len()));
+            if from < to {
+                let at = |number: u64| span.first + u128::from(number - before);
+                spans.push(Span { first: at(from), last: at(to - 1) });
+            }
+            before += span.len();
+        }
+        Self::from_spans(spans)
+    }
+
     /// The same from words; a name is refused, since resolving it is the caller's.
     pub fn parse(targets: &[&str], exclusions: &[&str]) -> Result<Self, InputError> {
         Self::of(&spans(targets)?, &spans(exclusions)?)

@@ -159,7 +159,7 @@ impl Permutation {
 
 /// The finalizer of SplitMix64 (Steele, Lea, Flood 2014): every bit depends on every other.
 #[inline]
-fn mix(value: u64) -> u64 {
+pub(crate) fn mix(value: u64) -> u64 {
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     value ^ (value >> 31)

@@ -18,7 +18,8 @@ pub enum Engine {
 /// How hard to ask.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pace {
-    /// Named and common ports first, then the rest; stays below usual per-source limits; stops at the first sign of a ban.
+    /// Named and common ports first, then the rest; stays below usual per-source limits, and slows at the first sign
+    /// of one.
     Gentle,
     /// As fast as the way carries, found by the controller.
     Fast,
@@ -90,6 +91,15 @@ impl Plan {
         let (hosts, ports) = (self.hosts.len(), self.ports.len());
         crate::Order::common_first(hosts, ports, self.ports.common_len(), self.seed, self.shard)
     }
+
+    /// Whether one checkpoint keeps all of it in mind, with whichever engine may ask it.
+    pub fn fits_checkpoint(&self) -> bool {
+        let is_raw = self.protocol == Protocol::Tcp && self.engine != Engine::Connect;
+        match is_raw {
+            true => crate::raw::fits_one_block(self),
+            false => self.order().len() <= crate::raw::PAIR_COUNT_MAX,
+        }
+    }
 }
 
 /// What the quick look uses as its name, and where it looks from; a scan looks from where it asks.
@@ -98,4 +108,28 @@ pub struct LookFor {
     pub name: Option<String>,
     pub source: Option<IpAddr>,
     pub interface: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Hosts, Ports};
+
+    #[test]
+    fn a_checkpoint_keeps_what_one_block_holds() {
+        let fits = |hosts: &str, ports: &str, protocol, engine| {
+            let plan =
+                Plan::new(Hosts::parse(&[hosts], &[]).unwrap(), Ports::parse(ports, protocol).unwrap());
+            Plan { engine, ..plan }.fits_checkpoint()
+        };
+        let (tcp, udp) = (Protocol::Tcp, Protocol::Udp);
+        assert!(fits("10.0.0.0/15", "80", tcp, Engine::Best));
+        assert!(!fits("10.0.0.0-10.3.13.63", "80", tcp, Engine::Best), "200,000 hosts");
+        assert!(!fits("10.0.0.0-10.3.13.63", "80", tcp, Engine::Raw));
+        assert!(!fits("10.0.0.0/16", "all", tcp, Engine::Best));
+        // Sockets need no more of a host than its bits.
+        assert!(fits("10.0.0.0-10.3.13.63", "80", tcp, Engine::Connect));
+        assert!(fits("10.0.0.0-10.3.13.63", "53", udp, Engine::Best));
+        assert!(!fits("10.0.0.0/16", "all", tcp, Engine::Connect));
+    }
 }

@@ -36,19 +36,24 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::atomic::AtomicBool;
 
+pub(crate) use self::blocks::PAIR_COUNT_MAX;
+
 pub use self::answer::{Answer, Refusal, Segment, read as read_answer};
 
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// Runs a plan with raw SYNs.
 ///
 /// # Errors
 /// No privilege, no way to any host, no source ports or memory left, or an interface that goes down.
 pub fn run(plan: &Plan, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Result<Summary, ScanError> {
-    if plan.hosts.len() > blocks::block_len(plan) {
-        return blocks::run(plan, stop, tell);
+    match fits_one_block(plan) {
+        true => run_block(plan, stop, tell),
+        false => blocks::run(plan, stop, tell),
     }
-    run_block(plan, stop, tell)
+}
+
+/// Whether a plan fits into memory whole.
+pub(crate) fn fits_one_block(plan: &Plan) -> bool {
+    plan.hosts.len() <= blocks::block_len(plan)
 }
 
 /// Runs a plan that fits into memory.
@@ -118,9 +123,7 @@ fn prepare<'a>(
         sent: 0,
         asked: 0,
         heard: 0,
-        forged: 0,
         refused: link::Sent::default(),
-        dropped: 0,
         last_asked_at: now,
         canary_due: 0,
         pause_until: 0,
@@ -145,10 +148,10 @@ fn rings(ways: &way::Ways, first: u16) -> Result<Vec<ring::Ring>, ScanError> {
     let count = source::SOURCE_PORT_COUNT;
     let mut rings = Vec::new();
     if ways.groups.iter().any(|group| group.source.is_ipv4()) {
-        rings.push(ring::Ring::open(ETHERTYPE_IPV4, &filter::answers_v4(first, count))?);
+        rings.push(ring::Ring::open(frame::ETHERTYPE_IPV4, &filter::answers_v4(first, count))?);
     }
     if ways.groups.iter().any(|group| group.source.is_ipv6()) {
-        rings.push(ring::Ring::open(ETHERTYPE_IPV6, &filter::answers_v6(first, count))?);
+        rings.push(ring::Ring::open(frame::ETHERTYPE_IPV6, &filter::answers_v6(first, count))?);
     }
     Ok(rings)
 }

@@ -10,7 +10,7 @@ pub const PORT_COUNT_MAX: u32 = 65_535;
 /// One protocol's table, the likeliest port first.
 struct Table {
     ranked: Vec<u16>,
-    /// Position in `ranked` of each port that has a row.
+    /// The usual name of each port that has one.
     rows: HashMap<u16, &'static str>,
     /// Every name, aliases included.
     ports: HashMap<&'static str, u16>,

@@ -1,8 +1,8 @@
 //! The UDP engine: asks services in their own words, since most of them answer nothing else.
 //!
-//! One unconnected socket for each port asked hears answers and, through its error queue, ICMP errors with their
-//! sender, so no privilege is needed. Silence is what UDP does: a silent port is filtered or open, and after a host
-//! was seen to limit its ICMP errors not even that is known.
+//! One unconnected socket for each port asked, at most 256 of a family, hears answers and, through its error queue,
+//! ICMP errors with their sender, so no privilege is needed. Silence is what UDP does: a silent port is filtered or
+//! open, and after a host was seen to limit its ICMP errors not even that is known.
 
 mod engine;
 mod payload;

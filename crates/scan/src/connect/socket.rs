@@ -86,25 +86,12 @@ pub(crate) fn step(socket: &Socket, remote: &SockAddr) -> Step {
 
 /// Gives a started connection up without a packet; the socket can ask again.
 pub(crate) fn give_up(socket: &Socket) -> bool {
-    let mut nowhere = SockAddrZero::default();
-    nowhere.0.sa_family = libc::AF_UNSPEC as libc::sa_family_t;
+    let nowhere = libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };
     // SAFETY: the pointer and length describe a live sockaddr for the duration of the call.
     let done = unsafe {
-        libc::connect(
-            socket.as_raw_fd(),
-            &raw const nowhere.0,
-            size_of::<libc::sockaddr>() as libc::socklen_t,
-        )
+        libc::connect(socket.as_raw_fd(), &raw const nowhere, size_of::<libc::sockaddr>() as libc::socklen_t)
     };
     done == 0
-}
-
-struct SockAddrZero(libc::sockaddr);
-
-impl Default for SockAddrZero {
-    fn default() -> Self {
-        Self(libc::sockaddr { sa_family: 0, sa_data: [0; 14] })
-    }
 }
 
 /// The last ICMP error of the socket's queue.

@@ -1,12 +1,12 @@
 //! Scans too large to keep in mind at once: blocks of hosts, one after another.
 
-use crate::{Event, Hosts, Plan, ScanError, Span, Summary};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use crate::{Event, Hosts, Plan, ScanError, Summary};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Hosts of one block: each has about 80 bytes of state.
-pub const HOST_COUNT_MAX: u64 = 1 << 17;
+const HOST_COUNT_MAX: u64 = 1 << 17;
 /// Pairs of one block: each has one bit of state.
 pub const PAIR_COUNT_MAX: u64 = 1 << 28;
 /// Notices kept of all blocks together.
@@ -74,39 +74,7 @@ pub fn run(plan: &Plan, stop: &AtomicBool, tell: &mut dyn FnMut(Event)) -> Resul
 /// Cuts hosts into blocks of at most so many, in their order.
 fn blocks(hosts: &Hosts, length: u64) -> impl Iterator<Item = Hosts> + '_ {
     let count = hosts.len().div_ceil(length);
-    (0..count).map(move |number| {
-        let (first, end) = (number * length, ((number + 1) * length).min(hosts.len()));
-        let mut spans = Vec::new();
-        let mut before = 0;
-        for span in hosts.spans() {
-            let (low, high) = span.ends();
-            let size = distance(low, high).saturating_add(1);
-            let (from, to) = (first.max(before), end.min(before.saturating_add(size)));
-            if from < to {
-                let ends = (step(low, from - before), step(low, to - 1 - before));
-                spans.extend(Span::between(ends.0, ends.1));
-            }
-            before = before.saturating_add(size);
-        }
-        Hosts::of(&spans, &[]).unwrap_or_default()
-    })
-}
-
-/// How many addresses lie from one to another of its family.
-fn distance(low: IpAddr, high: IpAddr) -> u64 {
-    let distance = match (low, high) {
-        (IpAddr::V4(low), IpAddr::V4(high)) => u128::from(high.to_bits().saturating_sub(low.to_bits())),
-        (IpAddr::V6(low), IpAddr::V6(high)) => high.to_bits().saturating_sub(low.to_bits()),
-        _ => 0,
-    };
-    u64::try_from(distance).unwrap_or(u64::MAX)
-}
-
-fn step(low: IpAddr, count: u64) -> IpAddr {
-    match low {
-        IpAddr::V4(low) => Ipv4Addr::from_bits(low.to_bits().saturating_add(count as u32)).into(),
-        IpAddr::V6(low) => Ipv6Addr::from_bits(low.to_bits().saturating_add(u128::from(count))).into(),
-    }
+    (0..count).map(move |number| hosts.part(number * length, (number + 1) * length))
 }
 
 /// Two parts of one scan as one.

@@ -171,7 +171,7 @@ impl Canaries {
         self.tally.iter_mut().for_each(|tally| tally.lost = 0);
     }
 
-    /// The next canary whose time is over: its flight, and whether it had been answered.
+    /// The next canary that was lost: its time is over, and it counts.
     pub fn over(&mut self, now: Nanos, patience: Nanos) -> Option<Flight> {
         while let Some(flight) = self.flights.front().copied() {
             if flight.answered {

@@ -82,7 +82,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// Starts with a cap in packets a second; `first` is the rate to start with, where it is below the usual.
+    /// Starts with a cap in packets a second, where there is one.
     pub fn new(now: Nanos, cap: Option<f64>) -> Control {
         let cap = cap.unwrap_or(RATE_MAX).clamp(0.01, RATE_MAX);
         Control {

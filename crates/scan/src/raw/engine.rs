@@ -50,7 +50,6 @@ impl From<ScanError> for Halt {
 /// What is known of one host.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Host {
-    pub open: u32,
     pub reset: u32,
     /// Ports whose handshake a proxy took back.
     pub taken_back: u32,
@@ -130,10 +129,7 @@ pub struct Engine<'a> {
     pub sent: u64,
     pub asked: u64,
     pub heard: u64,
-    /// Answers that did not know their question's cookie.
-    pub forged: u64,
     pub refused: Sent,
-    pub dropped: u64,
     pub last_asked_at: Nanos,
     pub canary_due: u32,
     pub pause_until: Nanos,
@@ -326,8 +322,7 @@ impl Engine<'_> {
     fn keep_books(&mut self, now: Nanos) -> Result<(), Halt> {
         self.books.progress(now, self.asked, &self.work, self.passes + 1, self.control.rate());
         if self.books.is_due() {
-            let elapsed = std::time::Duration::from_nanos(now);
-            self.books.keep(&self.work, self.passes, self.asked, elapsed);
+            self.keep_checkpoint();
         }
         let late = self.plan.max_duration.is_some_and(|most| u128::from(now) >= most.as_nanos());
         if late || self.stop.load(Ordering::Relaxed) { Err(Halt::Stopped) } else { Ok(()) }
@@ -378,7 +373,6 @@ impl Engine<'_> {
     fn look_at_drops(&mut self) {
         let dropped: u64 = self.rings.iter().map(Ring::dropped).sum();
         if dropped > 0 {
-            self.dropped += dropped;
             self.remember_weak(0);
             self.books.notice(Notice::RingDrops { dropped });
         }

@@ -7,6 +7,9 @@ pub const FRAME_BYTES_MAX: usize = 96;
 /// One slot of a batch.
 pub type Slot = [u8; FRAME_BYTES_MAX];
 
+pub const ETHERTYPE_IPV4: u16 = 0x0800;
+pub const ETHERTYPE_ARP: u16 = 0x0806;
+pub const ETHERTYPE_IPV6: u16 = 0x86dd;
 const ETHERNET_LEN: usize = 14;
 const TTL: u8 = 64;
 const MSS_V4: u16 = 1_460;
@@ -48,12 +51,11 @@ pub struct Template {
     source: IpAddr,
     /// Own station; absent on links without Ethernet headers.
     own: Option<Mac>,
-    ident: u16,
 }
 
 impl Template {
     pub fn new(source: IpAddr, own: Option<Mac>) -> Template {
-        Template { source, own, ident: 0 }
+        Template { source, own }
     }
 
     /// Writes a segment; returns the frame's length.
@@ -106,7 +108,7 @@ impl Template {
         if let Some(own) = self.own {
             slot[..6].copy_from_slice(&next);
             slot[6..12].copy_from_slice(&own);
-            let kind: u16 = if to.is_ipv4() { 0x0800 } else { 0x86dd };
+            let kind = if to.is_ipv4() { ETHERTYPE_IPV4 } else { ETHERTYPE_IPV6 };
             slot[12..14].copy_from_slice(&kind.to_be_bytes());
             at = ETHERNET_LEN;
         }
@@ -115,8 +117,7 @@ impl Template {
                 let ip = &mut slot[at..at + 20];
                 ip[..2].copy_from_slice(&[0x45, 0]);
                 ip[2..4].copy_from_slice(&(20 + payload_len as u16).to_be_bytes());
-                ip[4..6].copy_from_slice(&self.ident.to_be_bytes());
-                ip[6..12].copy_from_slice(&[0x40, 0, TTL, protocol, 0, 0]);
+                ip[4..12].copy_from_slice(&[0, 0, 0x40, 0, TTL, protocol, 0, 0]);
                 ip[12..16].copy_from_slice(&source.octets());
                 ip[16..20].copy_from_slice(&to.octets());
                 let sum = fold(add(ip));

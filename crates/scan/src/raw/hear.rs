@@ -87,7 +87,6 @@ impl Engine<'_> {
                     .is_some_and(|opened| !opened.told && opened.sequence.wrapping_add(1) == segment.sequence)
         };
         if !proven && !within() {
-            self.forged += 1;
             return;
         }
         let lane = lane as u8;
@@ -182,9 +181,6 @@ impl Engine<'_> {
             self.books.revised(State::Closed, address, port, State::Open, Reason::SynAck, seen);
         }
         self.canaries.know(about.host, about.port, Kind::Open);
-        if let Some(host) = self.hosts.get_mut(about.host as usize) {
-            host.open += 1;
-        }
     }
 
     /// Where most of what was asked is open, every handshake is looked at to its end, those told before as well.
@@ -196,7 +192,6 @@ impl Engine<'_> {
         }
         host.verify = true;
         host.verify_since_ms = (self.clock.now() / MILLISECOND) as u32;
-        host.open = 0;
         let order = &self.order;
         let doubtful = self
             .opened
@@ -290,7 +285,6 @@ impl Engine<'_> {
         if lane >= SOURCE_PORT_COUNT
             || self.key.cookie(refusal.host, refusal.port, refusal.source_port) != refusal.sequence
         {
-            self.forged += 1;
             return;
         }
         self.heard += 1;

@@ -20,7 +20,6 @@ const SEND_BUFFER_BYTES: i32 = 4 << 20;
 /// What came of a batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sent {
-    pub frames: u32,
     /// Refused by this very machine: its own firewall, no route.
     pub refused: u32,
     /// The last errno of a refusal.
@@ -128,9 +127,8 @@ impl Sender {
                     libc::MSG_DONTWAIT,
                 )
             };
-            if let Ok(count) = u32::try_from(got) {
-                sent.frames += count;
-                done += count as usize;
+            if let Ok(count) = usize::try_from(got) {
+                done += count;
                 continue;
             }
             let errno = io::Error::last_os_error().raw_os_error().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! The stations of hosts on the link: the kernel's table first, then ARP and neighbour discovery of our own.
 
-use super::frame::Mac;
+use super::frame::{ETHERTYPE_ARP, ETHERTYPE_IPV6, Mac};
 use super::sys;
 use crate::ScanError;
 use netwhy_netlink::route::{self, Link, neighbour_state};
@@ -10,8 +10,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-const ETHERTYPE_ARP: u16 = 0x0806;
-const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// How long each round of questions waits, in milliseconds; answers on a link take less than one.
 const ROUND_WAITS_MS: [u64; 3] = [60, 200, 400];
 /// Questions sent before answers are looked at.
@@ -82,26 +80,18 @@ fn ask(
 
 /// Sends one question; one that cannot be sent goes unanswered.
 fn question(socket: &OwnedFd, interface: u32, own: Mac, source: IpAddr, target: IpAddr) {
-    let (bytes, protocol, station) = match (source, target) {
-        (IpAddr::V4(sender), IpAddr::V4(target)) => {
+    // A gateway of the other family is asked from the unspecified address.
+    let (bytes, protocol, station) = match target {
+        IpAddr::V4(target) => {
+            let sender = if let IpAddr::V4(own) = source { own } else { Ipv4Addr::UNSPECIFIED };
             let arp =
                 Arp { operation: ArpOperation::Request, sender_mac: own, sender, target_mac: [0; 6], target };
             (arp.bytes().to_vec(), ETHERTYPE_ARP, [0xff; 6])
         }
-        (IpAddr::V6(_), IpAddr::V6(target)) => match solicitation(own, source, target) {
-            Some((bytes, station)) => (bytes, ETHERTYPE_IPV6, station),
-            None => return,
-        },
-        // A gateway of the other family: its own kind of question, from the unspecified address.
-        (_, IpAddr::V6(target)) => match solicitation(own, Ipv6Addr::UNSPECIFIED.into(), target) {
-            Some((bytes, station)) => (bytes, ETHERTYPE_IPV6, station),
-            None => return,
-        },
-        (IpAddr::V6(_), IpAddr::V4(target)) => {
-            let sender = Ipv4Addr::UNSPECIFIED;
-            let arp =
-                Arp { operation: ArpOperation::Request, sender_mac: own, sender, target_mac: [0; 6], target };
-            (arp.bytes().to_vec(), ETHERTYPE_ARP, [0xff; 6])
+        IpAddr::V6(target) => {
+            let sender = if source.is_ipv6() { source } else { Ipv6Addr::UNSPECIFIED.into() };
+            let Some((bytes, station)) = solicitation(own, sender, target) else { return };
+            (bytes, ETHERTYPE_IPV6, station)
         }
     };
     let mut to = sys::link_address(interface, protocol);

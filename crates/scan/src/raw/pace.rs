@@ -5,7 +5,7 @@ use super::clock::{MILLISECOND, Nanos, SECOND};
 /// What may be caught up at once, in time: longer gaps are let go, so that no burst follows them.
 const BURST_NS: Nanos = 2 * MILLISECOND;
 /// Above this many packets a second the path itself paces.
-pub const UNPACED_PER_SECOND: f64 = 3_000_000.0;
+const UNPACED_PER_SECOND: f64 = 3_000_000.0;
 /// Least wait worth a system call, in nanoseconds.
 const WAIT_NS_MIN: Nanos = 60_000;
 

@@ -3,9 +3,9 @@
 use super::canary::Tally;
 
 /// Passes over everything, at least: a port is silent only after retries spread in time.
-pub const PASS_COUNT_MIN: u32 = 2;
+const PASS_COUNT_MIN: u32 = 2;
 /// Passes over everything, at most.
-pub const PASS_COUNT_MAX: u32 = 10;
+const PASS_COUNT_MAX: u32 = 10;
 /// Expected number of open ports missed that ends the scan, where another pass costs nothing.
 const MISSED_MAX: f64 = 0.001;
 /// The same per second that another pass would cost.

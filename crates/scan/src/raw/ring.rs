@@ -187,9 +187,8 @@ fn map(socket: &OwnedFd, bytes: usize) -> io::Result<Memory> {
 mod tests {
     use super::*;
     use crate::raw::filter;
+    use crate::raw::frame::ETHERTYPE_IPV4;
     use std::time::{Duration, Instant};
-
-    const ETHERTYPE_IPV4: u16 = 0x0800;
 
     /// Packets to a port of our own on the loopback are heard, with and without a ring.
     #[test]

@@ -4,6 +4,7 @@ use super::payload::payload;
 use crate::connect::limits;
 use crate::connect::socket::Source;
 use crate::ledger::{Ledger, finding};
+use crate::order::mix;
 use crate::{Event, Finding, Notice, Pace, Plan, Reason, ScanError, State, Summary};
 use netwhy_socket::next_error;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -381,11 +382,4 @@ impl<'a> Engine<'a> {
 
 fn system(doing: &'static str) -> impl Fn(io::Error) -> ScanError {
     move |source| ScanError::System { doing: doing.into(), source }
-}
-
-/// The finalizer of SplitMix64 (Steele, Lea, Flood 2014).
-fn mix(value: u64) -> u64 {
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
 }

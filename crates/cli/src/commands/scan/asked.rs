@@ -14,8 +14,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Pairs of host and port a checkpoint keeps in mind, a bit each.
-const CHECKPOINT_PAIR_COUNT_MAX: u64 = 1 << 28;
 /// TCP ports asked when none are named.
 const TCP_COUNT_DEFAULT: u32 = 1000;
 /// UDP ports asked when none are named: those with questions of their own.
@@ -197,12 +195,12 @@ fn check_checkpoint(path: &Path, plan: &Plan) -> Result<()> {
             ),
         ));
     }
-    let pairs = plan.order().len();
-    if pairs > CHECKPOINT_PAIR_COUNT_MAX {
+    if !plan.fits_checkpoint() {
+        let (hosts, ports) = (plan.hosts.len(), plan.ports.len());
         return Err(fail(
             (
-                format!("{pairs} pairs of host and port: more than a checkpoint keeps in mind"),
-                format!("{pairs} 个主机与端口的组合：超出检查点所能记录"),
+                format!("hosts: {hosts}, ports of each: {ports}; more than a checkpoint keeps in mind"),
+                format!("{hosts} 台主机，每台 {ports} 个端口：超出检查点所能记录"),
             ),
             (
                 "cut the hosts or ports into several scans, or leave --checkpoint out",
