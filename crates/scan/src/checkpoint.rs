@@ -25,8 +25,9 @@ pub struct Checkpoint {
     pub pass: u32,
     /// Next position of the order in this pass.
     pub position: u64,
-    /// Questions asked so far.
+    /// Questions asked so far, and packets sent of all kinds.
     pub asked: u64,
+    pub sent: u64,
     pub elapsed: Duration,
     /// Pairs settled as closed and as filtered, which `findings` need not hold.
     pub closed: u64,
@@ -134,6 +135,7 @@ impl Checkpoint {
             pass: 0,
             position: 0,
             asked: 0,
+            sent: 0,
             elapsed: Duration::ZERO,
             closed: 0,
             filtered: 0,

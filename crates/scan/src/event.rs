@@ -45,6 +45,7 @@ pub enum Notice {
 /// How far a scan is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
+    /// Questions, those of earlier parts of a resumed scan included.
     pub asked: u64,
     /// Pairs of host and port settled, of `total`.
     pub settled: u64,
@@ -70,6 +71,7 @@ pub struct Summary {
     pub rejected: u64,
     pub intercepted: u64,
     pub unknown: u64,
+    /// Of the whole scan, as are the counts and [`Self::elapsed_ms`]; the rest is of the last part of a resumed one.
     pub packets_sent: u64,
     pub packets_received: u64,
     pub passes: u32,

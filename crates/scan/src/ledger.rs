@@ -20,8 +20,10 @@ pub(crate) struct Ledger<'a> {
     pub plan: &'a Plan,
     pub order: Order,
     pub began: Instant,
-    /// Questions asked.
+    /// Questions asked, those of earlier parts included.
     pub asked: u64,
+    /// Packets earlier parts sent beyond their questions: raw ones send others besides.
+    sent_besides: u64,
     /// Answers heard.
     pub heard: u64,
     /// Where the scan stands, to go on from.
@@ -56,6 +58,7 @@ impl<'a> Ledger<'a> {
             order,
             began: now,
             asked: stand.asked,
+            sent_besides: stand.sent.saturating_sub(stand.asked),
             heard: 0,
             settled_count: stand.settled_count(),
             counts: states,
@@ -115,13 +118,7 @@ impl<'a> Ledger<'a> {
         }
         self.stand.settled[(position / 64) as usize] |= 1 << (position % 64);
         self.settled_count += 1;
-        self.counts[place(finding.state)] += 1;
-        match finding.state {
-            State::Closed => self.stand.closed += 1,
-            State::Filtered => self.stand.filtered += 1,
-            _ if self.plan.checkpoint.is_some() => self.stand.findings.push(finding.clone()),
-            _ => {}
-        }
+        self.count(&finding);
         let quiet = matches!(finding.state, State::Closed | State::Filtered | State::Unknown);
         if self.plan.all || !quiet {
             (self.tell)(Event::Found(finding));
@@ -131,12 +128,24 @@ impl<'a> Ledger<'a> {
     /// Changes what was told of a pair.
     pub fn revise(&mut self, before: State, finding: Finding) {
         self.counts[place(before)] = self.counts[place(before)].saturating_sub(1);
-        self.counts[place(finding.state)] += 1;
-        let same = |kept: &&mut Finding| (kept.host, kept.port) == (finding.host, finding.port);
-        if let Some(kept) = self.stand.findings.iter_mut().find(same) {
-            *kept = finding.clone();
+        match before {
+            State::Closed => self.stand.closed = self.stand.closed.saturating_sub(1),
+            State::Filtered => self.stand.filtered = self.stand.filtered.saturating_sub(1),
+            _ => self.stand.findings.retain(|old| (old.host, old.port) != (finding.host, finding.port)),
         }
+        self.count(&finding);
         (self.tell)(Event::Revised(finding));
+    }
+
+    /// Enters a settled pair, for the summary and for the checkpoint.
+    fn count(&mut self, finding: &Finding) {
+        self.counts[place(finding.state)] += 1;
+        match finding.state {
+            State::Closed => self.stand.closed += 1,
+            State::Filtered => self.stand.filtered += 1,
+            _ if self.plan.checkpoint.is_some() => self.stand.findings.push(finding.clone()),
+            _ => {}
+        }
     }
 
     pub fn notice(&mut self, notice: Notice) {
@@ -157,7 +166,7 @@ impl<'a> Ledger<'a> {
         if span >= RATE_SPAN {
             self.mark = (now, self.asked);
         }
-        let elapsed = now.duration_since(self.began).as_secs_f64();
+        let elapsed = self.elapsed(now).as_secs_f64();
         let done = self.settled_count as f64 / self.len().max(1) as f64;
         let eta = (done > 0.01).then(|| Duration::from_secs_f64((elapsed / done - elapsed).clamp(0.0, 1e7)));
         let progress = Progress {
@@ -184,9 +193,20 @@ impl<'a> Ledger<'a> {
         }
         (self.stand.pass, self.stand.position) = at;
         self.stand.asked = self.asked;
-        let before = self.plan.resume.as_ref().map_or(Duration::ZERO, |part| part.elapsed);
-        self.stand.elapsed = before + now.duration_since(self.began);
+        self.stand.sent = self.sent();
+        self.stand.elapsed = self.elapsed(now);
         self.keeper.keep(&self.stand, self.tell);
+    }
+
+    /// Packets sent, those of earlier parts included.
+    fn sent(&self) -> u64 {
+        self.asked + self.sent_besides
+    }
+
+    /// Time taken, that of earlier parts included.
+    fn elapsed(&self, now: Instant) -> Duration {
+        let before = self.plan.resume.as_ref().map_or(Duration::ZERO, |part| part.elapsed);
+        before + now.duration_since(self.began)
     }
 
     /// Whether the time the plan allows is over.
@@ -208,13 +228,13 @@ impl<'a> Ledger<'a> {
             rejected: count(State::Rejected),
             intercepted: count(State::Intercepted),
             unknown: count(State::Unknown) + self.len() - self.settled_count,
-            packets_sent: self.asked,
+            packets_sent: self.sent(),
             packets_received: self.heard,
             passes,
             loss: None,
             expected_missed: 0.0,
             rtt_ms: None,
-            elapsed_ms: self.began.elapsed().as_millis() as u64,
+            elapsed_ms: self.elapsed(Instant::now()).as_millis() as u64,
             complete,
             notices: self.notices,
         }
@@ -231,4 +251,87 @@ const STATES: [State; 6] =
 
 fn place(state: State) -> usize {
     STATES.iter().position(|one| *one == state).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Hosts, Ports, Protocol};
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    fn plan(name: &str) -> (Plan, PathBuf) {
+        let hosts = Hosts::parse(&["10.0.0.2"], &[]).unwrap();
+        let path = std::env::temp_dir().join(format!("netwhy-ledger-{}-{name}", std::process::id()));
+        let plan = Plan::new(hosts, Ports::parse("1-10", Protocol::Tcp).unwrap());
+        (Plan { checkpoint: Some(path.clone()), ..plan }, path)
+    }
+
+    fn of(ledger: &Ledger, position: u64, state: State) -> Finding {
+        let (_, host, port) = ledger.pair(position).unwrap();
+        finding(ledger.plan, host, port, state, Reason::SynAck)
+    }
+
+    /// What the summary and the checkpoint say: open, closed, filtered, intercepted.
+    fn counted(summary: &Summary, kept: &Checkpoint) -> [[u64; 4]; 2] {
+        let states = [State::Open, State::Closed, State::Filtered, State::Intercepted];
+        [
+            [summary.open, summary.closed, summary.filtered, summary.intercepted],
+            states.map(|state| kept.count(state)),
+        ]
+    }
+
+    #[test]
+    fn what_is_revised_is_kept_as_it_is_now() {
+        let (plan, path) = plan("revised");
+        let mut tell = |_| {};
+        let mut ledger = Ledger::new(&plan, &mut tell).unwrap();
+        for position in 0..4 {
+            ledger.settle(position, of(&ledger, position, State::Open));
+        }
+        ledger.settle(4, of(&ledger, 4, State::Closed));
+        ledger.settle(5, of(&ledger, 5, State::Filtered));
+        ledger.revise(State::Open, of(&ledger, 0, State::Closed));
+        ledger.revise(State::Open, of(&ledger, 1, State::Filtered));
+        ledger.revise(State::Open, of(&ledger, 2, State::Intercepted));
+        ledger.revise(State::Closed, of(&ledger, 4, State::Open));
+        ledger.keep(Instant::now(), (1, 6), true);
+        let summary = ledger.summary("connect", 1, false);
+        let kept = Checkpoint::load(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(counted(&summary, &kept), [[2, 1, 2, 1]; 2]);
+        assert_eq!(kept.settled_count(), 6);
+        // A scan that goes on from it knows them all.
+        let plan = Plan { resume: Some(Arc::new(kept.clone())), ..plan };
+        let resumed = Ledger::new(&plan, &mut tell).unwrap().summary("connect", 1, false);
+        assert_eq!(counted(&resumed, &kept), [[2, 1, 2, 1]; 2]);
+        assert_eq!(resumed.unknown, 4);
+    }
+
+    #[test]
+    fn a_part_goes_on_counting_where_the_one_before_stopped() {
+        let (plan, path) = plan("parts");
+        let before =
+            Checkpoint { asked: 7, sent: 19, elapsed: Duration::from_secs(5), ..Checkpoint::start(&plan) };
+        let plan = Plan { resume: Some(Arc::new(before)), ..plan };
+        let (mut asked, mut tell) = (Vec::new(), |_| {});
+        let mut told = |event| {
+            if let Event::Progress(progress) = event {
+                asked.push(progress.asked);
+            }
+        };
+        let mut ledger = Ledger::new(&plan, &mut told).unwrap();
+        ledger.asked += 3;
+        ledger.progress(Instant::now() + PROGRESS_GAP, 1);
+        ledger.keep(Instant::now(), (1, 3), true);
+        let summary = ledger.summary("connect", 1, false);
+        let kept = Checkpoint::load(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!((asked, summary.packets_sent), (vec![10], 22));
+        assert_eq!((kept.asked, kept.sent), (10, 22));
+        assert!(summary.elapsed_ms >= 5_000 && kept.elapsed >= Duration::from_secs(5));
+        let plan = Plan { resume: Some(Arc::new(kept)), ..plan };
+        let again = Ledger::new(&plan, &mut tell).unwrap().summary("connect", 1, false);
+        assert_eq!(again.packets_sent, 22);
+    }
 }

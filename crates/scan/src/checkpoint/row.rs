@@ -13,6 +13,8 @@ pub(super) struct Head {
     pass: u32,
     position: u64,
     asked: u64,
+    #[serde(default)]
+    sent: u64,
     elapsed_ms: u64,
     closed: u64,
     filtered: u64,
@@ -38,6 +40,7 @@ impl From<&Checkpoint> for Head {
             pass: checkpoint.pass,
             position: checkpoint.position,
             asked: checkpoint.asked,
+            sent: checkpoint.sent,
             elapsed_ms: checkpoint.elapsed.as_millis() as u64,
             closed: checkpoint.closed,
             filtered: checkpoint.filtered,
@@ -59,6 +62,8 @@ impl Head {
             pass: self.pass,
             position: self.position,
             asked: self.asked,
+            // An earlier version kept the questions only.
+            sent: self.sent.max(self.asked),
             elapsed: Duration::from_millis(self.elapsed_ms),
             closed: self.closed,
             filtered: self.filtered,

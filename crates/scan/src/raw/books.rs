@@ -27,9 +27,10 @@ pub struct Books<'a> {
     told_at: Nanos,
     mark: (Nanos, u64),
     rate: f64,
-    /// Time and questions of the parts before this one.
+    /// Time, questions and packets of the parts before this one.
     pub elapsed_before: Duration,
-    pub asked_before: u64,
+    asked_before: u64,
+    pub sent_before: u64,
 }
 
 /// Pairs by state.
@@ -77,6 +78,7 @@ impl<'a> Books<'a> {
             rate: 0.0,
             elapsed_before: Duration::ZERO,
             asked_before: 0,
+            sent_before: 0,
         };
         if let Some(before) = &plan.resume {
             books.counts.closed = before.closed;
@@ -87,6 +89,7 @@ impl<'a> Books<'a> {
             books.findings = before.findings.clone();
             books.elapsed_before = before.elapsed;
             books.asked_before = before.asked;
+            books.sent_before = before.sent;
         }
         books
     }
@@ -160,6 +163,7 @@ impl<'a> Books<'a> {
         });
         let settled = total - work.left();
         let open = self.counts.open;
+        let asked = self.asked_before + asked;
         let progress = Progress { asked, settled, total, rate: self.rate, open, pass, eta };
         (self.tell)(Event::Progress(progress));
     }
@@ -169,8 +173,8 @@ impl<'a> Books<'a> {
         self.keeper.is_due(Instant::now())
     }
 
-    /// Writes a checkpoint.
-    pub fn keep(&mut self, work: &Work, pass: u32, asked: u64, elapsed: Duration) {
+    /// Writes a checkpoint, with what this part asked and sent.
+    pub fn keep(&mut self, work: &Work, pass: u32, (asked, sent): (u64, u64), elapsed: Duration) {
         if self.plan.checkpoint.is_none() {
             return;
         }
@@ -178,6 +182,7 @@ impl<'a> Books<'a> {
             pass,
             position: work.position(),
             asked: self.asked_before + asked,
+            sent: self.sent_before + sent,
             elapsed: self.elapsed_before + elapsed,
             closed: self.counts.closed,
             filtered: self.counts.filtered,

@@ -43,7 +43,7 @@ impl Engine<'_> {
             rejected: counts.rejected,
             intercepted: counts.intercepted,
             unknown: counts.unknown + if stopped { self.work.left() } else { 0 },
-            packets_sent: self.sent,
+            packets_sent: self.books.sent_before + self.sent,
             packets_received: self.heard,
             passes: self.passes,
             loss,
@@ -58,7 +58,7 @@ impl Engine<'_> {
     /// Writes the checkpoint, where there is to be one.
     pub fn keep_checkpoint(&mut self) {
         let elapsed = Duration::from_nanos(self.clock.now());
-        self.books.keep(&self.work, self.passes, self.asked, elapsed);
+        self.books.keep(&self.work, self.passes, (self.asked, self.sent), elapsed);
     }
 
     /// Handshakes that were finished, and after which nothing came: of one host, or of all.
