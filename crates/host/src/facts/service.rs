@@ -43,10 +43,10 @@ pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidenc
     let waits = request.as_ref().is_some_and(|e| e.value != "answered");
     all.extend(request);
     all.push(crowd(sides, far, join, waits || join.troubled()));
-    let slowest_ns = slowest_answer_ns(far, join);
-    let mut judged = from_findings(sides, far, starved(far, join, slowest_ns));
+    let slow_ns = slow_answer_ns(far, join);
+    let mut judged = from_findings(sides, far, starved(far, join, slow_ns));
     let out_of_memory = judged.iter().any(|e| e.fact == "host.load" && e.value == "oom");
-    if let Some(text) = starving(far, join, slowest_ns)
+    if let Some(text) = starving(far, join, slow_ns)
         && !out_of_memory
     {
         judged.retain(|e| e.fact != "host.load");
@@ -57,19 +57,19 @@ pub(super) fn facts(sides: &Sides<'_>, far: &Record, join: &Join) -> Vec<Evidenc
 }
 
 /// What says that the service waited for a processor for most of the time its answer took.
-fn starving(far: &Record, join: &Join, slowest_ns: u64) -> Option<String> {
+fn starving(far: &Record, join: &Join, slow_ns: Option<u64>) -> Option<String> {
     /// Of the time an answer took, in percent.
     const WAITED_PERCENT_MIN: u64 = 40;
     // A node waits for its origin, whatever its processors do.
-    if slowest_ns < SLOW_NS || far.vantage == Some(netwhy_model::Vantage::Edge) {
+    if far.vantage == Some(netwhy_model::Vantage::Edge) {
         return None;
     }
     let longest = |process: &&Process| process.waited_ms.unwrap_or(0);
     let process = behind_port(far, join.port(far)).into_iter().max_by_key(longest)?;
-    let (waited, slowest) = (u64::from(process.waited_ms?), slowest_ns / 1_000_000);
-    (waited * 100 >= slowest * WAITED_PERCENT_MIN).then(|| {
+    let (waited, slow) = (u64::from(process.waited_ms?), slow_ns? / 1_000_000);
+    (waited * 100 >= slow * WAITED_PERCENT_MIN).then(|| {
         format!(
-            "a thread of {} (pid {}) waited {waited} ms for a processor, the slowest answer took {slowest} ms \
+            "a thread of {} (pid {}) waited {waited} ms for a processor, slow answers took {slow} ms \
              (/proc/{}/task/*/schedstat)",
             process.name, process.pid, process.pid
         )
@@ -77,7 +77,7 @@ fn starving(far: &Record, join: &Join, slowest_ns: u64) -> Option<String> {
 }
 
 /// Whether the process works on an answer, and takes long for it, while processors are short.
-fn starved(far: &Record, join: &Join, slowest_ns: u64) -> bool {
+fn starved(far: &Record, join: &Join, slow_ns: Option<u64>) -> bool {
     /// A process below this share of a processor sleeps rather than works.
     const WORKS_SHARE: f64 = 0.05;
     // A node waits for its origin, whatever its processors do.
@@ -87,22 +87,25 @@ fn starved(far: &Record, join: &Join, slowest_ns: u64) -> bool {
     let works = behind_port(far, join.port(far))
         .iter()
         .any(|p| p.state == "R" || p.cpu.is_some_and(|cpu| cpu >= WORKS_SHARE));
-    slowest_ns >= SLOW_NS && works
+    slow_ns.is_some() && works
 }
 
-/// How long the slowest answer to one of our segments took to begin, in nanoseconds.
-fn slowest_answer_ns(far: &Record, join: &Join) -> u64 {
+/// How long the slow ones among the answers to our segments took to begin, the median, in nanoseconds; `None` without any.
+///
+/// Of those that were asked at once the last wait for the others: the slowest would say nothing of one request.
+fn slow_answer_ns(far: &Record, join: &Join) -> Option<u64> {
     let clients: BTreeSet<_> = join.got().into_iter().map(|(client, _)| client).collect();
     let mut asked: BTreeMap<std::net::SocketAddr, u64> = BTreeMap::new();
-    let mut slowest = 0;
+    let mut slow = Vec::new();
     for packet in far.packets.iter().filter(|p| p.kind == PacketKind::Data) {
         if !packet.outgoing && clients.contains(&packet.from) {
             asked.insert(packet.from, packet.at_ns);
         } else if let Some(at) = asked.remove(&packet.to) {
-            slowest = slowest.max(packet.at_ns.saturating_sub(at));
+            slow.extend(Some(packet.at_ns.saturating_sub(at)).filter(|took| *took >= SLOW_NS));
         }
     }
-    slowest
+    slow.sort_unstable();
+    slow.get(slow.len() / 2).copied()
 }
 
 fn behind_port(far: &Record, port: u16) -> Vec<&Process> {
