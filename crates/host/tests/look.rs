@@ -258,6 +258,8 @@ fn a_window_shows_what_rises() {
     apart(|| {
         let listener = nix_listener(1);
         let address: SocketAddr = listener.local_addr().unwrap();
+        // Full before the look begins (one more than the backlog fits): what follows overflows.
+        let _held: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(address).unwrap()).collect();
         let (done, is_done) = std::sync::mpsc::channel::<()>();
         let knocking = std::thread::spawn(move || {
             let until = Instant::now() + Duration::from_secs(20);

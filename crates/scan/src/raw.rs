@@ -124,6 +124,7 @@ fn prepare<'a>(
         asked: 0,
         heard: 0,
         refused: link::Sent::default(),
+        unsent: HashMap::new(),
         last_asked_at: now,
         canary_due: 0,
         pause_until: 0,

@@ -7,6 +7,7 @@ mod common;
 use common::forger::{Forger, RST_ACK, SYN_ACK, Segment};
 use common::{Net, ROUTER, TARGET, TARGET6, in_namespace, plan, scanned};
 use netwhy_scan::{Engine, Notice, Reason, State};
+use std::net::TcpListener;
 use std::sync::atomic::Ordering;
 
 /// Silence, and refusals of the router in its own words and in the target's name.
@@ -52,6 +53,25 @@ fn every_state_has_its_reason() {
         assert_eq!((summary.engine.as_str(), summary.complete), ("raw", true));
         let counts = [summary.open, summary.closed, summary.filtered, summary.rejected, summary.intercepted];
         assert_eq!(counts, [2, 3, 1, 2, 0]);
+    });
+}
+
+#[test]
+fn what_this_machine_refuses_to_send_is_unknown() {
+    in_namespace(&["nft"], || {
+        let _open = TcpListener::bind(("127.0.0.1", 23)).expect("a listener");
+        common::rules(
+            "table inet own {\nchain out { type filter hook output priority filter;\ntcp dport 22 drop\n}\n}\n",
+        );
+        for host in ["127.0.0.1", "::1"] {
+            let told = scanned(&plan(host, "20-24"));
+            let finding = told.of(host, 22);
+            let refused = (State::Unknown, Reason::Local { errno: libc::EPERM });
+            assert_eq!((finding.state, finding.reason), refused, "{told:?}");
+            let others = [told.with(State::Open), told.with(State::Closed)].concat();
+            assert_eq!(others.len(), 4, "{told:?}");
+            assert_eq!((told.summary().engine.as_str(), told.summary().unknown), ("raw", 1), "{told:?}");
+        }
     });
 }
 

@@ -130,6 +130,8 @@ pub struct Engine<'a> {
     pub asked: u64,
     pub heard: u64,
     pub refused: Sent,
+    /// Questions this machine refused to send, by position, with the errno.
+    pub unsent: HashMap<u64, i32>,
     pub last_asked_at: Nanos,
     pub canary_due: u32,
     pub pause_until: Nanos,

@@ -119,16 +119,17 @@ impl Engine<'_> {
             let (number, port) = self.order.at(position);
             let Some(&address) = self.addresses.get(number as usize) else { continue };
             let Some(port) = self.plan.ports.get(port) else { continue };
-            let (state, reason) = match self.ways.hosts.get(number as usize) {
-                Some(HostWay::NoRoute(errno)) => (State::Unknown, local(*errno)),
-                Some(HostWay::Through { .. }) if banned => (State::Unknown, Reason::Banned),
-                Some(HostWay::Through { .. }) if self.all_refused() => {
-                    (State::Unknown, local(self.refused.errno))
-                }
-                Some(HostWay::Through { .. }) if limited => (State::Filtered, Reason::RateLimited),
+            let unsent = self.unsent.get(&position).copied();
+            let unsent = unsent.or_else(|| self.all_refused().then_some(self.refused.errno));
+            let (state, reason) = match (self.ways.hosts.get(number as usize), unsent) {
+                (Some(HostWay::NoRoute(errno)), _) => (State::Unknown, local(*errno)),
+                (Some(HostWay::Through { .. }), _) if banned => (State::Unknown, Reason::Banned),
+                (Some(HostWay::Through { .. }), Some(errno)) => (State::Unknown, local(errno)),
+                (Some(HostWay::Through { .. }), None) if limited => (State::Filtered, Reason::RateLimited),
                 _ => (State::Filtered, Reason::NoAnswer),
             };
-            if !banned {
+            // What is unknown is asked again by a scan that goes on from here.
+            if state != State::Unknown {
                 self.work.settle(position);
             }
             self.books.found(address, port, state, reason, Seen::default());

@@ -37,6 +37,8 @@ pub struct Sender {
     frames: Box<[Slot]>,
     lengths: [usize; BATCH_FRAME_COUNT],
     addresses: Box<[libc::sockaddr_in6]>,
+    /// The pair each frame asks, where it is a question of a sweep.
+    positions: [Option<u64>; BATCH_FRAME_COUNT],
     count: usize,
 }
 
@@ -75,6 +77,7 @@ impl Sender {
             frames: vec![[0; FRAME_BYTES_MAX]; BATCH_FRAME_COUNT].into_boxed_slice(),
             lengths: [0; BATCH_FRAME_COUNT],
             addresses: vec![address; BATCH_FRAME_COUNT].into_boxed_slice(),
+            positions: [None; BATCH_FRAME_COUNT],
             count: 0,
         }
     }
@@ -89,17 +92,18 @@ impl Sender {
 
     /// Puts one frame into the batch; what does not fit any more is let go, so ask [`Self::is_full`] first.
     #[inline]
-    pub fn push(&mut self, to: IpAddr, write: impl FnOnce(&mut Slot) -> usize) {
+    pub fn push(&mut self, to: IpAddr, position: Option<u64>, write: impl FnOnce(&mut Slot) -> usize) {
         let Some(slot) = self.frames.get_mut(self.count) else { return };
         self.lengths[self.count] = write(slot).min(FRAME_BYTES_MAX);
+        self.positions[self.count] = position;
         if self.by_address {
             self.addresses[self.count] = socket_address(to);
         }
         self.count += 1;
     }
 
-    /// Hands the batch over.
-    pub fn flush(&mut self) -> Sent {
+    /// Hands the batch over; questions this machine refused for good are told with their errno.
+    pub fn flush(&mut self, mut refused: impl FnMut(u64, i32)) -> Sent {
         let mut sent = Sent::default();
         let (mut done, mut full_count) = (0, 0);
         // SAFETY: all zeroes is a valid header and vector.
@@ -145,6 +149,12 @@ impl Sender {
                 _ => {
                     sent.refused += 1;
                     sent.errno = errno;
+                    // A full queue is no refusal: the question was lost on the way.
+                    if let Some(position) = self.positions[done]
+                        && !matches!(errno, libc::ENOBUFS | libc::EAGAIN)
+                    {
+                        refused(position, errno);
+                    }
                     done += 1;
                 }
             }

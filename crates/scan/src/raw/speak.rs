@@ -10,6 +10,7 @@ use super::log::Batch;
 use super::source::{SOURCE_PORT_COUNT, TRY_PORT_COUNT};
 use super::way::HostWay;
 use crate::{Reason, ScanError, State};
+use std::collections::HashMap;
 
 /// One canary for so many questions: 1.6 %.
 const CANARY_QUESTION_COUNT: u32 = 64;
@@ -21,6 +22,8 @@ const AWAITED_QUESTION_COUNT: u32 = 16;
 const LOOKED_AT_COUNT_MAX: usize = 4_096;
 /// Hosts greeted with an echo before anything else.
 const GREETED_HOST_COUNT_MAX: usize = 8;
+/// Refused questions remembered; later ones count as silent, unless most were refused.
+const UNSENT_COUNT_MAX: usize = 1 << 18;
 /// Replies sent between two looks at the ring.
 const REPLY_COUNT_MAX: usize = 64;
 
@@ -72,7 +75,7 @@ impl Engine<'_> {
                 self.settle_own(position, host as u32, port);
                 continue;
             }
-            if self.ask_one(host as u32, port, lane) {
+            if self.ask_one(host as u32, port, lane, Some(position)) {
                 asked += 1;
                 self.asked += 1;
                 self.last_asked_at = now;
@@ -106,12 +109,12 @@ impl Engine<'_> {
         }
     }
 
-    /// Sends one SYN; false when there is no way to the host.
-    fn ask_one(&mut self, host: u32, port: u16, lane: u8) -> bool {
+    /// Sends one SYN; false when there is no way to the host. Canaries ask no position.
+    fn ask_one(&mut self, host: u32, port: u16, lane: u8, position: Option<u64>) -> bool {
         let Some(&to) = self.addresses.get(host as usize) else { return false };
         let source_port = self.ports.first + u16::from(lane);
         let sequence = self.key.cookie(to, port, source_port);
-        self.put(host, Segment { to, source_port, port, sequence, act: Act::Syn })
+        self.put(host, Segment { to, source_port, port, sequence, act: Act::Syn }, position)
     }
 
     fn reply(&mut self, reply: Reply) {
@@ -122,15 +125,15 @@ impl Engine<'_> {
             Some(acknowledgment) => Act::Ack { acknowledgment },
             None => Act::Reset,
         };
-        self.put(reply.host, Segment { to, source_port, port: reply.port, sequence, act });
+        self.put(reply.host, Segment { to, source_port, port: reply.port, sequence, act }, None);
     }
 
-    fn put(&mut self, host: u32, segment: Segment) -> bool {
+    fn put(&mut self, host: u32, segment: Segment, position: Option<u64>) -> bool {
         let Some((group, next)) = self.way(host) else { return false };
         self.make_room(group);
         let Some(group) = self.ways.groups.get_mut(group) else { return false };
         let template = group.template;
-        group.sender.push(segment.to, |slot| template.segment(slot, next, &segment));
+        group.sender.push(segment.to, position, |slot| template.segment(slot, next, &segment));
         self.sent += 1;
         true
     }
@@ -146,7 +149,7 @@ impl Engine<'_> {
         if let Some(group) = self.ways.groups.get_mut(group)
             && group.sender.is_full()
         {
-            let sent = group.sender.flush();
+            let sent = group.sender.flush(|position, errno| keep(&mut self.unsent, position, errno));
             self.count(sent);
         }
     }
@@ -157,7 +160,7 @@ impl Engine<'_> {
             let Some(group) = self.ways.groups.get_mut(at).filter(|group| !group.sender.is_empty()) else {
                 continue;
             };
-            let sent = group.sender.flush();
+            let sent = group.sender.flush(|position, errno| keep(&mut self.unsent, position, errno));
             self.count(sent);
             if self.refused.down {
                 let name = self.ways.groups.get(at).map_or_else(String::new, |g| g.interface_name.clone());
@@ -214,7 +217,7 @@ impl Engine<'_> {
     fn launch(&mut self, flight: &super::canary::Flight) -> bool {
         if flight.kind != Kind::Echo {
             let Some(port) = self.plan.ports.get(flight.port) else { return false };
-            return self.ask_one(flight.host, port, TRY_PORT_COUNT as u8 + flight.lane);
+            return self.ask_one(flight.host, port, TRY_PORT_COUNT as u8 + flight.lane, None);
         }
         let Some((group, next)) = self.way(flight.host) else { return false };
         let Some(&to) = self.addresses.get(flight.host as usize) else { return false };
@@ -222,7 +225,7 @@ impl Engine<'_> {
         let ident = self.ports.first;
         let Some(group) = self.ways.groups.get_mut(group) else { return false };
         let template = group.template;
-        group.sender.push(to, |slot| template.echo(slot, next, to, ident, flight.number));
+        group.sender.push(to, None, |slot| template.echo(slot, next, to, ident, flight.number));
         self.sent += 1;
         true
     }
@@ -235,5 +238,12 @@ impl Engine<'_> {
         let share = (f64::from(chance) + 1.0) / (f64::from(u32::MAX) + 2.0);
         let pause = mean.as_secs_f64() * -share.ln();
         self.pause_until = now + (pause.min(3_600.0) * SECOND as f64) as Nanos;
+    }
+}
+
+/// Remembers a question this machine refused.
+fn keep(unsent: &mut HashMap<u64, i32>, position: u64, errno: i32) {
+    if unsent.len() < UNSENT_COUNT_MAX {
+        unsent.insert(position, errno);
     }
 }
