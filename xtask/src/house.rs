@@ -19,6 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ends", &["model", "host"]),
     ("probe", &["model", "wire", "netlink", "socket"]),
     ("scan", &["wire", "netlink", "socket"]),
+    ("policy", &["model"]),
     ("dns", &["model"]),
     ("tls", &["model"]),
     ("http", &["model", "tls"]),
@@ -45,6 +46,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "host",
             "ends",
             "scan",
+            "policy",
         ],
     ),
 ];

@@ -1,0 +1,3 @@
+//! The packet filter of Linux: readers of its rules, and what they do with a packet.
+
+pub mod ast;
