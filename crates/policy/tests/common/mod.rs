@@ -1,6 +1,6 @@
 //! Shared by the tests of nft's readers: the data of nft's own tests where it is at hand, and the comparison of trees.
 
-use netwhy_policy::netfilter::ast::{Data, Element, Part, Ruleset, SetUse, Test};
+use netwhy_policy::netfilter::ast::{Element, Part, Ruleset, SetUse, Test};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,6 +36,8 @@ pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
 pub struct RuleTest {
     pub file: String,
     pub rule: String,
+    /// As nft prints it.
+    printed: String,
     family: String,
     hook: String,
     /// Sets and objects of the file, as text of a table's block.
@@ -46,7 +48,16 @@ pub struct RuleTest {
 impl RuleTest {
     /// A rule set with nothing but the rule, in words.
     pub fn text(&self) -> String {
-        let RuleTest { family, hook, sets, rule, .. } = self;
+        self.text_of(&self.rule)
+    }
+
+    /// The same as nft prints it.
+    pub fn printed_text(&self) -> String {
+        self.text_of(&self.printed)
+    }
+
+    fn text_of(&self, rule: &str) -> String {
+        let RuleTest { family, hook, sets, .. } = self;
         format!("table {family} t {{\n{sets} chain c {{ {hook};\n {rule}\n }}\n}}\n")
     }
 
@@ -83,7 +94,6 @@ pub fn rule_tests(folder: &Path) -> Vec<RuleTest> {
             let mut parts = table.split(';');
             let (family, chain) = (parts.next().unwrap_or_default(), parts.nth(1).unwrap_or_default());
             let chain = chain.split(',').next().unwrap_or_default();
-            let elements: String = lines().filter_map(|line| elements(line, family)).collect();
             for line in lines() {
                 let mut parts = line.split(';');
                 let rule = parts.next().unwrap_or_default();
@@ -94,9 +104,10 @@ pub fn rule_tests(folder: &Path) -> Vec<RuleTest> {
                 found.push(RuleTest {
                     file: format!("{} ({family})", path.file_name().unwrap_or_default().display()),
                     rule: rule.to_owned(),
+                    printed: parts.next().filter(|printed| !printed.is_empty()).unwrap_or(rule).to_owned(),
                     family: family.to_owned(),
                     hook: chains.get(chain).copied().unwrap_or("type filter hook input priority 0").to_owned(),
-                    sets: format!("{sets}{elements}"),
+                    sets: sets.clone(),
                     statements: json.get(rule).cloned(),
                 });
             }
@@ -119,11 +130,6 @@ fn object(line: &str) -> Option<String> {
     (kind != "counter").then(|| format!(" {kind} {name} {{ {value} }}\n"))
 }
 
-/// Elements that the file adds to its sets are not needed to read a rule.
-fn elements(_line: &str, _family: &str) -> Option<String> {
-    None
-}
-
 /// `# rule` and below it its statements.
 fn json_blocks(text: &str) -> HashMap<String, String> {
     let mut blocks = HashMap::new();
@@ -137,6 +143,16 @@ fn json_blocks(text: &str) -> HashMap<String, String> {
         }
     }
     blocks
+}
+
+/// Where the chains of two trees differ, places and texts aside.
+pub fn same_rules(one: &Ruleset, other: &Ruleset) -> Option<String> {
+    let chains_of = |ruleset: &Ruleset| {
+        let mut ruleset = ruleset.clone();
+        ruleset.tables.iter_mut().for_each(|table| table.sets.clear());
+        ruleset
+    };
+    same(&chains_of(one), &chains_of(other))
 }
 
 /// Where two trees differ, places and texts aside.
@@ -212,10 +228,4 @@ fn without_words(part: &Part) -> Part {
         _ => {}
     }
     part
-}
-
-/// The verdicts of a map's elements.
-#[allow(dead_code)]
-pub fn verdicts(elements: &[Element]) -> usize {
-    elements.iter().filter(|element| matches!(element.data, Some(Data::Verdict(_)))).count()
 }

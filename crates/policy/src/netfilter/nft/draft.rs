@@ -191,6 +191,14 @@ impl<'i> Draft<'i> {
             }
             self.network = Some(needs.ether);
         }
+        if !needs.types.is_empty() && !self.icmp {
+            let field = if needs.ether == ETHER_IP6 { Field::Icmp6Type } else { Field::IcmpType };
+            let spans = needs.types.iter().map(|number| u128::from(*number));
+            let elements = spans.map(|number| Element::of(Span::Numbers(number, number))).collect();
+            let test = Test::In(SetUse::Inline(Arc::new(elements)));
+            self.parts.push(Part::Match(Match { keys: vec![Operand::plain(field)], test, negated: false }));
+            (self.icmp, self.transport) = (true, needs.protocol);
+        }
         if let Some(protocol) = needs.protocol
             && self.transport != Some(protocol)
         {
@@ -198,14 +206,6 @@ impl<'i> Draft<'i> {
                 self.parts.push(equals(Field::Protocol, u128::from(protocol)));
             }
             self.transport = Some(protocol);
-        }
-        if !needs.types.is_empty() && !self.icmp {
-            self.icmp = true;
-            let field = if needs.ether == ETHER_IP6 { Field::Icmp6Type } else { Field::IcmpType };
-            let spans = needs.types.iter().map(|number| u128::from(*number));
-            let elements = spans.map(|number| Element::of(Span::Numbers(number, number))).collect();
-            let test = Test::In(SetUse::Inline(Arc::new(elements)));
-            self.parts.push(Part::Match(Match { keys: vec![Operand::plain(field)], test, negated: false }));
         }
     }
 

@@ -4,7 +4,7 @@ use super::expression::{expression, verdict};
 use super::set::stateful;
 use super::{MISSING, NOT_KNOWN};
 use crate::doc::Node;
-use crate::netfilter::ast::{NatKind, Part, UpdateKind, Verdict};
+use crate::netfilter::ast::{Field, NatKind, Opaque, Part, UpdateKind, Verdict, Written};
 use crate::netfilter::nft::draft::{Draft, NatText, Outcome, Rate, Why, bytes_of};
 use crate::netfilter::nft::expression::{Comparison, Expression};
 use crate::netfilter::nft::print;
@@ -69,6 +69,7 @@ pub(super) fn statement(draft: &mut Draft, node: &Node) -> Outcome {
 fn by_word(draft: &mut Draft, word: &str) -> Outcome {
     draft.parts.push(match word {
         "notrack" => Part::Notrack,
+        "secmark" => Part::Write { field: Field::Opaque(Opaque::SecurityMark), value: Written::Unknown },
         "log" | "last" | "dup" | "flow" | "counter" | "reset" => Part::Aside,
         "tproxy" | "synproxy" | "fwd" => Part::Verdict(Verdict::Stolen(word.to_owned())),
         "masquerade" | "redirect" => {
