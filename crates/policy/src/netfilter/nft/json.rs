@@ -159,7 +159,7 @@ impl Reader {
     }
 
     fn rule_parts(&self, thing: &Node, interner: &mut Interner) -> Rule {
-        let mut draft = Draft::new(self.family, interner);
+        let mut draft = Draft::new(self.family, interner, Vec::new());
         let mut text = String::new();
         for node in thing.each("expr") {
             let printed = statement::print(node);

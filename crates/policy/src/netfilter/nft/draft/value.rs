@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// How many elements one set may have.
 pub(in crate::netfilter::nft) const ELEMENT_COUNT_MAX: usize = 4_000_000;
 /// How many different single values are kept to share their memory.
-const SHARED_COUNT_MAX: usize = 1 << 17;
+const SHARED_COUNT_MAX: usize = 1 << 16;
 /// How many fields a key may have.
 const KEY_FIELD_COUNT_MAX: usize = 16;
 

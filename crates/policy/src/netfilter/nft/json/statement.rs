@@ -68,9 +68,11 @@ pub(super) fn statement(draft: &mut Draft, node: &Node) -> Outcome {
 /// Statements that need no more than their word.
 fn by_word(draft: &mut Draft, word: &str) -> Outcome {
     draft.parts.push(match word {
+        // A counter decides nothing and stands in most rules: it takes no part of its own.
+        "counter" => return Ok(()),
         "notrack" => Part::Notrack,
         "secmark" => Part::Write { field: Field::Opaque(Opaque::SecurityMark), value: Written::Unknown },
-        "log" | "last" | "dup" | "flow" | "counter" | "reset" => Part::Aside,
+        "log" | "last" | "dup" | "flow" | "reset" | "ct helper" | "ct timeout" | "ct expectation" => Part::Aside,
         "tproxy" | "synproxy" | "fwd" => Part::Verdict(Verdict::Stolen(word.to_owned())),
         "masquerade" | "redirect" => {
             let kind = if word == "redirect" { NatKind::Redirect } else { NatKind::Masquerade };
@@ -113,8 +115,7 @@ fn stating(draft: &mut Draft, word: &str, inside: &Node) -> Outcome {
         draft.only_entries(&map.0, &map.1)?;
         return match word {
             "limit" | "quota" => Err(Why("a limit from a map is not modelled", "未建模：来自映射的限制")),
-            "synproxy" => by_word(draft, word),
-            _ => by_word(draft, "counter"),
+            word => by_word(draft, word),
         };
     }
     match (word, inside.text()) {
@@ -127,7 +128,7 @@ fn stating(draft: &mut Draft, word: &str, inside: &Node) -> Outcome {
             }
             return by_word(draft, word);
         }
-        _ => return by_word(draft, "counter"),
+        _ => return by_word(draft, word),
     }
     Ok(())
 }
