@@ -2,7 +2,10 @@
 
 pub mod doc;
 pub mod estate;
+pub mod finding;
 pub mod gate;
+pub mod lint;
+pub mod list;
 pub mod netfilter;
 pub mod place;
 pub mod space;
