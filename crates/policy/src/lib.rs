@@ -1,6 +1,7 @@
 //! Every rule that can stand between A and B, in one model: read, asked, checked, compared.
 
 pub mod can;
+pub mod changes;
 pub mod doc;
 pub mod estate;
 pub mod finding;
@@ -9,6 +10,8 @@ pub mod lint;
 pub mod list;
 pub mod netfilter;
 pub mod place;
+pub mod reach;
 pub mod space;
+pub mod world;
 
 pub use place::{Place, Unread};
