@@ -6,5 +6,6 @@ pub mod gate;
 pub mod netfilter;
 pub mod place;
 pub mod space;
+pub mod terraform;
 
 pub use place::{Place, Unread};
