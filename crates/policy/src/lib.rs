@@ -1,8 +1,12 @@
 //! Every rule that can stand between A and B, in one model: read, asked, checked, compared.
 
+pub mod can;
 pub mod doc;
 pub mod estate;
+pub mod finding;
 pub mod gate;
+pub mod lint;
+pub mod list;
 pub mod netfilter;
 pub mod place;
 pub mod space;

@@ -2,9 +2,11 @@
 //! that do not overlap.
 
 mod cube;
+mod join;
 mod names;
 
 pub use cube::{Cube, Family, Nat, PORT_PROTOCOLS, Protocols, State};
+pub use join::join;
 pub use names::Names;
 
 /// What is left of a region without one cube.
