@@ -1,7 +1,9 @@
 //! A document of JSON, YAML or HCL as one tree in which everything knows its place.
 
+mod hcl;
 mod json;
 
+pub use hcl::hcl;
 pub use json::json;
 
 use crate::place::{Place, Unread};

@@ -13,5 +13,6 @@ pub mod place;
 pub mod reach;
 pub mod space;
 pub mod world;
+pub mod terraform;
 
 pub use place::{Place, Unread};
