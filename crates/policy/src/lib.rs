@@ -5,6 +5,7 @@ pub mod estate;
 pub mod gate;
 pub mod netfilter;
 pub mod place;
+pub mod read;
 pub mod space;
 
 pub use place::{Place, Unread};
