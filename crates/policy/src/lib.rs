@@ -11,6 +11,7 @@ pub mod list;
 pub mod netfilter;
 pub mod place;
 pub mod reach;
+pub mod read;
 pub mod space;
 pub mod world;
 pub mod terraform;
