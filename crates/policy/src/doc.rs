@@ -1,8 +1,10 @@
 //! A document of JSON, YAML or HCL as one tree in which everything knows its place.
 
 mod json;
+mod yaml;
 
 pub use json::json;
+pub use yaml::yaml;
 
 use crate::place::{Place, Unread};
 use std::sync::Arc;

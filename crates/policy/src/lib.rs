@@ -3,6 +3,7 @@
 pub mod doc;
 pub mod estate;
 pub mod gate;
+pub mod kube;
 pub mod netfilter;
 pub mod place;
 pub mod space;
