@@ -2,9 +2,11 @@
 
 mod hcl;
 mod json;
+mod yaml;
 
 pub use hcl::hcl;
 pub use json::json;
+pub use yaml::yaml;
 
 use crate::place::{Place, Unread};
 use std::sync::Arc;

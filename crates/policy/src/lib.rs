@@ -8,6 +8,7 @@ pub mod finding;
 pub mod gate;
 pub mod lint;
 pub mod list;
+pub mod kube;
 pub mod netfilter;
 pub mod place;
 pub mod reach;
