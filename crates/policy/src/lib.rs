@@ -6,15 +6,15 @@ pub mod doc;
 pub mod estate;
 pub mod finding;
 pub mod gate;
+pub mod kube;
 pub mod lint;
 pub mod list;
-pub mod kube;
 pub mod netfilter;
 pub mod place;
 pub mod reach;
 pub mod read;
 pub mod space;
-pub mod world;
 pub mod terraform;
+pub mod world;
 
 pub use place::{Place, Unread};

@@ -50,7 +50,9 @@ impl Kube {
     /// Ranges of addresses and pods are apart here: a block means what is outside.
     pub fn connections(&self) -> Vec<Connection> {
         let mut networks: BTreeSet<Network> = self.pods.iter().map(|pod| pod.primary.clone()).collect();
-        networks.extend(self.pods.iter().flat_map(|pod| pod.secondary.iter().map(|(network, _)| network.clone())));
+        networks.extend(
+            self.pods.iter().flat_map(|pod| pod.secondary.iter().map(|(network, _)| network.clone())),
+        );
         let mut connections = Vec::new();
         for network in networks {
             self.in_network(&network, &mut connections);
@@ -90,7 +92,11 @@ impl Kube {
             // What opens to pods stands where egress gates stand, and is parted by ingress rules.
             let cut_by = if direction == Direction::Egress { Direction::Ingress } else { Direction::Egress };
             sides.extend(self.outside(cut_by).into_iter().map(|range| Side {
-                name: format!("{}-{}[External]", ranges::address(range.0, range.1), ranges::address(range.0, range.2)),
+                name: format!(
+                    "{}-{}[External]",
+                    ranges::address(range.0, range.1),
+                    ranges::address(range.0, range.2)
+                ),
                 range,
                 pod: None,
                 gate: None,
@@ -131,15 +137,22 @@ impl Kube {
             let network = &pod.primary;
             let Some(range) = self.ranges_of(at, network, Blocks::Apart).first().copied() else { continue };
             let gate = self.gate(at, Direction::Ingress, network, Blocks::Apart);
-            let source = Side { name: CONTROLLER.to_owned(), range: gates::CONTROLLER, pod: None, gate: None };
+            let source =
+                Side { name: CONTROLLER.to_owned(), range: gates::CONTROLLER, pod: None, gate: None };
             let target = Side { name: name(pod, network), range, pod: Some(at), gate };
             let mut ports = between(&source, &target);
             ports.retain(|protocol, _| *protocol == "TCP");
-            let allowed = |number: &u16| ports.values().flatten().any(|(first, last)| (first..=last).contains(&number));
+            let allowed =
+                |number: &u16| ports.values().flatten().any(|(first, last)| (first..=last).contains(&number));
             let numbers: Vec<(u16, u16)> = numbers.iter().filter(|n| allowed(n)).map(|n| (*n, *n)).collect();
             if !numbers.is_empty() {
                 let ports = words(&Ports::from([("TCP", join(numbers))]));
-                connections.push(Connection { network: network.clone(), from: source.name, to: target.name, ports });
+                connections.push(Connection {
+                    network: network.clone(),
+                    from: source.name,
+                    to: target.name,
+                    ports,
+                });
             }
         }
         connections
@@ -149,7 +162,9 @@ impl Kube {
     pub(super) fn reached_by(&self, ingress: &Ingress) -> Vec<(usize, u16)> {
         let mut reached = Vec::new();
         for backend in &ingress.backends {
-            let is_it = |service: &&Service| service.namespace == backend.namespace && service.name == backend.service;
+            let is_it = |service: &&Service| {
+                service.namespace == backend.namespace && service.name == backend.service
+            };
             let Some(service) = self.services.iter().find(is_it) else { continue };
             let wanted = |port: &&super::service::ServicePort| match &backend.port {
                 None => true,
@@ -160,7 +175,9 @@ impl Kube {
             let ports: Vec<_> = service.ports.iter().filter(wanted).collect();
             for (at, pod) in self.pods.iter().enumerate().filter(|(_, pod)| service.selects(pod)) {
                 let declared = |number: &u16| pod.ports.iter().any(|port| port.number == *number);
-                reached.extend(ports.iter().filter_map(|port| port.on(pod)).filter(declared).map(|port| (at, port)));
+                reached.extend(
+                    ports.iter().filter_map(|port| port.on(pod)).filter(declared).map(|port| (at, port)),
+                );
             }
         }
         reached
@@ -211,7 +228,9 @@ fn words(ports: &Ports) -> String {
     if ports.len() == PROTOCOLS.len() && ports.values().all(|ranges| ranges == &[PORTS]) {
         return "All Connections".to_owned();
     }
-    let range = |(first, last): &(u16, u16)| if first == last { first.to_string() } else { format!("{first}-{last}") };
+    let range = |(first, last): &(u16, u16)| {
+        if first == last { first.to_string() } else { format!("{first}-{last}") }
+    };
     let one = |(name, ranges): (&&str, &Vec<(u16, u16)>)| {
         format!("{name} {}", ranges.iter().map(range).collect::<Vec<_>>().join(","))
     };

@@ -30,10 +30,12 @@ impl Estate for Kube {
     fn gates(&self) -> Vec<Arc<Gate>> {
         let mut gates: Vec<Arc<Gate>> = Vec::new();
         for (at, pod) in self.pods.iter().enumerate() {
-            let networks = std::iter::once(&pod.primary).chain(pod.secondary.iter().map(|(network, _)| network));
+            let networks =
+                std::iter::once(&pod.primary).chain(pod.secondary.iter().map(|(network, _)| network));
             for network in networks {
                 for direction in [Direction::Ingress, Direction::Egress] {
-                    let gate = self.gate(at, direction, network, Blocks::Plugin(self.options.blocks_match_pods));
+                    let gate =
+                        self.gate(at, direction, network, Blocks::Plugin(self.options.blocks_match_pods));
                     gates.extend(gate.filter(|gate| !gates.iter().any(|known| Arc::ptr_eq(known, gate))));
                 }
             }
@@ -65,7 +67,12 @@ pub(super) fn endpoints(kube: &Kube) -> Vec<Endpoint> {
     let mut endpoints: Vec<Endpoint> = Vec::new();
     for pod in &kube.pods {
         let mut names = vec![pod.path(), pod.name.clone()];
-        names.extend(pod.pod_names.iter().filter(|name| **name != pod.name).map(|name| format!("{}/{name}", pod.namespace)));
+        names.extend(
+            pod.pod_names
+                .iter()
+                .filter(|name| **name != pod.name)
+                .map(|name| format!("{}/{name}", pod.namespace)),
+        );
         let secondary = pod.secondary.iter().flat_map(|(_, addresses)| addresses);
         let addresses = pod.addresses.iter().chain(secondary).copied().collect();
         endpoints.push(Endpoint { id: pod.id.clone(), names, addresses, place: pod.place.clone() });
@@ -76,7 +83,13 @@ pub(super) fn endpoints(kube: &Kube) -> Vec<Endpoint> {
         endpoints.push(Endpoint {
             id: service_id(&service.namespace, &service.name),
             names: vec![format!("{dns}.svc"), format!("{dns}.svc.cluster.local"), dns],
-            addresses: service.cluster_addresses.iter().chain(external).chain(&service.balancer_addresses).copied().collect(),
+            addresses: service
+                .cluster_addresses
+                .iter()
+                .chain(external)
+                .chain(&service.balancer_addresses)
+                .copied()
+                .collect(),
             place: service.place.clone(),
         });
     }

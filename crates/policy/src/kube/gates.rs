@@ -3,12 +3,12 @@
 //! Pods stand in a gate by their addresses. Those whose addresses are not in the files get one of the reserved
 //! block 240.0.0.0/4, which nothing outside has.
 
+use super::Kube;
 use super::network::Network;
-use super::policy::{Direction, Layer, Peer, Policy, Pods, Port, Rule, Verb};
+use super::pod::{Namespace, Pod};
+use super::policy::{Direction, Layer, Peer, Pods, Policy, Port, Rule, Verb};
 use super::ranges::{self, EVERYWHERE, Range};
 use super::selector::Selects;
-use super::Kube;
-use super::pod::{Namespace, Pod};
 use crate::gate::{Action, Gate, Kind, Order};
 use crate::place::{Place, both};
 use crate::space::{Cube, Family, Protocols, subtract};
@@ -74,7 +74,12 @@ impl Kube {
     }
 
     /// The policies that select a pod in one direction, with whether all of its pods are.
-    pub(super) fn selecting(&self, at: usize, direction: Direction, network: &Network) -> Vec<(usize, Selects)> {
+    pub(super) fn selecting(
+        &self,
+        at: usize,
+        direction: Direction,
+        network: &Network,
+    ) -> Vec<(usize, Selects)> {
         let Some(pod) = self.pods.get(at) else { return Vec::new() };
         let labels = self.namespace(&pod.namespace).map(|namespace| &namespace.labels);
         let one = |(number, policy): (usize, &Policy)| {
@@ -87,16 +92,23 @@ impl Kube {
 
     fn is_for(&self, policy: &Policy, network: &Network) -> bool {
         match (&policy.networks, network) {
-            (None, Network::Secondary { .. }) | (Some(_), Network::Pod | Network::Udn { .. } | Network::Cudn { .. }) => false,
+            (None, Network::Secondary { .. })
+            | (Some(_), Network::Pod | Network::Udn { .. } | Network::Cudn { .. }) => false,
             (None, _) => true,
-            (Some(targets), Network::Secondary { name }) => {
-                targets.iter().any(|(namespace, target)| target == name && self.networks.has(namespace, target))
-            }
+            (Some(targets), Network::Secondary { name }) => targets
+                .iter()
+                .any(|(namespace, target)| target == name && self.networks.has(namespace, target)),
         }
     }
 
     /// The gate of a pod in one direction; `None` when no policy speaks of it.
-    pub(super) fn gate(&self, at: usize, direction: Direction, network: &Network, blocks: Blocks) -> Option<Arc<Gate>> {
+    pub(super) fn gate(
+        &self,
+        at: usize,
+        direction: Direction,
+        network: &Network,
+        blocks: Blocks,
+    ) -> Option<Arc<Gate>> {
         let pod = self.pods.get(at)?;
         let selecting = self.selecting(at, direction, network);
         if selecting.is_empty() {
@@ -135,13 +147,16 @@ impl<'a> Compiler<'a> {
         let mut stack = Stack::default();
         let (mut isolating, mut titles, mut place) = (Vec::new(), Vec::new(), pod.place.clone());
         let of_layer = |layer: fn(Layer) -> bool| {
-            let known = selecting.iter().filter_map(|(number, selects)| Some((self.kube.policies.get(*number)?, *selects)));
+            let known = selecting
+                .iter()
+                .filter_map(|(number, selects)| Some((self.kube.policies.get(*number)?, *selects)));
             known.filter(move |(policy, _)| layer(policy.layer)).collect::<Vec<_>>()
         };
         let network = of_layer(|layer| layer == Layer::Network);
         let admin = of_layer(|layer| matches!(layer, Layer::Admin(_)));
         // A pod that a NetworkPolicy selects is none of the baseline's business.
-        let baseline = if network.is_empty() { of_layer(|layer| layer == Layer::Baseline) } else { Vec::new() };
+        let baseline =
+            if network.is_empty() { of_layer(|layer| layer == Layer::Baseline) } else { Vec::new() };
         if let Some((first, _)) = network.iter().chain(&admin).chain(&baseline).next() {
             place = first.subject.place.clone();
         }
@@ -167,7 +182,10 @@ impl<'a> Compiler<'a> {
             },
             name: format!("{} of pods selected by {}", self.direction.word(), titles.join(", ")),
             place,
-            order: if stack.rules.iter().all(|rule| rule.action == Action::Allow) && admin.is_empty() && baseline.is_empty() {
+            order: if stack.rules.iter().all(|rule| rule.action == Action::Allow)
+                && admin.is_empty()
+                && baseline.is_empty()
+            {
                 Order::AllowOnly
             } else {
                 Order::FirstMatch
@@ -198,7 +216,13 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn entry(&self, policy: &Policy, rule: &Rule, cubes: Vec<Cube>, unmodelled: Vec<Text>) -> crate::gate::Rule {
+    fn entry(
+        &self,
+        policy: &Policy,
+        rule: &Rule,
+        cubes: Vec<Cube>,
+        unmodelled: Vec<Text>,
+    ) -> crate::gate::Rule {
         crate::gate::Rule {
             number: rule.number,
             part_of: policy.title().into(),
@@ -250,7 +274,10 @@ impl<'a> Compiler<'a> {
                 continue;
             }
             let (en, zh) = if pod.host_network {
-                ("has the network of its node: most plugins do not know its packets by its labels", "使用主机网络，多数插件无法按标签识别其流量")
+                (
+                    "has the network of its node: most plugins do not know its packets by its labels",
+                    "使用主机网络，多数插件无法按标签识别其流量",
+                )
             } else {
                 ("has pods whose labels fit and others whose do not", "的 Pod 标签有的符合、有的不符合")
             };
@@ -278,7 +305,8 @@ impl<'a> Compiler<'a> {
 
     fn nodes_of(&self, selector: &super::selector::Selector, others: &mut Others) {
         let chosen = self.kube.nodes.iter().filter(|node| selector.matches(&node.labels));
-        let addresses: Vec<Range> = chosen.flat_map(|node| &node.addresses).map(|a| ranges::single(*a)).collect();
+        let addresses: Vec<Range> =
+            chosen.flat_map(|node| &node.addresses).map(|a| ranges::single(*a)).collect();
         if self.kube.nodes.is_empty() {
             let doubt = both("which addresses nodes have is not in the files", "文件中没有节点的地址");
             others.doubtful.push((ranges::minus(&EVERYWHERE, &self.pods), doubt));
@@ -300,14 +328,18 @@ impl<'a> Compiler<'a> {
                 Port::Named(protocol, name) => (Some((name, *protocol)), 0, 0, 0),
             };
             let Some((name, protocol)) = named else {
-                let of = |range| self.cube(range).protocols(Protocols::of(&[protocol])).destination_ports(first..=last);
+                let of = |range| {
+                    self.cube(range).protocols(Protocols::of(&[protocol])).destination_ports(first..=last)
+                };
                 cubes.extend(ranges.iter().map(of));
                 continue;
             };
             let mut on = |pod: &Pod, ranges: &[Range]| {
                 let Some(port) = pod.named_port(name, protocol) else { return };
                 let protocols = Protocols::of(&[port.protocol]);
-                let of = |range| self.cube(range).protocols(protocols).destination_ports(port.number..=port.number);
+                let of = |range| {
+                    self.cube(range).protocols(protocols).destination_ports(port.number..=port.number)
+                };
                 cubes.extend(ranges.iter().map(of));
             };
             if self.direction == Direction::Ingress {
@@ -388,7 +420,10 @@ fn default_text(direction: Direction, isolating: &[(Place, String)]) -> Text {
     }
     let list: Vec<String> = isolating.iter().map(|(place, title)| format!("{title} ({place})")).collect();
     both(
-        format!("the pod is isolated for {en}, being selected by {}, and no rule of theirs allows it", list.join(", ")),
+        format!(
+            "the pod is isolated for {en}, being selected by {}, and no rule of theirs allows it",
+            list.join(", ")
+        ),
         format!("该 Pod 的{zh}流量被隔离（选中它的策略：{}），且没有规则放行", list.join("、")),
     )
 }
@@ -400,14 +435,21 @@ fn describe(policy: &Policy, rule: &Rule, direction: Direction) -> String {
         Verb::Pass => "pass",
     };
     let name = if rule.name.is_empty() { String::new() } else { format!(" {}", rule.name) };
-    let peers = rule.peers.as_ref().map_or("everyone".to_owned(), |peers| {
-        peers.iter().map(peer_words).collect::<Vec<_>>().join(" or ")
-    });
-    let ports = rule.ports.as_ref().map_or("every port".to_owned(), |ports| {
-        ports.iter().map(port_words).collect::<Vec<_>>().join(", ")
-    });
+    let peers = rule
+        .peers
+        .as_ref()
+        .map_or("everyone".to_owned(), |peers| peers.iter().map(peer_words).collect::<Vec<_>>().join(" or "));
+    let ports = rule
+        .ports
+        .as_ref()
+        .map_or("every port".to_owned(), |ports| ports.iter().map(port_words).collect::<Vec<_>>().join(", "));
     let ends = if direction == Direction::Ingress { "from" } else { "to" };
-    format!("{} {}[{}]{name}: {verb} {ends} {peers} on {ports}", policy.title(), direction.word(), rule.number)
+    format!(
+        "{} {}[{}]{name}: {verb} {ends} {peers} on {ports}",
+        policy.title(),
+        direction.word(),
+        rule.number
+    )
 }
 
 fn peer_words(peer: &Peer) -> String {
@@ -436,4 +478,3 @@ fn port_words(port: &Port) -> String {
         Port::Named(None, port) => port.clone(),
     }
 }
-

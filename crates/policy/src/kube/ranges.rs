@@ -6,7 +6,8 @@ use std::net::IpAddr;
 /// From the first to the last address of one family.
 pub(super) type Range = (Family, u128, u128);
 
-pub(super) const EVERYWHERE: [Range; 2] = [(Family::V4, 0, Family::V4.last()), (Family::V6, 0, Family::V6.last())];
+pub(super) const EVERYWHERE: [Range; 2] =
+    [(Family::V4, 0, Family::V4.last()), (Family::V6, 0, Family::V6.last())];
 
 pub(super) fn number(address: IpAddr) -> u128 {
     match address {
@@ -94,8 +95,10 @@ mod tests {
     fn what_is_taken_out_of_a_range_leaves_both_sides() {
         let all = [prefix("0.0.0.0/0").expect("all")];
         let taken = merge(vec![prefix("172.21.0.0/16").expect("b"), prefix("10.0.0.1/8").expect("a")]);
-        let left: Vec<String> =
-            minus(&all, &taken).iter().map(|r| format!("{}-{}", address(r.0, r.1), address(r.0, r.2))).collect();
+        let left: Vec<String> = minus(&all, &taken)
+            .iter()
+            .map(|r| format!("{}-{}", address(r.0, r.1), address(r.0, r.2)))
+            .collect();
         assert_eq!(left, ["0.0.0.0-9.255.255.255", "11.0.0.0-172.20.255.255", "172.22.0.0-255.255.255.255"]);
         assert_eq!(minus(&taken, &all), []);
         assert_eq!(prefix("10.0.0.0/33"), None);

@@ -1,9 +1,8 @@
 //! What is wrong with a rule set beside its rules' reach: names that lead nowhere, and what nothing uses.
 
 use super::ast::{Data, Part, Rule, Ruleset, Set, SetUse, Table, TableFamily, Test, Verdict, Written};
-use crate::finding::{Finding, Kind, Level};
-use crate::place::{Place, both};
-use netwhy_model::Text;
+use crate::finding::{Finding, Level};
+use crate::place::Place;
 use std::collections::HashSet;
 
 /// Sets in sets, and parts in parts, followed no deeper.
@@ -69,7 +68,8 @@ fn table_faults(
         }
         all.chains.extend(uses.chains);
     }
-    for chain in table.chains.iter().filter(|chain| chain.base.is_none() && !all.chains.contains(&chain.name)) {
+    for chain in table.chains.iter().filter(|chain| chain.base.is_none() && !all.chains.contains(&chain.name))
+    {
         found.push(unused(&chain.place, &within, "chain", "链", &chain.name));
     }
     for set in table.sets.iter().filter(|set| !all.sets.contains(&set.name)) {
@@ -155,15 +155,11 @@ pub fn family_word(family: TableFamily) -> &'static str {
 }
 
 fn dangling(place: &Place, within: &str, rule: Option<u32>, en: &str, zh: &str, name: &str) -> Finding {
-    let text = both(format!("there is no {en} {name:?}"), format!("没有名为 {name:?} 的{zh}"));
-    finding(Kind::Dangling, Level::Error, place, within, rule, text)
+    let (en, zh) = (format!("there is no {en} {name:?}"), format!("没有名为 {name:?} 的{zh}"));
+    Finding::new("dangling", Level::Error, place, en, zh).within(within, rule)
 }
 
 fn unused(place: &Place, within: &str, en: &str, zh: &str, name: &str) -> Finding {
-    let text = both(format!("nothing uses the {en} {name:?}"), format!("没有规则使用{zh} {name:?}"));
-    finding(Kind::Unused, Level::Note, place, within, None, text)
-}
-
-fn finding(kind: Kind, level: Level, place: &Place, within: &str, rule: Option<u32>, text: Text) -> Finding {
-    Finding { kind, level, place: place.clone(), within: within.to_owned(), rule, by: vec![], by_places: vec![], text }
+    let (en, zh) = (format!("nothing uses the {en} {name:?}"), format!("没有规则使用{zh} {name:?}"));
+    Finding::new("unused", Level::Note, place, en, zh).within(within, None)
 }

@@ -36,7 +36,8 @@ pub(super) fn split<'a>(line: &'a str, words: &mut Vec<Word<'a>>) {
 
 fn word(line: &str, start: usize) -> (Word<'_>, usize) {
     let bytes = line.as_bytes();
-    let plain = bytes[start..].iter().position(|b| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'\\'));
+    let plain =
+        bytes[start..].iter().position(|b| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'\\'));
     let end = plain.map_or(bytes.len(), |length| start + length);
     if bytes.get(end).is_none_or(u8::is_ascii_whitespace) {
         return (Word { text: Cow::Borrowed(&line[start..end]), offset: start, quoted: false }, end);
