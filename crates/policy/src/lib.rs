@@ -2,6 +2,7 @@
 
 pub mod can;
 pub mod changes;
+pub mod balancer;
 pub mod doc;
 pub mod estate;
 pub mod finding;
@@ -13,6 +14,7 @@ pub mod netfilter;
 pub mod place;
 pub mod reach;
 pub mod read;
+pub mod range;
 pub mod space;
 pub mod terraform;
 pub mod world;
