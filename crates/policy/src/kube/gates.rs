@@ -161,6 +161,10 @@ impl<'a> Compiler<'a> {
         }
         let gate = Gate {
             kind: Kind::KubernetesNetworkPolicy,
+            direction: match self.direction {
+                Direction::Ingress => crate::gate::Direction::Inbound,
+                Direction::Egress => crate::gate::Direction::Outbound,
+            },
             name: format!("{} of pods selected by {}", self.direction.word(), titles.join(", ")),
             place,
             order: if stack.rules.iter().all(|rule| rule.action == Action::Allow) && admin.is_empty() && baseline.is_empty() {
