@@ -269,7 +269,8 @@ impl<'a> Compiler<'a> {
                 continue;
             }
             let ranges = self.kube.ranges_of(at, self.network, self.blocks);
-            if selects == Selects::All && !pod.host_network {
+            let known = !pod.host_network || self.blocks == Blocks::Apart;
+            if selects == Selects::All && known {
                 others.certain.extend(ranges);
                 continue;
             }
