@@ -3,3 +3,5 @@
 pub mod ast;
 pub mod eval;
 pub mod packet;
+pub mod faults;
+pub mod xtables;
