@@ -1,8 +1,12 @@
 //! A document of JSON, YAML or HCL as one tree in which everything knows its place.
 
+mod hcl;
 mod json;
+mod yaml;
 
+pub use hcl::hcl;
 pub use json::json;
+pub use yaml::yaml;
 
 use crate::place::{Place, Unread};
 use std::sync::Arc;

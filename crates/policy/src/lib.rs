@@ -2,12 +2,23 @@
 
 pub mod azure;
 pub mod cloud;
+pub mod can;
+pub mod changes;
+pub mod balancer;
 pub mod doc;
 pub mod estate;
+pub mod finding;
 pub mod gate;
+pub mod kube;
+pub mod lint;
+pub mod list;
 pub mod netfilter;
 pub mod place;
+pub mod reach;
 pub mod read;
+pub mod range;
 pub mod space;
+pub mod terraform;
+pub mod world;
 
 pub use place::{Place, Unread};

@@ -1,3 +1,5 @@
 //! The packet filter of Linux: readers of its rules, and what they do with a packet.
 
 pub mod ast;
+pub mod faults;
+pub mod xtables;
