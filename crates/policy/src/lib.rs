@@ -1,5 +1,7 @@
 //! Every rule that can stand between A and B, in one model: read, asked, checked, compared.
 
+pub mod azure;
+pub mod cloud;
 pub mod can;
 pub mod changes;
 pub mod balancer;
