@@ -73,6 +73,7 @@ pub(crate) fn gate(head: Head, entries: &[Entry], budget: &mut Budget) -> (Gate,
     let entries = &entries[..entries.len().min(RULE_COUNT_MAX)];
     let gate = Gate {
         kind: head.kind,
+        direction: crate::gate::Direction::Inbound,
         name: head.name,
         place: head.place,
         order: Order::FirstMatch,
