@@ -58,7 +58,8 @@ pub struct Rule {
 }
 
 /// Which way the packets of a gate go, seen from what it protects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Direction {
     Inbound,
     Outbound,
