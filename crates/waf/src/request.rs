@@ -53,6 +53,12 @@ impl Request {
         [self.method.as_bytes(), b" ", &self.uri, b" ", self.version.as_bytes()].concat()
     }
 
+    /// Whether a header has what no server takes: the end of a line, or nothing.
+    pub fn is_malformed(&self) -> bool {
+        let bad = |bytes: &[u8]| bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0));
+        self.headers.iter().any(|(name, value)| bad(name.as_bytes()) || bad(value))
+    }
+
     /// A body that says nowhere how long it is could not have been sent: HTTP/1 needs the header.
     fn with_length(mut self) -> Request {
         let framed = self.header("content-length").is_some() || self.header("transfer-encoding").is_some();

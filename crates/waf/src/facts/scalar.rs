@@ -82,7 +82,7 @@ impl Facts<'_> {
         let arguments = self.get.iter().chain(&self.post);
         Some(match name {
             "REQUEST_BODY" => self.body_shown.then(|| self.request.body.clone()),
-            "REQUEST_BODY_LENGTH" => Some(number(if self.body_shown { self.request.body.len() } else { 0 })),
+            "REQUEST_BODY_LENGTH" => Some(number(self.request.body.len())),
             "REQBODY_PROCESSOR" => Some(self.processor.name().into()),
             "REQBODY_ERROR" | "REQBODY_PROCESSOR_ERROR" => Some(flag(self.body_fault.is_some())),
             "REQBODY_ERROR_MSG" | "REQBODY_PROCESSOR_ERROR_MSG" => Some(fault),
