@@ -4,6 +4,8 @@ mod act;
 mod memory;
 mod run;
 
+pub(crate) use run::recommended;
+
 use crate::answer::{Answer, By, Verdict};
 use crate::place::{Unread, both};
 use crate::request::Request;

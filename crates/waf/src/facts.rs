@@ -2,6 +2,8 @@
 
 mod scalar;
 
+pub use scalar::path;
+
 use crate::body::{Pair, form, json, multipart, xml};
 use crate::place::both;
 use crate::request::Request;

@@ -38,6 +38,12 @@ pub struct Request {
 }
 
 impl Request {
+    /// What it is called: the file's name for it, or method and target.
+    pub fn title(&self) -> String {
+        let target = || format!("{} {}", self.method, crate::place::shown(&self.uri));
+        self.name.as_ref().map_or_else(target, |name| crate::place::shown(name.as_bytes()))
+    }
+
     /// A header, the first of that name.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
