@@ -9,6 +9,7 @@ pub mod doc;
 pub mod estate;
 pub mod finding;
 pub mod gate;
+pub mod gcp;
 pub mod kube;
 pub mod lint;
 pub mod list;

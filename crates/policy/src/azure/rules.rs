@@ -69,6 +69,7 @@ impl<'a, 'f> Groups<'a, 'f> {
             let way = if inbound { "inbound" } else { "outbound" };
             let head = Head {
                 kind: GateKind::AzureNetworkSecurityGroup,
+        inbound,
                 name: format!("{name} {way} (in no file)"),
                 place: place.clone(),
                 stateful: true,
@@ -125,6 +126,7 @@ fn head(name: &str, suffix: &str, inbound: bool, at: usize, place: &Place, cloud
     let last = if inbound { "DenyAllInBound" } else { "DenyAllOutBound" };
     Head {
         kind: GateKind::AzureNetworkSecurityGroup,
+        inbound,
         default_text: both(
             format!("the default rule {last} (65500) of {name} denies what no other rule allows"),
             format!("{name} 的默认规则 {last}（65500）拒绝未被其他规则允许的流量"),

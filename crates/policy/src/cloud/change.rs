@@ -103,14 +103,18 @@ fn prefixes(family: Family, (first, last): (u128, u128)) -> Vec<String> {
     }
 }
 
-/// The priority of the first rule that stops one of the packets; `None` when only the end of the list does.
-pub(crate) fn stopped_at(gate: &Gate, owner: &Owner, packets: &[Cube]) -> Option<i64> {
+/// The number in its gate of the first rule that stops one of the packets; `None` when only the end of the list does.
+pub(crate) fn stopped_by(gate: &Gate, packets: &[Cube]) -> Option<usize> {
     let stops = |rule: &crate::gate::Rule| {
         rule.action != Action::Allow
             && rule.cubes.iter().any(|cube| packets.iter().any(|packet| packet.meets(cube)))
     };
-    let at = gate.rules.iter().position(stops)?;
-    owner.priorities.get(at).copied()
+    gate.rules.iter().position(stops)
+}
+
+/// The priority of that rule.
+pub(crate) fn stopped_at(gate: &Gate, owner: &Owner, packets: &[Cube]) -> Option<i64> {
+    stopped_by(gate, packets).and_then(|at| owner.priorities.get(at).copied())
 }
 
 /// The greatest number of the range that nobody uses and that comes before `before`.

@@ -1,6 +1,6 @@
 //! Gates made from the entries of a list: cubes within the budget, what is not modelled said.
 
-use crate::gate::{Action, Gate, Kind, Order, Rule};
+use crate::gate::{Action, Direction, Gate, Kind, Order, Rule};
 use crate::place::{Place, both, excerpt};
 use crate::read::{CUBE_COUNT_MAX, Match};
 use netwhy_model::Text;
@@ -26,6 +26,7 @@ pub(crate) struct Entry {
 /// What a gate is besides its rules.
 pub(crate) struct Head {
     pub kind: Kind,
+    pub inbound: bool,
     pub name: String,
     pub place: Place,
     pub stateful: bool,
@@ -73,7 +74,7 @@ pub(crate) fn gate(head: Head, entries: &[Entry], budget: &mut Budget) -> (Gate,
     let entries = &entries[..entries.len().min(RULE_COUNT_MAX)];
     let gate = Gate {
         kind: head.kind,
-        direction: crate::gate::Direction::Inbound,
+        direction: if head.inbound { Direction::Inbound } else { Direction::Outbound },
         name: head.name,
         place: head.place,
         order: Order::FirstMatch,
