@@ -126,6 +126,14 @@ pub trait Estate: Send + Sync {
     fn unread(&self) -> &[Unread];
     /// Every list of rules in it, for lint: with the ids of those that use it.
     fn gates(&self) -> Vec<Arc<Gate>>;
+    /// The lists for lint, where those of single endpoints would tell of each rule many times.
+    fn lint_gates(&self) -> Vec<Arc<Gate>> {
+        self.gates()
+    }
+    /// What makes the default of a gate what it is, where that has a place of its own: all policies that isolate.
+    fn defaults(&self, _gate: &Gate) -> Vec<Because> {
+        Vec::new()
+    }
     /// The part of the way that this estate governs; empty when it knows neither end. Asked with both ends even
     /// when it knows one: the other is then outside of it.
     fn way(&self, ask: &Ask) -> Vec<Step>;

@@ -85,7 +85,7 @@ impl World {
 
     /// What is wrong with the rules: of every list, and what the estates themselves find.
     pub fn lint(&self) -> Vec<Finding> {
-        let mut found: Vec<Finding> = self.gates().iter().flat_map(|gate| lint::gate(gate)).collect();
+        let mut found: Vec<Finding> = self.estates.iter().flat_map(|one| one.lint_gates()).flat_map(|gate| lint::gate(&gate)).collect();
         found.extend(self.findings.iter().cloned());
         found.sort_by(|a, b| (&a.place, a.rule, a.kind).cmp(&(&b.place, b.rule, b.kind)));
         found

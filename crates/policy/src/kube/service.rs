@@ -2,10 +2,10 @@
 
 use super::object::Object;
 use super::pod::{Pod, protocol};
-use super::ranges::{self, Range};
 use super::selector::{Labels, Selector};
 use crate::doc::Node;
 use crate::place::Place;
+use crate::read::Span;
 use std::net::IpAddr;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(super) struct Service {
     /// `internalTrafficPolicy: Local`.
     pub internal_local: bool,
     pub sticky: bool,
-    pub source_ranges: Option<(Vec<Range>, Place)>,
+    pub source_ranges: Option<(Vec<Span>, Place)>,
 }
 
 #[derive(Debug, Clone)]
@@ -96,7 +96,7 @@ impl Service {
         let external =
             list("externalIPs").iter().filter_map(|node| Some((address(node)?, node.place.clone())));
         let ranges = object.spec("loadBalancerSourceRanges").filter(|node| !node.list().is_empty());
-        let range_of = |node: &Node| ranges::prefix(node.text()?.trim());
+        let range_of = |node: &Node| Span::read(node.text()?);
         Service {
             namespace: object.namespace.to_owned(),
             name: object.name.to_owned(),
