@@ -129,6 +129,8 @@ fn take(estate: &dyn Estate, step: &Step, answer: &mut Answer) {
     };
     match &step.look {
         Look::Gate { gate, packets } => {
+            told.class = Class::of(gate.kind);
+            told.direction = Some(gate.direction);
             let list = List::new(gate);
             let mut decisions: Vec<Decision> =
                 packets.iter().flat_map(|cube| decisions(gate, &list, cube)).collect();
