@@ -1,0 +1,1 @@
+//! The way of packets through the chains of a hook.
