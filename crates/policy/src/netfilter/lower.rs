@@ -138,6 +138,8 @@ fn mentioned(ruleset: &Ruleset) -> HashSet<(String, bool)> {
         table.sets.iter().for_each(|set| add(&set.elements));
     }
     ruleset.ipsets.iter().for_each(|set| add(&set.elements));
+    let bases = ruleset.tables.iter().flat_map(|table| &table.chains).filter_map(|chain| chain.base.as_ref());
+    names.extend(bases.flat_map(|base| &base.devices).map(|device| (device.clone(), false)));
     names
 }
 
