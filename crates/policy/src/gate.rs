@@ -13,6 +13,10 @@ pub enum Action {
     Deny,
     /// With an answer to the sender.
     Reject,
+    /// Decides nothing: the next rule is asked (a mark, a log, a jump to another chain).
+    Pass,
+    /// Leaves the list undecided: no later rule of it is asked (return, goto, a queue, a map of verdicts).
+    Leave,
 }
 
 /// Whose semantics and syntax a gate has.

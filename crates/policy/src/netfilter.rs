@@ -4,4 +4,6 @@ pub mod ast;
 pub mod eval;
 pub mod packet;
 pub mod faults;
+pub mod lower;
+pub mod trace;
 pub mod xtables;
