@@ -1,8 +1,10 @@
-//! A document of JSON, YAML or HCL as one tree in which everything knows its place.
+//! A document of JSON, YAML, TOML or HCL as one tree in which everything knows its place.
 
 mod json;
+mod toml;
 
 pub use json::json;
+pub use toml::toml;
 
 use crate::place::{Place, Unread};
 use std::sync::Arc;
