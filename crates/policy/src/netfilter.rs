@@ -1,3 +1,7 @@
 //! The packet filter of Linux: readers of its rules, and what they do with a packet.
 
 pub mod ast;
+pub mod eval;
+pub mod packet;
+pub mod faults;
+pub mod xtables;
