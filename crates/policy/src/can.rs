@@ -237,6 +237,7 @@ const fn outcome(action: Action) -> Outcome {
         Action::Allow => Outcome::Allowed,
         Action::Deny => Outcome::Denied,
         Action::Reject => Outcome::Rejected,
+        Action::Pass | Action::Leave => Outcome::Depends,
     }
 }
 
@@ -245,6 +246,7 @@ fn by_rule(gate: &Gate, rule: u32, action: Action) -> Because {
         Action::Allow => both("this rule lets it through", "该规则放行"),
         Action::Deny => both("this rule drops it", "该规则丢弃"),
         Action::Reject => both("this rule rejects it", "该规则拒绝"),
+        Action::Pass | Action::Leave => both("this rule sends it elsewhere", "该规则将其转往别处"),
     };
     named(gate, rule, why)
 }

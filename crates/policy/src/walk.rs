@@ -104,6 +104,7 @@ mod tests {
 
     fn sizes(rules: Vec<Rule>) -> [usize; 3] {
         let gate = Gate {
+            direction: crate::gate::Direction::Inbound,
             kind: Kind::ZeroTrust,
             name: String::new(),
             place: Place::whole(&"f".into()),

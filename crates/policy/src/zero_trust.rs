@@ -171,6 +171,7 @@ impl ZeroTrust {
 fn empty(owner: &Node, name: &Arc<str>) -> Gate {
     Gate {
         kind: Kind::ZeroTrust,
+        direction: crate::gate::Direction::Inbound,
         name: name.to_string(),
         place: owner.place.clone(),
         order: Order::FirstMatch,
