@@ -152,6 +152,7 @@ fn take(estate: &dyn Estate, step: &Step, answer: &mut Answer) {
             told.class = *class;
             told.direction = Some(*direction);
             weigh(decisions, &mut told);
+            answer.fix.extend(estate.allow_decided(decisions));
         }
         Look::Passes { why, place } => told.by.push(because(place, why)),
         Look::Ends { why, place, fix } => {
