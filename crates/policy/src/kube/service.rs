@@ -125,6 +125,12 @@ impl Service {
         format!("{}/{}", self.namespace, self.name)
     }
 
+    /// Every address it is reached by.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        let external = self.external_addresses.iter().map(|(address, _)| address);
+        self.cluster_addresses.iter().chain(external).chain(&self.balancer_addresses).copied()
+    }
+
     pub fn selects(&self, pod: &Pod) -> bool {
         let chosen = |selector: &Selector| pod.variants.iter().any(|labels: &Labels| selector.matches(labels));
         self.namespace == pod.namespace && self.selector.as_ref().is_some_and(chosen)
