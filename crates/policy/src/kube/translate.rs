@@ -158,7 +158,10 @@ impl Walk<'_> {
         let Some(pod) = self.kube.pods.get(at) else { return Vec::new() };
         let network = pod.primary.clone();
         match entry {
-            Entry::Cluster => walk.to_pod(from, at, &network, port),
+            Entry::Cluster => {
+                walk.same_node(from, at, service);
+                walk.to_pod(from, at, &network, port);
+            }
             Entry::Outside(node) if service.local => walk.at_local(from, at, &network, port, (service, node)),
             Entry::Outside(_) => {
                 // The node that takes the packet puts its own address in place of the client's.
@@ -169,6 +172,19 @@ impl Walk<'_> {
             }
         }
         walk.steps
+    }
+
+    /// `internalTrafficPolicy: Local`: only pods on the caller's own node are used.
+    fn same_node(&mut self, from: &Spot, at: usize, service: &Service) {
+        let Spot::Pod(own, _) = from else { return };
+        let (Some(one), Some(other)) = (self.kube.pods.get(*own), self.kube.pods.get(at)) else { return };
+        if service.internal_local && !one.nodes.iter().any(|node| other.nodes.contains(node)) {
+            let on = both(
+                format!("whether {} runs on the node of {}: internalTrafficPolicy is Local", other.id, one.id),
+                format!("{} 是否与 {} 同节点：internalTrafficPolicy 为 Local", other.id, one.id),
+            );
+            self.depends(service_words(service), on, &service.place);
+        }
     }
 
     /// `externalTrafficPolicy: Local`: the client's address stays, and a node without a pod drops.
