@@ -61,9 +61,20 @@ pub struct Rule {
     pub unmodelled: Vec<Text>,
 }
 
+/// Which way the packets of a gate go, seen from what it protects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    Inbound,
+    Outbound,
+    /// Both ends are elsewhere: a router's forward chain.
+    Through,
+}
+
 #[derive(Debug, Clone)]
 pub struct Gate {
     pub kind: Kind,
+    pub direction: Direction,
     pub name: String,
     pub place: Place,
     pub order: Order,

@@ -108,7 +108,9 @@ impl Build<'_> {
 
     pub fn address(&mut self, field: Field, address: Address, negated: bool) -> Part {
         match address {
-            Address::Range(first, last) => self.one(Operand::plain(field), Span::Numbers(first, last), negated),
+            Address::Range(first, last) => {
+                self.one(Operand::plain(field), Span::Numbers(first, last), negated)
+            }
             Address::Masked { value, mask } => {
                 let key = Operand { mask: Some(mask), ..Operand::plain(field) };
                 self.one(key, Span::Numbers(value, value), negated)
