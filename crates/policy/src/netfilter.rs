@@ -7,3 +7,4 @@ pub mod faults;
 pub mod lower;
 pub mod trace;
 pub mod xtables;
+pub mod nft;
