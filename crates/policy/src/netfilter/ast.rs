@@ -310,6 +310,14 @@ pub enum Field {
     Cpu,
     Cgroup,
     Random,
+    /// A dimension of an ipset that is compared with the packet's source: which field that is, says the set's type
+    /// (see `xtables::bind`).
+    SetSource,
+    /// As [`Field::SetSource`], of the destination.
+    SetDestination,
+    /// What ipset takes for a port: that of TCP, UDP, SCTP, UDP-Lite; type × 256 + code of ICMP; 0 of all others.
+    SetSourcePort,
+    SetDestinationPort,
     /// Bits of a header by their place: what has no name above. The header itself is asked for by a match of its
     /// own beside it.
     Payload { base: Start, offset_bits: u16, length_bits: u16 },

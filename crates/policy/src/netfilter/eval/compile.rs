@@ -231,7 +231,7 @@ impl<'a> Compiler<'a> {
                     Step::AnyBit { key: *found.keys.first()?, bits: *bits, negated: found.negated }
                 }
                 Test::Same(other) => {
-                    Step::Same { key: *found.keys.first()?, other: *other, negated: found.negated }
+                    Step::Same { key: *found.keys.first()?, other: **other, negated: found.negated }
                 }
             },
             Part::Verdict(verdict) => Step::Verdict(self.act(verdict)),

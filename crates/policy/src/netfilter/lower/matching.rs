@@ -411,8 +411,7 @@ fn narrow(view: &View<'_>, cube: &Cube, key: &Operand, span: &Span, out: &mut Ve
         out.extend(narrowed(&present, at.shape, (*first, *last)));
         return None;
     }
-    let elements = vec![Element { spans: vec![span.clone()], data: None, excluded: false, timeout_s: None, line: 0 }];
-    let test = Test::In(SetUse::Inline(std::sync::Arc::new(elements)));
+    let test = Test::In(SetUse::Inline(std::sync::Arc::new(vec![Element::of(span.clone())])));
     one_key(view, cube, key, &Match { keys: vec![*key], test, negated: false }, out)
 }
 

@@ -309,7 +309,7 @@ impl<'t, 'a> Walk<'t, 'a> {
                 continue;
             };
             let mut left = vec![one];
-            for element in by_width(list) {
+            for element in list.iter() {
                 let mut next = Result::default();
                 let hit = self.matched(at.table, &of_element(keys, element), left, &mut next);
                 left = next.going_on.into_iter().map(|flow| Matching { flow, reasons: Vec::new() }).collect();
@@ -380,7 +380,7 @@ impl<'t, 'a> Walk<'t, 'a> {
             return;
         };
         let mut left = vec![Matching { flow, reasons }];
-        for element in by_width(&list) {
+        for element in list.iter() {
             let mut next = Result::default();
             let hit = self.matched(at.table, &of_element(&map.keys, element), left, &mut next);
             left = next.going_on.into_iter().map(|flow| Matching { flow, reasons: Vec::new() }).collect();
@@ -405,14 +405,6 @@ fn note(flow: &mut Flow, end: End, reasons: &[Text]) {
         End::Drop | End::Reject => flow.may_drop = true,
         End::Return | End::Lost => flow.lose(reasons),
     }
-}
-
-/// A map's elements, those that match everything (`*`) last.
-fn by_width(list: &[Element]) -> impl Iterator<Item = &Element> {
-    let is_wide = |element: &&Element| {
-        element.spans.iter().all(|span| matches!(span, crate::netfilter::ast::Span::Numbers(0, u128::MAX)))
-    };
-    list.iter().filter(move |element| !is_wide(element)).chain(list.iter().filter(is_wide))
 }
 
 fn of_element(keys: &[Operand], element: &Element) -> Match {
