@@ -2,6 +2,6 @@
 
 pub mod ast;
 pub mod eval;
-pub mod packet;
 pub mod faults;
+pub mod packet;
 pub mod xtables;

@@ -59,11 +59,12 @@ pub fn of_connection(field: Field) -> bool {
     use Field::{
         CtDirection, CtExpiration, CtHelper, CtMark, CtOriginalDestination, CtOriginalDestinationPort,
         CtOriginalSource, CtOriginalSourcePort, CtProtocol, CtReplyDestination, CtReplyDestinationPort,
-        CtReplySource, CtReplySourcePort, CtState, CtStatus, CtZone,
+        CtReplySource, CtReplySourcePort, CtState, CtStateNat, CtStatus, CtZone,
     };
     matches!(
         field,
         CtState
+            | CtStateNat
             | CtStatus
             | CtDirection
             | CtMark
