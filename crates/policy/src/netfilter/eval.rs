@@ -301,11 +301,11 @@ fn base(
 /// Whether a chain of ingress or egress hangs at the packet's interface.
 fn on_device(work: &Work<'_>, base: &super::ast::Base) -> Option<bool> {
     let interface = match base.hook {
-        Hook::Ingress => work.packet.input.as_ref(),
-        Hook::Egress => work.packet.output.as_ref(),
+        Hook::Ingress => work.packet.input.as_deref(),
+        Hook::Egress => work.output_name,
         _ => return Some(true),
     };
-    interface.map(|interface| base.devices.contains(interface))
+    interface.map(|interface| base.devices.iter().any(|device| device == interface))
 }
 
 /// Only what was let through for certain is kept as a connection.

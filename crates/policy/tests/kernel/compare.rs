@@ -104,7 +104,8 @@ fn score(asked: &[Asked], seen: &HashMap<u32, (End, Seen)>, expected: &Counts, c
         if let Some(wrong) = wrong(one, seen)
             && score.mismatches.len() < TOLD_MAX
         {
-            score.mismatches.push(format!("packet {id}: {wrong}\n  {:?}\n  from {:?}: {:?}\n  kernel: {seen:?}", one.decision, one.end, one.packet));
+            let before = history(&asked[..id], &one.packet);
+            score.mismatches.push(format!("packet {id}: {wrong}{before}\n  {:?}\n  from {:?}: {:?}\n  kernel: {seen:?}", one.decision, one.end, one.packet));
         }
     }
     let mut rules: Vec<_> = expected.keys().chain(counts.keys()).collect();
@@ -117,6 +118,25 @@ fn score(asked: &[Asked], seen: &HashMap<u32, (End, Seen)>, expected: &Counts, c
         }
     }
     score
+}
+
+/// What went before in the same connection, for whoever looks into a mismatch.
+fn history(before: &[Asked], packet: &Packet) -> String {
+    let ports = [packet.source_port, packet.destination_port];
+    let mut text = String::new();
+    for (id, one) in before.iter().enumerate().filter(|(_, one)| {
+        packet.has_ports()
+            && (ports.contains(&one.packet.source_port.filter(|port| *port > 1_023 && *port != 8080))
+                || ports.contains(&one.packet.destination_port.filter(|port| *port > 1_023 && *port != 8080)))
+    }) {
+        let packet = &one.packet;
+        text.push_str(&format!(
+            "\n    {id} {:?} {}:{:?} > {}:{:?} {} flags {:?} icmp {:?} {:?} {:?}",
+            one.end, packet.source, packet.source_port, packet.destination, packet.destination_port, packet.protocol,
+            packet.flags, packet.icmp_type, one.decision.verdict, one.decision.rewritten
+        ));
+    }
+    text
 }
 
 fn wrong(asked: &Asked, seen: Option<&(End, Seen)>) -> Option<&'static str> {

@@ -82,6 +82,11 @@ fn transport(packet: &Packet, id: u32) -> Vec<u8> {
             bytes.extend([0, 1]);
             Some(2)
         }
+        // GRE of version 0: anything else is PPTP's, which has its own tracking.
+        47 => {
+            bytes.extend([0, 0, 0x08, 0x00]);
+            None
+        }
         _ => None,
     };
     if let Some(inner) = &packet.inner {

@@ -72,7 +72,10 @@ impl<'a> Traffic<'a> {
                 beyond = beyond.ports(sport, dport);
             }
         }
-        flow.beyond = Some(beyond);
+        // The router takes no answer from an address of its own.
+        if super::lab::host().is_local(beyond.destination) == Some(false) {
+            flow.beyond = Some(beyond);
+        }
     }
 
     fn open(&mut self, dice: &mut Dice) -> Flow {

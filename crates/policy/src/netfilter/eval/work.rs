@@ -33,6 +33,7 @@ pub struct Work<'a> {
     pub asked: Hook,
     pub input: Option<u128>,
     pub output: Option<u128>,
+    pub output_name: Option<&'a str>,
     pub source: Bits,
     pub destination: Bits,
     pub source_port: Value,
@@ -66,6 +67,7 @@ impl<'a> Work<'a> {
             asked: packet.hook,
             input: name(&packet.input),
             output: name(&packet.output),
+            output_name: packet.output.as_deref(),
             source: Bits::of(packet::number(packet.source)),
             destination: Bits::of(packet::number(packet.destination)),
             source_port: port(packet.source_port),
@@ -97,6 +99,7 @@ impl<'a> Work<'a> {
             && let Some(interface) = self.host.leads_out(address)
         {
             self.output = Some(name_number(interface));
+            self.output_name = Some(interface);
         }
     }
 
