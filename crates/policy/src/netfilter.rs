@@ -5,3 +5,4 @@ pub mod eval;
 pub mod faults;
 pub mod packet;
 pub mod xtables;
+pub mod nft;

@@ -40,7 +40,7 @@ fn looks_at_connections(step: &Step) -> bool {
         Step::Match { keys, .. } | Step::VerdictMap { keys, .. } => of(keys),
         Step::AnyBit { key, .. } => of_connection(key.field),
         Step::Same { key, other, .. } => of_connection(key.field) || of_connection(other.field),
-        Step::Write { field, value } => {
+        Step::Write { field, value, .. } => {
             let from = match value {
                 Value::Of(operand) => of_connection(operand.field),
                 Value::Map { keys, .. } => of(keys),
