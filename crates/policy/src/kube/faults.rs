@@ -4,7 +4,7 @@ mod policies;
 mod services;
 
 use super::Kube;
-use crate::finding::{Finding, Kind, Level};
+use crate::finding::{Finding, Level};
 use crate::place::{Place, both};
 
 /// How many findings of one sort are told.
@@ -34,7 +34,7 @@ impl Kube {
         found.extend(self.networks.missing.iter().map(|(network, place)| {
             let en = format!("no NetworkAttachmentDefinition {network} is in the files");
             let zh = format!("文件中没有 NetworkAttachmentDefinition {network}");
-            finding(Kind::Dangling, Level::Warning, place, network, en, zh)
+            finding("dangling", Level::Warning, place, network, en, zh)
         }));
         found.sort_by(|a, b| (&a.place, a.kind, &a.within).cmp(&(&b.place, b.kind, &b.within)));
         found
@@ -42,21 +42,12 @@ impl Kube {
 }
 
 fn finding(
-    kind: Kind,
+    kind: &'static str,
     level: Level,
     place: &Place,
     within: &str,
     en: impl Into<String>,
     zh: impl Into<String>,
 ) -> Finding {
-    Finding {
-        kind,
-        level,
-        place: place.clone(),
-        within: within.to_owned(),
-        rule: None,
-        by: Vec::new(),
-        by_places: Vec::new(),
-        text: both(en, zh),
-    }
+    Finding::new(kind, level, place, en, zh).within(within, None)
 }

@@ -265,7 +265,7 @@ pub(super) fn verdict(steps: &[Step]) -> Option<bool> {
                 open |= !(judged.denied.is_empty() && judged.doubtful.is_empty());
             }
             Look::Ends { .. } => return Some(false),
-            Look::Depends { .. } | Look::Decided(_) => open = true,
+            Look::Depends { .. } | Look::Decided { .. } => open = true,
             Look::Passes { .. } => {}
         }
     }

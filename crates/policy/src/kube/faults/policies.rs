@@ -1,7 +1,7 @@
 //! Policies: those that do nothing, and those that cut off what every pod needs.
 
 use super::finding;
-use crate::finding::{Finding, Kind, Level};
+use crate::finding::{Finding, Level};
 use crate::kube::Kube;
 use crate::kube::ends::beyond;
 use crate::kube::gates::{Blocks, Key};
@@ -35,7 +35,7 @@ pub(super) fn idle(kube: &Kube) -> Vec<Finding> {
     let told = |policy: &Policy| {
         let en = format!("it selects no pod ({})", policy.subject.pods);
         let zh = format!("它没有选中任何 Pod（{}）", policy.subject.pods);
-        finding(Kind::Unused, Level::Warning, &policy.subject.place, &policy.title(), en, zh)
+        finding("unused", Level::Warning, &policy.subject.place, &policy.title(), en, zh)
     };
     kube.policies.iter().filter(idle).map(told).collect()
 }
@@ -70,7 +70,7 @@ pub(super) fn peers(kube: &Kube) -> Vec<Finding> {
                 }
                 _ => continue,
             };
-            let mut one = finding(Kind::Dangling, level, &pods.place, &policy.title(), en, zh);
+            let mut one = finding("dangling", level, &pods.place, &policy.title(), en, zh);
             one.rule = Some(rule.number);
             found.push(one);
         }
@@ -96,7 +96,7 @@ pub(super) fn same(kube: &Kube) -> Vec<Finding> {
             if let (true, Layer::Admin(priority)) = (at > other_at && one.layer == other.layer, one.layer) {
                 let en = format!("{} has priority {priority}, too: which of them comes first is not defined", other.title());
                 let zh = format!("{} 的优先级同为 {priority}：二者先后未定义", other.title());
-                found.push(finding(Kind::Conflict, Level::Warning, &one.place, &one.title(), en, zh));
+                found.push(finding("conflict", Level::Warning, &one.place, &one.title(), en, zh));
             }
             let comparable = one.layer == Layer::Network && other.layer == Layer::Network && one.networks == other.networks;
             if !comparable || one.namespace != other.namespace {
@@ -126,7 +126,7 @@ pub(super) fn same(kube: &Kube) -> Vec<Finding> {
             if within && alike(one, other) && (!twins || at > other_at) {
                 let en = format!("{} isolates the same pods and allows all of this: it can go", other.title());
                 let zh = format!("{} 已隔离同样的 Pod 并放行其全部内容：可删除", other.title());
-                let mut told = finding(Kind::Redundant, Level::Note, &one.place, &one.title(), en, zh);
+                let mut told = finding("redundant", Level::Note, &one.place, &one.title(), en, zh);
                 told.by_places.push(other.place.clone());
                 found.push(told);
             }
@@ -150,7 +150,7 @@ pub(super) fn controllers(kube: &Kube) -> Vec<Finding> {
             };
             let en = format!("the policies of {} on port {port} {en}", pod.id);
             let zh = format!("{} 端口 {port} 的策略{zh}", pod.id);
-            found.push(finding(Kind::Faulty, level, &ingress.place, &ingress.title(), en, zh));
+            found.push(finding("faulty", level, &ingress.place, &ingress.title(), en, zh));
         }
     }
     found
@@ -173,7 +173,7 @@ pub(super) fn probes(kube: &Kube) -> Vec<Finding> {
                 "{} 的 {}（端口 {}）能否通过取决于网络插件：没有策略放行节点，多数插件仍放行 Pod 所在节点",
                 pod.id, probe.what, probe.port
             );
-            found.push(finding(Kind::Faulty, Level::Note, &probe.place, &pod.id, en, zh));
+            found.push(finding("faulty", Level::Note, &probe.place, &pod.id, en, zh));
         }
     }
     found
@@ -203,7 +203,7 @@ pub(super) fn names(kube: &Kube) -> Vec<Finding> {
         let list = policies.join(", ");
         let en = format!("{} may not reach port 53 of any name server: {list} isolate it for egress and none allows DNS", pod.id);
         let zh = format!("{} 无法访问任何域名服务器的 53 端口：{list} 隔离了其出站流量且未放行 DNS", pod.id);
-        found.push(finding(Kind::Faulty, level, &gate.place, &pod.id, en, zh));
+        found.push(finding("faulty", level, &gate.place, &pod.id, en, zh));
     }
     found
 }
