@@ -5,7 +5,7 @@ mod services;
 
 use super::Kube;
 use crate::finding::{Finding, Level};
-use crate::place::{Place, both};
+use crate::place::Place;
 
 /// How many findings of one sort are told.
 const FINDING_COUNT_MAX: usize = 1_000;
