@@ -19,6 +19,18 @@ pub enum Action {
     Leave,
 }
 
+impl Action {
+    /// Whether packets fare alike, an answer to the sender aside.
+    pub const fn is_like(self, other: Action) -> bool {
+        matches!(
+            (self, other),
+            (Action::Allow, Action::Allow)
+                | (Action::Deny | Action::Reject, Action::Deny | Action::Reject)
+                | (Action::Leave, Action::Leave)
+        )
+    }
+}
+
 /// Whose semantics and syntax a gate has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {

@@ -2,8 +2,10 @@
 
 pub mod azure;
 pub mod cloud;
+pub mod aws;
 pub mod can;
 pub mod changes;
+pub mod check;
 pub mod balancer;
 pub mod doc;
 pub mod estate;
@@ -19,12 +21,10 @@ pub mod netfilter;
 pub mod place;
 pub mod reach;
 pub mod read;
-pub mod range;
 pub mod ranges;
 pub mod sarif;
 pub mod space;
 pub mod suggest;
-pub mod walk;
 pub mod zero_trust;
 pub mod terraform;
 pub mod world;

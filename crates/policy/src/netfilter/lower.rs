@@ -4,6 +4,7 @@
 //! Sets of ipset must be bound first (`xtables::bind`).
 
 mod fields;
+mod direction;
 mod gates;
 pub(crate) mod matching;
 mod values;

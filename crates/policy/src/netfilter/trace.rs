@@ -51,6 +51,8 @@ pub struct Outcome {
     pub rules: Vec<RuleRef>,
     /// As they are at the end, when NAT changed them.
     pub rewritten: Option<Cube>,
+    /// Connection tracking was told to leave them alone: it does not know the answers.
+    pub untracked: bool,
 }
 
 /// Which way packets take through a host.

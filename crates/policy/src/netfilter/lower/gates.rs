@@ -1,7 +1,7 @@
 //! Every chain as a gate: its rules with the packets they match, and which packets come to it at all.
 
 use super::{Lowered, Lowering, families};
-use crate::gate::{Action, Gate, Kind, Order, Rule as GateRule};
+use crate::gate::{Action, Direction, Gate, Kind, Order, Rule as GateRule};
 use crate::netfilter::ast::{Backend, Base, Chain, Data, Part, Policy, Rule, Ruleset, SetUse, Table, Verdict};
 use crate::place::both;
 use crate::space::{Cube, subtract};
@@ -29,7 +29,9 @@ pub fn gates(ruleset: &Ruleset) -> Vec<ChainGate> {
     let lowering = Lowering::new(ruleset);
     let mut out = Vec::new();
     for (at, table) in ruleset.tables.iter().enumerate().filter(|(_, table)| !families(table.family).is_empty()) {
-        let mut lists: Vec<Gate> = table.chains.iter().map(|chain| gate(&lowering, at, table, chain)).collect();
+        let directions = super::direction::directions(table);
+        let chains = table.chains.iter().zip(directions);
+        let mut lists: Vec<Gate> = chains.map(|(chain, way)| gate(&lowering, at, table, chain, way)).collect();
         let entries = entries(table, &lists);
         for ((chain, gate), entry) in lists.drain(..).enumerate().zip(entries) {
             out.push(ChainGate { gate, table: at, chain, entry });
@@ -38,7 +40,7 @@ pub fn gates(ruleset: &Ruleset) -> Vec<ChainGate> {
     out
 }
 
-fn gate(lowering: &Lowering<'_>, at: usize, table: &Table, chain: &Chain) -> Gate {
+fn gate(lowering: &Lowering<'_>, at: usize, table: &Table, chain: &Chain, direction: Direction) -> Gate {
     let part_of: Arc<str> = chain.name.as_str().into();
     let rules = chain.rules.iter().map(|rule| {
         let Lowered { cubes, unmodelled } = lowering.rule(at, rule);
@@ -59,6 +61,7 @@ fn gate(lowering: &Lowering<'_>, at: usize, table: &Table, chain: &Chain) -> Gat
     };
     Gate {
         kind: if table.backend == Backend::Nft { Kind::Nft } else { Kind::Iptables },
+        direction,
         name: format!("{} {}", table.name, chain.name),
         place: chain.place.clone(),
         order: Order::FirstMatch,

@@ -89,7 +89,8 @@ impl<'t, 'a> Walk<'t, 'a> {
         let moved = flow.moved;
         let changed = moved.source || moved.destination || moved.source_ports || moved.destination_ports;
         let rewritten = changed.then_some(flow.now);
-        self.outcomes.push(Outcome { packets: flow.origin, verdict, rules: flow.rules, rewritten });
+        let untracked = flow.untracked;
+        self.outcomes.push(Outcome { packets: flow.origin, verdict, rules: flow.rules, rewritten, untracked });
         None
     }
 
