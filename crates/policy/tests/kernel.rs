@@ -6,6 +6,7 @@
 mod kernel {
     pub mod compare;
     pub mod dice;
+    pub mod draw_nft;
     pub mod draw_xt;
     pub mod frame;
     pub mod lab;
