@@ -349,9 +349,10 @@ impl Drawer<'_> {
                 _ => format!("ip6 dscp {not}{}", self.dice.pick(&["8", "10", "0"])),
             };
         }
-        match self.dice.below(3) {
+        match self.dice.below(4) {
             0 => format!("ip ttl {}", self.dice.pick(&["> 60", "< 10", "63", "64"])),
             1 => "ip frag-off & 0x1fff == 0".to_owned(),
+            2 => format!("meta length {}", self.dice.pick(&["> 40", "< 48", "36", "40-60"])),
             _ => format!("ip dscp {not}{}", self.dice.pick(&["8", "10", "0"])),
         }
     }
