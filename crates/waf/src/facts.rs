@@ -134,7 +134,8 @@ impl<'a> Facts<'a> {
                 let kind = self.request.header("content-type").unwrap_or_default();
                 self.multipart = multipart::parts(kind, body);
                 self.post.clone_from(&self.multipart.fields);
-                self.body_fault = self.multipart.fault.map(|fault| format!("Multipart parsing error: {fault}"));
+                self.body_fault =
+                    self.multipart.fault.map(|fault| format!("Multipart parsing error: {fault}"));
             }
             Processor::Json => {
                 let (pairs, fault) = json::arguments(body);
@@ -147,7 +148,9 @@ impl<'a> Facts<'a> {
                 self.xml = document;
                 self.body_fault = fault.map(|fault| format!("XML parsing error: {fault}"));
             }
-            Processor::Other(name) => self.body_fault = Some(format!("Unknown request body processor: {name}")),
+            Processor::Other(name) => {
+                self.body_fault = Some(format!("Unknown request body processor: {name}"))
+            }
         }
     }
 
@@ -194,11 +197,19 @@ impl<'a> Facts<'a> {
             "ARGS_POST_NAMES" => names(&self.post),
             "REQUEST_COOKIES" => values(&self.cookies),
             "REQUEST_COOKIES_NAMES" => names(&self.cookies),
-            "REQUEST_HEADERS" => headers.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect(),
-            "REQUEST_HEADERS_NAMES" => headers.iter().map(|(name, _)| (name.as_bytes(), name.as_bytes())).collect(),
+            "REQUEST_HEADERS" => {
+                headers.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect()
+            }
+            "REQUEST_HEADERS_NAMES" => {
+                headers.iter().map(|(name, _)| (name.as_bytes(), name.as_bytes())).collect()
+            }
             "FILES" => files.iter().map(|file| (file.field.as_slice(), file.name.as_slice())).collect(),
-            "FILES_NAMES" => files.iter().map(|file| (file.field.as_slice(), file.field.as_slice())).collect(),
-            "FILES_TMP_CONTENT" => files.iter().map(|file| (file.field.as_slice(), file.content.as_slice())).collect(),
+            "FILES_NAMES" => {
+                files.iter().map(|file| (file.field.as_slice(), file.field.as_slice())).collect()
+            }
+            "FILES_TMP_CONTENT" => {
+                files.iter().map(|file| (file.field.as_slice(), file.content.as_slice())).collect()
+            }
             "MULTIPART_PART_HEADERS" => values(&self.multipart.headers),
             _ => return None,
         })

@@ -41,7 +41,8 @@ impl Nginx {
         let mut findings = Findings::default();
         let Some(chain) = choose::server(&self.main, request) else { return findings.answer() };
         let mut values = Values::new(&self.main, request);
-        let ended = rewrite::run(chain.last().map_or(&[][..], |server| &server.block), &mut values, &mut findings);
+        let ended =
+            rewrite::run(chain.last().map_or(&[][..], |server| &server.block), &mut values, &mut findings);
         if ended {
             return findings.answer();
         }

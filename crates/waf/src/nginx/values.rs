@@ -54,7 +54,8 @@ impl<'a> Values<'a> {
             let (name, rest) = match piece.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
                 Some(parts) => parts,
                 None => {
-                    let end = piece.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(piece.len());
+                    let end =
+                        piece.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(piece.len());
                     piece.split_at(end)
                 }
             };
@@ -71,11 +72,16 @@ impl<'a> Values<'a> {
         if let Some(value) = self.set.get(name) {
             return value.clone();
         }
-        let unknown = || both(format!("${name} is not known from the request"), format!("从请求中无法得知 ${name}"));
+        let unknown =
+            || both(format!("${name} is not known from the request"), format!("从请求中无法得知 ${name}"));
         if depth >= DEPTH_MAX {
             return Err(unknown());
         }
-        if let Some(table) = self.tables.iter().find(|table| table.words.last().and_then(|last| last.strip_prefix('$')) == Some(name)) {
+        if let Some(table) = self
+            .tables
+            .iter()
+            .find(|table| table.words.last().and_then(|last| last.strip_prefix('$')) == Some(name))
+        {
             return self.looked_up(table, depth);
         }
         self.of_request(name).ok_or_else(unknown)
@@ -133,7 +139,13 @@ impl<'a> Values<'a> {
             "request_uri" => text(&request.uri),
             "uri" | "document_uri" => self.path(),
             "args" | "query_string" => text(query()),
-            "is_args" => if query().is_empty() { String::new() } else { "?".to_owned() },
+            "is_args" => {
+                if query().is_empty() {
+                    String::new()
+                } else {
+                    "?".to_owned()
+                }
+            }
             "request" => text(&request.line()),
             "server_protocol" => request.version.clone(),
             "host" => header("host")?.split(':').next()?.to_ascii_lowercase(),
