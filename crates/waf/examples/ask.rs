@@ -1,8 +1,8 @@
-//! Asks a firewall about requests: `ask REQUESTS RULES…`, with `--paranoia N`, `--json`.
+//! Asks a firewall about requests: `ask REQUESTS RULES…`, with `--paranoia N`, `--modsecurity3`, `--json`.
 
 use anyhow::{Context, Result};
 use netwhy_waf::answer::{Answered, Document, SCHEMA};
-use netwhy_waf::{File, Library, Waf, exclusion, request};
+use netwhy_waf::{Dialect, File, Library, Waf, exclusion, request};
 use std::path::{Path, PathBuf};
 
 struct Disk;
@@ -43,10 +43,13 @@ fn main() -> Result<()> {
         words.iter().position(|word| word == "--paranoia").map(|at| words.drain(at..at + 2).nth(1));
     let (requests, rules) = words.split_first().context("ask REQUESTS RULES…")?;
     let mut files = Vec::new();
-    for path in rules {
+    for path in rules.iter().filter(|word| !word.starts_with("--")) {
         files.extend(read(Path::new(path))?);
     }
     let mut waf = Waf::load(&files, &Disk);
+    if words.iter().any(|word| word == "--modsecurity3") {
+        waf.speak(Dialect::ModSecurity3);
+    }
     if let Some(level) = paranoia.flatten() {
         waf.preset("blocking_paranoia_level", &level);
     }

@@ -21,6 +21,7 @@ mod web;
 
 pub use answer::Answer;
 pub use engine::Waf;
+pub use facts::Dialect;
 pub use place::{Place, Unread};
 pub use request::Request;
 pub use seclang::{File, Library, NoLibrary};

@@ -83,14 +83,9 @@ impl<'a> Run<'a> {
             memory.set(name.clone(), value.clone().into_bytes());
         }
         let separator = waf.set.argument_separator.unwrap_or(b'&');
-        Run {
-            waf,
-            facts: Facts::of_head(request, separator),
-            memory,
-            switched: Switched::default(),
-            answer: Answer::quiet(),
-            over: false,
-        }
+        let mut facts = Facts::of_head(request, separator);
+        facts.dialect = waf.dialect;
+        Run { waf, facts, memory, switched: Switched::default(), answer: Answer::quiet(), over: false }
     }
 
     pub(super) fn engine(&self) -> Engine {
@@ -118,6 +113,14 @@ impl<'a> Run<'a> {
             }
         }
         self.phase(2);
+    }
+
+    /// Whether a rule would look at a body that is not shown.
+    pub fn hides_body(&self) -> bool {
+        let looks = |rule: &Arc<Rule>| {
+            rule.links.iter().flat_map(|link| &link.targets).any(|target| target.collection == "REQUEST_BODY")
+        };
+        self.facts.is_hidden() && self.waf.rules().any(looks)
     }
 
     fn reject_body(&mut self) {
