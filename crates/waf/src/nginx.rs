@@ -48,11 +48,12 @@ impl Nginx {
         }
         let (chain, doubt) = choose::location(chain, &values);
         findings.unsure.extend(doubt);
+        // The length of the body is asked as soon as the location is known.
+        limits::body(&chain, request, &mut findings);
         let inner = chain.last().map_or(&[][..], |block| &block.block);
         if rewrite::run(inner, &mut values, &mut findings) {
             return findings.answer();
         }
-        limits::body(&chain, request, &mut findings);
         limits::rates(&self.main, &chain, &values, &mut findings);
         access::check(&chain, request, &mut findings);
         findings.answer()

@@ -123,7 +123,7 @@ fn values(request: &Request, name: &str, argument: &str) -> Option<Vec<String>> 
         "method" => vec![request.method.clone()],
         "path" => vec![text(request.path())],
         "url" | "pathq" => vec![text(&request.uri)],
-        "query" => vec![text(query())],
+        "query" => request.uri.splitn(2, |byte| *byte == b'?').nth(1).map(text).into_iter().collect(),
         "base" => vec![text(request.header("host").unwrap_or_default()) + &text(request.path())],
         "req.ver" | "req_ver" => vec![request.version.trim_start_matches("HTTP/").to_owned()],
         // The comma-separated values of a header count one by one; `fhdr` takes them whole.
