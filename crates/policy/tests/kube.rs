@@ -1,0 +1,90 @@
+//! Kubernetes manifests against the answers of np-guard, and traps of our own.
+
+use netwhy_policy::estate::Estate;
+use netwhy_policy::kube::{Connection, Kube, Network, Options};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The shared test data, beside the repository; absent elsewhere.
+fn shared(part: &str) -> Option<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let found =
+        here.ancestors().map(|above| above.join("shared/data/policy").join(part)).find(|path| path.exists());
+    if found.is_none() {
+        println!("SKIPPED: no shared data");
+    }
+    found
+}
+
+fn files_under(directory: &Path) -> Vec<(Arc<str>, String)> {
+    let mut found = Vec::new();
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(directory)
+        .expect("a directory")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            found.extend(files_under(&path));
+        } else if path.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|e| end == *e)) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            found.push((name.into(), std::fs::read_to_string(&path).expect("text")));
+        }
+    }
+    found
+}
+
+fn kube(files: &[(Arc<str>, String)]) -> Kube {
+    let texts: Vec<(Arc<str>, &str)> =
+        files.iter().map(|(name, text)| (Arc::clone(name), text.as_str())).collect();
+    Kube::read(&texts, Options::default())
+}
+
+/// The lines of np-guard's list, each with the network it stands under.
+fn expected(text: &str) -> BTreeSet<String> {
+    let mut network = "Pod network".to_owned();
+    let mut lines = BTreeSet::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("Permitted connectivity analyzed in ") {
+            network = rest.trim_end_matches(':').to_owned();
+        } else if line.contains(" => ") {
+            lines.insert(format!("{network}: {line}"));
+        }
+    }
+    lines
+}
+
+fn line(connection: &Connection) -> String {
+    let Connection { network, from, to, ports } = connection;
+    format!("{network}: {from} => {to} : {ports}")
+}
+
+#[test]
+fn the_connections_of_whole_directories_are_those_of_np_guard() {
+    let Some(root) = shared("npguard-netpol") else { return };
+    let (mut right, mut wrong) = (0, Vec::new());
+    let mut directories: Vec<PathBuf> =
+        std::fs::read_dir(root).expect("data").map(|entry| entry.expect("an entry").path()).collect();
+    directories.sort();
+    for directory in directories {
+        let Ok(text) = std::fs::read_to_string(directory.join("EXPECT.connlist.txt")) else { continue };
+        let kube = kube(&files_under(&directory));
+        let ours: BTreeSet<String> = kube.connections().iter().map(line).collect();
+        let theirs = expected(&text);
+        if ours == theirs {
+            right += 1;
+            continue;
+        }
+        let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut report =
+            format!("{name}: {} of {} lines\n", ours.intersection(&theirs).count(), theirs.len());
+        theirs.difference(&ours).take(4).for_each(|line| report += &format!("  - {line}\n"));
+        ours.difference(&theirs).take(4).for_each(|line| report += &format!("  + {line}\n"));
+        kube.unread().iter().take(3).for_each(|unread| report += &format!("  ? {unread:?}\n"));
+        wrong.push(report);
+    }
+    println!("{right} directories right");
+    assert!(wrong.is_empty(), "{right} right, {} wrong:\n{}", wrong.len(), wrong.concat());
+    let _ = Network::Pod;
+}
