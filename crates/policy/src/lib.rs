@@ -1,5 +1,6 @@
 //! Every rule that can stand between A and B, in one model: read, asked, checked, compared.
 
+pub mod aliyun;
 pub mod azure;
 pub mod cloud;
 pub mod can;
