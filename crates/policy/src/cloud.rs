@@ -6,6 +6,7 @@ pub(crate) mod change;
 pub(crate) mod facts;
 pub(crate) mod fields;
 pub(crate) mod list;
+pub(crate) mod notes;
 mod route;
 mod way;
 

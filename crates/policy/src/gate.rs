@@ -27,7 +27,9 @@ pub enum Kind {
     AliyunSecurityGroup,
     AliyunNetworkAcl,
     TencentSecurityGroup,
+    TencentNetworkAcl,
     HuaweiSecurityGroup,
+    HuaweiNetworkAcl,
     KubernetesNetworkPolicy,
     ZeroTrust,
 }

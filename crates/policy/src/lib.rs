@@ -11,6 +11,7 @@ pub mod estate;
 pub mod finding;
 pub mod gate;
 pub mod gcp;
+pub mod huawei;
 pub mod kube;
 pub mod lint;
 pub mod list;
@@ -20,6 +21,7 @@ pub mod reach;
 pub mod read;
 pub mod range;
 pub mod space;
+pub mod tencent;
 pub mod terraform;
 pub mod world;
 

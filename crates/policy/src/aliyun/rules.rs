@@ -3,11 +3,11 @@
 use crate::cloud::facts::{Acl, Facts, Group};
 use crate::cloud::fields::{field, word};
 use crate::cloud::list::Entry;
+use crate::cloud::notes::{Notes, private};
 use crate::doc::Node;
 use crate::gate::Action;
-use crate::place::{Place, Unread, both, excerpt};
-use crate::read::{ALL_PORTS, Match, Span, ports, protocols};
-use crate::space::Protocols;
+use crate::place::{Place, Unread, both};
+use crate::read::{Match, Span};
 use netwhy_model::Text;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +16,6 @@ use std::sync::Arc;
 const PRIORITY_DEFAULT: i64 = 1;
 /// After every rule of the customer.
 const PRIORITY_LAST: i64 = 101;
-const PRIVATE: [&str; 5] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
 
 type Prefixes = HashMap<String, Vec<Span>>;
 
@@ -80,14 +79,14 @@ fn permission(
     prefixes: &Prefixes,
     unread: &mut Vec<Unread>,
 ) -> Entry {
-    let mut notes = Notes { strange: Vec::new(), unmodelled: Vec::new() };
+    let mut notes = Notes::default();
     let side = |end: &str, notes: &mut Notes| side(rule, end, facts, prefixes, notes);
     let (sources, destinations) = (side("Source", &mut notes), side("Dest", &mut notes));
     let destinations_ports = notes.ports(word(rule, "PortRange"));
     let source_ports = notes.ports(word(rule, "SourcePortRange"));
     let protocols = notes.protocols(word(rule, "IpProtocol"));
     let policy = word(rule, "Policy").unwrap_or("accept");
-    let priority = notes.priority(word(rule, "Priority"));
+    let priority = notes.number(word(rule, "Priority"), PRIORITY_DEFAULT);
     for list in ["PortRangeListId"].iter().filter_map(|name| word(rule, name)).filter(|id| !id.is_empty()) {
         notes.unmodelled.push(both(
             format!("the ports of the list {list} are in no file"),
@@ -154,68 +153,6 @@ fn side(rule: &Node, end: &str, facts: &Facts, prefixes: &Prefixes, notes: &mut 
         }
     }
     if said { spans } else { Span::anywhere() }
-}
-
-fn private() -> Vec<Span> {
-    PRIVATE.iter().filter_map(|text| Span::read(text)).collect()
-}
-
-/// What was not understood of a rule, and what is not modelled.
-struct Notes {
-    strange: Vec<String>,
-    unmodelled: Vec<Text>,
-}
-
-impl Notes {
-    fn span(&mut self, text: &str) -> Vec<Span> {
-        Span::read(text).map_or_else(
-            || {
-                self.strange.push(text.to_owned());
-                Span::anywhere()
-            },
-            |span| vec![span],
-        )
-    }
-
-    fn open(&mut self, spans: &mut Vec<Span>, perhaps: &[Span], name: &str) {
-        spans.extend(perhaps);
-        let name = excerpt(name);
-        self.unmodelled.push(both(format!("who is in {name}: no file tells"), format!("{name} 的成员：文件中没有说明")));
-    }
-
-    fn ports(&mut self, text: Option<&str>) -> Vec<(u16, u16)> {
-        let text = text.unwrap_or_default();
-        vec![ports(text).unwrap_or_else(|| {
-            self.strange.push(text.to_owned());
-            ALL_PORTS
-        })]
-    }
-
-    fn protocols(&mut self, text: Option<&str>) -> Protocols {
-        let text = text.unwrap_or("ALL");
-        protocols(text).unwrap_or_else(|| {
-            self.strange.push(text.to_owned());
-            Protocols::ALL
-        })
-    }
-
-    fn priority(&mut self, text: Option<&str>) -> i64 {
-        let Some(text) = text.filter(|text| !text.is_empty()) else { return PRIORITY_DEFAULT };
-        text.parse().unwrap_or_else(|_| {
-            self.strange.push(text.to_owned());
-            PRIORITY_DEFAULT
-        })
-    }
-
-    fn finish(mut self, rule: &Node, unread: &mut Vec<Unread>) -> Vec<Text> {
-        for word in &self.strange {
-            let place = rule.place.clone();
-            unread.push(Unread::new(place, word, "not understood in a rule", "规则中无法理解的内容"));
-            let word = excerpt(word);
-            self.unmodelled.push(both(format!("“{word}” was not understood"), format!("无法理解“{word}”")));
-        }
-        self.unmodelled
-    }
 }
 
 /// "Rules from all groups are aggregated, sorted, and applied together with default rules": by priority, and "when
@@ -296,7 +233,7 @@ fn acl_entry(
     inbound: bool,
     unread: &mut Vec<Unread>,
 ) -> Entry {
-    let mut notes = Notes { strange: Vec::new(), unmodelled: Vec::new() };
+    let mut notes = Notes::default();
     let span = notes.span(word(entry, cidr).unwrap_or_default());
     let protocols = notes.protocols(word(entry, "Protocol"));
     let policy = word(entry, "Policy").unwrap_or("drop");
