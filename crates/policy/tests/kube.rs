@@ -1,5 +1,6 @@
 //! Kubernetes manifests against the answers of np-guard, and traps of our own.
 
+use netwhy_policy::estate::Estate;
 use netwhy_policy::kube::{Connection, Kube, Network, Options};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -80,6 +81,7 @@ fn the_connections_of_whole_directories_are_those_of_np_guard() {
             format!("{name}: {} of {} lines\n", ours.intersection(&theirs).count(), theirs.len());
         theirs.difference(&ours).take(4).for_each(|line| report += &format!("  - {line}\n"));
         ours.difference(&theirs).take(4).for_each(|line| report += &format!("  + {line}\n"));
+        kube.unread().iter().take(3).for_each(|unread| report += &format!("  ? {unread:?}\n"));
         wrong.push(report);
     }
     println!("{right} directories right");

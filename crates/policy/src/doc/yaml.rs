@@ -12,20 +12,61 @@ use std::sync::Arc;
 const DOCUMENT_NODE_COUNT_MAX: usize = 4_000_000;
 /// How many nodes aliases may repeat in one document ("billion laughs").
 const ALIASED_NODE_COUNT_MAX: usize = 200_000;
+/// How many quoted texts of one document are indented anew.
+const REPAIR_COUNT_MAX: usize = 64;
+/// How the parser says that a line of a quoted text stands too far left.
+const QUOTED_INDENTATION: &str = "indentation in quoted scalar";
 
 /// Reads the documents of a text.
 pub fn yaml(file: &Arc<str>, text: &str) -> Read {
     let mut read = Read::default();
     for (first_line, part) in documents(text) {
-        match (Reader::new(file, first_line, part)).document(&mut read.documents) {
-            Ok(()) => {}
-            Err(Fault { place, en, zh }) => {
+        match document(file, first_line, part) {
+            Ok(nodes) => read.documents.extend(nodes),
+            Err(Fault { place, en, zh, .. }) => {
                 let line = part.lines().nth((place.line as usize).saturating_sub(first_line + 1));
                 read.unread.push(Unread::new(place, line.unwrap_or_default(), en, zh));
             }
         }
     }
     read
+}
+
+fn document(file: &Arc<str>, first_line: usize, part: &str) -> Result<Vec<Node>, Fault> {
+    let mut result = Reader::new(file, first_line, part).document();
+    let mut indented = String::new();
+    for _ in 0..REPAIR_COUNT_MAX {
+        let Err(Fault { quoted: Some(at), .. }) = &result else { break };
+        let now = if indented.is_empty() { part } else { &indented };
+        let Some(repaired) = indent_quoted(now, *at) else { break };
+        indented = repaired;
+        result = Reader::new(file, first_line, &indented).document();
+    }
+    result
+}
+
+/// Indents the further lines of a quoted text. Kubernetes' parser lets them stand as far left as the key, which YAML
+/// forbids; what they begin with is no part of the text.
+fn indent_quoted(part: &str, (line, column): (usize, usize)) -> Option<String> {
+    let start = part.split_inclusive('\n').take(line.checked_sub(1)?).map(str::len).sum::<usize>();
+    let quote = start + part.get(start..)?.char_indices().nth(column)?.0;
+    let mark = part.get(quote..)?.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+    let rest = part.get(quote + 1..)?;
+    let mut characters = rest.char_indices().peekable();
+    let end = loop {
+        match characters.next()? {
+            (_, '\\') if mark == '"' => {
+                characters.next();
+            }
+            // Two single quotes are one of the text.
+            (_, '\'') if mark == '\'' && characters.next_if(|(_, c)| *c == '\'').is_some() => {}
+            (at, c) if c == mark => break at,
+            _ => {}
+        }
+    };
+    let indent = " ".repeat(column + 1);
+    let inside = rest.get(..end)?.replace('\n', &format!("\n{indent}"));
+    Some(format!("{}{inside}{}", part.get(..=quote)?, rest.get(end..)?))
 }
 
 /// The parts between lines of `---`, each with how many lines stand before it. Such a line ends whatever is open,
@@ -58,6 +99,14 @@ struct Fault {
     place: Place,
     en: String,
     zh: String,
+    /// Line and column, in the document, of a quoted text whose further lines stand too far left.
+    quoted: Option<(usize, usize)>,
+}
+
+impl Fault {
+    fn new(place: Place, en: impl Into<String>, zh: impl Into<String>) -> Fault {
+        Fault { place, en: en.into(), zh: zh.into(), quoted: None }
+    }
 }
 
 /// A node that is finished, and what it costs to repeat it.
@@ -112,22 +161,19 @@ impl<'a> Reader<'a> {
         Place::new(self.file, short(self.first_line + marker.line().max(1)), short(marker.col() + 1))
     }
 
-    fn document(mut self, into: &mut Vec<Node>) -> Result<(), Fault> {
+    fn document(mut self) -> Result<Vec<Node>, Fault> {
+        let mut nodes = Vec::new();
         while let Some(event) = self.parser.next_event() {
             let (event, span) = event.map_err(|error| {
-                let what = error.info();
-                Fault {
-                    place: self.place(*error.marker()),
-                    en: format!("this is no YAML: {what}"),
-                    zh: format!("这不是合法的 YAML：{what}"),
-                }
+                let (what, at) = (error.info(), *error.marker());
+                let (en, zh) = (format!("this is no YAML: {what}"), format!("这不是合法的 YAML：{what}"));
+                let quoted = what.contains(QUOTED_INDENTATION).then_some((at.line(), at.col()));
+                Fault { quoted, ..Fault::new(self.place(at), en, zh) }
             })?;
             let place = self.place(span.start);
-            if let Some(done) = self.event(event, place)? {
-                into.push(done.node);
-            }
+            nodes.extend(self.event(event, place)?.map(|done| done.node));
         }
-        Ok(())
+        Ok(nodes)
     }
 
     /// What an event finishes at the top level, if it does.
@@ -171,13 +217,13 @@ impl<'a> Reader<'a> {
     fn alias(&mut self, anchor: usize, place: Place) -> Result<Done, Fault> {
         let Some(done) = self.anchors.get(&anchor) else {
             let (en, zh) = ("an alias of something that it is part of", "别名指向包含它自身的内容");
-            return Err(Fault { place, en: en.to_owned(), zh: zh.to_owned() });
+            return Err(Fault::new(place, en, zh));
         };
         self.aliased_node_count += done.node_count;
         if self.aliased_node_count > ALIASED_NODE_COUNT_MAX {
             let en = format!("aliases repeat more than {ALIASED_NODE_COUNT_MAX} values");
             let zh = format!("别名展开后超过 {ALIASED_NODE_COUNT_MAX} 个值");
-            return Err(Fault { place, en, zh });
+            return Err(Fault::new(place, en, zh));
         }
         if self.open.len() + done.depth > DEPTH_MAX {
             return Err(too_deep(place));
@@ -191,7 +237,7 @@ impl<'a> Reader<'a> {
         if self.node_count > DOCUMENT_NODE_COUNT_MAX {
             let en = format!("a document of more than {DOCUMENT_NODE_COUNT_MAX} values");
             let zh = format!("文档的值超过 {DOCUMENT_NODE_COUNT_MAX} 个");
-            return Err(Fault { place: done.node.place, en, zh });
+            return Err(Fault::new(done.node.place, en, zh));
         }
         let Some(open) = self.open.last_mut() else { return Ok(Some(done)) };
         open.node_count += done.node_count;
@@ -207,7 +253,7 @@ impl<'a> Reader<'a> {
 fn too_deep(place: Place) -> Fault {
     let en = format!("nested deeper than {DEPTH_MAX} levels");
     let zh = format!("嵌套超过 {DEPTH_MAX} 层");
-    Fault { place, en, zh }
+    Fault::new(place, en, zh)
 }
 
 impl Key {
@@ -346,6 +392,16 @@ mod tests {
         assert!(read.documents.is_empty() && read.unread[0].why.en.contains("aliases"), "{:?}", read.unread);
         let read = of("a: &a [*a]\n");
         assert!(read.documents.is_empty() && read.unread.len() == 1);
+    }
+
+    #[test]
+    fn a_quoted_text_may_end_as_far_left_as_its_key() {
+        let read = of("spec:\n  config: '{\n    \"a\": \"it''s\"\n  }'\n  other: \"x\n  y\"\nz: 1\n");
+        assert_eq!(read.unread, []);
+        let root = &read.documents[0];
+        assert_eq!(root.at(&["spec", "config"]).and_then(Node::text), Some("{ \"a\": \"it's\" }"));
+        assert_eq!(root.at(&["spec", "other"]).and_then(Node::text), Some("x y"));
+        assert_eq!(root.get("z").expect("z").place.to_string(), "a.yaml:7:4");
     }
 
     #[test]

@@ -43,11 +43,10 @@ pub(super) struct Foreign {
 }
 
 impl<'a> Object<'a> {
-    fn of(node: &'a Node) -> Option<Object<'a>> {
-        let kind = node.word("kind")?;
+    fn of(node: &'a Node, kind: Option<&'a str>) -> Option<Object<'a>> {
+        let kind = node.word("kind").or(kind)?;
         let name = node.at(&["metadata", "name"]).or_else(|| node.at(&["metadata", "generateName"]));
-        let namespace =
-            node.at(&["metadata", "namespace"]).and_then(Node::text).filter(|name| !name.is_empty());
+        let namespace = node.at(&["metadata", "namespace"]).and_then(Node::text).filter(|name| !name.is_empty());
         let name = name.and_then(Node::text).unwrap_or_default();
         Some(Object { kind, name, namespace: namespace.unwrap_or("default"), node })
     }
@@ -94,23 +93,26 @@ pub(super) struct Reading {
 
 impl Reading {
     pub fn document(&mut self, node: &Node) {
-        self.unfold(node, 0);
+        self.unfold(node, None, 0);
     }
 
-    fn unfold(&mut self, node: &Node, depth: usize) {
-        let many =
-            node.word("kind").is_some_and(|kind| kind.ends_with("List")) || node.word("kind").is_none();
+    /// Takes a list apart. The items of a `PodList` need not say that they are pods.
+    fn unfold(&mut self, node: &Node, kind: Option<&str>, depth: usize) {
+        let list_of = node.word("kind").map_or(Some(""), |kind| kind.strip_suffix("List"));
         let items = if node.get("items").is_some() { node.each("items") } else { node.list() };
-        if many && !items.is_empty() {
-            if depth < LIST_DEPTH_MAX {
-                items.iter().for_each(|item| self.unfold(item, depth + 1));
-            } else {
+        match list_of {
+            Some(_) if !items.is_empty() && depth >= LIST_DEPTH_MAX => {
                 self.cannot(node, "lists of lists of objects", "对象列表嵌套过深");
             }
-            return;
-        }
-        if let Some(object) = Object::of(node) {
-            self.object(&object);
+            Some(of) if !items.is_empty() => {
+                let of = Some(of).filter(|of| !of.is_empty());
+                items.iter().for_each(|item| self.unfold(item, of, depth + 1));
+            }
+            _ => {
+                if let Some(object) = Object::of(node, kind) {
+                    self.object(&object);
+                }
+            }
         }
     }
 
@@ -121,9 +123,7 @@ impl Reading {
                 self.namespaces.insert(object.name.to_owned(), Namespace::of(object));
             }
             "Node" => self.nodes.push(KubeNode::of(object)),
-            "NetworkPolicy" if !matches!(group, "networking.k8s.io" | "extensions" | "") => {
-                self.foreign(object)
-            }
+            "NetworkPolicy" if !matches!(group, "networking.k8s.io" | "extensions" | "") => self.foreign(object),
             kind if FOREIGN_KINDS.contains(&kind) => self.foreign(object),
             "NetworkPolicy" | "MultiNetworkPolicy" | "AdminNetworkPolicy" | "BaselineAdminNetworkPolicy" => {
                 self.policy(object);
@@ -153,9 +153,7 @@ impl Reading {
     }
 
     fn foreign(&mut self, object: &Object<'_>) {
-        let wide = object.kind.contains("Global")
-            || object.kind.contains("Cluster")
-            || object.kind.contains("Admin");
+        let wide = object.kind.contains("Global") || object.kind.contains("Cluster") || object.kind.contains("Admin");
         self.foreign.push(Foreign {
             what: format!("{} {}", object.kind, if wide { object.name.to_owned() } else { object.path() }),
             namespace: (!wide).then(|| object.namespace.to_owned()),
@@ -181,6 +179,7 @@ impl Reading {
         let mut kube = Kube {
             options,
             namespaces: self.namespaces,
+            stand_ins: super::gates::stand_ins(&pods),
             pods,
             nodes: self.nodes,
             policies: self.policies,
@@ -193,7 +192,6 @@ impl Reading {
             endpoints: Vec::new(),
             unread: self.unread,
             built: Default::default(),
-            isolating: Default::default(),
         };
         kube.endpoints = super::estate::endpoints(&kube);
         kube
