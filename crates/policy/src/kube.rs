@@ -68,6 +68,7 @@ pub struct Kube {
     networks: Networks,
     /// Policies of a kind that is not modelled, and the namespace they act in (`None`: everywhere).
     foreign: Vec<object::Foreign>,
+    twice: Vec<object::Twice>,
     endpoints: Vec<Endpoint>,
     unread: Vec<Unread>,
     /// What stands in a gate for each pod whose addresses are not known.

@@ -1,7 +1,9 @@
 //! Kubernetes manifests against the answers of np-guard, and traps of our own.
 
-use netwhy_policy::estate::Estate;
-use netwhy_policy::kube::{Connection, Kube, Network, Options};
+use netwhy_policy::can::{Verdict, can};
+use netwhy_policy::doc::{Node, json};
+use netwhy_policy::estate::{Ask, End, Estate};
+use netwhy_policy::kube::{Connection, Kube, Options};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -81,5 +83,53 @@ fn the_connections_of_whole_directories_are_those_of_np_guard() {
     }
     println!("{right} directories right");
     assert!(wrong.is_empty(), "{right} right, {} wrong:\n{}", wrong.len(), wrong.concat());
-    let _ = Network::Pod;
+}
+
+/// The tables named "Combined" of a probe: row, column, whether it may.
+fn tables(text: &str) -> Vec<Vec<(String, String, bool)>> {
+    let mut tables = Vec::new();
+    for part in text.split("Combined:").skip(1) {
+        let mut rows = part.lines().skip(1).take_while(|line| !line.is_empty()).filter(|line| line.starts_with('|'));
+        let cells = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_lowercase()).collect::<Vec<_>>();
+        let columns = cells(rows.next().unwrap_or_default());
+        let mut table = Vec::new();
+        for row in rows.map(cells) {
+            let named = row.iter().zip(&columns).skip(1).filter(|(cell, _)| *cell != "n");
+            table.extend(named.map(|(cell, column)| (row[0].clone(), column.clone(), cell == ".")));
+        }
+        tables.push(table);
+    }
+    tables
+}
+
+#[test]
+fn the_probes_of_cyclonus_have_its_results() {
+    let Some(root) = shared("cyclonus") else { return };
+    let probe = std::fs::read_to_string(root.join("examples/probe.json")).expect("text");
+    let probe = json(&"probe.json".into(), &probe).documents.remove(0);
+    let mut manifests = String::new();
+    for (name, labels) in probe.at(&["Resources", "Namespaces"]).expect("namespaces").members() {
+        let label = labels.word("ns").unwrap_or_default();
+        manifests += &format!("---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: '{name}', labels: {{ns: '{label}'}}}}\n");
+    }
+    for pod in probe.at(&["Resources", "Pods"]).expect("pods").list() {
+        let (namespace, name) = (pod.word("Namespace").unwrap_or_default(), pod.word("Name").unwrap_or_default());
+        let label = pod.at(&["Labels", "pod"]).and_then(Node::text).unwrap_or_default();
+        manifests += &format!("---\napiVersion: v1\nkind: Pod\nmetadata: {{name: '{name}', namespace: '{namespace}', labels: {{pod: '{label}'}}}}\n");
+    }
+    let mut files = files_under(&root.join("networkpolicies/simple-example"));
+    files.push(("pods.yaml".into(), manifests));
+    let estates: Vec<Box<dyn Estate>> = vec![Box::new(kube(&files))];
+    let text = std::fs::read_to_string(root.join("examples/cyclonus-output/analyze-probe.txt")).expect("text");
+    let (mut count, end) = (0, |path: &str| End::Known(format!("{path}[Pod]")));
+    for (table, port) in tables(&text).iter().zip([80, 81, 82]) {
+        // A pod always reaches itself; cyclonus asks it all the same.
+        for (from, to, may) in table.iter().filter(|(from, to, _)| from != to) {
+            let answer = can(&estates, &Ask { from: end(from), to: end(to), protocol: 6, port: Some(port) });
+            let wanted = if *may { Verdict::Allowed } else { Verdict::Denied };
+            assert_eq!(answer.verdict, wanted, "{from} to {to}:{port}");
+            count += 1;
+        }
+    }
+    assert!(count >= 144, "{count}");
 }

@@ -36,6 +36,11 @@ impl Kube {
             let zh = format!("文件中没有 NetworkAttachmentDefinition {network}");
             finding(Kind::Dangling, Level::Warning, place, network, en, zh)
         }));
+        found.extend(self.twice.iter().map(|(title, before, after)| {
+            let en = format!("defined again at {after}, which takes its place");
+            let zh = format!("在 {after} 再次定义，并取代此处");
+            finding(Kind::Conflict, Level::Error, before, title, en, zh)
+        }));
         found.sort_by(|a, b| (&a.place, a.kind, &a.within).cmp(&(&b.place, b.kind, &b.within)));
         found
     }

@@ -42,6 +42,9 @@ pub(super) struct Foreign {
     pub place: Place,
 }
 
+/// A policy that is defined twice: its title, where first, where then.
+pub(super) type Twice = (String, Place, Place);
+
 impl<'a> Object<'a> {
     fn of(node: &'a Node, kind: Option<&'a str>) -> Option<Object<'a>> {
         let kind = node.word("kind").or(kind)?;
@@ -89,6 +92,7 @@ pub(super) struct Reading {
     secrets: Option<Vec<(String, String)>>,
     networks: Networks,
     foreign: Vec<Foreign>,
+    twice: Vec<Twice>,
 }
 
 impl Reading {
@@ -144,7 +148,17 @@ impl Reading {
 
     fn policy(&mut self, object: &Object<'_>) {
         match Policy::read(object, &mut self.unread) {
-            Ok(policy) => self.policies.push(policy),
+            Ok(policy) => {
+                let is_it = |own: &Policy| own.title() == policy.title();
+                match self.policies.iter().position(is_it) {
+                    // Applied one after the other, the later takes the place of the earlier.
+                    Some(at) => {
+                        let before = std::mem::replace(&mut self.policies[at], policy);
+                        self.twice.push((before.title(), before.place, self.policies[at].place.clone()));
+                    }
+                    None => self.policies.push(policy),
+                }
+            }
             Err((node, en, zh)) => {
                 self.cannot(node, en, zh);
                 self.foreign(object);
@@ -189,6 +203,7 @@ impl Reading {
             secrets: self.secrets,
             networks: self.networks,
             foreign: self.foreign,
+            twice: self.twice,
             endpoints: Vec::new(),
             unread: self.unread,
             built: Default::default(),

@@ -69,6 +69,11 @@ impl Walk<'_> {
 
     pub fn to_pod(&mut self, from: &Spot, at: usize, network: &Network, port: Option<u16>) {
         match from {
+            Spot::Pod(own, _) if *own == at && self.is_one(at) => {
+                let Some(pod) = self.kube.pods.get(at) else { return };
+                let why = both("a pod always reaches itself", "Pod 总能访问自身");
+                self.passes(both(pod.id.clone(), pod.id.clone()), why, &pod.place);
+            }
             Spot::Pod(own, own_network) => {
                 let Some(network) = self.common(*own, own_network, at, network) else { return };
                 let (sources, targets) = (self.spans(*own, &network, &[]), self.spans(at, &network, &[]));
@@ -80,6 +85,11 @@ impl Walk<'_> {
             Spot::Controller => self.from_controller(at, network, port),
             Spot::Service(service) => self.from_service(*service),
         }
+    }
+
+    /// Whether a workload is a single pod.
+    fn is_one(&self, at: usize) -> bool {
+        self.kube.pods.get(at).is_some_and(|pod| pod.pod_names.len() == 1)
     }
 
     /// Into a pod from addresses that are no pod's.
