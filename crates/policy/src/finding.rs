@@ -1,51 +1,11 @@
-//! What a check of rules finds: with its place, what it means, and what to do.
+//! What a check of rules or of configuration finds: with its place, what it means, and what to do.
 
-use crate::place::Place;
+use crate::estate::Fix;
+use crate::place::{Place, both};
 use netwhy_model::Text;
 use serde::Serialize;
 
-/// What is wrong. The words are part of `netwhy.lint/1`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// The rule never matches: rules before it take all its packets, or its conditions exclude each other.
-    Dead,
-    /// The rule matches, and without it nothing changes.
-    Redundant,
-    /// Two rules with different actions overlap, and only their order decides.
-    Conflict,
-    /// Packets may go, their answers may not come back.
-    OneWay,
-    /// Open to far more than one would want.
-    OverPermissive,
-    /// A set, group, chain or policy that nothing uses.
-    Unused,
-    /// It names what is not there.
-    Dangling,
-    /// Addresses that must be let through are not.
-    Missing,
-    /// A health check that cannot pass, flaps, or notices late.
-    HealthCheck,
-    /// Anything else that will not work as written.
-    Faulty,
-}
-
-impl Kind {
-    /// Every kind, for documentation and SARIF.
-    pub const ALL: [Kind; 10] = [
-        Kind::Dead,
-        Kind::Redundant,
-        Kind::Conflict,
-        Kind::OneWay,
-        Kind::OverPermissive,
-        Kind::Unused,
-        Kind::Dangling,
-        Kind::Missing,
-        Kind::HealthCheck,
-        Kind::Faulty,
-    ];
-}
-
+/// How much a finding matters; the words are those of SARIF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -54,13 +14,16 @@ pub enum Level {
     Error,
 }
 
+/// One thing that is wrong or worth knowing: an entry of `netwhy.lint/1`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    pub kind: Kind,
+    /// What is wrong: of rules `dead`, `redundant`, `conflict`, `one-way`, `over-permissive`, `unused`,
+    /// `dangling`; others say what they are (`health-timeout`).
+    pub kind: &'static str,
     pub level: Level,
     #[serde(flatten)]
     pub place: Place,
-    /// The gate, chain, group or object it is about.
+    /// The chain, list, group or object it is about; may be empty.
     #[serde(rename = "in")]
     pub within: String,
     /// The rule's number in its chain or list, from 0.
@@ -72,4 +35,51 @@ pub struct Finding {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub by_places: Vec<Place>,
     pub text: Text,
+    /// Changes that mend it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fix: Vec<Fix>,
+}
+
+impl Finding {
+    pub fn new(
+        kind: &'static str,
+        level: Level,
+        place: &Place,
+        en: impl Into<String>,
+        zh: impl Into<String>,
+    ) -> Finding {
+        Finding {
+            kind,
+            level,
+            place: place.clone(),
+            within: String::new(),
+            rule: None,
+            by: Vec::new(),
+            by_places: Vec::new(),
+            text: both(en, zh),
+            fix: Vec::new(),
+        }
+    }
+
+    /// About one chain, list, group or object, and a rule there.
+    #[must_use]
+    pub fn within(mut self, name: &str, rule: Option<u32>) -> Finding {
+        name.clone_into(&mut self.within);
+        self.rule = rule;
+        self
+    }
+
+    /// Caused by other rules, given by their numbers and places.
+    #[must_use]
+    pub fn by(mut self, rules: impl IntoIterator<Item = (u32, Place)>) -> Finding {
+        (self.by, self.by_places) = rules.into_iter().unzip();
+        self
+    }
+
+    /// With a change that mends it.
+    #[must_use]
+    pub fn fixed(mut self, syntax: &'static str, en: &str, zh: &str, change: impl Into<String>) -> Finding {
+        self.fix.push(Fix { syntax, what: both(en, zh), change: change.into() });
+        self
+    }
 }

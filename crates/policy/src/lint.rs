@@ -2,10 +2,10 @@
 
 mod exposure;
 
-use crate::finding::{Finding, Kind, Level};
+use crate::finding::{Finding, Level};
 use crate::gate::{Action, Gate, Order, Rule};
 use crate::list::{Cover, Fate, List};
-use crate::place::both;
+use crate::place::Place;
 
 /// Conflicts told of one gate; more are counted in the last one's text.
 const CONFLICT_COUNT_MAX: usize = 200;
@@ -27,26 +27,18 @@ pub fn gate(gate: &Gate) -> Vec<Finding> {
 }
 
 fn fate_finding(gate: &Gate, rule: &Rule, fate: &Fate) -> Option<Finding> {
-    let finding = |kind, level, by: Vec<u32>, en: String, zh: String| Finding {
-        kind,
-        level,
-        place: rule.place.clone(),
-        within: rule.part_of.to_string(),
-        rule: Some(rule.number),
-        by_places: by
-            .iter()
-            .filter_map(|by| gate.rules.get(*by as usize))
-            .map(|by| by.place.clone())
-            .collect(),
-        by: by.iter().filter_map(|by| gate.rules.get(*by as usize)).map(|by| by.number).collect(),
-        text: both(en, zh),
+    let finding = |kind, level, by: &[u32], en: String, zh: String| {
+        let by = by.iter().map(|by| *by as usize);
+        Finding::new(kind, level, &rule.place, en, zh)
+            .within(&rule.part_of, Some(rule.number))
+            .by(seen(gate, by))
     };
     Some(match fate {
         Fate::Lives => return None,
         Fate::Empty => finding(
-            Kind::Dead,
+            "dead",
             Level::Error,
-            Vec::new(),
+            &[],
             "this rule never matches: its conditions exclude each other".to_owned(),
             "该规则永不匹配：其条件互相矛盾".to_owned(),
         ),
@@ -61,22 +53,22 @@ fn fate_finding(gate: &Gate, rule: &Rule, fate: &Fate) -> Option<Finding> {
                 format!("this rule never matches: {en} before it take all its packets and {en_effect}"),
                 format!("该规则永不匹配：其前的{zh}已处理全部报文，且{zh_effect}"),
             );
-            finding(Kind::Dead, level, cover.by.clone(), en, zh)
+            finding("dead", level, &cover.by, en, zh)
         }
         Fate::Redundant(cover) => {
             let (en, zh) = named(gate, cover);
             finding(
-                Kind::Redundant,
+                "redundant",
                 Level::Note,
-                cover.by.clone(),
+                &cover.by,
                 format!("this rule can go: {en} do the same to all its packets"),
                 format!("该规则可删除：{zh}对其全部报文作用相同"),
             )
         }
         Fate::Undecided => finding(
-            Kind::Faulty,
+            "undecided",
             Level::Note,
-            Vec::new(),
+            &[],
             "whether this rule ever matches was not worked out: it overlaps others in more than a million pieces"
                 .to_owned(),
             "未能判定该规则是否会匹配：与其他规则的重叠超过一百万块".to_owned(),
@@ -134,25 +126,26 @@ fn conflicts(gate: &Gate, list: &List, fates: &[Fate], found: &mut Vec<Finding>)
 }
 
 fn is_conflict(rule: &Rule, other: &Rule) -> bool {
-    let lets = |rule: &Rule| rule.action == Action::Allow;
+    let decides = |rule: &Rule| matches!(rule.action, Action::Allow | Action::Deny | Action::Reject);
     let holds = |a: &Rule, b: &Rule| b.cubes.iter().all(|cube| a.cubes.iter().any(|own| own.contains(cube)));
-    lets(rule) != lets(other) && !holds(rule, other) && !holds(other, rule)
+    decides(rule) && decides(other) && !rule.action.is_like(other.action) && !holds(rule, other) && !holds(other, rule)
 }
 
 fn conflict(gate: &Gate, rule: &Rule, against: &[usize]) -> Finding {
     let cover = Cover { by: against.iter().map(|at| *at as u32).collect(), same: false };
     let (en, zh) = named(gate, &cover);
-    Finding {
-        kind: Kind::Conflict,
-        level: Level::Note,
-        place: rule.place.clone(),
-        within: rule.part_of.to_string(),
-        rule: Some(rule.number),
-        by: against.iter().map(|at| gate.rules[*at].number).collect(),
-        by_places: against.iter().map(|at| gate.rules[*at].place.clone()).collect(),
-        text: both(
-            format!("this rule and {en} overlap in part and do the opposite: only their order decides"),
-            format!("该规则与{zh}部分重叠且作用相反：结果取决于先后顺序"),
-        ),
-    }
+    Finding::new(
+        "conflict",
+        Level::Note,
+        &rule.place,
+        format!("this rule and {en} overlap in part and do the opposite: only their order decides"),
+        format!("该规则与{zh}部分重叠且作用相反：结果取决于先后顺序"),
+    )
+    .within(&rule.part_of, Some(rule.number))
+    .by(seen(gate, against.iter().copied()))
+}
+
+/// The numbers and places of rules, given by their position in the gate.
+fn seen(gate: &Gate, rules: impl Iterator<Item = usize>) -> impl Iterator<Item = (u32, Place)> {
+    rules.filter_map(|at| gate.rules.get(at)).map(|rule| (rule.number, rule.place.clone()))
 }

@@ -11,7 +11,8 @@ use std::sync::Arc;
 /// The shared test data, beside the repository; absent elsewhere.
 fn shared(part: &str) -> Option<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let found = here.ancestors().map(|above| above.join("shared/data/policy").join(part)).find(|path| path.exists());
+    let found =
+        here.ancestors().map(|above| above.join("shared/data/policy").join(part)).find(|path| path.exists());
     if found.is_none() {
         println!("SKIPPED: no shared data");
     }
@@ -20,8 +21,10 @@ fn shared(part: &str) -> Option<PathBuf> {
 
 fn files_under(directory: &Path) -> Vec<(Arc<str>, String)> {
     let mut found = Vec::new();
-    let mut entries: Vec<PathBuf> =
-        std::fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path()).collect();
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(directory)
+        .expect("a directory")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {
@@ -35,7 +38,8 @@ fn files_under(directory: &Path) -> Vec<(Arc<str>, String)> {
 }
 
 fn kube(files: &[(Arc<str>, String)]) -> Kube {
-    let texts: Vec<(Arc<str>, &str)> = files.iter().map(|(name, text)| (Arc::clone(name), text.as_str())).collect();
+    let texts: Vec<(Arc<str>, &str)> =
+        files.iter().map(|(name, text)| (Arc::clone(name), text.as_str())).collect();
     Kube::read(&texts, Options::default())
 }
 
@@ -75,7 +79,8 @@ fn the_connections_of_whole_directories_are_those_of_np_guard() {
             continue;
         }
         let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let mut report = format!("{name}: {} of {} lines\n", ours.intersection(&theirs).count(), theirs.len());
+        let mut report =
+            format!("{name}: {} of {} lines\n", ours.intersection(&theirs).count(), theirs.len());
         theirs.difference(&ours).take(4).for_each(|line| report += &format!("  - {line}\n"));
         ours.difference(&theirs).take(4).for_each(|line| report += &format!("  + {line}\n"));
         kube.unread().iter().take(3).for_each(|unread| report += &format!("  ? {unread:?}\n"));

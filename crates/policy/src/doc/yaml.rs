@@ -75,7 +75,9 @@ fn documents(text: &str) -> Vec<(usize, &str)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (mut parts, mut start, mut start_line, mut offset) = (Vec::new(), 0, 0, 0);
     for (number, line) in text.split_inclusive('\n').enumerate() {
-        let marks = line.strip_prefix("---").is_some_and(|rest| rest.trim().is_empty() || rest.starts_with([' ', '\t']));
+        let marks = line
+            .strip_prefix("---")
+            .is_some_and(|rest| rest.trim().is_empty() || rest.starts_with([' ', '\t']));
         if marks {
             parts.push((start_line, &text[start..offset]));
             (start, start_line) = (offset, number);
@@ -308,7 +310,9 @@ fn tagged(text: &str, tag: &Tag) -> Value {
 fn plain(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
-        "true" | "True" | "TRUE" | "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Value::Bool(true),
+        "true" | "True" | "TRUE" | "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => {
+            Value::Bool(true)
+        }
         "false" | "False" | "FALSE" | "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => {
             Value::Bool(false)
         }
@@ -362,7 +366,8 @@ mod tests {
 
     #[test]
     fn scalars_are_what_kubernetes_takes_them_for() {
-        let read = of("[on, 'on', y, No, 010, 0x1F, 1_000, 1.5, ~, 10.0.0.0/8, 1:30, !!str 80, !!int '8', x, 09]");
+        let read =
+            of("[on, 'on', y, No, 010, 0x1F, 1_000, 1.5, ~, 10.0.0.0/8, 1:30, !!str 80, !!int '8', x, 09]");
         let list = read.documents[0].list();
         let values: Vec<String> = list.iter().map(|n| format!("{:?}", n.value)).collect();
         let wanted = "Bool(true) Text(\"on\") Bool(true) Bool(false) Number(\"8\") Number(\"31\") Number(\"1000\") \

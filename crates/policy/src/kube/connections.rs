@@ -46,7 +46,9 @@ impl Kube {
     /// Ranges of addresses and pods are apart here: a block means what is outside.
     pub fn connections(&self) -> Vec<Connection> {
         let mut networks: BTreeSet<Network> = self.pods.iter().map(|pod| pod.primary.clone()).collect();
-        networks.extend(self.pods.iter().flat_map(|pod| pod.secondary.iter().map(|(network, _)| network.clone())));
+        networks.extend(
+            self.pods.iter().flat_map(|pod| pod.secondary.iter().map(|(network, _)| network.clone())),
+        );
         let mut connections = Vec::new();
         for network in networks {
             self.in_network(&network, &mut connections);
@@ -130,11 +132,17 @@ impl Kube {
             let target = Side { name: name(pod, network), span, pod: Some(at), gate };
             let mut ports = between(&source, &target);
             ports.retain(|protocol, _| *protocol == "TCP");
-            let allowed = |number: &u16| ports.values().flatten().any(|(first, last)| (first..=last).contains(&number));
+            let allowed =
+                |number: &u16| ports.values().flatten().any(|(first, last)| (first..=last).contains(&number));
             let numbers: Vec<(u16, u16)> = numbers.iter().filter(|n| allowed(n)).map(|n| (*n, *n)).collect();
             if !numbers.is_empty() {
                 let ports = words(&Ports::from([("TCP", join(numbers))]));
-                connections.push(Connection { network: network.clone(), from: source.name, to: target.name, ports });
+                connections.push(Connection {
+                    network: network.clone(),
+                    from: source.name,
+                    to: target.name,
+                    ports,
+                });
             }
         }
         connections
@@ -144,7 +152,9 @@ impl Kube {
     pub(super) fn reached_by(&self, ingress: &Ingress) -> Vec<(usize, u16)> {
         let mut reached = Vec::new();
         for backend in &ingress.backends {
-            let is_it = |service: &&Service| service.namespace == backend.namespace && service.name == backend.service;
+            let is_it = |service: &&Service| {
+                service.namespace == backend.namespace && service.name == backend.service
+            };
             let Some(service) = self.services.iter().find(is_it) else { continue };
             let wanted = |port: &&super::service::ServicePort| match &backend.port {
                 None => true,
@@ -155,7 +165,9 @@ impl Kube {
             let ports: Vec<_> = service.ports.iter().filter(wanted).collect();
             for (at, pod) in self.pods.iter().enumerate().filter(|(_, pod)| service.selects(pod)) {
                 let declared = |number: &u16| pod.ports.iter().any(|port| port.number == *number);
-                reached.extend(ports.iter().filter_map(|port| port.on(pod)).filter(declared).map(|port| (at, port)));
+                reached.extend(
+                    ports.iter().filter_map(|port| port.on(pod)).filter(declared).map(|port| (at, port)),
+                );
             }
         }
         reached
@@ -206,7 +218,9 @@ fn words(ports: &Ports) -> String {
     if ports.len() == PROTOCOLS.len() && ports.values().all(|ranges| ranges == &[PORTS]) {
         return "All Connections".to_owned();
     }
-    let range = |(first, last): &(u16, u16)| if first == last { first.to_string() } else { format!("{first}-{last}") };
+    let range = |(first, last): &(u16, u16)| {
+        if first == last { first.to_string() } else { format!("{first}-{last}") }
+    };
     let one = |(name, ranges): (&&str, &Vec<(u16, u16)>)| {
         format!("{name} {}", ranges.iter().map(range).collect::<Vec<_>>().join(","))
     };

@@ -72,7 +72,12 @@ pub(super) fn endpoints(kube: &Kube) -> Vec<Endpoint> {
     let mut endpoints: Vec<Endpoint> = Vec::new();
     for pod in &kube.pods {
         let mut names = vec![pod.path(), pod.name.clone()];
-        names.extend(pod.pod_names.iter().filter(|name| **name != pod.name).map(|name| format!("{}/{name}", pod.namespace)));
+        names.extend(
+            pod.pod_names
+                .iter()
+                .filter(|name| **name != pod.name)
+                .map(|name| format!("{}/{name}", pod.namespace)),
+        );
         let secondary = pod.secondary.iter().flat_map(|(_, addresses)| addresses);
         let addresses = pod.addresses.iter().chain(secondary).copied().collect();
         endpoints.push(Endpoint { id: pod.id.clone(), names, addresses, place: pod.place.clone() });

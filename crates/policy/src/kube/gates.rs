@@ -316,7 +316,10 @@ fn default_text(direction: Direction, isolating: Vec<&Policy>) -> Text {
     let list: Vec<String> =
         isolating.iter().map(|policy| format!("{} ({})", policy.title(), policy.subject.place)).collect();
     both(
-        format!("the pod is isolated for {en}, being selected by {}, and no rule of theirs allows it", list.join(", ")),
+        format!(
+            "the pod is isolated for {en}, being selected by {}, and no rule of theirs allows it",
+            list.join(", ")
+        ),
         format!("该 Pod 的{zh}流量被隔离（选中它的策略：{}），且没有规则放行", list.join("、")),
     )
 }

@@ -39,6 +39,10 @@ pub(super) fn judge(gate: &Gate, packets: &[Cube]) -> Judged {
             break;
         }
     }
-    if gate.default == Action::Allow { judged.allowed.extend(left) } else { judged.denied.extend(left) }
+    if gate.default == Action::Allow {
+        judged.allowed.extend(left)
+    } else {
+        judged.denied.extend(left)
+    }
     judged
 }

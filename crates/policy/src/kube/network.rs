@@ -105,7 +105,9 @@ fn machine_addresses(template: &Node) -> Vec<IpAddr> {
     let volumes = template.at(&["spec", "volumes"]).map_or(&[][..], Node::list);
     let mut addresses = Vec::new();
     for volume in volumes {
-        let data = ["cloudInitNoCloud", "cloudInitConfigDrive"].into_iter().find_map(|kind| volume.get(kind)?.word("networkData"));
+        let data = ["cloudInitNoCloud", "cloudInitConfigDrive"]
+            .into_iter()
+            .find_map(|kind| volume.get(kind)?.word("networkData"));
         let Some(data) = data else { continue };
         for document in yaml(&volume.place.file, data).documents {
             let interfaces = document.get("ethernets").map_or(&[][..], Node::members);
@@ -131,7 +133,8 @@ pub(super) struct Networks {
 impl Networks {
     pub fn add(&mut self, object: &Object<'_>, unread: &mut Vec<Unread>) {
         let primary = |spec: Option<&Node>| {
-            let role = |layer: &str| spec.and_then(|spec| spec.at(&[layer, "role"])?.text().map(|r| r == "Primary"));
+            let role =
+                |layer: &str| spec.and_then(|spec| spec.at(&[layer, "role"])?.text().map(|r| r == "Primary"));
             role("layer2").or_else(|| role("layer3")).unwrap_or(false)
         };
         let path = (object.namespace.to_owned(), object.name.to_owned());
@@ -165,7 +168,9 @@ impl Networks {
     }
 
     fn primary(&self, namespace: &str, namespaces: &BTreeMap<String, Namespace>) -> Network {
-        let Some(labels) = namespaces.get(namespace).map(|namespace| &namespace.labels) else { return Network::Pod };
+        let Some(labels) = namespaces.get(namespace).map(|namespace| &namespace.labels) else {
+            return Network::Pod;
+        };
         if !labels.contains_key(PRIMARY_LABEL) {
             return Network::Pod;
         }

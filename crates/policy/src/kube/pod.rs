@@ -127,11 +127,15 @@ impl Pod {
 
     fn of(object: &Object<'_>, name: &str, kind: &str, template: &Node, real: bool) -> Pod {
         let spec = template.get("spec");
-        let containers = || spec.into_iter().flat_map(|spec| {
-            let sidecars = spec.each("initContainers").iter().filter(|c| c.word("restartPolicy") == Some("Always"));
-            spec.each("containers").iter().chain(sidecars)
-        });
-        let ports: Vec<ContainerPort> = containers().flat_map(|c| c.each("ports")).filter_map(container_port).collect();
+        let containers = || {
+            spec.into_iter().flat_map(|spec| {
+                let sidecars =
+                    spec.each("initContainers").iter().filter(|c| c.word("restartPolicy") == Some("Always"));
+                spec.each("containers").iter().chain(sidecars)
+            })
+        };
+        let ports: Vec<ContainerPort> =
+            containers().flat_map(|c| c.each("ports")).filter_map(container_port).collect();
         let probes = containers().flat_map(|container| probes(container, &ports)).collect();
         let status = object.node.get("status").filter(|_| real);
         let listed = status.map_or(&[][..], |status| status.each("podIPs"));
@@ -211,7 +215,8 @@ fn probes(container: &Node, ports: &[ContainerPort]) -> Vec<Probe> {
     for what in ["livenessProbe", "readinessProbe", "startupProbe"] {
         for handler in ["httpGet", "tcpSocket", "grpc"] {
             let Some(port) = container.at(&[what, handler, "port"]) else { continue };
-            let named = || ports.iter().find(|own| Some(own.name.as_str()) == port.text()).map(|own| own.number);
+            let named =
+                || ports.iter().find(|own| Some(own.name.as_str()) == port.text()).map(|own| own.number);
             let number = port.integer().and_then(|number| number.try_into().ok()).or_else(named);
             probes.extend(number.map(|number| Probe { what, port: number, place: port.place.clone() }));
         }
@@ -232,8 +237,14 @@ impl Gathered {
         let node = object.node;
         let template = match object.kind {
             "Pod" | "VirtualMachineInstance" => Some(node),
-            "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job" | "ReplicationController"
-            | "DeploymentConfig" | "VirtualMachine" => node.at(&["spec", "template"]),
+            "Deployment"
+            | "StatefulSet"
+            | "DaemonSet"
+            | "ReplicaSet"
+            | "Job"
+            | "ReplicationController"
+            | "DeploymentConfig"
+            | "VirtualMachine" => node.at(&["spec", "template"]),
             "CronJob" => node.at(&["spec", "jobTemplate", "spec", "template"]),
             _ => None,
         };

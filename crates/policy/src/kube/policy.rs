@@ -246,10 +246,15 @@ fn rules<'a>(
         let peers = node.each(ends);
         let mut read = Vec::with_capacity(peers.len());
         for peer in peers {
-            read.extend(if admin { admin_peer(peer, &mut unmodelled)? } else { self_peer(peer, object.namespace)? });
+            read.extend(if admin {
+                admin_peer(peer, &mut unmodelled)?
+            } else {
+                self_peer(peer, object.namespace)?
+            });
         }
         let ports = node.each("ports");
-        let ports = ports.iter().map(if admin { admin_port } else { port }).collect::<Parsed<'a, Vec<_>>>()?;
+        let ports =
+            ports.iter().map(if admin { admin_port } else { port }).collect::<Parsed<'a, Vec<_>>>()?;
         rules.push(Rule {
             number: u32::try_from(number).unwrap_or(u32::MAX),
             name: node.word("name").unwrap_or_default().to_owned(),
@@ -349,7 +354,11 @@ fn number<'a>(node: &'a Node, key: &str) -> Parsed<'a, u16> {
 
 fn port_protocol(node: &Node) -> Parsed<'_, u8> {
     let Some(named) = node.get("protocol").filter(|node| !node.is_null()) else { return Ok(6) };
-    named.text().and_then(protocol).ok_or((named, "a protocol is TCP, UDP or SCTP", "协议只能是 TCP、UDP 或 SCTP"))
+    named.text().and_then(protocol).ok_or((
+        named,
+        "a protocol is TCP, UDP or SCTP",
+        "协议只能是 TCP、UDP 或 SCTP",
+    ))
 }
 
 fn port(node: &Node) -> Parsed<'_, Port> {
@@ -360,7 +369,8 @@ fn port(node: &Node) -> Parsed<'_, Port> {
         return Ok(Port::Named(Some(protocol), name.to_owned()));
     }
     let first = number(node, "port")?;
-    let last = if node.get("endPort").is_some_and(|end| !end.is_null()) { number(node, "endPort")? } else { first };
+    let last =
+        if node.get("endPort").is_some_and(|end| !end.is_null()) { number(node, "endPort")? } else { first };
     if last < first {
         return Err((node, "endPort lies before port", "endPort 小于 port"));
     }
@@ -368,7 +378,8 @@ fn port(node: &Node) -> Parsed<'_, Port> {
 }
 
 fn admin_port(node: &Node) -> Parsed<'_, Port> {
-    let wrong = (node, "a port is portNumber, portRange or namedPort", "端口须为 portNumber、portRange 或 namedPort");
+    let wrong =
+        (node, "a port is portNumber, portRange or namedPort", "端口须为 portNumber、portRange 或 namedPort");
     let [(kind, port)] = node.members() else { return Err(wrong) };
     match kind.as_str() {
         "portNumber" => {

@@ -99,7 +99,8 @@ fn equals(node: &Node) -> Result<Vec<Requirement>, Refused<'_>> {
     let mut requirements = Vec::new();
     for member in node.members() {
         let wrong = "a label's value must be a text: yes, no, on, true … need quotes";
-        let requirement = one(member).ok_or((&member.1, wrong, "标签的值必须是字符串：yes、no、on、true 等须加引号"))?;
+        let requirement =
+            one(member).ok_or((&member.1, wrong, "标签的值必须是字符串：yes、no、on、true 等须加引号"))?;
         requirements.push(requirement);
     }
     Ok(requirements)
@@ -112,12 +113,19 @@ impl Requirement {
             Some("NotIn") => Operator::NotIn,
             Some("Exists") => Operator::Exists,
             Some("DoesNotExist") => Operator::DoesNotExist,
-            _ => return Err((node, "operator must be In, NotIn, Exists or DoesNotExist", "operator 只能是 In、NotIn、Exists 或 DoesNotExist")),
+            _ => {
+                return Err((
+                    node,
+                    "operator must be In, NotIn, Exists or DoesNotExist",
+                    "operator 只能是 In、NotIn、Exists 或 DoesNotExist",
+                ));
+            }
         };
         let Some(key) = node.word("key") else {
             return Err((node, "a requirement without a key", "条件缺少 key"));
         };
-        let values: Vec<String> = node.each("values").iter().filter_map(|v| v.text().map(str::to_owned)).collect();
+        let values: Vec<String> =
+            node.each("values").iter().filter_map(|v| v.text().map(str::to_owned)).collect();
         if values.is_empty() == matches!(operator, Operator::In | Operator::NotIn) {
             let en = "In and NotIn need values, Exists and DoesNotExist have none";
             return Err((node, en, "In 与 NotIn 须有 values，Exists 与 DoesNotExist 不得有"));

@@ -93,7 +93,8 @@ impl Service {
             cluster_addresses.extend(object.spec("clusterIP").and_then(address));
         }
         let balancers = object.node.at(&["status", "loadBalancer", "ingress"]).map_or(&[][..], Node::list);
-        let external = list("externalIPs").iter().filter_map(|node| Some((address(node)?, node.place.clone())));
+        let external =
+            list("externalIPs").iter().filter_map(|node| Some((address(node)?, node.place.clone())));
         let ranges = object.spec("loadBalancerSourceRanges").filter(|node| !node.list().is_empty());
         let range_of = |node: &Node| Span::read(node.text()?);
         Service {
@@ -116,7 +117,8 @@ impl Service {
             local: word("externalTrafficPolicy") == Some("Local"),
             internal_local: word("internalTrafficPolicy") == Some("Local"),
             sticky: word("sessionAffinity") == Some("ClientIP"),
-            source_ranges: ranges.map(|node| (node.list().iter().filter_map(range_of).collect(), node.place.clone())),
+            source_ranges: ranges
+                .map(|node| (node.list().iter().filter_map(range_of).collect(), node.place.clone())),
         }
     }
 
@@ -132,7 +134,8 @@ impl Service {
     }
 
     pub fn selects(&self, pod: &Pod) -> bool {
-        let chosen = |selector: &Selector| pod.variants.iter().any(|labels: &Labels| selector.matches(labels));
+        let chosen =
+            |selector: &Selector| pod.variants.iter().any(|labels: &Labels| selector.matches(labels));
         self.namespace == pod.namespace && self.selector.as_ref().is_some_and(chosen)
     }
 
@@ -245,10 +248,14 @@ impl Ingress {
         let annotation = object.annotation("kubernetes.io/ingress.class");
         let class = object.spec("ingressClassName").and_then(Node::text).or(annotation);
         let tls = object.spec("tls").map_or(&[][..], Node::list);
-        let secret = |node: &Node| Some((node.word("secretName")?.to_owned(), node.get("secretName")?.place.clone()));
+        let secret =
+            |node: &Node| Some((node.word("secretName")?.to_owned(), node.get("secretName")?.place.clone()));
         let (backends, hosts) = match object.kind {
             "Ingress" => ingress(object),
-            "Route" => (route(object), object.spec("host").and_then(Node::text).map(str::to_owned).into_iter().collect()),
+            "Route" => (
+                route(object),
+                object.spec("host").and_then(Node::text).map(str::to_owned).into_iter().collect(),
+            ),
             _ => gateway_route(object),
         };
         Ingress {
@@ -272,7 +279,8 @@ impl Ingress {
 fn ingress(object: &Object<'_>) -> (Vec<Backend>, Vec<String>) {
     let rules = object.spec("rules").map_or(&[][..], Node::list);
     let paths = rules.iter().flat_map(|rule| rule.at(&["http", "paths"]).map_or(&[][..], Node::list));
-    let path_backends = paths.filter_map(|path| Some((path.word("path").unwrap_or("/"), path.get("backend")?)));
+    let path_backends =
+        paths.filter_map(|path| Some((path.word("path").unwrap_or("/"), path.get("backend")?)));
     let default = object.spec("defaultBackend").or_else(|| object.spec("backend")).map(|node| ("*", node));
     let one = |(path, backend): (&str, &Node)| {
         // `serviceName` and `servicePort` are those of the API before 1.19.

@@ -1,10 +1,9 @@
 //! Openings to far more than one would want: a service port from the whole internet, or from our own hosts to
 //! ports that attackers use, also when several rules do it together.
 
-use crate::finding::{Finding, Kind, Level};
+use crate::finding::{Finding, Level};
 use crate::gate::{Action, Direction, Gate};
 use crate::list::{Decided, List};
-use crate::place::both;
 use crate::space::{Cube, Family, Protocols};
 
 /// Ports that nobody opens to the world on purpose, or ought not to: protocol, port, what listens there.
@@ -230,29 +229,22 @@ fn finding(gate: &Gate, rule: usize, by: &[usize], labels: &[String], outbound: 
             format!("与规则 {} 共同", numbers.join("、")),
         )
     };
-    let text = if outbound {
-        both(
+    let (en, zh) = if outbound {
+        (
             format!(
                 "this rule{with_en} lets our own hosts reach {services} anywhere: attacks on others and spam go this way"
             ),
             format!("该规则{with_zh}允许自有主机访问任意地址的 {services}：对外攻击和垃圾邮件常由此发出"),
         )
     } else {
-        both(
+        (
             format!("this rule{with_en} opens {services} to the internet"),
             format!("该规则{with_zh}将 {services} 对互联网开放"),
         )
     };
-    Finding {
-        kind: Kind::OverPermissive,
-        level: Level::Warning,
-        place: rule.place.clone(),
-        within: rule.part_of.to_string(),
-        rule: Some(rule.number),
-        by: by.iter().map(|by| gate.rules[*by].number).collect(),
-        by_places: by.iter().map(|by| gate.rules[*by].place.clone()).collect(),
-        text,
-    }
+    Finding::new("over-permissive", Level::Warning, &rule.place, en, zh)
+        .within(&rule.part_of, Some(rule.number))
+        .by(super::seen(gate, by.iter().copied()))
 }
 
 #[cfg(test)]

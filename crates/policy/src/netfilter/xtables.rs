@@ -4,9 +4,11 @@
 //! to be unread.
 
 mod address;
+mod bind;
 mod build;
 mod extension;
 mod headers;
+mod ipset;
 mod matches;
 mod names;
 mod opaque;
@@ -18,6 +20,9 @@ mod store;
 mod targets;
 mod tracking;
 mod words;
+
+pub use bind::bind;
+pub use ipset::read_ipset;
 
 use crate::netfilter::ast::Ruleset;
 use crate::place::{Place, Unread};
@@ -43,9 +48,8 @@ pub fn read_save(file: &Arc<str>, text: &str, family: Family) -> Ruleset {
 }
 
 fn too_large(file: &Arc<str>, text: &str) -> Option<Unread> {
-    (text.len() > TEXT_BYTES_MAX).then(|| {
-        Unread::new(Place::whole(file), "", "the file is larger than 256 MiB", "文件大于 256 MiB")
-    })
+    (text.len() > TEXT_BYTES_MAX)
+        .then(|| Unread::new(Place::whole(file), "", "the file is larger than 256 MiB", "文件大于 256 MiB"))
 }
 
 /// `02:00:00:00:00:01` as a number.

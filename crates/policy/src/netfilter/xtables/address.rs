@@ -70,7 +70,10 @@ mod tests {
         assert_eq!(read("0.0.0.0/0", false), Some(Address::Range(0, u32::MAX.into())));
         let odd = Address::Masked { value: 10 << 24, mask: 0xff00_00ff };
         assert_eq!(read("10.9.9.0/255.0.0.255", false), Some(odd));
-        assert_eq!(read("2001:db8::/127", true).map(|a| matches!(a, Address::Range(a, b) if b - a == 1)), Some(true));
+        assert_eq!(
+            read("2001:db8::/127", true).map(|a| matches!(a, Address::Range(a, b) if b - a == 1)),
+            Some(true)
+        );
         assert_eq!(read("::/0", true), Some(Address::Range(0, u128::MAX)));
         assert_eq!(read("10.0.0.0/33", false), None);
         assert_eq!(read("example.org", false), None);

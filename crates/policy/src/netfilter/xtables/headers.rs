@@ -11,7 +11,11 @@ pub(super) const MATCHES: &[Extension] = &[
         options: &[("--ttl-eq", 1), ("--ttl-gt", 1), ("--ttl-lt", 1), ("--ttl", 1)],
         build: life,
     },
-    Extension { name: "hl", options: &[("--hl-eq", 1), ("--hl-gt", 1), ("--hl-lt", 1), ("--hl", 1)], build: life },
+    Extension {
+        name: "hl",
+        options: &[("--hl-eq", 1), ("--hl-gt", 1), ("--hl-lt", 1), ("--hl", 1)],
+        build: life,
+    },
     Extension { name: "length", options: &[("--length", 1)], build: length },
     Extension { name: "tos", options: &[("--tos", 1)], build: tos },
     Extension { name: "dscp", options: &[("--dscp", 1), ("--dscp-class", 1)], build: dscp },
@@ -95,7 +99,11 @@ fn tos(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
         if low == 0 && value & 3 == 0 {
             build.masked(class, value >> 2, Some(high), given.negated);
         } else if build.v6 {
-            build.unknown(&loaded.text(), "the two bits of ECN in IPv6 are not modelled", "未建模 IPv6 的两个 ECN 位");
+            build.unknown(
+                &loaded.text(),
+                "the two bits of ECN in IPv6 are not modelled",
+                "未建模 IPv6 的两个 ECN 位",
+            );
         } else {
             tos_both(build, given, (value, high, low));
         }
@@ -135,7 +143,11 @@ fn ecn(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
             "--ecn-tcp-cwr" => super::ports::flags(build, 0x80, if given.negated { 0 } else { 0x80 }, false),
             "--ecn-tcp-ece" => super::ports::flags(build, 0x40, if given.negated { 0 } else { 0x40 }, false),
             _ if build.v6 => {
-                build.unknown(&loaded.text(), "the two bits of ECN in IPv6 are not modelled", "未建模 IPv6 的两个 ECN 位");
+                build.unknown(
+                    &loaded.text(),
+                    "the two bits of ECN in IPv6 are not modelled",
+                    "未建模 IPv6 的两个 ECN 位",
+                );
             }
             _ => {
                 let value = given.number(3)?;
@@ -152,9 +164,14 @@ fn security(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
         return Err(loaded.fault("this match needs its protocol by -p", "该匹配需要用 -p 指定其协议"));
     }
     let whole_range = |given: &Given<'_>| {
-        given.text().split(':').all(|number| number.is_empty() || whole(number).is_some_and(|n| n <= u32::MAX.into()))
+        given
+            .text()
+            .split(':')
+            .all(|number| number.is_empty() || whole(number).is_some_and(|n| n <= u32::MAX.into()))
     };
-    if let Some(given) = loaded.options.iter().find(|given| !given.arguments.is_empty() && !whole_range(given)) {
+    if let Some(given) =
+        loaded.options.iter().find(|given| !given.arguments.is_empty() && !whole_range(given))
+    {
         return Err(given.bad_value());
     }
     if !loaded.options.is_empty() || build.protocol.is_none() {

@@ -30,12 +30,7 @@ pub(super) const MATCHES: &[Extension] = &[
     },
     Extension {
         name: "addrtype",
-        options: &[
-            ("--src-type", 1),
-            ("--dst-type", 1),
-            ("--limit-iface-in", 0),
-            ("--limit-iface-out", 0),
-        ],
+        options: &[("--src-type", 1), ("--dst-type", 1), ("--limit-iface-in", 0), ("--limit-iface-out", 0)],
         build: addrtype,
     },
     Extension { name: "mac", options: &[("--mac-source", 1)], build: mac },
@@ -94,8 +89,9 @@ fn iprange(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
 
 fn set(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
     for given in loaded.options.iter().filter(|given| given.arguments.len() == 2) {
-        let keys = set_keys(&given.arguments[1].text)
-            .ok_or_else(|| given.wrong("a set needs src or dst for each dimension", "集合的每一维都需要 src 或 dst"))?;
+        let keys = set_keys(&given.arguments[1].text).ok_or_else(|| {
+            given.wrong("a set needs src or dst for each dimension", "集合的每一维都需要 src 或 dst")
+        })?;
         let test = Test::In(SetUse::Named(given.text().to_owned()));
         build.parts.push(Part::Match(Match { keys, test, negated: given.negated }));
     }
@@ -104,7 +100,9 @@ fn set(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
     }
     // Counters of elements, and elements that say "not in the set".
     if loaded.options.iter().any(|given| given.arguments.len() == 1 || given.name() == "--return-nomatch") {
-        build.parts.retain(|part| !matches!(part, Part::Match(m) if matches!(m.test, Test::In(SetUse::Named(_)))));
+        build
+            .parts
+            .retain(|part| !matches!(part, Part::Match(m) if matches!(m.test, Test::In(SetUse::Named(_)))));
         build.unknown(&loaded.text(), "counters of a set are not modelled", "未建模集合的计数器");
     }
     Ok(())
@@ -124,15 +122,23 @@ pub(super) fn set_keys(text: &str) -> Option<Vec<Operand>> {
 fn addrtype(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
     let typed: Vec<&Given<'_>> = loaded.options.iter().filter(|given| !given.arguments.is_empty()).collect();
     if typed.is_empty() || (loaded.has("--limit-iface-in") && loaded.has("--limit-iface-out")) {
-        return Err(loaded.fault("addrtype needs a type, and one interface at most", "addrtype 需要类型，且至多限定一个接口"));
+        return Err(loaded.fault(
+            "addrtype needs a type, and one interface at most",
+            "addrtype 需要类型，且至多限定一个接口",
+        ));
     }
     for given in typed {
-        let bits = given.text().split(',').map(address_type).try_fold(0_u128, |bits, one| Some(bits | 1 << one?));
+        let bits =
+            given.text().split(',').map(address_type).try_fold(0_u128, |bits, one| Some(bits | 1 << one?));
         let bits = bits.ok_or_else(|| given.wrong("this type of address is not known", "未知的地址类型"))?;
         let field =
             if given.name() == "--src-type" { Field::FibSourceType } else { Field::FibDestinationType };
         if loaded.has("--limit-iface-in") || loaded.has("--limit-iface-out") {
-            build.unknown(&loaded.text(), "the type of an address at one interface is not known", "无法得知地址在单个接口上的类型");
+            build.unknown(
+                &loaded.text(),
+                "the type of an address at one interface is not known",
+                "无法得知地址在单个接口上的类型",
+            );
             continue;
         }
         let spans = (0..16).filter(|at| bits >> at & 1 == 1);
@@ -192,10 +198,17 @@ fn owner(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
             "--uid-owner" => Field::SocketUser,
             "--gid-owner" => Field::SocketGroup,
             "--suppl-groups" if !groups || given.negated => {
-                return Err(given.wrong("supplementary groups need --gid-owner before", "--suppl-groups 之前需要 --gid-owner"));
+                return Err(given.wrong(
+                    "supplementary groups need --gid-owner before",
+                    "--suppl-groups 之前需要 --gid-owner",
+                ));
             }
             _ => {
-                build.unknown(&loaded.text(), "which program owns the packet is not modelled", "未建模报文属于哪个程序");
+                build.unknown(
+                    &loaded.text(),
+                    "which program owns the packet is not modelled",
+                    "未建模报文属于哪个程序",
+                );
                 continue;
             }
         };
@@ -206,8 +219,14 @@ fn owner(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
         };
         match range {
             // A packet without a socket matches only when every option is negated, unlike elsewhere.
-            Some(range) if !given.negated && !loaded.has("--suppl-groups") => build.range(field, range, false),
-            _ => build.unknown(&loaded.text(), "which user owns the packet is not known", "无法得知报文属于哪个用户"),
+            Some(range) if !given.negated && !loaded.has("--suppl-groups") => {
+                build.range(field, range, false)
+            }
+            _ => build.unknown(
+                &loaded.text(),
+                "which user owns the packet is not known",
+                "无法得知报文属于哪个用户",
+            ),
         }
     }
     Ok(())
@@ -234,7 +253,11 @@ fn devgroup(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
         let field = if given.name() == "--src-group" { Field::InputGroup } else { Field::OutputGroup };
         match given.masked(u32::MAX.into()) {
             Ok((value, mask)) => build.masked(field, value, mask, given.negated),
-            Err(_) => build.unknown(&loaded.text(), "the number of this group is not known here", "此处无法得知该组的编号"),
+            Err(_) => build.unknown(
+                &loaded.text(),
+                "the number of this group is not known here",
+                "此处无法得知该组的编号",
+            ),
         }
     }
     Ok(())
@@ -258,7 +281,11 @@ fn cgroup(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
         Some(id) if given.name() == "--cgroup" && !given.negated => {
             build.number(Field::Cgroup, id.into(), false);
         }
-        _ => build.unknown(&loaded.text(), "which control group the packet is from is not known", "无法得知报文来自哪个控制组"),
+        _ => build.unknown(
+            &loaded.text(),
+            "which control group the packet is from is not known",
+            "无法得知报文来自哪个控制组",
+        ),
     }
     Ok(())
 }
@@ -278,6 +305,10 @@ fn rpfilter(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
 }
 
 fn socket(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
-    build.unknown(&loaded.text(), "whether a socket waits for the packet is not known", "无法得知是否有套接字等待该报文");
+    build.unknown(
+        &loaded.text(),
+        "whether a socket waits for the packet is not known",
+        "无法得知是否有套接字等待该报文",
+    );
     Ok(())
 }

@@ -72,14 +72,17 @@ pub(super) const MATCHES: &[Extension] = &[
             ("--next", 0),
         ],
     ),
-    opaque("frag", &[
-        ("--fragid", 1),
-        ("--fraglen", 1),
-        ("--fragres", 0),
-        ("--fragfirst", 0),
-        ("--fragmore", 0),
-        ("--fraglast", 0),
-    ]),
+    opaque(
+        "frag",
+        &[
+            ("--fragid", 1),
+            ("--fraglen", 1),
+            ("--fragres", 0),
+            ("--fragfirst", 0),
+            ("--fragmore", 0),
+            ("--fraglast", 0),
+        ],
+    ),
     opaque(
         "rt",
         &[
@@ -117,27 +120,33 @@ pub(super) const MATCHES: &[Extension] = &[
         ],
     ),
     opaque("unclean", &[]),
-    opaque("ipvs", &[
-        ("--ipvs", 0),
-        ("--vproto", 1),
-        ("--vaddr", 1),
-        ("--vport", 1),
-        ("--vdir", 1),
-        ("--vmethod", 1),
-        ("--vportctl", 1),
-    ]),
-    opaque("geoip", &[
-        ("--src-cc", 1),
-        ("--source-country", 1),
-        ("--dst-cc", 1),
-        ("--destination-country", 1),
-    ]),
+    opaque(
+        "ipvs",
+        &[
+            ("--ipvs", 0),
+            ("--vproto", 1),
+            ("--vaddr", 1),
+            ("--vport", 1),
+            ("--vdir", 1),
+            ("--vmethod", 1),
+            ("--vportctl", 1),
+        ],
+    ),
+    opaque(
+        "geoip",
+        &[("--src-cc", 1), ("--source-country", 1), ("--dst-cc", 1), ("--destination-country", 1)],
+    ),
     opaque("ndpi", &[("--proto", 1), ("--all", 0)]),
     opaque("layer7", &[("--l7proto", 1), ("--l7dir", 1)]),
 ];
 
 fn unknown(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
-    if loaded.options.is_empty() && !matches!(loaded.extension.name, "rt" | "hbh" | "dst" | "frag" | "mh" | "eui64" | "srh" | "unclean") {
+    if loaded.options.is_empty()
+        && !matches!(
+            loaded.extension.name,
+            "rt" | "hbh" | "dst" | "frag" | "mh" | "eui64" | "srh" | "unclean"
+        )
+    {
         loaded.needs_options()?;
     }
     let name = loaded.extension.name;

@@ -99,7 +99,11 @@ fn other(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
         if given.name().ends_with("port") {
             port(build, given, (Field::ThSource, Field::ThDestination))?;
         } else {
-            build.unknown(&loaded.text(), "chunks and types of packets are not modelled", "未建模块类型与报文类型");
+            build.unknown(
+                &loaded.text(),
+                "chunks and types of packets are not modelled",
+                "未建模块类型与报文类型",
+            );
         }
     }
     Ok(())
@@ -193,10 +197,7 @@ fn icmp(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
 
 fn icmp6(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
     protocol_is(build, loaded, &[58])?;
-    loaded
-        .options
-        .iter()
-        .try_for_each(|given| icmp_type(build, given, (Field::Icmp6Type, Field::Icmp6Code)))
+    loaded.options.iter().try_for_each(|given| icmp_type(build, given, (Field::Icmp6Type, Field::Icmp6Code)))
 }
 
 fn icmp_type(build: &mut Build<'_>, given: &Given<'_>, fields: (Field, Field)) -> Result<(), Fault> {
@@ -211,7 +212,8 @@ fn icmp_type(build: &mut Build<'_>, given: &Given<'_>, fields: (Field, Field)) -
     match code {
         None => build.number(fields.0, kind.into(), given.negated),
         Some(code) => {
-            let spans = vec![Span::Numbers(kind.into(), kind.into()), Span::Numbers(code.into(), code.into())];
+            let spans =
+                vec![Span::Numbers(kind.into(), kind.into()), Span::Numbers(code.into(), code.into())];
             build.any_of(&[fields.0, fields.1], vec![spans], given.negated);
         }
     }

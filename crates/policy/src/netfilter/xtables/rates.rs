@@ -71,7 +71,8 @@ pub(super) const MATCHES: &[Extension] = &[
 ];
 
 fn limit(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
-    let mut limit = Limit { rate: 3, per_s: 3600, burst: DEFAULT_BURST, bytes: false, over: false, keyed: false };
+    let mut limit =
+        Limit { rate: 3, per_s: 3600, burst: DEFAULT_BURST, bytes: false, over: false, keyed: false };
     for given in &loaded.options {
         match given.name() {
             "--limit" => (limit.rate, limit.per_s) = rate(given.text()).ok_or_else(|| given.bad_value())?,
@@ -116,9 +117,8 @@ fn byte_rate(text: &str) -> Option<u64> {
 }
 
 fn hashlimit(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
-    let is_rate = |given: &&Given<'_>| {
-        matches!(given.name(), "--hashlimit-upto" | "--hashlimit-above" | "--hashlimit")
-    };
+    let is_rate =
+        |given: &&Given<'_>| matches!(given.name(), "--hashlimit-upto" | "--hashlimit-above" | "--hashlimit");
     let Some(given) = loaded.options.iter().find(is_rate) else {
         return Err(loaded.fault("hashlimit needs a rate", "hashlimit 需要速率"));
     };
@@ -144,9 +144,13 @@ fn recent(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
     let is_act = |given: &&Given<'_>| matches!(given.name(), "--set" | "--rcheck" | "--update" | "--remove");
     let mut acts = loaded.options.iter().filter(is_act);
     let (Some(act), None) = (acts.next(), acts.next()) else {
-        return Err(loaded.fault("recent needs one of --set, --rcheck, --update, --remove", "recent 需要 --set、--rcheck、--update、--remove 之一"));
+        return Err(loaded.fault(
+            "recent needs one of --set, --rcheck, --update, --remove",
+            "recent 需要 --set、--rcheck、--update、--remove 之一",
+        ));
     };
-    if act.name() == "--set" && (loaded.has("--rttl") || loaded.has("--hitcount") || loaded.has("--seconds")) {
+    if act.name() == "--set" && (loaded.has("--rttl") || loaded.has("--hitcount") || loaded.has("--seconds"))
+    {
         return Err(act.wrong("--set takes no conditions", "--set 不带条件"));
     }
     let name = loaded.get("--name").map_or("DEFAULT", |given| given.text());
@@ -157,13 +161,21 @@ fn recent(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
         _ => None,
     };
     if kind != Some(UpdateKind::Add) || act.negated {
-        build.unknown(&loaded.text(), "which addresses were seen lately is not known", "无法得知最近见过哪些地址");
+        build.unknown(
+            &loaded.text(),
+            "which addresses were seen lately is not known",
+            "无法得知最近见过哪些地址",
+        );
     }
     if let Some(kind) = kind {
         let field = match loaded.has("--rdest") {
-            false => build.family(crate::netfilter::ast::Field::Ip4Source, crate::netfilter::ast::Field::Ip6Source),
-            true => build
-                .family(crate::netfilter::ast::Field::Ip4Destination, crate::netfilter::ast::Field::Ip6Destination),
+            false => {
+                build.family(crate::netfilter::ast::Field::Ip4Source, crate::netfilter::ast::Field::Ip6Source)
+            }
+            true => build.family(
+                crate::netfilter::ast::Field::Ip4Destination,
+                crate::netfilter::ast::Field::Ip6Destination,
+            ),
         };
         let keys = vec![Operand::plain(field)];
         build.parts.push(Part::Update { set: format!("recent:{name}"), kind, keys, also: Vec::new() });
@@ -186,9 +198,9 @@ fn statistic(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
     };
     let whole = |option: &str| loaded.get(option).map(count).transpose();
     let good = match mode.text() {
-        "random" => loaded.get("--probability").is_none_or(|given| {
-            given.text().parse::<f64>().is_ok_and(|share| (0.0..=1.0).contains(&share))
-        }),
+        "random" => loaded
+            .get("--probability")
+            .is_none_or(|given| given.text().parse::<f64>().is_ok_and(|share| (0.0..=1.0).contains(&share))),
         "nth" => match (whole("--every")?, whole("--packet")?) {
             (Some(every), Some(packet)) => packet < every,
             (every, None) => every.is_some() && loaded.options.iter().all(|given| !given.negated),
@@ -199,7 +211,11 @@ fn statistic(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
     if !good {
         return Err(mode.bad_value());
     }
-    build.unknown(&loaded.text(), "only some packets match, at random or in turn", "仅部分报文匹配（随机或轮流）");
+    build.unknown(
+        &loaded.text(),
+        "only some packets match, at random or in turn",
+        "仅部分报文匹配（随机或轮流）",
+    );
     Ok(())
 }
 

@@ -1,10 +1,10 @@
 //! One rule: the words of its specification become the parts of the tree.
 
-use super::store::Scope;
 use super::address;
 use super::build::{Build, Fault};
 use super::extension::{self, Given, Loaded};
 use super::names;
+use super::store::Scope;
 use super::words::Word;
 use crate::netfilter::ast::{Field, Part, Span, Verdict};
 
@@ -83,7 +83,9 @@ impl<'w> Reader<'_, 'w> {
             "-c" | "--set-counters" => self.skip(2),
             "-t" | "--table" => self.skip(1),
             "-w" | "--wait" | "-W" | "--wait-interval" => self.skip_number(),
-            "-4" | "--ipv4" | "-6" | "--ipv6" | "-n" | "--numeric" | "-v" | "--verbose" | "--noflush" => Ok(()),
+            "-4" | "--ipv4" | "-6" | "--ipv6" | "-n" | "--numeric" | "-v" | "--verbose" | "--noflush" => {
+                Ok(())
+            }
             name if name.starts_with('-') => self.extended(name, word, negated),
             _ => Err(Fault::of(word, "this word does not belong to a rule", "该词不属于规则")),
         }
@@ -241,7 +243,11 @@ impl<'w> Reader<'_, 'w> {
                 return self.protocol(negated);
             }
             self.skip_arguments();
-            return Err(Fault::of(word, "no module of this rule knows this option", "本规则的模块都没有该选项"));
+            return Err(Fault::of(
+                word,
+                "no module of this rule knows this option",
+                "本规则的模块都没有该选项",
+            ));
         };
         let count = self.loaded[at].extension.takes(name).unwrap_or(0);
         let given = self.given(word, count, negated)?;
@@ -288,7 +294,10 @@ impl<'w> Reader<'_, 'w> {
             None => {}
         }
         if self.sources.len().saturating_mul(self.destinations.len()) > RULE_COUNT_MAX {
-            let fault = self.wrong("these lists of addresses make more than 1024 rules", "地址列表生成的规则超过 1024 条");
+            let fault = self.wrong(
+                "these lists of addresses make more than 1024 rules",
+                "地址列表生成的规则超过 1024 条",
+            );
             self.sources.truncate(1);
             self.destinations.truncate(1);
             self.fault(fault);
@@ -306,11 +315,15 @@ impl<'w> Reader<'_, 'w> {
             parts.extend(rest);
             return vec![parts];
         }
-        let one = |parts: &[Part]| if parts.is_empty() { vec![None] } else { parts.iter().cloned().map(Some).collect() };
+        let one = |parts: &[Part]| {
+            if parts.is_empty() { vec![None] } else { parts.iter().cloned().map(Some).collect() }
+        };
         let mut rules = Vec::new();
         for source in one(&self.sources) {
             for destination in one(&self.destinations) {
-                rules.push(source.clone().into_iter().chain(destination).chain(rest.iter().cloned()).collect());
+                rules.push(
+                    source.clone().into_iter().chain(destination).chain(rest.iter().cloned()).collect(),
+                );
             }
         }
         rules

@@ -18,9 +18,41 @@ const VARIABLE_COUNT_MAX: usize = 4096;
 
 /// Commands of a script that leave the packet filter alone.
 const HARMLESS: &[&str] = &[
-    "echo", "set", "exit", "export", "sysctl", "modprobe", "ip", "cd", "sleep", "printf", "true", "logger", "return",
-    "EOF", ":", "EOT", "END", "PATH", "test", "source", ".", "readonly", "local", "umask", "service", "systemctl",
-    "ipset", "nft", "chmod", "shift", "unset", "iptables-save", "ip6tables-save", "mkdir", "touch",
+    "echo",
+    "set",
+    "exit",
+    "export",
+    "sysctl",
+    "modprobe",
+    "ip",
+    "cd",
+    "sleep",
+    "printf",
+    "true",
+    "logger",
+    "return",
+    "EOF",
+    ":",
+    "EOT",
+    "END",
+    "PATH",
+    "test",
+    "source",
+    ".",
+    "readonly",
+    "local",
+    "umask",
+    "service",
+    "systemctl",
+    "ipset",
+    "nft",
+    "chmod",
+    "shift",
+    "unset",
+    "iptables-save",
+    "ip6tables-save",
+    "mkdir",
+    "touch",
 ];
 
 pub(super) struct Script {
@@ -82,7 +114,7 @@ impl Script {
 
     fn line(&mut self, number: u32, line: &str) {
         let trimmed = line.trim_start();
-        let rest = &trimmed[trimmed.len().min(1)..];
+        let rest = trimmed.get(1..).unwrap_or("");
         match trimmed.as_bytes().first() {
             None | Some(b'#') => {}
             Some(b'*') => {
@@ -90,7 +122,9 @@ impl Script {
                 let family = self.heredoc.as_ref().map_or(self.family, |(family, _)| *family);
                 self.section = Some(self.store.table(name, family, number));
             }
-            Some(b':') if rest.starts_with(|c: char| !c.is_whitespace()) => self.chain_line(number, line, rest),
+            Some(b':') if rest.starts_with(|c: char| !c.is_whitespace()) => {
+                self.chain_line(number, line, rest)
+            }
             Some(b'[' | b'-') => self.section_line(number, line),
             Some(_) if trimmed.trim_end() == "COMMIT" => self.section = None,
             Some(_) => self.script_line(number, line),
@@ -120,7 +154,15 @@ impl Script {
             (Some(base), Some(value)) => base.policy = value,
             (None, None) if policy == "-" => {}
             (Some(_), None) if policy == "-" && is_base => {}
-            _ => self.store.unread(line, Fault::new(0, &format!("{name} {policy}"), "this policy cannot be set here", "此处不能设置该策略")),
+            _ => self.store.unread(
+                line,
+                Fault::new(
+                    0,
+                    &format!("{name} {policy}"),
+                    "this policy cannot be set here",
+                    "此处不能设置该策略",
+                ),
+            ),
         }
     }
 
@@ -153,7 +195,8 @@ impl Script {
         let line = self.expand(line);
         let mut words = Vec::new();
         split(&line, &mut words);
-        let mut parts = words.split(|word| !word.quoted && matches!(word.text.as_ref(), ";" | "&&" | "||" | "|"));
+        let mut parts =
+            words.split(|word| !word.quoted && matches!(word.text.as_ref(), ";" | "&&" | "||" | "|"));
         while let Some(words) = parts.next() {
             let end = parts.clone().next().and_then(<[_]>::first).map_or(line.len(), |word| word.offset);
             self.command_line(words, &line[..end], number);
@@ -177,7 +220,12 @@ impl Script {
             self.heredoc = end.map(|end| (family, end));
         } else if matches!(
             name.as_str(),
-            "iptables" | "ip6tables" | "iptables-legacy" | "ip6tables-legacy" | "iptables-nft" | "ip6tables-nft"
+            "iptables"
+                | "ip6tables"
+                | "iptables-legacy"
+                | "ip6tables-legacy"
+                | "iptables-nft"
+                | "ip6tables-nft"
         ) || (name.starts_with('$') && name.to_ascii_lowercase().contains("ip"))
         {
             self.program(&words[1..], line, number, family);
@@ -209,7 +257,8 @@ impl Script {
             let braced = after.strip_prefix('{');
             let name = braced.unwrap_or(after);
             let end = name.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(name.len());
-            let whole = if braced.is_some() { end + 2 + usize::from(name[end..].starts_with('}')) } else { end + 1 };
+            let whole =
+                if braced.is_some() { end + 2 + usize::from(name[end..].starts_with('}')) } else { end + 1 };
             match self.variables.get(&name[..end]) {
                 Some(value) => out.push_str(value),
                 None => out.push_str(&rest[at..(at + whole).min(rest.len())]),
@@ -226,7 +275,8 @@ impl Script {
     /// The words behind `iptables`.
     fn program(&mut self, words: &[Word<'_>], line: &str, number: u32, family: Family) {
         let redirected = |word: &Word<'_>| {
-            !word.quoted && (word.text.contains('>') && word.text.trim_start_matches(['1', '2', '&']).starts_with('>'))
+            !word.quoted
+                && (word.text.contains('>') && word.text.trim_start_matches(['1', '2', '&']).starts_with('>'))
         };
         let words = &words[..words.iter().position(redirected).unwrap_or(words.len())];
         let named = words.iter().position(|word| matches!(word.text.as_ref(), "-t" | "--table"));
@@ -240,7 +290,15 @@ impl Script {
             Some(command) => self.run(&command, table),
             None => {
                 let first = words.first().map_or("", |word| &word.text);
-                self.store.unread(number, Fault::new(0, first, "no command is here that adds or removes a rule", "此处没有添加或删除规则的命令"));
+                self.store.unread(
+                    number,
+                    Fault::new(
+                        0,
+                        first,
+                        "no command is here that adds or removes a rule",
+                        "此处没有添加或删除规则的命令",
+                    ),
+                );
             }
         }
     }
@@ -273,7 +331,8 @@ impl Script {
             }
             ('A' | 'I' | 'R' | 'D' | 'N' | 'P' | 'E', None) => {
                 let text = command.letter.to_string();
-                self.store.unread(command.line, Fault::new(0, &text, "the name of a chain is missing", "缺少链名"));
+                self.store
+                    .unread(command.line, Fault::new(0, &text, "the name of a chain is missing", "缺少链名"));
             }
             _ => {}
         }
@@ -307,13 +366,26 @@ impl Script {
             }
             if command.letter == 'R' && index == 0 {
                 let existing = self.store.existing(table, chain);
-                if let (Some(chain), Some(at)) = (existing, at) && at < chain.rules.len() {
+                if let (Some(chain), Some(at)) = (existing, at)
+                    && at < chain.rules.len()
+                {
                     chain.rules.remove(at);
                 }
             }
-            let rule = Rule { number: 0, place: place.clone(), text: text.clone(), comment: read.comment.clone(), parts };
+            let rule = Rule {
+                number: 0,
+                place: place.clone(),
+                text: text.clone(),
+                comment: read.comment.clone(),
+                parts,
+            };
             if !self.store.add(table, chain, before, rule) {
-                let fault = Fault::new(0, &text, "the file has more than four million rules", "文件中的规则超过四百万条");
+                let fault = Fault::new(
+                    0,
+                    &text,
+                    "the file has more than four million rules",
+                    "文件中的规则超过四百万条",
+                );
                 return self.store.unread(command.line, fault);
             }
             before = before.map(|at| at + 1);
@@ -345,7 +417,8 @@ fn command<'a>(words: &'a [Word<'a>], line: &'a str, number: u32) -> Option<Comm
         "-Z" | "--zero" | "-L" | "--list" | "-S" | "--list-rules" | "-C" | "--check" => Some('L'),
         _ => None,
     };
-    let (at, letter) = words.iter().enumerate().find_map(|(at, word)| letter(word).map(|found| (at, found)))?;
+    let (at, letter) =
+        words.iter().enumerate().find_map(|(at, word)| letter(word).map(|found| (at, found)))?;
     let chain = words.get(at + 1).filter(|word| !word.text.starts_with('-'));
     let mut next = at + 1 + usize::from(chain.is_some());
     let place = words.get(next).filter(|_| matches!(letter, 'I' | 'D' | 'R'));

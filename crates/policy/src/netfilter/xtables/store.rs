@@ -73,7 +73,13 @@ fn built_in(table: &str) -> Hooks {
 
 impl Store {
     pub fn new(file: &Arc<str>) -> Store {
-        Store { file: Arc::clone(file), tables: Vec::new(), unread: Vec::new(), unread_count: 0, rule_count: 0 }
+        Store {
+            file: Arc::clone(file),
+            tables: Vec::new(),
+            unread: Vec::new(),
+            unread_count: 0,
+            rule_count: 0,
+        }
     }
 
     pub fn place(&self, line: u32, offset: usize) -> Place {
@@ -156,7 +162,9 @@ impl Store {
 
     pub fn remove_chain(&mut self, table: TableAt, name: &str) {
         let Filling { table, chains } = &mut self.tables[table];
-        let Some(at) = chains.get(name).copied().filter(|at| table.chains[*at].base.is_none()) else { return };
+        let Some(at) = chains.get(name).copied().filter(|at| table.chains[*at].base.is_none()) else {
+            return;
+        };
         table.chains.remove(at);
         *chains = table.chains.iter().enumerate().map(|(at, chain)| (chain.name.clone(), at)).collect();
     }
@@ -186,7 +194,8 @@ impl Store {
 
     pub fn finish(mut self) -> Ruleset {
         if let Some(more) = self.unread_count.checked_sub(UNREAD_COUNT_MAX).filter(|more| *more > 0) {
-            let (en, zh) = (format!("{more} more places were not understood"), format!("另有 {more} 处无法理解"));
+            let (en, zh) =
+                (format!("{more} more places were not understood"), format!("另有 {more} 处无法理解"));
             self.unread.push(Unread::new(Place::whole(&self.file), "", en, zh));
         }
         let mut tables: Vec<Table> = self.tables.into_iter().map(|filling| filling.table).collect();

@@ -13,12 +13,23 @@ pub(super) const TARGETS: &[Extension] = &[
     Extension { name: "REJECT", options: &[("--reject-with", 1)], build: reject },
     Extension {
         name: "NFQUEUE",
-        options: &[("--queue-num", 1), ("--queue-balance", 1), ("--queue-bypass", 0), ("--queue-cpu-fanout", 0)],
+        options: &[
+            ("--queue-num", 1),
+            ("--queue-balance", 1),
+            ("--queue-bypass", 0),
+            ("--queue-cpu-fanout", 0),
+        ],
         build: queue,
     },
     Extension {
         name: "MARK",
-        options: &[("--set-xmark", 1), ("--set-mark", 1), ("--and-mark", 1), ("--or-mark", 1), ("--xor-mark", 1)],
+        options: &[
+            ("--set-xmark", 1),
+            ("--set-mark", 1),
+            ("--and-mark", 1),
+            ("--or-mark", 1),
+            ("--xor-mark", 1),
+        ],
         build: mark,
     },
     Extension {
@@ -237,7 +248,9 @@ fn connmark(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
     let (from, to) = match (loaded.has("--save-mark"), loaded.has("--restore-mark")) {
         (true, false) => (Field::Mark, Field::CtMark),
         (false, true) => (Field::CtMark, Field::Mark),
-        (true, true) => return Err(loaded.fault("a mark is either saved or restored", "标记只能保存或恢复其一")),
+        (true, true) => {
+            return Err(loaded.fault("a mark is either saved or restored", "标记只能保存或恢复其一"));
+        }
         (false, false) => {
             let value = loaded.options.iter().find(|given| given.name().ends_with("mark"));
             let given = value.ok_or_else(|| loaded.fault("CONNMARK needs a mark", "CONNMARK 需要标记"))?;
@@ -274,7 +287,12 @@ fn has_ports(protocol: Option<u8>) -> bool {
     matches!(protocol, Some(6 | 17 | 33 | 132 | 136 | 1 | 58))
 }
 
-fn translate(build: &mut Build<'_>, kind: NatKind, addresses: Option<(u128, u128)>, ports: Option<(u16, u16)>) {
+fn translate(
+    build: &mut Build<'_>,
+    kind: NatKind,
+    addresses: Option<(u128, u128)>,
+    ports: Option<(u16, u16)>,
+) {
     build.parts.push(Part::Nat(Nat { kind, addresses, ports, map: None, family: None }));
 }
 
@@ -439,7 +457,11 @@ fn set(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
 }
 
 fn cluster(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
-    build.unknown(&loaded.text(), "another node of the cluster may answer instead", "可能由集群中的其他节点应答");
+    build.unknown(
+        &loaded.text(),
+        "another node of the cluster may answer instead",
+        "可能由集群中的其他节点应答",
+    );
     Ok(())
 }
 

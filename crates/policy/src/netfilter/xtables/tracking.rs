@@ -55,12 +55,20 @@ fn conntrack(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
         // The kernel asks nothing more of a packet without a connection once its state matches.
         let without = (bits & WITHOUT_CONNECTION != 0) != given.negated;
         if without && loaded.options.len() > 1 {
-            build.unknown(&loaded.text(), "conditions that hold only for tracked packets", "仅对被跟踪报文成立的条件");
+            build.unknown(
+                &loaded.text(),
+                "conditions that hold only for tracked packets",
+                "仅对被跟踪报文成立的条件",
+            );
             return Ok(());
         }
         state_bits(build, bits, given.negated);
     }
-    loaded.options.iter().filter(|given| given.name() != "--ctstate").try_for_each(|given| tracked(build, given))
+    loaded
+        .options
+        .iter()
+        .filter(|given| given.name() != "--ctstate")
+        .try_for_each(|given| tracked(build, given))
 }
 
 fn states(given: &Given<'_>) -> Result<u128, Fault> {
@@ -169,7 +177,8 @@ fn connmark(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
 }
 
 fn connlimit(build: &mut Build<'_>, loaded: &Loaded<'_>) -> Result<(), Fault> {
-    let limit = loaded.options.iter().find(|given| given.name().ends_with("upto") || given.name().ends_with("above"));
+    let limit =
+        loaded.options.iter().find(|given| given.name().ends_with("upto") || given.name().ends_with("above"));
     let Some(given) = limit else {
         return Err(loaded.fault("connlimit needs a number", "connlimit 需要一个数"));
     };
