@@ -6,11 +6,11 @@ pub use read::{Given, read};
 
 use crate::doc::{Node, toml};
 use crate::finding::{Finding, Level};
-use crate::gate::Gate;
+use crate::gate::{Action, Gate};
+use crate::list::{Decided, List};
 use crate::place::{Place, both};
-use crate::range::{PRIVATE, Range, merged, shared, without};
+use crate::read::{Span, merge, private, shared, without};
 use crate::space::{Cube, Family, Protocols};
-use crate::walk::walk;
 use netwhy_model::Text;
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ pub struct ProtectionNode {
     pub source: String,
     /// The day for which the ranges are known to be right; `None` when there are none.
     pub as_of: Option<String>,
-    pub ranges: Vec<Range>,
+    pub ranges: Vec<Span>,
     pub note: Option<Text>,
 }
 
@@ -43,7 +43,7 @@ fn node(node: &Node) -> Option<ProtectionNode> {
         name: both(text("en")?, text("zh")?),
         source: text("source")?,
         as_of: text("as_of"),
-        ranges: node.each("ranges").iter().filter_map(|node| Range::parse(node.text()?)).collect(),
+        ranges: node.each("ranges").iter().filter_map(|node| Span::read(node.text()?)).collect(),
         note: text("note_en").zip(text("note_zh")).map(|(en, zh)| both(en, zh)),
     })
 }
@@ -52,9 +52,9 @@ fn node(node: &Node) -> Option<ProtectionNode> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
     /// The range as it was given.
-    pub range: Range,
+    pub range: Span,
     /// The part of it that is not let in on at least one of the ports.
-    pub sources: Vec<Range>,
+    pub sources: Vec<Span>,
     pub ports: Vec<u16>,
     /// It is let in or not by conditions that are not modelled.
     pub depends: bool,
@@ -65,7 +65,7 @@ pub struct Missing {
 /// Sources besides the nodes that reach the origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opening {
-    pub sources: Vec<Range>,
+    pub sources: Vec<Span>,
     /// More than half of the public addresses of the family.
     pub everywhere: bool,
     pub ports: Vec<u16>,
@@ -73,73 +73,114 @@ pub struct Opening {
     pub rules: Vec<Place>,
 }
 
-/// The ranges that a gate before an origin keeps out. An empty `origin` is every destination.
-pub fn missing(ranges: &[Range], gate: &Gate, origin: &[Range], ports: &[u16]) -> Vec<Missing> {
-    let of = |range: &Range| {
-        let (mut sources, mut closed, mut by) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-        let mut certain = false;
-        for port in ports {
-            let walked = walk(gate, &packets(&[*range], origin, *port));
-            for (cube, rule) in &walked.denied {
-                certain = true;
-                sources.push(source(cube));
-                by.extend(rule.and_then(|number| gate.rules.get(number)).map(|rule| rule.place.clone()));
-            }
-            sources.extend(walked.depends.iter().map(|(cube, _)| source(cube)));
-            if !walked.denied.is_empty() || !walked.depends.is_empty() {
-                closed.insert(*port);
+/// What a list does with the first packets of connections to one port.
+#[derive(Default)]
+struct Asked {
+    allowed: Vec<Span>,
+    denied: Vec<Span>,
+    depends: Vec<Span>,
+    /// The rules that allow, deny, or are perhaps.
+    allowing: BTreeSet<u32>,
+    denying: BTreeSet<u32>,
+    perhaps: BTreeSet<u32>,
+}
+
+impl Asked {
+    fn of(list: &List, sources: &[Span], origin: &[Span], port: u16) -> Asked {
+        let mut asked = Asked::default();
+        for cube in packets(sources, origin, port) {
+            let Ok(parts) = list.decide(&cube) else {
+                asked.depends.push(source(&cube));
+                continue;
+            };
+            for part in parts {
+                let span = source(&part.packets);
+                match part.decided {
+                    Decided::Rule(rule, Action::Allow) => {
+                        asked.allowed.push(span);
+                        asked.allowing.insert(rule);
+                    }
+                    Decided::Default(Action::Allow) => asked.allowed.push(span),
+                    Decided::Rule(rule, _) => {
+                        asked.denied.push(span);
+                        asked.denying.insert(rule);
+                    }
+                    Decided::Default(_) => asked.denied.push(span),
+                    Decided::Depends { on, .. } => {
+                        asked.depends.push(span);
+                        asked.perhaps.extend(on);
+                    }
+                }
             }
         }
-        let (ports, by) = (closed.into_iter().collect(), by.into_iter().collect());
-        let sources = merged(sources);
-        (!sources.is_empty()).then_some(Missing { range: *range, sources, ports, depends: !certain, by })
+        asked
+    }
+}
+
+fn places(gate: &Gate, rules: &BTreeSet<u32>) -> Vec<Place> {
+    rules.iter().filter_map(|rule| gate.rules.get(*rule as usize)).map(|rule| rule.place.clone()).collect()
+}
+
+/// The ranges that a gate before an origin keeps out. An empty `origin` is every destination.
+pub fn missing(ranges: &[Span], gate: &Gate, origin: &[Span], ports: &[u16]) -> Vec<Missing> {
+    let list = List::new(gate);
+    let of = |range: &Span| {
+        let (mut sources, mut closed, mut by, mut depends) = (Vec::new(), Vec::new(), BTreeSet::new(), true);
+        for port in ports {
+            let asked = Asked::of(&list, &[*range], origin, *port);
+            if asked.denied.is_empty() && asked.depends.is_empty() {
+                continue;
+            }
+            depends &= asked.denied.is_empty();
+            closed.push(*port);
+            sources.extend(asked.denied.into_iter().chain(asked.depends));
+            by.extend(asked.denying.into_iter().chain(asked.perhaps));
+        }
+        let (sources, by) = (merge(&sources), places(gate, &by));
+        (!closed.is_empty()).then_some(Missing { range: *range, sources, ports: closed, depends, by })
     };
     let families = families(origin);
     ranges.iter().filter(|range| families.contains(&range.family)).filter_map(of).collect()
 }
 
 /// Whoever reaches the origin from the public internet without going through the nodes.
-pub fn openings(ranges: &[Range], gate: &Gate, origin: &[Range], ports: &[u16]) -> Vec<Opening> {
-    let mut taken: Vec<Range> = PRIVATE.iter().filter_map(|text| Range::parse(text)).collect();
+pub fn openings(ranges: &[Span], gate: &Gate, origin: &[Span], ports: &[u16]) -> Vec<Opening> {
+    let list = List::new(gate);
+    let mut taken = private();
     taken.extend(ranges);
     let of = |family: Family| {
-        let outside = without(&[Range::all(family)], &taken);
-        let (mut sure, mut perhaps) = (Vec::new(), Vec::new());
-        let (mut open, mut rules) = (BTreeSet::new(), BTreeSet::new());
-        let place = |number: &usize| gate.rules.get(*number).map(|rule| rule.place.clone());
+        let outside = without(&[Span::all(family)], &taken);
+        let (mut sure, mut perhaps, mut open, mut rules) = (Vec::new(), Vec::new(), Vec::new(), BTreeSet::new());
         for port in ports {
-            let walked = walk(gate, &packets(&outside, origin, *port));
-            for (cube, rule) in &walked.allowed {
-                sure.push(source(cube));
-                rules.extend(rule.as_ref().and_then(place));
-                open.insert(*port);
+            let asked = Asked::of(&list, &outside, origin, *port);
+            if asked.allowed.is_empty() && asked.depends.is_empty() {
+                continue;
             }
-            for (cube, numbers) in &walked.depends {
-                perhaps.push(source(cube));
-                rules.extend(numbers.iter().filter_map(place));
-                open.insert(*port);
-            }
+            open.push(*port);
+            sure.extend(asked.allowed);
+            perhaps.extend(asked.depends);
+            rules.extend(asked.allowing.into_iter().chain(asked.perhaps));
         }
         let depends = sure.is_empty();
-        let sources = merged(if depends { perhaps } else { sure });
-        let count = |ranges: &[Range]| ranges.iter().map(Range::count).fold(0_u128, u128::saturating_add);
-        let everywhere = count(&sources) > count(&outside) / 2;
-        let (ports, rules) = (open.into_iter().collect(), rules.into_iter().collect());
-        (!sources.is_empty()).then_some(Opening { sources, everywhere, ports, depends, rules })
+        let sources = merge(if depends { &perhaps } else { &sure });
+        let size = |spans: &[Span]| spans.iter().map(Span::size).fold(0_u128, u128::saturating_add);
+        let everywhere = size(&sources) > size(&outside) / 2;
+        let rules = places(gate, &rules);
+        (!open.is_empty()).then_some(Opening { sources, everywhere, ports: open, depends, rules })
     };
     families(origin).into_iter().filter_map(of).collect()
 }
 
-fn families(origin: &[Range]) -> Vec<Family> {
+fn families(origin: &[Span]) -> Vec<Family> {
     let both = [Family::V4, Family::V6];
     both.into_iter().filter(|family| origin.is_empty() || origin.iter().any(|one| one.family == *family)).collect()
 }
 
 /// The first packets of connections from these sources to the origin.
-fn packets(sources: &[Range], origin: &[Range], port: u16) -> Vec<Cube> {
+fn packets(sources: &[Span], origin: &[Span], port: u16) -> Vec<Cube> {
     let mut cubes = Vec::new();
     for from in sources {
-        let all = [Range::all(from.family)];
+        let all = [Span::all(from.family)];
         let origin = if origin.is_empty() { &all[..] } else { origin };
         for to in origin.iter().filter(|to| to.family == from.family) {
             let cube = Cube::all(from.family).source(from.first, from.last).destination(to.first, to.last);
@@ -149,12 +190,12 @@ fn packets(sources: &[Range], origin: &[Range], port: u16) -> Vec<Cube> {
     cubes
 }
 
-fn source(cube: &Cube) -> Range {
-    Range { family: cube.family, first: cube.source.0, last: cube.source.1 }
+fn source(cube: &Cube) -> Span {
+    Span { family: cube.family, first: cube.source.0, last: cube.source.1 }
 }
 
-fn shown(ranges: &[Range]) -> String {
-    let mut texts: Vec<String> = ranges.iter().take(SHOWN_COUNT_MAX).map(Range::text).collect();
+fn shown(ranges: &[Span]) -> String {
+    let mut texts: Vec<String> = ranges.iter().take(SHOWN_COUNT_MAX).map(ToString::to_string).collect();
     if ranges.len() > SHOWN_COUNT_MAX {
         texts.push(format!("… ({})", ranges.len()));
     }
@@ -174,7 +215,7 @@ pub fn findings(name: &Text, missing: &[Missing], openings: &[Opening], gate: &G
 
 impl Missing {
     fn finding(&self, name: &Text, gate: &Gate) -> Finding {
-        let (ports, range, list) = (ports_text(&self.ports), self.range.text(), &gate.name);
+        let (ports, range, list) = (ports_text(&self.ports), self.range.to_string(), &gate.name);
         let part = if self.sources == [self.range] { String::new() } else { format!(" ({})", shown(&self.sources)) };
         let (level, en, zh) = if self.depends {
             (Level::Warning, "may not be let in", "不一定被放行")
@@ -214,9 +255,9 @@ impl Opening {
 
 /// Which of the nodes a set of allowed sources stands for, by how much of the node's ranges it covers: tells behind
 /// which node an origin sits when nobody says.
-pub fn guess<'a>(nodes: &'a [ProtectionNode], allowed: &[Range]) -> Option<&'a ProtectionNode> {
+pub fn guess<'a>(nodes: &'a [ProtectionNode], allowed: &[Span]) -> Option<&'a ProtectionNode> {
     let covered = |node: &ProtectionNode| {
-        let whole = |range: &&Range| shared(&[**range], allowed) == [**range];
+        let whole = |range: &&Span| shared(&[**range], allowed) == [**range];
         node.ranges.iter().filter(whole).count()
     };
     let most = nodes.iter().filter(|node| !node.ranges.is_empty()).max_by_key(|node| covered(node))?;

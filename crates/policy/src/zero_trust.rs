@@ -11,9 +11,9 @@ pub use condition::{Condition, Facts};
 
 use crate::doc::{Node, Value};
 use crate::estate::{Ask, End, Endpoint, Estate, Fix, Look, Step, Way};
-use crate::gate::{Action, Gate, Kind, Order, Rule};
+use crate::gate::{Action, Direction, Gate, Kind, Order, Rule};
 use crate::place::{Place, Unread, both};
-use crate::range::{PRIVATE, Range, merged, shared, without};
+use crate::read::{Span, protocol_name, merge, private, shared, without};
 use crate::space::{Cube, Family, Protocols};
 use netwhy_model::Text;
 use rules::{DESTINATIONS, Effect, Names, Reader, Written, first_of};
@@ -21,6 +21,8 @@ use std::sync::Arc;
 
 /// How many boxes all rules of one document may have together.
 const CUBE_COUNT_MAX: usize = 200_000;
+/// How many protocols a rule that is proposed names.
+const PROTOCOL_COUNT_MAX: usize = 8;
 /// Where rules, applications, networks and levels stand in a document.
 const RULES: &[&str] = &["rules", "policies", "access_policies", "bindings", "result"];
 const APPLICATIONS: &[&str] = &["applications", "apps", "protected"];
@@ -29,7 +31,7 @@ const LEVELS: &[&str] = &["accessLevels", "access_levels"];
 /// A policy that was read.
 #[derive(Debug, Clone)]
 pub struct ZeroTrust {
-    gates: Vec<(Arc<Gate>, Vec<Range>)>,
+    gates: Vec<(Arc<Gate>, Vec<Span>)>,
     endpoints: Vec<Endpoint>,
     unread: Vec<Unread>,
 }
@@ -88,10 +90,10 @@ impl ZeroTrust {
         }
     }
 
-    fn ranges(&mut self, node: &Node) -> Vec<Range> {
+    fn ranges(&mut self, node: &Node) -> Vec<Span> {
         let mut ranges = Vec::new();
         for node in one_or_many(node) {
-            match node.text().and_then(Range::parse) {
+            match node.text().and_then(Span::read) {
                 Some(range) => ranges.push(range),
                 None => {
                     let text = node.text().unwrap_or_default();
@@ -100,7 +102,7 @@ impl ZeroTrust {
                 }
             }
         }
-        merged(ranges)
+        merge(&ranges)
     }
 
     fn document(&mut self, document: &Node, names: &Names, facts: &Facts) {
@@ -153,16 +155,15 @@ impl ZeroTrust {
     }
 
     /// The addresses of one end; `None` when nobody here knows them.
-    fn addresses(&self, end: &End) -> Option<Vec<Range>> {
+    fn addresses(&self, end: &End) -> Option<Vec<Span>> {
         match end {
-            End::Addresses(first, last) => Some(Range::between(*first, *last).into_iter().collect()),
+            End::Addresses(first, last) => Some(Span::between(*first, *last).into_iter().collect()),
             End::Outside => {
-                let private: Vec<Range> = PRIVATE.iter().filter_map(|text| Range::parse(text)).collect();
-                Some(without(&condition::everywhere(), &private))
+                Some(without(&Span::anywhere(), &private()))
             }
             End::Known(id) => {
                 let known = self.endpoints.iter().find(|one| one.id == *id || one.names.contains(id))?;
-                Some(known.addresses.iter().map(|address| Range::one(*address)).collect())
+                Some(known.addresses.iter().map(|address| Span::one(*address)).collect())
             }
         }
     }
@@ -171,7 +172,7 @@ impl ZeroTrust {
 fn empty(owner: &Node, name: &Arc<str>) -> Gate {
     Gate {
         kind: Kind::ZeroTrust,
-        direction: crate::gate::Direction::Inbound,
+        direction: Direction::Through,
         name: name.to_string(),
         place: owner.place.clone(),
         order: Order::FirstMatch,
@@ -218,7 +219,7 @@ fn rules_of(written: &Written, name: &Arc<str>, facts: &Facts) -> Vec<Rule> {
     rules
 }
 
-fn cubes(sources: &[Range], written: &Written) -> Vec<Cube> {
+fn cubes(sources: &[Span], written: &Written) -> Vec<Cube> {
     let mut cubes = Vec::new();
     if written.protocols.is_empty() {
         return cubes;
@@ -269,18 +270,18 @@ fn most_specific(rules: Vec<Rule>) -> Vec<Rule> {
 }
 
 /// The destinations that rules name: the policy stands before these.
-fn governed(written: &[Written]) -> Vec<Range> {
+fn governed(written: &[Written]) -> Vec<Span> {
     let named = written.iter().filter(|rule| rule.unresolved.is_empty());
-    let ranges: Vec<Range> = named.flat_map(|rule| &rule.destinations).map(|one| one.range).collect();
-    if ranges.is_empty() { condition::everywhere() } else { merged(ranges) }
+    let ranges: Vec<Span> = named.flat_map(|rule| &rule.destinations).map(|one| one.range).collect();
+    if ranges.is_empty() { Span::anywhere() } else { merge(&ranges) }
 }
 
-fn endpoint(name: &str, ranges: &[Range], place: &Place) -> Endpoint {
+fn endpoint(name: &str, ranges: &[Span], place: &Place) -> Endpoint {
     let single = ranges.iter().filter(|range| range.first == range.last);
     Endpoint {
         id: name.to_owned(),
         names: Vec::new(),
-        addresses: single.map(|range| crate::range::to_address(range.family, range.first)).collect(),
+        addresses: single.map(|range| crate::read::address(range.family, range.first)).collect(),
         place: place.clone(),
     }
 }
@@ -342,7 +343,7 @@ impl Estate for ZeroTrust {
     }
 }
 
-fn packets(from: &[Range], to: &[Range], ask: &Ask) -> Vec<Cube> {
+fn packets(from: &[Span], to: &[Span], ask: &Ask) -> Vec<Cube> {
     let mut cubes = Vec::new();
     for from in from {
         for to in to.iter().filter(|to| to.family == from.family) {
@@ -360,12 +361,15 @@ fn packets(from: &[Range], to: &[Range], ask: &Ask) -> Vec<Cube> {
 }
 
 fn rule_for(cube: &Cube) -> serde_json::Value {
-    let text = |(first, last): (u128, u128)| Range { family: cube.family, first, last }.prefixes();
+    let text = |(first, last): (u128, u128)| {
+        let prefixes = Span { family: cube.family, first, last }.prefixes();
+        prefixes.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
     let ports = match cube.destination_ports {
         (first, last) if first == last => serde_json::json!([first]),
         (first, last) => serde_json::json!([format!("{first}-{last}")]),
     };
-    let protocols: Vec<String> = cube.protocols.numbers().take(8).map(protocol).collect();
+    let protocols: Vec<String> = cube.protocols.numbers().take(PROTOCOL_COUNT_MAX).map(protocol_name).collect();
     serde_json::json!({
         "name": "allow what was asked",
         "action": "allow",
@@ -374,12 +378,4 @@ fn rule_for(cube: &Cube) -> serde_json::Value {
         "ports": ports,
         "protocols": protocols,
     })
-}
-
-fn protocol(number: u8) -> String {
-    match number {
-        6 => "tcp".to_owned(),
-        17 => "udp".to_owned(),
-        other => other.to_string(),
-    }
 }

@@ -4,7 +4,7 @@ use super::Exception;
 use crate::doc::Node;
 use crate::estate::{Ask, End};
 use crate::place::Unread;
-use crate::range::{Range, number, to_address, without};
+use crate::read::{Span, address, number, without};
 use crate::space::Family;
 use std::collections::BTreeMap;
 
@@ -79,8 +79,8 @@ impl Groups {
         match word {
             "" => return Err(("a name or an address is missing".to_owned(), "缺少名称或地址".to_owned())),
             "outside" | "internet" => ends.push(End::Outside),
-            "any" | "*" => ends.extend([Family::V4, Family::V6].map(|family| addresses(Range::all(family)))),
-            _ => ends.push(match Range::parse(word) {
+            "any" | "*" => ends.extend([Family::V4, Family::V6].map(|family| addresses(Span::all(family)))),
+            _ => ends.push(match Span::read(word) {
                 Some(range) => addresses(range),
                 None if looks_like_prefix(word) => {
                     return Err((format!("{word:?} is no prefix"), format!("{word:?} 不是合法的地址段")));
@@ -127,7 +127,7 @@ fn split(word: &str) -> (&str, Option<&str>) {
     if let Some((address, rest)) = word.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         return (address, rest.strip_prefix(':'));
     }
-    if Range::parse(word).is_some() {
+    if Span::read(word).is_some() {
         return (word, None);
     }
     match word.rsplit_once(':') {
@@ -150,14 +150,14 @@ pub fn ports(text: &str) -> Option<Vec<u16>> {
     Some(ports)
 }
 
-fn addresses(range: Range) -> End {
-    End::Addresses(to_address(range.family, range.first), to_address(range.family, range.last))
+fn addresses(range: Span) -> End {
+    End::Addresses(address(range.family, range.first), address(range.family, range.last))
 }
 
-fn range(end: &End) -> Option<Range> {
+fn range(end: &End) -> Option<Span> {
     match end {
         End::Addresses(first, last) => {
-            Some(Range { family: Family::of(*first), first: number(*first), last: number(*last) })
+            Some(Span { family: Family::of(*first), first: number(*first), last: number(*last) })
         }
         _ => None,
     }
@@ -188,13 +188,13 @@ pub fn take_out(asks: &mut Vec<Ask>, exceptions: &[Exception]) {
 }
 
 fn covers(ends: &[End], one: &End) -> bool {
-    let ranges: Vec<Range> = ends.iter().filter_map(range).collect();
+    let ranges: Vec<Span> = ends.iter().filter_map(range).collect();
     let within = range(one).is_some_and(|range| without(&[range], &ranges).is_empty());
     ends.is_empty() || ends.contains(one) || within
 }
 
 fn cut(one: &End, taken: &[End]) -> Vec<End> {
-    let ranges: Vec<Range> = taken.iter().filter_map(range).collect();
+    let ranges: Vec<Span> = taken.iter().filter_map(range).collect();
     match range(one) {
         Some(range) => without(&[range], &ranges).into_iter().map(addresses).collect(),
         None => vec![one.clone()],

@@ -2,7 +2,7 @@
 
 use crate::doc::{Node, Value, json};
 use crate::place::{Place, Unread};
-use crate::range::Range;
+use crate::read::Span;
 use std::sync::Arc;
 
 /// How many ranges one file may have.
@@ -17,7 +17,7 @@ const DATE_KEYS: [&str; 5] = ["createDate", "creationTime", "last_updated", "upd
 /// The ranges of a file, each with its place.
 #[derive(Debug, Clone, Default)]
 pub struct Given {
-    pub ranges: Vec<(Range, Place)>,
+    pub ranges: Vec<(Span, Place)>,
     /// When the file says it is from.
     pub as_of: Option<String>,
     pub unread: Vec<Unread>,
@@ -55,7 +55,7 @@ fn collect(node: &Node, only: Option<&str>, given: &mut Given) {
             members.iter().for_each(|(_, member)| collect(member, only, given));
         }
         Value::List(nodes) => nodes.iter().for_each(|node| collect(node, only, given)),
-        Value::Text(text) if only.is_none() => match Range::parse(text) {
+        Value::Text(text) if only.is_none() => match Span::read(text) {
             Some(range) => given.ranges.push((range, node.place.clone())),
             None if resembles(text) => {
                 let (en, zh) = ("this is no prefix", "这不是合法的地址段");
@@ -82,7 +82,7 @@ fn lines(file: &Arc<str>, text: &str, given: &mut Given) {
                 given.unread.push(Unread::new(place(word), word, en, zh));
                 return;
             }
-            match Range::parse(word) {
+            match Span::read(word) {
                 Some(range) => given.ranges.push((range, place(word))),
                 None if resembles(word) => {
                     let (en, zh) = ("this is no prefix", "这不是合法的地址段");

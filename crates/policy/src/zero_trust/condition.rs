@@ -1,8 +1,7 @@
 //! Conditions of a rule: networks are modelled, everything else holds, does not, or is not known.
 
 use crate::place::both;
-use crate::range::{Range, merged, shared, without};
-use crate::space::Family;
+use crate::read::{Span, merge, shared, without};
 use netwhy_model::Text;
 use std::collections::BTreeMap;
 
@@ -12,7 +11,7 @@ const ALTERNATIVE_COUNT_MAX: usize = 1_024;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Condition {
     /// The source is in one of these ranges.
-    Networks(Vec<Range>),
+    Networks(Vec<Span>),
     /// A fact has one of these values: `identity`, `group`, `device.managed`, `mfa`, `time`, `country` …
     Fact {
         key: String,
@@ -37,7 +36,7 @@ pub struct Facts {
 /// One way for a rule to match: from these sources, if what is not modelled holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alternative {
-    pub sources: Vec<Range>,
+    pub sources: Vec<Span>,
     pub unmodelled: Vec<Text>,
 }
 
@@ -151,8 +150,8 @@ impl Condition {
     fn ways(&self, facts: &Facts, wanted: bool) -> Vec<Alternative> {
         match (self, wanted) {
             (Condition::Networks(ranges), _) => {
-                let ranges = merged(ranges.clone());
-                let sources = if wanted { ranges } else { without(&everywhere(), &ranges) };
+                let ranges = merge(ranges);
+                let sources = if wanted { ranges } else { without(&Span::anywhere(), &ranges) };
                 if sources.is_empty() { Vec::new() } else { vec![Alternative { sources, unmodelled: Vec::new() }] }
             }
             (Condition::Fact { key, values }, _) => match facts.holds(key, values) {
@@ -199,16 +198,12 @@ fn product(some: Vec<Alternative>, others: &[Alternative]) -> Vec<Alternative> {
     ways
 }
 
-pub fn everywhere() -> Vec<Range> {
-    vec![Range::all(Family::V4), Range::all(Family::V6)]
-}
-
 fn always() -> Alternative {
-    Alternative { sources: everywhere(), unmodelled: Vec::new() }
+    Alternative { sources: Span::anywhere(), unmodelled: Vec::new() }
 }
 
 fn perhaps(text: Text) -> Alternative {
-    Alternative { sources: everywhere(), unmodelled: vec![text] }
+    Alternative { sources: Span::anywhere(), unmodelled: vec![text] }
 }
 
 fn fact_text(key: &str, values: &[String], wanted: bool) -> Text {
@@ -223,7 +218,7 @@ mod tests {
     use super::*;
 
     fn networks(text: &str) -> Condition {
-        Condition::Networks(Range::parse(text).into_iter().collect())
+        Condition::Networks(Span::read(text).into_iter().collect())
     }
 
     fn fact(key: &str, value: &str) -> Condition {
@@ -234,7 +229,7 @@ mod tests {
     fn networks_are_exact_under_any_all_and_not_and_facts_decide_when_known() {
         let inside = Condition::All(vec![networks("10.0.0.0/8"), Condition::Not(Box::new(networks("10.1.0.0/16")))]);
         let ways = inside.alternatives(&Facts::default());
-        assert_eq!(ways[0].sources.iter().map(Range::text).collect::<Vec<_>>(), ["10.0.0.0/16", "10.2.0.0-10.255.255.255"]);
+        assert_eq!(ways[0].sources.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.0/16", "10.2.0.0-10.255.255.255"]);
         let either = Condition::Any(vec![networks("10.0.0.0/8"), fact("identity", "a@x.example")]);
         let ways = either.alternatives(&Facts::default());
         assert_eq!(ways.iter().map(|way| way.unmodelled.len()).collect::<Vec<_>>(), [0, 1]);

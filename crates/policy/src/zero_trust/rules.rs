@@ -3,7 +3,7 @@
 use super::condition::{Condition, canonical};
 use crate::doc::{Node, Value};
 use crate::place::{Place, Unread, both};
-use crate::range::Range;
+use crate::read::Span;
 use crate::space::{PORT_PROTOCOLS, Protocols};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -30,8 +30,8 @@ const ASIDE: &[&str] = &[
 /// What a rule may name: lists of addresses by name, and access levels.
 #[derive(Debug, Default)]
 pub struct Names {
-    pub networks: BTreeMap<String, Vec<Range>>,
-    pub hosts: BTreeMap<String, Vec<Range>>,
+    pub networks: BTreeMap<String, Vec<Span>>,
+    pub hosts: BTreeMap<String, Vec<Span>>,
     pub levels: BTreeMap<String, Condition>,
     /// How many conditions were copied from levels.
     copied: Cell<usize>,
@@ -75,7 +75,7 @@ pub struct Written {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Destination {
-    pub range: Range,
+    pub range: Span,
     pub ports: (u16, u16),
 }
 
@@ -189,7 +189,7 @@ impl Reader<'_> {
         if let Some(ranges) = self.names.networks.get(word).or_else(|| self.names.hosts.get(word)) {
             return Condition::Networks(ranges.clone());
         }
-        if let Some(range) = Range::parse(word) {
+        if let Some(range) = Span::read(word) {
             return Condition::Networks(vec![range]);
         }
         match word.split_once(':') {
@@ -227,7 +227,7 @@ impl Reader<'_> {
     fn networks(&mut self, value: &Node) -> Condition {
         let mut parts = Vec::new();
         for word in texts(value) {
-            match (Range::parse(word), self.names.networks.get(word)) {
+            match (Span::read(word), self.names.networks.get(word)) {
                 (Some(range), _) => parts.push(Condition::Networks(vec![range])),
                 (_, Some(ranges)) => parts.push(Condition::Networks(ranges.clone())),
                 _ => {
@@ -267,8 +267,8 @@ impl Reader<'_> {
             None => around,
         };
         if words.is_empty() {
-            let all = super::condition::everywhere();
-            let each = |range: &Range| spread(*range, &ports, asked, None);
+            let all = Span::anywhere();
+            let each = |range: &Span| spread(*range, &ports, asked, None);
             written.destinations = all.iter().flat_map(each).collect();
         }
         for node in words {
@@ -276,14 +276,14 @@ impl Reader<'_> {
             let (name, port) = split(word.unwrap_or_default());
             let own = node.get("port").or_else(|| node.get("ports")).map_or(Vec::new(), |node| self.ports(node));
             let ports = if own.is_empty() { &ports } else { &own };
-            let ranges = match Range::parse(name) {
+            let ranges = match Span::read(name) {
                 Some(range) => vec![range],
-                None if matches!(name, "any" | "*" | "all") => super::condition::everywhere(),
+                None if matches!(name, "any" | "*" | "all") => Span::anywhere(),
                 None => match self.names.hosts.get(name).or_else(|| self.names.networks.get(name)) {
                     Some(ranges) => ranges.clone(),
                     None => {
                         written.unresolved.push(name.to_owned());
-                        super::condition::everywhere()
+                        Span::anywhere()
                     }
                 },
             };
@@ -378,7 +378,7 @@ fn split(word: &str) -> (&str, Option<(u16, u16)>) {
     if let Some((address, rest)) = word.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         return (address, rest.strip_prefix(':').and_then(port_range));
     }
-    if Range::parse(word).is_some() {
+    if Span::read(word).is_some() {
         return (word, None);
     }
     match word.rsplit_once(':').map(|(name, port)| (name, port_range(port))) {
@@ -395,7 +395,7 @@ fn port_range(text: &str) -> Option<(u16, u16)> {
 }
 
 /// A range with each of the ports. A list of ports of which none could be read is none.
-fn spread(range: Range, ports: &[(u16, u16)], asked: bool, own: Option<(u16, u16)>) -> Vec<Destination> {
+fn spread(range: Span, ports: &[(u16, u16)], asked: bool, own: Option<(u16, u16)>) -> Vec<Destination> {
     let each = |ports: (u16, u16)| Destination { range, ports };
     match (own, ports) {
         (Some(own), _) => vec![each(own)],
