@@ -94,8 +94,11 @@ fn the_connections_of_whole_directories_are_those_of_np_guard() {
 fn tables(text: &str) -> Vec<Vec<(String, String, bool)>> {
     let mut tables = Vec::new();
     for part in text.split("Combined:").skip(1) {
-        let mut rows = part.lines().skip(1).take_while(|line| !line.is_empty()).filter(|line| line.starts_with('|'));
-        let cells = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_lowercase()).collect::<Vec<_>>();
+        let mut rows =
+            part.lines().skip(1).take_while(|line| !line.is_empty()).filter(|line| line.starts_with('|'));
+        let cells = |line: &str| {
+            line.trim_matches('|').split('|').map(|cell| cell.trim().to_lowercase()).collect::<Vec<_>>()
+        };
         let columns = cells(rows.next().unwrap_or_default());
         let mut table = Vec::new();
         for row in rows.map(cells) {
@@ -115,17 +118,23 @@ fn the_probes_of_cyclonus_have_its_results() {
     let mut manifests = String::new();
     for (name, labels) in probe.at(&["Resources", "Namespaces"]).expect("namespaces").members() {
         let label = labels.word("ns").unwrap_or_default();
-        manifests += &format!("---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: '{name}', labels: {{ns: '{label}'}}}}\n");
+        manifests += &format!(
+            "---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: '{name}', labels: {{ns: '{label}'}}}}\n"
+        );
     }
     for pod in probe.at(&["Resources", "Pods"]).expect("pods").list() {
-        let (namespace, name) = (pod.word("Namespace").unwrap_or_default(), pod.word("Name").unwrap_or_default());
+        let (namespace, name) =
+            (pod.word("Namespace").unwrap_or_default(), pod.word("Name").unwrap_or_default());
         let label = pod.at(&["Labels", "pod"]).and_then(Node::text).unwrap_or_default();
-        manifests += &format!("---\napiVersion: v1\nkind: Pod\nmetadata: {{name: '{name}', namespace: '{namespace}', labels: {{pod: '{label}'}}}}\n");
+        manifests += &format!(
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: '{name}', namespace: '{namespace}', labels: {{pod: '{label}'}}}}\n"
+        );
     }
     let mut files = files_under(&root.join("networkpolicies/simple-example"));
     files.push(("pods.yaml".into(), manifests));
     let estates: Vec<Box<dyn Estate>> = vec![Box::new(kube(&files))];
-    let text = std::fs::read_to_string(root.join("examples/cyclonus-output/analyze-probe.txt")).expect("text");
+    let text =
+        std::fs::read_to_string(root.join("examples/cyclonus-output/analyze-probe.txt")).expect("text");
     let (mut count, end) = (0, |path: &str| End::Known(format!("{path}[Pod]")));
     for (table, port) in tables(&text).iter().zip([80, 81, 82]) {
         // A pod always reaches itself; cyclonus asks it all the same.

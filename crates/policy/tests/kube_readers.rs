@@ -49,7 +49,8 @@ fn use_all(text: &str) {
     let kube = Kube::read(&[("a.yaml".into(), text)], Options::default());
     let (_, faults, gates) = (kube.connections(), kube.faults(), kube.lint_gates());
     let _ = (faults, gates);
-    let ends: Vec<End> = kube.endpoints().iter().map(|one| End::Known(one.id.clone())).chain([End::Outside]).collect();
+    let ends: Vec<End> =
+        kube.endpoints().iter().map(|one| End::Known(one.id.clone())).chain([End::Outside]).collect();
     for from in &ends {
         for to in &ends {
             for step in kube.way(&Ask { from: from.clone(), to: to.clone(), protocol: 6, port: Some(80) }) {

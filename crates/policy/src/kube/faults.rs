@@ -4,8 +4,8 @@ mod policies;
 mod services;
 
 use super::Kube;
-use crate::finding::{Finding, Kind, Level};
-use crate::place::{Place, both};
+use crate::finding::{Finding, Level};
+use crate::place::Place;
 
 /// How many findings of one sort are told.
 const FINDING_COUNT_MAX: usize = 1_000;
@@ -34,12 +34,12 @@ impl Kube {
         found.extend(self.networks.missing.iter().map(|(network, place)| {
             let en = format!("no NetworkAttachmentDefinition {network} is in the files");
             let zh = format!("文件中没有 NetworkAttachmentDefinition {network}");
-            finding(Kind::Dangling, Level::Warning, place, network, en, zh)
+            finding("dangling", Level::Warning, place, network, en, zh)
         }));
         found.extend(self.twice.iter().map(|(title, before, after)| {
             let en = format!("defined again at {after}, which takes its place");
             let zh = format!("在 {after} 再次定义，并取代此处");
-            finding(Kind::Conflict, Level::Error, before, title, en, zh)
+            finding("conflict", Level::Error, before, title, en, zh)
         }));
         found.sort_by(|a, b| (&a.place, a.kind, &a.within).cmp(&(&b.place, b.kind, &b.within)));
         found
@@ -47,21 +47,12 @@ impl Kube {
 }
 
 fn finding(
-    kind: Kind,
+    kind: &'static str,
     level: Level,
     place: &Place,
     within: &str,
     en: impl Into<String>,
     zh: impl Into<String>,
 ) -> Finding {
-    Finding {
-        kind,
-        level,
-        place: place.clone(),
-        within: within.to_owned(),
-        rule: None,
-        by: Vec::new(),
-        by_places: Vec::new(),
-        text: both(en, zh),
-    }
+    Finding::new(kind, level, place, en, zh).within(within, None)
 }

@@ -71,9 +71,9 @@ impl Kube {
 
     fn is_for(&self, policy: &Policy, network: &Network) -> bool {
         match (&policy.networks, network) {
-            (Some(targets), Network::Secondary { name }) => {
-                targets.iter().any(|(namespace, target)| target == name && self.networks.has(namespace, target))
-            }
+            (Some(targets), Network::Secondary { name }) => targets
+                .iter()
+                .any(|(namespace, target)| target == name && self.networks.has(namespace, target)),
             (targets, network) => targets.is_none() && !network.is_secondary(),
         }
     }
@@ -164,7 +164,9 @@ pub(super) fn isolates(policy: &Policy, direction: Direction) -> Because {
         rule: None,
         text: format!("podSelector: {}", policy.subject.pods),
         why: both(
-            format!("it selects the pod, which is thereby isolated for {en}, and none of its rules allows this"),
+            format!(
+                "it selects the pod, which is thereby isolated for {en}, and none of its rules allows this"
+            ),
             format!("它选中该 Pod，{zh}流量因此被隔离，且它没有规则放行"),
         ),
     }
@@ -196,7 +198,8 @@ fn compile(kube: &Kube, pod: &Pod, key: &Key) -> Gate {
     }
     let first = selecting.iter().find(|(policy, _)| !isolated || policy.layer == Layer::Network);
     let place = first.map_or(&pod.place, |(policy, _)| &policy.subject.place).clone();
-    let gate = Gate { name: name(pod, key.direction, &key.network), place, ..stack.gate(key.direction, isolated) };
+    let gate =
+        Gate { name: name(pod, key.direction, &key.network), place, ..stack.gate(key.direction, isolated) };
     let isolating = selecting.iter().filter(|(policy, _)| policy.layer == Layer::Network);
     let default_text = default_text(key.direction, isolating.map(|(policy, _)| *policy).collect());
     Gate { default_text, ..gate }

@@ -49,7 +49,8 @@ impl<'a> Object<'a> {
     fn of(node: &'a Node, kind: Option<&'a str>) -> Option<Object<'a>> {
         let kind = node.word("kind").or(kind)?;
         let name = node.at(&["metadata", "name"]).or_else(|| node.at(&["metadata", "generateName"]));
-        let namespace = node.at(&["metadata", "namespace"]).and_then(Node::text).filter(|name| !name.is_empty());
+        let namespace =
+            node.at(&["metadata", "namespace"]).and_then(Node::text).filter(|name| !name.is_empty());
         let name = name.and_then(Node::text).unwrap_or_default();
         Some(Object { kind, name, namespace: namespace.unwrap_or("default"), node })
     }
@@ -127,7 +128,9 @@ impl Reading {
                 self.namespaces.insert(object.name.to_owned(), Namespace::of(object));
             }
             "Node" => self.nodes.push(KubeNode::of(object)),
-            "NetworkPolicy" if !matches!(group, "networking.k8s.io" | "extensions" | "") => self.foreign(object),
+            "NetworkPolicy" if !matches!(group, "networking.k8s.io" | "extensions" | "") => {
+                self.foreign(object)
+            }
             kind if FOREIGN_KINDS.contains(&kind) => self.foreign(object),
             "NetworkPolicy" | "MultiNetworkPolicy" | "AdminNetworkPolicy" | "BaselineAdminNetworkPolicy" => {
                 self.policy(object);
@@ -167,7 +170,9 @@ impl Reading {
     }
 
     fn foreign(&mut self, object: &Object<'_>) {
-        let wide = object.kind.contains("Global") || object.kind.contains("Cluster") || object.kind.contains("Admin");
+        let wide = object.kind.contains("Global")
+            || object.kind.contains("Cluster")
+            || object.kind.contains("Admin");
         self.foreign.push(Foreign {
             what: format!("{} {}", object.kind, if wide { object.name.to_owned() } else { object.path() }),
             namespace: (!wide).then(|| object.namespace.to_owned()),

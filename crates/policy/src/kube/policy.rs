@@ -87,7 +87,10 @@ pub(super) struct Rule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Peer {
     Pods(Pods),
-    Block { spans: Vec<Span>, text: String },
+    Block {
+        spans: Vec<Span>,
+        text: String,
+    },
     /// `networks` of an AdminNetworkPolicy: matches pods, too.
     Network(Span),
     Nodes(Selector),
@@ -328,7 +331,11 @@ fn admin_peer<'a>(node: &'a Node, unmodelled: &mut Vec<Text>) -> Parsed<'a, Vec<
         match name.as_str() {
             "networks" => {
                 for network in member.list() {
-                    peers.push(Peer::Network(span(network).ok_or((network, "this is no CIDR", "这不是 CIDR"))?));
+                    peers.push(Peer::Network(span(network).ok_or((
+                        network,
+                        "this is no CIDR",
+                        "这不是 CIDR",
+                    ))?));
                 }
             }
             "nodes" => peers.push(Peer::Nodes(Selector::read(member)?)),

@@ -63,7 +63,8 @@ impl Walk<'_> {
     fn from_service(&mut self, at: usize) {
         let Some(service) = self.kube.services.get(at) else { return };
         let what = both(format!("Service {}", service.path()), format!("Service {}", service.path()));
-        let why = both("a service opens no connections: its pods do", "Service 不会主动发起连接，发起者是其 Pod");
+        let why =
+            both("a service opens no connections: its pods do", "Service 不会主动发起连接，发起者是其 Pod");
         self.ends(what, why, &service.place);
     }
 
@@ -112,7 +113,10 @@ impl Walk<'_> {
             return Some(own_network.clone());
         }
         let shared = one.networks().find(|network| other.is_in(network)).cloned();
-        let what = both(format!("networks of {} and {}", one.id, other.id), format!("{} 与 {} 的网络", one.id, other.id));
+        let what = both(
+            format!("networks of {} and {}", one.id, other.id),
+            format!("{} 与 {} 的网络", one.id, other.id),
+        );
         match &shared {
             Some(network) => {
                 let why = both(
@@ -123,8 +127,14 @@ impl Walk<'_> {
             }
             None => {
                 let why = both(
-                    format!("{} is in {}, {} in {}: user-defined networks are isolated", one.id, one.primary, other.id, other.primary),
-                    format!("{} 位于 {}，{} 位于 {}：用户自定义网络相互隔离", one.id, one.primary, other.id, other.primary),
+                    format!(
+                        "{} is in {}, {} in {}: user-defined networks are isolated",
+                        one.id, one.primary, other.id, other.primary
+                    ),
+                    format!(
+                        "{} 位于 {}，{} 位于 {}：用户自定义网络相互隔离",
+                        one.id, one.primary, other.id, other.primary
+                    ),
                 );
                 self.ends(what, why, &other.place);
             }
@@ -134,7 +144,10 @@ impl Walk<'_> {
 
     fn from_node(&mut self, node: usize, at: usize, network: &Network, port: Option<u16>) {
         let (Some(node), Some(pod)) = (self.kube.nodes.get(node), self.kube.pods.get(at)) else { return };
-        let what = both(format!("from node {} to {}", node.name, pod.id), format!("从节点 {} 到 {}", node.name, pod.id));
+        let what = both(
+            format!("from node {} to {}", node.name, pod.id),
+            format!("从节点 {} 到 {}", node.name, pod.id),
+        );
         let is_own = pod.nodes.contains(&node.name);
         if is_own && pod.nodes.len() == 1 {
             let why = both("a pod's own node always reaches it", "Pod 所在节点总能访问该 Pod");
@@ -155,13 +168,17 @@ impl Walk<'_> {
     /// From an ingress controller, whose pods may not be in the files.
     pub fn from_controller(&mut self, at: usize, network: &Network, port: Option<u16>) {
         let own = controllers(self.kube).into_iter().find(|own| *own != at);
-        if let Some(pod) = own.and_then(|own| self.kube.pods.get(own).map(|pod| Spot::Pod(own, pod.primary.clone()))) {
+        if let Some(pod) =
+            own.and_then(|own| self.kube.pods.get(own).map(|pod| Spot::Pod(own, pod.primary.clone())))
+        {
             return self.to_pod(&pod, at, network, port);
         }
         let key = self.key(at, Direction::Ingress, network);
         let selecting = self.kube.selecting(&key);
-        let rules = selecting.iter().flat_map(|(policy, _)| policy.rules(Direction::Ingress).unwrap_or_default());
-        let by_namespace = |peer: &Peer| matches!(peer, Peer::Pods(pods) if matches!(pods.namespaces, Where::Labelled(_)));
+        let rules =
+            selecting.iter().flat_map(|(policy, _)| policy.rules(Direction::Ingress).unwrap_or_default());
+        let by_namespace =
+            |peer: &Peer| matches!(peer, Peer::Pods(pods) if matches!(pods.namespaces, Where::Labelled(_)));
         let may_mean_it = rules.flat_map(|rule| rule.peers.iter().flatten()).any(by_namespace);
         let before = self.steps.len();
         self.enter(&[gates::CONTROLLER], at, network, port);
@@ -186,7 +203,12 @@ impl Walk<'_> {
     }
 
     fn key(&self, pod: usize, direction: Direction, network: &Network) -> Key {
-        Key { pod, direction, network: network.clone(), blocks: Blocks::Plugin(self.kube.options.blocks_match_pods) }
+        Key {
+            pod,
+            direction,
+            network: network.clone(),
+            blocks: Blocks::Plugin(self.kube.options.blocks_match_pods),
+        }
     }
 
     /// The policies of one pod in one direction.
@@ -228,7 +250,9 @@ impl Walk<'_> {
             );
             return self.depends(what(), on, &gate.place);
         }
-        let in_part = selecting.iter().find(|(policy, selects)| policy.layer == Layer::Network && *selects == Selects::Some);
+        let in_part = selecting
+            .iter()
+            .find(|(policy, selects)| policy.layer == Layer::Network && *selects == Selects::Some);
         if let Some((policy, _)) = in_part.filter(|_| !judged.denied.is_empty()) {
             let on = both(
                 format!("{} selects some of its pods and not others", policy.title()),
@@ -244,9 +268,15 @@ impl Walk<'_> {
         let mut namespaces = Vec::new();
         for spot in [from, to] {
             match spot {
-                Spot::Pod(at, _) => namespaces.extend(self.kube.pods.get(*at).map(|pod| pod.namespace.as_str())),
-                Spot::Service(at) => namespaces.extend(self.kube.services.get(*at).map(|s| s.namespace.as_str())),
-                Spot::Controller => namespaces.extend(self.kube.ingresses.iter().map(|one| one.namespace.as_str())),
+                Spot::Pod(at, _) => {
+                    namespaces.extend(self.kube.pods.get(*at).map(|pod| pod.namespace.as_str()))
+                }
+                Spot::Service(at) => {
+                    namespaces.extend(self.kube.services.get(*at).map(|s| s.namespace.as_str()))
+                }
+                Spot::Controller => {
+                    namespaces.extend(self.kube.ingresses.iter().map(|one| one.namespace.as_str()))
+                }
                 Spot::Node(_) | Spot::Outside(_) => {}
             }
         }
@@ -275,7 +305,7 @@ pub(super) fn verdict(steps: &[Step]) -> Option<bool> {
                 open |= !(judged.denied.is_empty() && judged.doubtful.is_empty());
             }
             Look::Ends { .. } => return Some(false),
-            Look::Depends { .. } | Look::Decided(_) => open = true,
+            Look::Depends { .. } | Look::Decided { .. } => open = true,
             Look::Passes { .. } => {}
         }
     }
