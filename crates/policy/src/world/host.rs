@@ -49,7 +49,13 @@ impl HostFilter {
         })
     }
 
-    fn step(&self, tracer: &Tracer<'_>, role: Role, way: Way, packets: &[Cube]) -> (Step, Vec<trace::Outcome>) {
+    fn step(
+        &self,
+        tracer: &Tracer<'_>,
+        role: Role,
+        way: Way,
+        packets: &[Cube],
+    ) -> (Step, Vec<trace::Outcome>) {
         let outcomes = tracer.path(role, packets, PIECE_COUNT_MAX);
         let decisions = outcomes.iter().map(|one| self.decision(one)).collect();
         let (direction, en, zh) = match role {
@@ -57,8 +63,12 @@ impl HostFilter {
             Role::Output => (Direction::Outbound, "what it lets out", "出站"),
             Role::Forward => (Direction::Through, "what it forwards", "转发"),
         };
-        let what = both(format!("packet filter of {}, {en}", self.name), format!("{} 的包过滤，{zh}", self.name));
-        (Step { what, way, look: Look::Decided { class: Class::HostFirewall, direction, decisions } }, outcomes)
+        let what =
+            both(format!("packet filter of {}, {en}", self.name), format!("{} 的包过滤，{zh}", self.name));
+        (
+            Step { what, way, look: Look::Decided { class: Class::HostFirewall, direction, decisions } },
+            outcomes,
+        )
     }
 
     fn decision(&self, one: &trace::Outcome) -> Decision {
@@ -103,7 +113,10 @@ impl HostFilter {
                 why: if accepts {
                     both("the chain's policy lets it through", "链的默认策略放行")
                 } else {
-                    both("no rule accepts it, and the chain's policy drops it", "没有规则放行，链的默认策略丢弃")
+                    both(
+                        "no rule accepts it, and the chain's policy drops it",
+                        "没有规则放行，链的默认策略丢弃",
+                    )
                 },
             });
         };
@@ -212,8 +225,12 @@ fn answer(one: &trace::Outcome) -> Cube {
     // SYN-ACK, with and without the bits of ECN.
     let flags = if tcp { Protocols::of(&[0x12, 0x52, 0x92, 0xd2]).0 } else { back.flags };
     match () {
-        () if back.protocols == Protocols::ICMP => Cube { flags, state, source_ports: (0, 0), destination_ports: (0, 0), ..back },
-        () if back.protocols == Protocols::ICMPV6 => Cube { flags, state, source_ports: (129, 129), destination_ports: (0, 0), ..back },
+        () if back.protocols == Protocols::ICMP => {
+            Cube { flags, state, source_ports: (0, 0), destination_ports: (0, 0), ..back }
+        }
+        () if back.protocols == Protocols::ICMPV6 => {
+            Cube { flags, state, source_ports: (129, 129), destination_ports: (0, 0), ..back }
+        }
         () => Cube { flags, state, ..back },
     }
 }
@@ -264,7 +281,8 @@ impl Estate for HostFilter {
     }
 
     fn allow_decided(&self, decisions: &[Decision]) -> Vec<Fix> {
-        let stopped = decisions.iter().filter(|one| matches!(one.outcome, Outcome::Denied | Outcome::Rejected));
+        let stopped =
+            decisions.iter().filter(|one| matches!(one.outcome, Outcome::Denied | Outcome::Rejected));
         let mut fixes = Vec::new();
         for decision in stopped {
             fixes.extend(decision.by.iter().filter_map(|by| self.insert(by, &decision.packets)));
@@ -277,7 +295,8 @@ impl Estate for HostFilter {
 impl HostFilter {
     /// The rule that would let packets through, before the one that stops them.
     fn insert(&self, by: &Because, packets: &Cube) -> Option<Fix> {
-        let chains = self.ruleset.tables.iter().flat_map(|table| table.chains.iter().map(move |chain| (table, chain)));
+        let chains =
+            self.ruleset.tables.iter().flat_map(|table| table.chains.iter().map(move |chain| (table, chain)));
         let (table, chain) = chains
             .into_iter()
             .find(|(table, chain)| format!("{} {}", table.name, chain.name) == by.within)?;
@@ -304,7 +323,10 @@ fn nft_rule(
     let ip = if packets.family == Family::V4 { "ip" } else { "ip6" };
     let mut words = vec![match before {
         // Positions count from 0: the new rule takes the place of the one that stops.
-        Some(rule) => format!("nft insert rule {} {table} {chain} index {rule}", crate::netfilter::faults::family_word(family)),
+        Some(rule) => format!(
+            "nft insert rule {} {table} {chain} index {rule}",
+            crate::netfilter::faults::family_word(family)
+        ),
         None => format!("nft add rule {} {table} {chain}", crate::netfilter::faults::family_word(family)),
     }];
     if packets.source != (0, packets.family.last()) {
@@ -367,10 +389,12 @@ fn port_words(packets: &Cube, protocol: &str, syntax: &str) -> String {
             true => format!("{protocol} dport {}", packets.destination_ports.0),
             false => format!("--dport {}", packets.destination_ports.0),
         },
-        () if with_ports && packets.source_ports != EPHEMERAL_PORTS && packets.source_ports != ALL_PORTS => match nft {
-            true => format!("{protocol} sport {}", one(packets.source_ports, '-')),
-            false => format!("--sport {}", one(packets.source_ports, ':')),
-        },
+        () if with_ports && packets.source_ports != EPHEMERAL_PORTS && packets.source_ports != ALL_PORTS => {
+            match nft {
+                true => format!("{protocol} sport {}", one(packets.source_ports, '-')),
+                false => format!("--sport {}", one(packets.source_ports, ':')),
+            }
+        }
         () if nft => format!("meta l4proto {protocol}"),
         () => String::new(),
     }
@@ -381,8 +405,11 @@ fn reached(chain: &ChainGate) -> Gate {
     let mut gate = chain.gate.clone();
     let Some(entry) = &chain.entry else { return gate };
     for rule in gate.rules.iter_mut().filter(|rule| rule.action != Action::Pass) {
-        let cut: Vec<Cube> =
-            rule.cubes.iter().flat_map(|cube| entry.iter().filter_map(move |entry| cube.and(entry))).collect();
+        let cut: Vec<Cube> = rule
+            .cubes
+            .iter()
+            .flat_map(|cube| entry.iter().filter_map(move |entry| cube.and(entry)))
+            .collect();
         rule.cubes = cut;
     }
     debug_assert!(matches!(gate.kind, Kind::Nft | Kind::Iptables));
