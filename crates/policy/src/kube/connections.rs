@@ -53,7 +53,7 @@ impl Kube {
         for network in networks {
             self.in_network(&network, &mut connections);
         }
-        connections.extend(self.from_controllers());
+        connections.extend(self.controllers_ask());
         connections.sort();
         connections
     }
@@ -119,7 +119,7 @@ impl Kube {
             .collect()
     }
 
-    fn from_controllers(&self) -> Vec<Connection> {
+    fn controllers_ask(&self) -> Vec<Connection> {
         let mut found: BTreeMap<usize, BTreeSet<u16>> = BTreeMap::new();
         for ingress in &self.ingresses {
             for (at, port) in self.reached_by(ingress) {

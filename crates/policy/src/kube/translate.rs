@@ -26,7 +26,7 @@ enum Entry {
 }
 
 impl Walk<'_> {
-    pub fn to_service(&mut self, from: &Spot, at: usize, port: Option<u16>) {
+    pub fn reach_service(&mut self, from: &Spot, at: usize, port: Option<u16>) {
         let Some(service) = self.kube.services.get(at) else { return };
         let what = service_words(service);
         if service.kind == Type::ExternalName {
@@ -56,7 +56,7 @@ impl Walk<'_> {
         self.through(from, service, port, entry);
     }
 
-    pub fn to_node(&mut self, from: &Spot, at: usize, port: Option<u16>) {
+    pub fn reach_node(&mut self, from: &Spot, at: usize, port: Option<u16>) {
         let Some(node) = self.kube.nodes.get(at) else { return };
         let targets: Vec<Span> = node.addresses.iter().map(|address| Span::one(*address)).collect();
         if let Spot::Pod(own, network) = from {
@@ -79,7 +79,7 @@ impl Walk<'_> {
     }
 
     /// Every pod behind something that lets in from outside.
-    pub fn to_controller(&mut self, from: &Spot) {
+    pub fn reach_controller(&mut self, from: &Spot) {
         let kube = self.kube;
         let before = self.steps.len();
         let mut ways = Vec::new();
@@ -91,7 +91,7 @@ impl Walk<'_> {
                     format!("{} 通向 {} 的端口 {port}", ingress.title(), pod.id),
                 );
                 self.passes(both(ingress.title(), ingress.title()), why, &ingress.place);
-                self.from_controller(at, &pod.primary, Some(port));
+                self.controller_asks(at, &pod.primary, Some(port));
                 ways.push(self.steps.split_off(before));
             }
         }
@@ -182,7 +182,7 @@ impl Walk<'_> {
         match entry {
             Entry::Cluster => {
                 walk.same_node(from, at, service);
-                walk.to_pod(from, at, &network, port);
+                walk.reach_pod(from, at, &network, port);
             }
             Entry::Outside(node) if service.local => walk.at_local(from, at, &network, port, (service, node)),
             Entry::Outside(_) => {
@@ -251,7 +251,7 @@ impl Walk<'_> {
                 let sources = super::ends::spans_beside(self.kube, *own, own_network, &[]);
                 self.enter(&sources, at, network, port);
             }
-            _ => self.to_pod(from, at, network, port),
+            _ => self.reach_pod(from, at, network, port),
         }
     }
 

@@ -26,11 +26,11 @@ pub(super) fn way(kube: &Kube, ask: &Ask) -> Vec<Step> {
     let mut walk = Walk { kube, protocol: ask.protocol, steps: Vec::new() };
     match (&from, &to) {
         (Spot::Outside(_), Spot::Outside(_)) => return Vec::new(),
-        (Spot::Service(at), _) => walk.from_service(*at),
-        (_, Spot::Pod(at, network)) => walk.to_pod(&from, *at, network, ask.port),
-        (_, Spot::Service(at)) => walk.to_service(&from, *at, ask.port),
-        (_, Spot::Node(at)) => walk.to_node(&from, *at, ask.port),
-        (_, Spot::Controller) => walk.to_controller(&from),
+        (Spot::Service(at), _) => walk.service_asks(*at),
+        (_, Spot::Pod(at, network)) => walk.reach_pod(&from, *at, network, ask.port),
+        (_, Spot::Service(at)) => walk.reach_service(&from, *at, ask.port),
+        (_, Spot::Node(at)) => walk.reach_node(&from, *at, ask.port),
+        (_, Spot::Controller) => walk.reach_controller(&from),
         (_, Spot::Outside(spans)) => walk.leave(&from, spans, ask.port),
     }
     walk.foreign(&from, &to);
@@ -60,7 +60,7 @@ impl Walk<'_> {
         self.step(what, Look::Depends { on, place: place.clone() });
     }
 
-    fn from_service(&mut self, at: usize) {
+    fn service_asks(&mut self, at: usize) {
         let Some(service) = self.kube.services.get(at) else { return };
         let what = both(format!("Service {}", service.path()), format!("Service {}", service.path()));
         let why =
@@ -68,7 +68,7 @@ impl Walk<'_> {
         self.ends(what, why, &service.place);
     }
 
-    pub fn to_pod(&mut self, from: &Spot, at: usize, network: &Network, port: Option<u16>) {
+    pub fn reach_pod(&mut self, from: &Spot, at: usize, network: &Network, port: Option<u16>) {
         match from {
             Spot::Pod(own, _) if *own == at && self.is_one(at) => {
                 let Some(pod) = self.kube.pods.get(at) else { return };
@@ -82,9 +82,9 @@ impl Walk<'_> {
                 self.guard(at, Direction::Ingress, &network, &sources, &targets, port);
             }
             Spot::Outside(spans) => self.enter(spans, at, network, port),
-            Spot::Node(node) => self.from_node(*node, at, network, port),
-            Spot::Controller => self.from_controller(at, network, port),
-            Spot::Service(service) => self.from_service(*service),
+            Spot::Node(node) => self.node_asks(*node, at, network, port),
+            Spot::Controller => self.controller_asks(at, network, port),
+            Spot::Service(service) => self.service_asks(*service),
         }
     }
 
@@ -142,7 +142,7 @@ impl Walk<'_> {
         shared
     }
 
-    fn from_node(&mut self, node: usize, at: usize, network: &Network, port: Option<u16>) {
+    fn node_asks(&mut self, node: usize, at: usize, network: &Network, port: Option<u16>) {
         let (Some(node), Some(pod)) = (self.kube.nodes.get(node), self.kube.pods.get(at)) else { return };
         let what = both(
             format!("from node {} to {}", node.name, pod.id),
@@ -166,12 +166,12 @@ impl Walk<'_> {
     }
 
     /// From an ingress controller, whose pods may not be in the files.
-    pub fn from_controller(&mut self, at: usize, network: &Network, port: Option<u16>) {
+    pub fn controller_asks(&mut self, at: usize, network: &Network, port: Option<u16>) {
         let own = controllers(self.kube).into_iter().find(|own| *own != at);
         if let Some(pod) =
             own.and_then(|own| self.kube.pods.get(own).map(|pod| Spot::Pod(own, pod.primary.clone())))
         {
-            return self.to_pod(&pod, at, network, port);
+            return self.reach_pod(&pod, at, network, port);
         }
         let key = self.key(at, Direction::Ingress, network);
         let selecting = self.kube.selecting(&key);
@@ -243,7 +243,8 @@ impl Walk<'_> {
             return self.depends(what(), on, &pod.place);
         }
         let judged = judge(&gate, &packets);
-        if !PROTOCOLS.contains(&self.protocol) && !(judged.denied.is_empty() && judged.doubtful.is_empty()) {
+        let certain = judged.denied.is_empty() && judged.doubtful.is_empty();
+        if !certain && !PROTOCOLS.contains(&self.protocol) {
             let on = both(
                 "policies speak of TCP, UDP and SCTP only; what becomes of other protocols is the plugin's choice",
                 "策略只涉及 TCP、UDP 与 SCTP，其他协议由网络插件决定",

@@ -160,7 +160,7 @@ pub(super) fn controllers(kube: &Kube) -> Vec<Finding> {
         for (at, port) in kube.reached_by(ingress) {
             let Some(pod) = kube.pods.get(at) else { continue };
             let mut walk = Walk { kube, protocol: TCP, steps: Vec::new() };
-            walk.from_controller(at, &pod.primary, Some(port));
+            walk.controller_asks(at, &pod.primary, Some(port));
             let (level, en, zh) = match verdict(&walk.steps) {
                 Some(true) => continue,
                 Some(false) => (Level::Error, "do not let the ingress controller in", "不放行入口控制器"),
