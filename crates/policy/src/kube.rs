@@ -58,6 +58,7 @@ pub struct Kube {
     options: Options,
     namespaces: BTreeMap<String, Namespace>,
     pods: Vec<Pod>,
+    by_id: HashMap<String, usize>,
     nodes: Vec<KubeNode>,
     policies: Vec<Policy>,
     services: Vec<Service>,

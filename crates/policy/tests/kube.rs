@@ -1,4 +1,5 @@
-//! Kubernetes manifests against the answers of np-guard, and traps of our own.
+//! Kubernetes manifests against the answers of np-guard and cyclonus.
+#![allow(clippy::expect_used, clippy::print_stdout)]
 
 use netwhy_policy::can::{Verdict, can};
 use netwhy_policy::doc::{Node, json};
@@ -146,4 +147,67 @@ fn the_probes_of_cyclonus_have_its_results() {
         }
     }
     assert!(count >= 144, "{count}");
+}
+
+#[test]
+fn single_questions_have_the_answers_of_the_whole_list() {
+    let Some(root) = shared("npguard-netpol") else { return };
+    let options = Options { blocks_match_pods: Some(false), ..Options::default() };
+    let mut count = 0;
+    for entry in std::fs::read_dir(root).expect("data") {
+        let files = files_under(&entry.expect("an entry").path());
+        let texts: Vec<(Arc<str>, &str)> =
+            files.iter().map(|(name, text)| (Arc::clone(name), text.as_str())).collect();
+        // Pods with their node's network are another matter, as are those with several networks.
+        let others = ["hostNetwork", "NetworkAttachmentDefinition"];
+        if files.iter().any(|(_, text)| others.iter().any(|other| text.contains(other))) {
+            continue;
+        }
+        let kube = Kube::read(&texts, options);
+        let ids: Vec<String> = kube
+            .endpoints()
+            .iter()
+            .map(|one| one.id.clone())
+            .filter(|id| !id.ends_with("[Service]"))
+            .collect();
+        let listed: BTreeSet<(String, String)> = kube
+            .connections()
+            .into_iter()
+            .filter(|one| one.ports == "All Connections" || covers(&one.ports, 80))
+            .map(|one| (one.from.replace("[udn]", ""), one.to.replace("[udn]", "")))
+            .collect();
+        let estates: Vec<Box<dyn Estate>> = vec![Box::new(kube)];
+        for from in ids.iter().filter(|id| id.contains('/')) {
+            for to in ids.iter().filter(|id| id.contains('/') && *id != from) {
+                let end = |id: &String| End::Known(id.clone());
+                let answer =
+                    can(&estates, &Ask { from: end(from), to: end(to), protocol: 6, port: Some(80) });
+                let wanted = if listed.contains(&(from.clone(), to.clone())) {
+                    Verdict::Allowed
+                } else {
+                    Verdict::Denied
+                };
+                assert_eq!(answer.verdict, wanted, "{from} to {to}: {:?}", answer.depends);
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 1000, "{count}");
+}
+
+/// Whether `SCTP 1-9,TCP 80,90` has a port of TCP.
+fn covers(ports: &str, port: u16) -> bool {
+    let mut protocol = "";
+    ports.split(',').any(|part| {
+        let range = match part.split_once(' ') {
+            Some((name, range)) => {
+                protocol = name;
+                range
+            }
+            None => part,
+        };
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let number = |text: &str| text.parse::<u16>().expect("a port");
+        protocol == "TCP" && (number(first)..=number(last)).contains(&port)
+    })
 }

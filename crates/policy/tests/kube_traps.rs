@@ -1,4 +1,5 @@
 //! What Kubernetes' policies and services mean, trap by trap.
+#![allow(clippy::expect_used)]
 
 use netwhy_policy::can::{Answer, Verdict, can};
 use netwhy_policy::estate::{Ask, End, Estate};

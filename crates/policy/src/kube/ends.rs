@@ -76,7 +76,7 @@ pub(super) fn beyond(kube: &Kube) -> Vec<Span> {
 }
 
 fn known(kube: &Kube, id: &str) -> Option<Spot> {
-    if let Some(at) = kube.pods.iter().position(|pod| pod.id == id) {
+    if let Some(at) = kube.by_id.get(id).copied() {
         return Some(Spot::Pod(at, kube.pods.get(at)?.primary.clone()));
     }
     let service = |one: &super::service::Service| service_id(&one.namespace, &one.name) == id;

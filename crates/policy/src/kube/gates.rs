@@ -25,6 +25,8 @@ const STAND_IN_COUNT: u64 = 0x0fff_0000;
 /// Where an ingress controller stands that is not among the pods.
 pub(super) const CONTROLLER: Span =
     Span { family: Family::V4, first: STAND_IN_FIRST - 1, last: STAND_IN_FIRST - 1 };
+/// How many pairs of a rule and a pod are looked at for lint.
+const WORK_COUNT_MAX: usize = 20_000_000;
 /// How many cubes one rule of a gate may have.
 const CUBE_COUNT_MAX: usize = 100_000;
 
@@ -116,10 +118,14 @@ impl Kube {
     /// Every policy by itself: what its own rules make of each other holds for every pod that it selects.
     pub(super) fn policy_gates(&self) -> Vec<Arc<Gate>> {
         let blocks = Blocks::Plugin(self.options.blocks_match_pods);
-        let mut gates = Vec::new();
+        let (mut gates, mut work) = (Vec::new(), 0_usize);
         for policy in &self.policies {
             for direction in [Direction::Ingress, Direction::Egress] {
                 let Some(rules) = policy.rules(direction).filter(|rules| !rules.is_empty()) else { continue };
+                work = work.saturating_add(rules.len().saturating_mul(self.pods.len()));
+                if work > WORK_COUNT_MAX {
+                    return gates;
+                }
                 let network = policy.networks.iter().flatten().next();
                 let network =
                     network.map_or(Network::Pod, |(_, name)| Network::Secondary { name: name.clone() });

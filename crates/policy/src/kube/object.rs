@@ -86,7 +86,8 @@ pub(super) struct Reading {
     namespaces: BTreeMap<String, Namespace>,
     pods: Gathered,
     nodes: Vec<KubeNode>,
-    policies: Vec<Policy>,
+    /// By their titles.
+    policies: BTreeMap<String, Policy>,
     services: Vec<Service>,
     slices: Vec<Endpoints>,
     ingresses: Vec<Ingress>,
@@ -152,14 +153,10 @@ impl Reading {
     fn policy(&mut self, object: &Object<'_>) {
         match Policy::read(object, &mut self.unread) {
             Ok(policy) => {
-                let is_it = |own: &Policy| own.title() == policy.title();
-                match self.policies.iter().position(is_it) {
-                    // Applied one after the other, the later takes the place of the earlier.
-                    Some(at) => {
-                        let before = std::mem::replace(&mut self.policies[at], policy);
-                        self.twice.push((before.title(), before.place, self.policies[at].place.clone()));
-                    }
-                    None => self.policies.push(policy),
+                let (title, place) = (policy.title(), policy.place.clone());
+                // Applied one after the other, the later takes the place of the earlier.
+                if let Some(before) = self.policies.insert(title.clone(), policy) {
+                    self.twice.push((title, before.place, place));
                 }
             }
             Err((node, en, zh)) => {
@@ -193,15 +190,17 @@ impl Reading {
             self.namespaces.entry(pod.namespace.clone()).or_insert_with(missing);
         }
         self.networks.attach(&mut pods, &self.namespaces);
-        // Among equals the order is not defined; that of the files keeps answers the same.
-        self.policies.sort_by_key(|policy| policy.layer);
+        // Among equals the order is not defined; that of their names keeps answers the same.
+        let mut policies: Vec<Policy> = self.policies.into_values().collect();
+        policies.sort_by_key(|policy| policy.layer);
         let mut kube = Kube {
             options,
             namespaces: self.namespaces,
             stand_ins: super::gates::stand_ins(&pods),
+            by_id: pods.iter().enumerate().map(|(at, pod)| (pod.id.clone(), at)).collect(),
             pods,
             nodes: self.nodes,
-            policies: self.policies,
+            policies,
             services: self.services,
             slices: self.slices,
             ingresses: self.ingresses,

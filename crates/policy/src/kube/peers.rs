@@ -66,7 +66,9 @@ impl<'a> Compiler<'a> {
 
     fn pods_of(&self, pods: &Pods, others: &mut Others) {
         let namespace = Namespace::implied(CONTROLLER_NAMESPACE);
-        if pods.select(CONTROLLER_NAMESPACE, Some(&namespace.labels), &[Default::default()]) == Selects::All {
+        if pods.select(CONTROLLER_NAMESPACE, Some(&namespace.labels), &[Default::default()].into())
+            == Selects::All
+        {
             others.certain.push(CONTROLLER);
         }
         for (at, pod) in self.kube.pods.iter().enumerate() {

@@ -7,6 +7,7 @@ use crate::doc::Node;
 use crate::place::{Place, Unread, both};
 use crate::read::{Span, without};
 use netwhy_model::Text;
+use std::collections::BTreeSet;
 
 /// What is asked first, and its priority there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,7 +108,12 @@ pub(super) enum Port {
 type Parsed<'a, T> = Result<T, Refused<'a>>;
 
 impl Pods {
-    pub fn select(&self, namespace: &str, namespace_labels: Option<&Labels>, variants: &[Labels]) -> Selects {
+    pub fn select(
+        &self,
+        namespace: &str,
+        namespace_labels: Option<&Labels>,
+        variants: &BTreeSet<Labels>,
+    ) -> Selects {
         let in_it = match &self.namespaces {
             Where::Own(own) => own == namespace,
             Where::Labelled(selector) => namespace_labels.is_some_and(|labels| selector.matches(labels)),

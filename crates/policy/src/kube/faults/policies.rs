@@ -2,6 +2,7 @@
 
 use super::finding;
 use crate::finding::{Finding, Level};
+use crate::gate::Gate;
 use crate::kube::Kube;
 use crate::kube::ends::beyond;
 use crate::kube::gates::{Blocks, Key};
@@ -13,6 +14,8 @@ use crate::kube::selector::Selects;
 use crate::kube::way::{Walk, verdict};
 use crate::read::Span;
 use crate::space::{Cube, Protocols};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// How many pairs of policies are compared.
 const PAIR_COUNT_MAX: usize = 20_000;
@@ -84,73 +87,77 @@ pub(super) fn peers(kube: &Kube) -> Vec<Finding> {
     found
 }
 
-/// Policies that add nothing to another one, and equals of which the order is not defined.
-pub(super) fn same(kube: &Kube) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let gates = kube.policy_gates();
-    let gate = |policy: &Policy, direction: Direction| {
-        let name = format!("{} of {}", direction.word(), policy.title());
-        gates.iter().find(|gate| gate.name == name)
+/// Administrators' policies of one priority.
+pub(super) fn ties(kube: &Kube) -> Vec<Finding> {
+    let admin = |policy: &&Policy| matches!(policy.layer, Layer::Admin(_));
+    let policies: Vec<&Policy> = kube.policies.iter().filter(admin).collect();
+    let tied = policies.windows(2).filter_map(|pair| match pair {
+        [one, other] if one.layer == other.layer => Some((one, other)),
+        _ => None,
+    });
+    let told = |(one, other): (&&Policy, &&Policy)| {
+        let en = format!("{} has the same priority: which of them comes first is not defined", one.title());
+        let zh = format!("{} 的优先级相同：二者先后未定义", one.title());
+        finding("conflict", Level::Warning, &other.place, &other.title(), en, zh)
     };
-    let mut pairs = 0;
-    for (at, one) in kube.policies.iter().enumerate() {
-        for (other_at, other) in kube.policies.iter().enumerate().filter(|(other, _)| *other != at) {
-            pairs += 1;
-            if pairs > PAIR_COUNT_MAX {
-                return found;
-            }
-            if let (true, Layer::Admin(priority)) = (at > other_at && one.layer == other.layer, one.layer) {
-                let en = format!(
-                    "{} has priority {priority}, too: which of them comes first is not defined",
-                    other.title()
-                );
-                let zh = format!("{} 的优先级同为 {priority}：二者先后未定义", other.title());
-                found.push(finding("conflict", Level::Warning, &one.place, &one.title(), en, zh));
-            }
-            let comparable = one.layer == Layer::Network
-                && other.layer == Layer::Network
-                && one.networks == other.networks;
-            if !comparable || one.namespace != other.namespace {
-                continue;
-            }
-            // Of two that are the same, the later one is too many.
-            let alike = |a: &Policy, b: &Policy| {
-                [Direction::Ingress, Direction::Egress].into_iter().all(|direction| {
-                    match (a.rules(direction), b.rules(direction)) {
-                        (None, _) => true,
-                        (Some([]), Some(_)) => true,
-                        (Some(_), None) => false,
-                        (Some(rules), Some(_)) => match (gate(a, direction), gate(b, direction)) {
-                            (Some(own), Some(wider)) => {
-                                own.rules.len() == rules.len()
-                                    && own.rules.iter().all(|rule| {
-                                        let judged = judge(wider, &rule.cubes);
-                                        judged.denied.is_empty() && judged.doubtful.is_empty()
-                                    })
-                            }
-                            _ => false,
-                        },
-                    }
-                })
-            };
-            let within = one.subject == other.subject
-                || (one.subject.namespaces == other.subject.namespaces && other.subject.pods.is_everything());
-            let within = within || one.subject.pods.to_string() == other.subject.pods.to_string();
-            let twins = within
-                && alike(one, other)
-                && alike(other, one)
-                && one.subject.pods.to_string() == other.subject.pods.to_string();
-            if within && alike(one, other) && (!twins || at > other_at) {
-                let en =
-                    format!("{} isolates the same pods and allows all of this: it can go", other.title());
-                let zh = format!("{} 已隔离同样的 Pod 并放行其全部内容：可删除", other.title());
-                let mut told = finding("redundant", Level::Note, &one.place, &one.title(), en, zh);
-                told.by_places.push(other.place.clone());
-                found.push(told);
-            }
+    tied.map(told).collect()
+}
+
+/// Policies that add nothing to another one of the same pods, or of all pods.
+pub(super) fn covered(kube: &Kube) -> Vec<Finding> {
+    let gates: HashMap<String, Arc<Gate>> =
+        kube.policy_gates().into_iter().map(|gate| (gate.name.clone(), gate)).collect();
+    let comparable = |policy: &&Policy| policy.layer == Layer::Network && policy.networks.is_none();
+    let policies: Vec<&Policy> = kube.policies.iter().filter(comparable).collect();
+    let pairs = policies.iter().enumerate().flat_map(|(at, one)| {
+        policies
+            .iter()
+            .enumerate()
+            .filter(move |(other_at, _)| *other_at != at)
+            .map(move |(other_at, other)| (at > other_at, one, other))
+    });
+    let mut found = Vec::new();
+    for (later, one, other) in pairs.take(PAIR_COUNT_MAX) {
+        // A policy without rules is there to isolate, whatever others do.
+        let rules = one.ingress.iter().chain(&one.egress).flatten().count();
+        if rules == 0 || !selects_no_more(one, other) || !allows_no_more(&gates, one, other) {
+            continue;
+        }
+        // Of two that are the same, the later one is too many.
+        let twins = selects_no_more(other, one) && allows_no_more(&gates, other, one);
+        if !twins || later {
+            let en = format!("{} isolates the same pods and allows all of this: it can go", other.title());
+            let zh = format!("{} 已隔离同样的 Pod 并放行其全部内容：可删除", other.title());
+            let mut told = finding("redundant", Level::Note, &one.place, &one.title(), en, zh);
+            told.by_places.push(other.place.clone());
+            found.push(told);
         }
     }
     found
+}
+
+fn selects_no_more(one: &Policy, other: &Policy) -> bool {
+    let (own, wider) = (&one.subject.pods, &other.subject.pods);
+    one.namespace == other.namespace && (wider.is_everything() || own.requirements == wider.requirements)
+}
+
+fn allows_no_more(gates: &HashMap<String, Arc<Gate>>, one: &Policy, other: &Policy) -> bool {
+    [Direction::Ingress, Direction::Egress].into_iter().all(|direction| {
+        let gate = |policy: &Policy| gates.get(&format!("{} of {}", direction.word(), policy.title()));
+        match (one.rules(direction), other.rules(direction)) {
+            (None, _) | (Some([]), Some(_)) => true,
+            (Some(_), None) => false,
+            (Some(rules), Some(_)) => {
+                let (Some(own), Some(wider)) = (gate(one), gate(other)) else { return false };
+                let lets = |cubes: &[Cube]| {
+                    let judged = judge(wider, cubes);
+                    judged.denied.is_empty() && judged.doubtful.is_empty()
+                };
+                // A rule for pods that the files do not have is in no gate, and is not known to be covered.
+                own.rules.len() == rules.len() && own.rules.iter().all(|rule| lets(&rule.cubes))
+            }
+        }
+    })
 }
 
 /// Policies that keep the ingress controller from pods it is to lead to.
