@@ -5,6 +5,7 @@ pub mod cloud;
 pub mod aws;
 pub mod can;
 pub mod changes;
+pub mod check;
 pub mod balancer;
 pub mod doc;
 pub mod estate;
