@@ -17,6 +17,7 @@ use crate::read::{Span, address, merge, private, protocol_name, shared, without}
 use crate::space::{Cube, Family, Protocols};
 use netwhy_model::Text;
 use rules::{DESTINATIONS, Effect, Names, Reader, Written, first_of};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How many boxes all rules of one document may have together.
@@ -31,10 +32,12 @@ const APPLICATIONS: &[&str] = &["applications", "apps", "protected"];
 const LEVELS: &[&str] = &["accessLevels", "access_levels"];
 
 /// A policy that was read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ZeroTrust {
     gates: Vec<(Arc<Gate>, Vec<Span>)>,
     endpoints: Vec<Endpoint>,
+    /// What the names of hosts and networks stand for.
+    named: BTreeMap<String, Vec<Span>>,
     unread: Vec<Unread>,
 }
 
@@ -52,7 +55,7 @@ pub fn resembles(document: &Node) -> bool {
 
 /// Reads the documents of a policy, with what is known of who asks.
 pub fn zero_trust(documents: &[Node], facts: &Facts) -> ZeroTrust {
-    let mut policy = ZeroTrust { gates: Vec::new(), endpoints: Vec::new(), unread: Vec::new() };
+    let mut policy = ZeroTrust::default();
     let mut names = Names::default();
     let mut facts = facts.clone();
     for document in documents {
@@ -64,6 +67,8 @@ pub fn zero_trust(documents: &[Node], facts: &Facts) -> ZeroTrust {
     for document in documents {
         policy.document(document, &names, &facts);
     }
+    policy.named = names.networks;
+    policy.named.extend(names.hosts);
     policy
 }
 
@@ -166,10 +171,7 @@ impl ZeroTrust {
         match end {
             End::Addresses(first, last) => Some(Span::between(*first, *last).into_iter().collect()),
             End::Outside => Some(without(&Span::anywhere(), &private())),
-            End::Known(id) => {
-                let known = self.endpoints.iter().find(|one| one.id == *id || one.names.contains(id))?;
-                Some(known.addresses.iter().map(|address| Span::one(*address)).collect())
-            }
+            End::Known(id) => self.named.get(id).cloned(),
         }
     }
 }

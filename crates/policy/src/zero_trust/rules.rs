@@ -471,7 +471,7 @@ pub fn levels(nodes: &[Node], names: &mut Names, unread: &mut Vec<Unread>) {
         let before = names.levels.clone();
         let known = |wanted: &&str| before.contains_key(last(wanted)) || !all.contains(last(wanted));
         let (ready, rest): (Vec<&Node>, Vec<&Node>) =
-            pending.into_iter().partition(|node| asked_levels(node).iter().all(|wanted| known(wanted)));
+            pending.into_iter().partition(|node| asked_levels(node).iter().all(known));
         pending = rest;
         for node in ready {
             let name = name_of(node);
