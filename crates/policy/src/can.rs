@@ -129,6 +129,8 @@ fn take(estate: &dyn Estate, step: &Step, answer: &mut Answer) {
     };
     match &step.look {
         Look::Gate { gate, packets } => {
+            told.class = Class::of(gate.kind);
+            told.direction = Some(gate.direction);
             let list = List::new(gate);
             let mut decisions: Vec<Decision> =
                 packets.iter().flat_map(|cube| decisions(gate, &list, cube)).collect();
@@ -150,6 +152,7 @@ fn take(estate: &dyn Estate, step: &Step, answer: &mut Answer) {
             told.class = *class;
             told.direction = Some(*direction);
             weigh(decisions, &mut told);
+            answer.fix.extend(estate.allow_decided(decisions));
         }
         Look::Passes { why, place } => told.by.push(because(place, why)),
         Look::Ends { why, place, fix } => {
@@ -235,6 +238,7 @@ const fn outcome(action: Action) -> Outcome {
         Action::Allow => Outcome::Allowed,
         Action::Deny => Outcome::Denied,
         Action::Reject => Outcome::Rejected,
+        Action::Pass | Action::Leave => Outcome::Depends,
     }
 }
 
@@ -243,6 +247,7 @@ fn by_rule(gate: &Gate, rule: u32, action: Action) -> Because {
         Action::Allow => both("this rule lets it through", "该规则放行"),
         Action::Deny => both("this rule drops it", "该规则丢弃"),
         Action::Reject => both("this rule rejects it", "该规则拒绝"),
+        Action::Pass | Action::Leave => both("this rule sends it elsewhere", "该规则将其转往别处"),
     };
     named(gate, rule, why)
 }

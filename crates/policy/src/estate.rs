@@ -140,4 +140,8 @@ pub trait Estate: Send + Sync {
     /// The smallest change of one gate that lets these packets through, in its owner's syntax and as Terraform
     /// where there is a provider.
     fn allow(&self, gate: &Gate, packets: &[Cube]) -> Vec<Fix>;
+    /// The same for a filter that decided by itself.
+    fn allow_decided(&self, _decisions: &[Decision]) -> Vec<Fix> {
+        Vec::new()
+    }
 }

@@ -5,6 +5,7 @@
 
 mod allow;
 mod connections;
+mod ends;
 mod estate;
 pub mod faults;
 mod gates;
@@ -16,6 +17,7 @@ mod pod;
 mod policy;
 mod selector;
 mod service;
+mod translate;
 mod way;
 mod words;
 
@@ -105,10 +107,6 @@ impl Kube {
 
     fn namespace(&self, name: &str) -> Option<&Namespace> {
         self.namespaces.get(name)
-    }
-
-    fn pod(&self, id: &str) -> Option<usize> {
-        self.pods.iter().position(|pod| pod.id == id)
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod azure;
 pub mod cloud;
+pub mod aws;
 pub mod can;
 pub mod changes;
 pub mod balancer;

@@ -2,6 +2,9 @@
 
 pub mod ast;
 pub mod eval;
-pub mod packet;
 pub mod faults;
+pub mod lower;
+pub mod trace;
+pub mod packet;
 pub mod xtables;
+pub mod nft;

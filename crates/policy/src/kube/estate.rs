@@ -84,17 +84,10 @@ pub(super) fn endpoints(kube: &Kube) -> Vec<Endpoint> {
     }
     for service in &kube.services {
         let dns = format!("{}.{}", service.name, service.namespace);
-        let external = service.external_addresses.iter().map(|(address, _)| address);
         endpoints.push(Endpoint {
             id: service_id(&service.namespace, &service.name),
             names: vec![format!("{dns}.svc"), format!("{dns}.svc.cluster.local"), dns],
-            addresses: service
-                .cluster_addresses
-                .iter()
-                .chain(external)
-                .chain(&service.balancer_addresses)
-                .copied()
-                .collect(),
+            addresses: service.addresses().collect(),
             place: service.place.clone(),
         });
     }

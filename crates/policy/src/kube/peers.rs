@@ -3,8 +3,8 @@
 use super::Kube;
 use super::gates::{Blocks, CONTROLLER};
 use super::network::Network;
-use super::pod::{Namespace, Pod};
-use super::policy::{Direction, Peer, Pods, Port, Rule};
+use super::pod::{NAMESPACE_LABEL, Namespace, Pod};
+use super::policy::{Direction, Peer, Pods, Port, Rule, Where};
 use super::selector::{Selector, Selects};
 use crate::place::both;
 use crate::read::{Span, merge, without};
@@ -72,10 +72,19 @@ impl<'a> Compiler<'a> {
         for (at, pod) in self.kube.pods.iter().enumerate() {
             let labels = self.kube.namespace(&pod.namespace).map(|namespace| &namespace.labels);
             let selects = pods.select(&pod.namespace, labels, &pod.variants);
-            if selects == Selects::None || !pod.is_in(self.network) {
+            if !pod.is_in(self.network) {
                 continue;
             }
             let spans = self.kube.spans(at, self.network, self.blocks);
+            if selects == Selects::None {
+                if self.blocks != Blocks::Apart && self.may_fit(pods, pod) {
+                    let (en, zh) = ("which labels namespace", "命名空间");
+                    let namespace = &pod.namespace;
+                    let doubt = both(format!("{en} {namespace} has is not in the files"), format!("文件中没有{zh} {namespace} 的标签"));
+                    others.doubtful.push((spans, doubt));
+                }
+                continue;
+            }
             let by_node = pod.host_network && self.blocks != Blocks::Apart;
             let (en, zh) = match selects {
                 _ if by_node => (
@@ -92,9 +101,21 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// Whether it hangs on labels of a namespace that only pods speak of.
+    fn may_fit(&self, pods: &Pods, pod: &Pod) -> bool {
+        let unknown = self.kube.namespace(&pod.namespace).is_none_or(|namespace| namespace.place.is_none());
+        let Where::Labelled(selector) = &pods.namespaces else { return false };
+        unknown && selector.asks_beyond(NAMESPACE_LABEL) && pods.pods.of_all(&pod.variants) != Selects::None
+    }
+
     fn block(&self, block: &[Span], text: &str, others: &mut Others) {
         others.certain.extend(without(block, &self.pods));
-        let pods = shared(block, &self.pods);
+        let mut pods = shared(block, &self.pods);
+        let pod_spans: Vec<Span> = self.kube.nodes.iter().flat_map(|node| node.pod_spans.clone()).collect();
+        if self.blocks != Blocks::Apart && !shared(block, &pod_spans).is_empty() {
+            // Pods whose addresses are not known get them from there.
+            pods.extend(self.kube.stand_ins.iter().filter(|one| self.pods.iter().any(|pod| pod.contains(one))));
+        }
         match self.blocks {
             // Of a secondary network nothing but its pods is known, so blocks are there for them.
             Blocks::Apart if self.network.is_secondary() => others.certain.extend(pods),

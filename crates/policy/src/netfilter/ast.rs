@@ -170,7 +170,7 @@ pub enum Test {
     /// One of these bits at least: `ct state new,established`, `tcp flags syn`. A single key.
     AnyBit(u128),
     /// Compared with another field of the packet (rare): equal.
-    Same(Operand),
+    Same(Box<Operand>),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -192,6 +192,11 @@ pub struct Operand {
 impl Operand {
     pub const fn plain(field: Field) -> Operand {
         Operand { field, mask: None, xor: 0, shift: 0 }
+    }
+
+    /// Whether nothing is done to the field.
+    pub const fn is_plain(&self) -> bool {
+        self.mask.is_none() && self.xor == 0 && self.shift == 0
     }
 }
 
@@ -313,12 +318,64 @@ pub enum Field {
     /// What ipset takes for a port: that of TCP, UDP, SCTP, UDP-Lite; type × 256 + code of ICMP; 0 of all others.
     SetSourcePort,
     SetDestinationPort,
+    /// Bits of a header by their place: what has no name above. The header itself is asked for by a match of its
+    /// own beside it.
+    Payload { base: Start, offset_bits: u16, length_bits: u16 },
+    /// Bits of an option of TCP, by its kind; the packet must have it.
+    TcpOption { kind: u8, offset_bits: u16, length_bits: u16 },
+    /// Bits of an IPv6 extension header, by its protocol number; the packet must have it.
+    Ip6Extension { header: u8, offset_bits: u16, length_bits: u16 },
+    /// Well understood, but nothing that a question about a packet tells: never known.
+    Opaque(Opaque),
     /// The conntrack helper, string match, u32, bpf … : never known.
     Other,
 }
 
+/// Where the bits of a [`Field::Payload`] are counted from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Start {
+    Link,
+    Network,
+    Transport,
+    /// Behind the transport header.
+    Inner,
+}
+
+/// What a rule can look at and no question tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Opaque {
+    CtId,
+    CtLabel,
+    CtBytes,
+    CtPackets,
+    CtAveragePacket,
+    CtEvent,
+    /// SELinux labels of a packet or its connection.
+    SecurityMark,
+    /// Whether IPsec protected it, and how.
+    Ipsec,
+    Trace,
+    /// What routing made of it: realm, next hop, path MTU.
+    Route,
+    RouteMtu,
+    /// Answers of the routing table other than [`Field::FibSourceType`] and its like.
+    Fib,
+    Socket,
+    OperatingSystem,
+    IpOption,
+    SctpChunk,
+    DccpOption,
+    /// A header inside a tunnel's.
+    Tunnel,
+    InterfaceKind,
+    SlaveInterface,
+    BridgeProtocol,
+}
+
 /// One element of a set, inline or named: as many spans as the key has fields.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// In a map what stands first counts: nft's `*`, which is asked last, stands last.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Element {
     pub spans: Vec<Span>,
     /// What a map gives for it.
@@ -327,7 +384,15 @@ pub struct Element {
     pub excluded: bool,
     /// It goes away by itself after so many seconds.
     pub timeout_s: Option<u64>,
+    /// 0 for a value that stands in its rule without braces.
     pub line: u32,
+}
+
+impl Element {
+    /// An element of one field, in no map.
+    pub fn of(span: Span) -> Element {
+        Element { spans: vec![span], ..Element::default() }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -386,7 +451,7 @@ pub struct Nat {
     pub addresses: Option<(u128, u128)>,
     pub ports: Option<(u16, u16)>,
     /// `dnat to tcp dport map { … }`: the address, or address and port, or port, comes from a map.
-    pub map: Option<NatMap>,
+    pub map: Option<Box<NatMap>>,
     /// Only packets of this family: 4 or 6; `None` as the table.
     pub family: Option<u8>,
 }

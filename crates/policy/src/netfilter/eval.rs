@@ -123,21 +123,20 @@ impl Machine {
         let mut way = Way { ends: Ends::default(), log: Log { trail, ..Log::default() }, policy: None };
         let memory = &mut self.memory;
         let mut alive = true;
-        for hook in hooks(packet.hook) {
-            work.hook = *hook;
-            if *hook == Hook::Forward && !forwards(&mut work, &mut way) {
+        let mut next = Some(first(packet.hook));
+        while let (Some(hook), true) = (next, alive) {
+            work.hook = hook;
+            if hook == Hook::Forward && !forwards(&mut work, &mut way) {
                 alive = false;
                 break;
             }
-            for station in &self.program.stations[family][compile::place(*hook)] {
+            for station in &self.program.stations[family][compile::place(hook)] {
                 alive = meet(&self.program, memory, &mut work, &mut way, station, self.habits);
                 if !alive {
                     break;
                 }
             }
-            if !alive {
-                break;
-            }
+            next = after(&mut work);
         }
         if alive {
             way.ends.accept = true;
@@ -185,16 +184,27 @@ impl Machine {
     }
 }
 
-/// The hooks on the way whose last but postrouting is asked for.
-fn hooks(hook: Hook) -> &'static [Hook] {
+/// Where the way of a packet begins.
+fn first(hook: Hook) -> Hook {
     match hook {
-        Hook::Ingress => &[Hook::Ingress],
-        Hook::Prerouting => &[Hook::Ingress, Hook::Prerouting],
-        Hook::Input => &[Hook::Ingress, Hook::Prerouting, Hook::Input],
-        Hook::Forward => &[Hook::Ingress, Hook::Prerouting, Hook::Forward, Hook::Postrouting, Hook::Egress],
-        Hook::Output => &[Hook::Output, Hook::Postrouting, Hook::Egress],
-        Hook::Postrouting => &[Hook::Postrouting, Hook::Egress],
-        Hook::Egress => &[Hook::Egress],
+        Hook::Prerouting | Hook::Input | Hook::Forward => Hook::Ingress,
+        other => other,
+    }
+}
+
+/// The hook after the one a packet is at; past prerouting the host's own routes decide, where they are known.
+fn after(work: &mut Work<'_>) -> Option<Hook> {
+    match work.hook {
+        Hook::Ingress if work.asked == Hook::Ingress => None,
+        Hook::Ingress => Some(Hook::Prerouting),
+        Hook::Prerouting if work.asked == Hook::Prerouting => None,
+        Hook::Prerouting => {
+            work.route();
+            Some(work.asked)
+        }
+        Hook::Forward | Hook::Output => Some(Hook::Postrouting),
+        Hook::Postrouting => Some(Hook::Egress),
+        Hook::Input | Hook::Egress => None,
     }
 }
 
@@ -259,7 +269,7 @@ fn base(
         Some(true) => {}
         None => way.ends.accept = true,
     }
-    let asked = work.hook == work.packet.hook;
+    let asked = work.hook == work.asked;
     let accepted = way.log.accepted;
     let optional = work.optional;
     let mut walk = Walk { program, memory, work, log: &mut way.log, ends: Ends::default() };
@@ -291,16 +301,16 @@ fn base(
 /// Whether a chain of ingress or egress hangs at the packet's interface.
 fn on_device(work: &Work<'_>, base: &super::ast::Base) -> Option<bool> {
     let interface = match base.hook {
-        Hook::Ingress => work.packet.input.as_ref(),
-        Hook::Egress => work.packet.output.as_ref(),
+        Hook::Ingress => work.packet.input.as_deref(),
+        Hook::Egress => work.output_name,
         _ => return Some(true),
     };
-    interface.map(|interface| base.devices.contains(interface))
+    interface.map(|interface| base.devices.iter().any(|device| device == interface))
 }
 
 /// Only what was let through for certain is kept as a connection.
 fn confirm(memory: &mut Memory, work: &Work<'_>, way: &Way) {
-    let ends = matches!(work.packet.hook, Hook::Input | Hook::Forward | Hook::Output | Hook::Postrouting);
+    let ends = matches!(work.asked, Hook::Input | Hook::Forward | Hook::Output | Hook::Postrouting);
     let (None, None, Some(connection)) = (work.entry, work.packet.state, &work.connection) else { return };
     if ends && way.ends == (Ends { accept: true, ..Ends::default() }) {
         let mut connection = connection.clone();

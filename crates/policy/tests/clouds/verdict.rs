@@ -62,7 +62,7 @@ pub fn verdict(estate: &dyn Estate, ask: &Ask) -> Verdict {
             Look::Passes { .. } => verdict.gates += 1,
             Look::Ends { why, .. } => verdict.ends.push(why.en),
             Look::Depends { on, .. } => verdict.on.push(on.en),
-            Look::Decided(_) => unreachable!("no cloud decides by itself"),
+            Look::Decided { .. } => unreachable!("no cloud decides by itself"),
         }
     }
     verdict

@@ -59,7 +59,8 @@ pub enum Step {
     Verdict(Act),
     VerdictMap { keys: Box<[Operand]>, set: SetId },
     Nat(NatStep),
-    Write { field: Field, value: Value },
+    /// What xtables' targets cannot do they leave; a statement of nft ends its rule.
+    Write { field: Field, value: Value, lenient: bool },
     Notrack,
     Update { set: SetId, kind: UpdateKind, keys: Box<[Operand]>, also: Vec<Step> },
     Limit { slot: usize, limit: Limit },
@@ -231,13 +232,17 @@ impl<'a> Compiler<'a> {
                     Step::AnyBit { key: *found.keys.first()?, bits: *bits, negated: found.negated }
                 }
                 Test::Same(other) => {
-                    Step::Same { key: *found.keys.first()?, other: *other, negated: found.negated }
+                    Step::Same { key: *found.keys.first()?, other: **other, negated: found.negated }
                 }
             },
             Part::Verdict(verdict) => Step::Verdict(self.act(verdict)),
             Part::VerdictMap { keys: from, set } => Step::VerdictMap { keys: keys(from), set: self.used(set) },
             Part::Nat(nat) => Step::Nat(self.nat(nat)),
-            Part::Write { field, value } => Step::Write { field: *field, value: self.value(value) },
+            Part::Write { field, value } => Step::Write {
+                field: *field,
+                value: self.value(value),
+                lenient: self.backend == Backend::Xtables,
+            },
             Part::Notrack => Step::Notrack,
             Part::Update { set, kind, keys: from, also } => Step::Update {
                 set: self.named(set),

@@ -73,8 +73,8 @@ pub fn choice(work: &Work<'_>, step: &NatStep, mapped: Option<Choice>) -> Choice
 }
 
 fn main_address(work: &Work<'_>, input: bool) -> Bits {
-    let interface = if input { &work.packet.input } else { &work.packet.output };
-    let address = interface.as_deref().and_then(|name| work.host.address_of(name, work.six));
+    let interface = if input { work.packet.input.as_deref() } else { work.output_name };
+    let address = interface.and_then(|name| work.host.address_of(name, work.six));
     address.map_or(Bits::UNKNOWN, |address| Bits::of(packet::number(address)))
 }
 

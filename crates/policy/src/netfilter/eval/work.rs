@@ -1,6 +1,6 @@
 //! A packet on its way: what rules and translation made of it so far, and what a rule sees of it.
 
-use super::memory::Connection;
+use super::memory::{Connection, DESTINATION_NAT, SOURCE_NAT};
 use super::value::{Bits, Value, known_or_not, name_number};
 use crate::netfilter::ast::{Field, Hook};
 use crate::netfilter::eval::Host;
@@ -14,6 +14,9 @@ pub const RELATED: u128 = 4;
 pub const NEW: u128 = 8;
 pub const UNTRACKED: u128 = 64;
 
+/// What [`Field::CtStateNat`] has beside the state.
+const STATE_SOURCE_NAT: u128 = 256;
+const STATE_DESTINATION_NAT: u128 = 512;
 /// The low 13 bits of the IPv4 fragment field: the offset; the packet's place is told by it alone.
 const FRAGMENT_OFFSET: u128 = 0x1fff;
 const MORE_FRAGMENTS: u128 = 0x2000;
@@ -26,8 +29,11 @@ pub struct Work<'a> {
     pub six: bool,
     /// The hook it is at.
     pub hook: Hook,
+    /// The last hook but postrouting on its way.
+    pub asked: Hook,
     pub input: Option<u128>,
     pub output: Option<u128>,
+    pub output_name: Option<&'a str>,
     pub source: Bits,
     pub destination: Bits,
     pub source_port: Value,
@@ -58,8 +64,10 @@ impl<'a> Work<'a> {
             host,
             six: packet.is_v6(),
             hook: Hook::Prerouting,
+            asked: packet.hook,
             input: name(&packet.input),
             output: name(&packet.output),
+            output_name: packet.output.as_deref(),
             source: Bits::of(packet::number(packet.source)),
             destination: Bits::of(packet::number(packet.destination)),
             source_port: port(packet.source_port),
@@ -75,6 +83,23 @@ impl<'a> Work<'a> {
             entry: None,
             whole,
             optional: false,
+        }
+    }
+
+    /// Finds out where a packet goes, once its destination is settled; as said where the host is not known.
+    pub fn route(&mut self) {
+        let Some(destination) = self.destination.known() else { return };
+        let address = packet::address(destination, self.six);
+        match self.host.is_local(address) {
+            Some(true) => self.asked = Hook::Input,
+            Some(false) => self.asked = Hook::Forward,
+            None => {}
+        }
+        if self.asked == Hook::Forward
+            && let Some(interface) = self.host.leads_out(address)
+        {
+            self.output = Some(name_number(interface));
+            self.output_name = Some(interface);
         }
     }
 
@@ -178,6 +203,7 @@ impl<'a> Work<'a> {
             Field::Ip6ExtensionPresent(_) | Field::Ip6FlowLabel | Field::Ip6Length => self.v6(Bits::UNKNOWN),
             Field::Ip4Id => self.v4(Bits::UNKNOWN),
             Field::CtState => Some(self.state),
+            Field::CtStateNat => Some(self.state_and_nat()),
             _ if super::compile::of_connection(field) => self.of_connection(field),
             _ => Some(Bits::UNKNOWN),
         }
@@ -205,6 +231,24 @@ impl<'a> Work<'a> {
             Field::CtReplySourcePort => Some(connection.reply_source_port()),
             Field::CtReplyDestinationPort => Some(connection.reply_destination_port()),
             _ => Some(Bits::UNKNOWN),
+        }
+    }
+
+    fn state_and_nat(&self) -> Bits {
+        let translated = match &self.connection {
+            Some(connection) => {
+                let status = connection.status;
+                let bit = |of, bit| if status & of != 0 { bit } else { 0 };
+                Bits::of(bit(SOURCE_NAT, STATE_SOURCE_NAT) | bit(DESTINATION_NAT, STATE_DESTINATION_NAT))
+            }
+            None if self.state.bits & (NEW | ESTABLISHED | RELATED) != 0 => {
+                Bits { bits: 0, unknown: STATE_SOURCE_NAT | STATE_DESTINATION_NAT }
+            }
+            None => Bits::of(0),
+        };
+        Bits {
+            bits: self.state.bits | translated.bits,
+            unknown: self.state.unknown | translated.unknown,
         }
     }
 
@@ -246,7 +290,7 @@ impl<'a> Work<'a> {
     }
 
     fn packet_type(&self) -> Bits {
-        match self.packet.hook {
+        match self.asked {
             Hook::Forward => Bits::of(0),
             Hook::Output => Bits::UNKNOWN,
             _ => match super::host::kind_by_itself(self.packet.destination) {

@@ -117,7 +117,7 @@ impl Reader<'_> {
             key: vec![kind.to_owned(), "inet".to_owned()],
             data: Vec::new(),
             is_map: false,
-            dynamic: true,
+            dynamic: false,
             elements: Arc::default(),
             members: Vec::new(),
             place: self.place(line, name.offset),

@@ -40,7 +40,7 @@ fn looks_at_connections(step: &Step) -> bool {
         Step::Match { keys, .. } | Step::VerdictMap { keys, .. } => of(keys),
         Step::AnyBit { key, .. } => of_connection(key.field),
         Step::Same { key, other, .. } => of_connection(key.field) || of_connection(other.field),
-        Step::Write { field, value } => {
+        Step::Write { field, value, .. } => {
             let from = match value {
                 Value::Of(operand) => of_connection(operand.field),
                 Value::Map { keys, .. } => of(keys),
@@ -59,11 +59,12 @@ pub fn of_connection(field: Field) -> bool {
     use Field::{
         CtDirection, CtExpiration, CtHelper, CtMark, CtOriginalDestination, CtOriginalDestinationPort,
         CtOriginalSource, CtOriginalSourcePort, CtProtocol, CtReplyDestination, CtReplyDestinationPort,
-        CtReplySource, CtReplySourcePort, CtState, CtStatus, CtZone,
+        CtReplySource, CtReplySourcePort, CtState, CtStateNat, CtStatus, CtZone,
     };
     matches!(
         field,
         CtState
+            | CtStateNat
             | CtStatus
             | CtDirection
             | CtMark

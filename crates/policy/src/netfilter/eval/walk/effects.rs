@@ -17,7 +17,10 @@ impl Walk<'_, '_> {
     pub(super) fn act(&mut self, step: &Step, chain: &Chain, before: Truth) -> Truth {
         let sure = before == Truth::Yes && !self.work.optional;
         match step {
-            Step::Write { field, value } => self.write(*field, value, sure),
+            Step::Write { field, value, lenient } => match self.write(*field, value, sure) {
+                Truth::No if *lenient => Truth::Yes,
+                truth => truth,
+            },
             Step::Notrack => {
                 if self.work.connection.is_none() && self.work.entry.is_none() {
                     let untracked = Bits::of(UNTRACKED);

@@ -1,0 +1,216 @@
+//! Values and elements of sets: from words to spans of numbers and names.
+
+use super::{NO_VALUE, Outcome, Why};
+use crate::netfilter::ast::{Data, Element, Span};
+use crate::netfilter::nft::expression::{Expression, Item, Operator};
+use crate::netfilter::nft::field::all_bits;
+use crate::netfilter::nft::kind::Kind;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// How many elements one set may have.
+pub(in crate::netfilter::nft) const ELEMENT_COUNT_MAX: usize = 4_000_000;
+/// How many different single values are kept to share their memory.
+const SHARED_COUNT_MAX: usize = 1 << 17;
+/// How many fields a key may have.
+const KEY_FIELD_COUNT_MAX: usize = 16;
+
+const TOO_MANY: Why = Why("a set of more than 4 million elements", "集合元素超过 400 万个");
+const TOO_WIDE: Why = Why("more fields than the key has, or fewer", "字段数与键不符");
+
+/// Single values that many rules compare with, each kept once.
+#[derive(Debug, Default)]
+pub(in crate::netfilter::nft) struct Interner {
+    numbers: HashMap<(u128, u128), Arc<Vec<Element>>>,
+}
+
+impl Interner {
+    /// The set of one span. An hour's span may go past midnight.
+    pub fn one(&mut self, span: Span, hour: bool) -> Arc<Vec<Element>> {
+        let Span::Numbers(first, last) = span else { return Arc::new(vec![Element::of(span)]) };
+        if hour && first > last {
+            let late = Element::of(Span::Numbers(first, 86_399));
+            return Arc::new(vec![late, Element::of(Span::Numbers(0, last))]);
+        }
+        if let Some(known) = self.numbers.get(&(first, last)) {
+            return Arc::clone(known);
+        }
+        let elements = Arc::new(vec![Element::of(Span::Numbers(first, last))]);
+        if self.numbers.len() < SHARED_COUNT_MAX {
+            self.numbers.insert((first, last), Arc::clone(&elements));
+        }
+        elements
+    }
+}
+
+/// What the fields of a key, or of a map's data, are made of.
+#[derive(Debug, Clone, Default)]
+pub(in crate::netfilter::nft) struct Types {
+    pub fields: Vec<(Kind, u16)>,
+}
+
+impl Types {
+    pub fn none() -> Types {
+        Types::default()
+    }
+
+    pub fn verdict() -> Types {
+        Types::of([(Kind::Verdict, 0)])
+    }
+
+    pub fn of(fields: impl IntoIterator<Item = (Kind, u16)>) -> Types {
+        Types { fields: fields.into_iter().collect() }
+    }
+}
+
+/// The elements of a set; of one within another, and of variables, too.
+pub(in crate::netfilter::nft) fn elements(
+    set: &Expression,
+    key: &Types,
+    data: &Types,
+) -> Outcome<Vec<Element>> {
+    let mut elements = Vec::new();
+    collect(set, key, data, &mut elements)?;
+    // `*` is asked last.
+    let whole = |element: &Element| element.spans.iter().zip(&key.fields).all(|(span, field)| *span == any(*field));
+    elements.sort_by_key(|element| element.data.is_some() && whole(element));
+    elements.shrink_to_fit();
+    Ok(elements)
+}
+
+fn collect(set: &Expression, key: &Types, data: &Types, elements: &mut Vec<Element>) -> Outcome {
+    match set.bare() {
+        Expression::Set(items) => {
+            for item in items {
+                match item.key.bare() {
+                    inner @ Expression::Set(_) if item.data.is_none() => collect(inner, key, data, elements)?,
+                    _ => one(item, key, data, elements)?,
+                }
+            }
+            Ok(())
+        }
+        single => {
+            let item = Item { key: single.clone(), data: None, timeout_s: None, decides: false, line: 0 };
+            one(&item, key, data, elements)
+        }
+    }
+}
+
+fn one(item: &Item, key: &Types, data: &Types, elements: &mut Vec<Element>) -> Outcome {
+    if elements.len() >= ELEMENT_COUNT_MAX {
+        return Err(TOO_MANY);
+    }
+    let data = match (&item.data, data.fields.is_empty()) {
+        (Some(value), false) => Some(datum(value, data)?),
+        (None, true) => None,
+        _ => return Err(Why("a map's element is a key, a colon and a value", "映射元素应为“键 : 值”")),
+    };
+    let base = Element { data, timeout_s: item.timeout_s, line: item.line, ..Element::default() };
+    // Of a list of flags in a set each is an element, as between commas anywhere else in it.
+    let spans = spans(&item.key, key)?;
+    if let [Span::Numbers(first, last)] = spans.as_slice()
+        && first > last
+    {
+        elements.push(Element { spans: vec![Span::Numbers(*first, 86_399)], ..base.clone() });
+        elements.push(Element { spans: vec![Span::Numbers(0, *last)], ..base });
+        return Ok(());
+    }
+    elements.push(Element { spans, ..base });
+    Ok(())
+}
+
+fn datum(value: &Expression, types: &Types) -> Outcome<Data> {
+    match (value.bare(), types.fields.as_slice()) {
+        (Expression::Verdict(verdict), [(Kind::Verdict, _)]) => Ok(Data::Verdict(verdict.clone())),
+        (_, [(Kind::Verdict, _)]) => Err(Why("this is no verdict", "这不是裁决")),
+        (value, _) => spans(value, types).map(Data::Values),
+    }
+}
+
+/// One span for each field.
+pub(super) fn spans(value: &Expression, types: &Types) -> Outcome<Vec<Span>> {
+    match (value.bare(), types.fields.as_slice()) {
+        (Expression::Any, fields) => Ok(fields.iter().map(|field| any(*field)).collect()),
+        (Expression::Chain(parts), fields) if parts.len() == fields.len() && parts.len() <= KEY_FIELD_COUNT_MAX => {
+            parts.iter().zip(fields).map(|(part, (kind, bits))| span(part, *kind, *bits)).collect()
+        }
+        (Expression::Chain(_), _) => Err(TOO_WIDE),
+        (value, [(kind, bits)]) => Ok(vec![span(value, *kind, *bits)?]),
+        _ => Err(TOO_WIDE),
+    }
+}
+
+/// Every value of a field.
+fn any((kind, bits): (Kind, u16)) -> Span {
+    if kind.is_name() {
+        return Span::Name { text: String::new(), prefix: true };
+    }
+    Span::Numbers(0, all_bits(bits))
+}
+
+pub(super) fn span(value: &Expression, kind: Kind, bits: u16) -> Outcome<Span> {
+    match value.bare() {
+        Expression::Any => Ok(any((kind, bits))),
+        Expression::Range(both) => {
+            let (first, last) = (number(&both.0, kind, bits)?, number(&both.1, kind, bits)?);
+            if first > last && kind != Kind::Hour {
+                return Err(Why("a range from a larger to a smaller value", "区间起点大于终点"));
+            }
+            Ok(Span::Numbers(first, last))
+        }
+        Expression::Prefix(base, length) => {
+            let free = u32::from(bits).checked_sub(*length).ok_or(NO_VALUE)?;
+            let host = u16::try_from(free).map_or(0, all_bits);
+            let base = number(base, kind, bits)? & !host;
+            Ok(Span::Numbers(base, base | host))
+        }
+        value => match (kind, value.word()) {
+            (Kind::Name, Some(word)) => Ok(name(word)),
+            (Kind::InterfaceIndex | Kind::User, Some(word)) if kind.number(word).is_none() => Ok(name(word)),
+            (Kind::Name, None) => match value {
+                Expression::Number(number) => Ok(name(&number.to_string())),
+                _ => Err(NO_VALUE),
+            },
+            _ => number(value, kind, bits).map(|number| Span::Numbers(number, number)),
+        },
+    }
+}
+
+/// A name, or with a star last what it begins with.
+fn name(word: &str) -> Span {
+    match (word.strip_suffix("\\*"), word.strip_suffix('*')) {
+        (Some(stem), _) => Span::Name { text: format!("{stem}*"), prefix: false },
+        (None, Some(stem)) => Span::Name { text: stem.to_owned(), prefix: true },
+        (None, None) => Span::Name { text: word.to_owned(), prefix: false },
+    }
+}
+
+/// The number that a constant expression comes to.
+pub(super) fn number(value: &Expression, kind: Kind, bits: u16) -> Outcome<u128> {
+    let number = match value.bare() {
+        Expression::Word(word) | Expression::Quoted(word) => kind.number(word).ok_or(NO_VALUE)?,
+        Expression::Number(number) => *number,
+        Expression::List(values) if kind.is_flags() => {
+            let mut each = values.iter().map(|value| self::number(value, kind, bits));
+            each.try_fold(0, |sum, value| value.map(|value| sum | value))?
+        }
+        Expression::Binary(operator, both) => {
+            let left = self::number(&both.0, kind, bits)?;
+            let shift = matches!(operator, Operator::Left | Operator::Right);
+            let right = self::number(&both.1, if shift { Kind::Integer } else { kind }, bits)?;
+            let by = u32::try_from(right).unwrap_or(u32::MAX);
+            match operator {
+                Operator::And => left & right,
+                Operator::Or => left | right,
+                Operator::Xor => left ^ right,
+                Operator::Left => left.checked_shl(by).unwrap_or(0) & all_bits(bits),
+                Operator::Right => left.checked_shr(by).unwrap_or(0),
+            }
+        }
+        _ => return Err(NO_VALUE),
+    };
+    if number > all_bits(bits) {
+        return Err(Why("a number larger than its field", "数值超出字段范围"));
+    }
+    Ok(number)
+}
