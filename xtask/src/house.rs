@@ -20,6 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("probe", &["model", "wire", "netlink", "socket"]),
     ("scan", &["wire", "netlink", "socket"]),
     ("policy", &["model"]),
+    ("waf", &["model"]),
     ("dns", &["model"]),
     ("tls", &["model"]),
     ("http", &["model", "tls"]),
@@ -47,6 +48,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "ends",
             "scan",
             "policy",
+            "waf",
         ],
     ),
 ];

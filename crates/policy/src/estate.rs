@@ -1,6 +1,7 @@
 //! What a collection of rules knows of a way from A to B: the gates a packet meets, there and back.
 
-use crate::gate::Gate;
+use crate::can::Class;
+use crate::gate::{Direction, Gate};
 use crate::place::{Place, Unread};
 use crate::space::Cube;
 use netwhy_model::Text;
@@ -61,12 +62,49 @@ pub enum Look {
     /// These packets (as they are here, after NAT on the way) must be let through. On the way back of a stateful
     /// gate there is no step.
     Gate { gate: Arc<Gate>, packets: Vec<Cube> },
+    /// Decided already, part by part: a filter whose rules are no single list.
+    Decided { class: Class, direction: Direction, decisions: Vec<Decision> },
     /// The way goes on: "route 10.0.0.0/16 → local of rtb-1"; changes nothing, told for the reader.
     Passes { why: Text, place: Place },
     /// The way ends here: no route, no public address, a black hole, an isolated network.
     Ends { why: Text, place: Place, fix: Vec<Fix> },
     /// It cannot be told: something is not in the files.
     Depends { on: Text, place: Place },
+}
+
+/// What becomes of some packets at one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    pub packets: Cube,
+    pub outcome: Outcome,
+    /// The rules or absences that decide, or on which it depends; every one, not the first alone.
+    pub by: Vec<Because>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outcome {
+    Allowed,
+    /// Dropped without a word.
+    Denied,
+    /// Refused with an answer.
+    Rejected,
+    Depends,
+}
+
+/// One reason of a decision.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Because {
+    #[serde(flatten)]
+    pub place: Place,
+    /// The chain, group, list or policy.
+    #[serde(rename = "in")]
+    pub within: String,
+    /// The rule's number there, from 0 or as its owner counts; none for a default.
+    pub rule: Option<u32>,
+    /// The rule in its owner's words; empty for a default.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub text: String,
+    pub why: Text,
 }
 
 /// A change that mends, in its owner's syntax.
@@ -88,10 +126,24 @@ pub trait Estate: Send + Sync {
     fn unread(&self) -> &[Unread];
     /// Every list of rules in it, for lint: with the ids of those that use it.
     fn gates(&self) -> Vec<Arc<Gate>>;
+    /// The lists for lint, where those of single endpoints would tell of each rule many times.
+    fn lint_gates(&self) -> Vec<Arc<Gate>> {
+        self.gates()
+    }
+    /// What makes the default of a gate what it is, where that has a place of its own: all policies that isolate.
+    fn defaults(&self, _gate: &Gate) -> Vec<Because> {
+        Vec::new()
+    }
     /// The part of the way that this estate governs; empty when it knows neither end. Asked with both ends even
     /// when it knows one: the other is then outside of it.
     fn way(&self, ask: &Ask) -> Vec<Step>;
     /// The smallest change of one gate that lets these packets through, in its owner's syntax and as Terraform
     /// where there is a provider.
     fn allow(&self, gate: &Gate, packets: &[Cube]) -> Vec<Fix>;
+    /// Says by which interfaces packets come and go, for packet filters that ask.
+    fn through(&mut self, _from: Option<&str>, _to: Option<&str>) {}
+    /// The same for a filter that decided by itself.
+    fn allow_decided(&self, _decisions: &[Decision]) -> Vec<Fix> {
+        Vec::new()
+    }
 }

@@ -13,6 +13,22 @@ pub enum Action {
     Deny,
     /// With an answer to the sender.
     Reject,
+    /// Decides nothing: the next rule is asked (a mark, a log, a jump to another chain).
+    Pass,
+    /// Leaves the list undecided: no later rule of it is asked (return, goto, a queue, a map of verdicts).
+    Leave,
+}
+
+impl Action {
+    /// Whether packets fare alike, an answer to the sender aside.
+    pub const fn is_like(self, other: Action) -> bool {
+        matches!(
+            (self, other),
+            (Action::Allow, Action::Allow)
+                | (Action::Deny | Action::Reject, Action::Deny | Action::Reject)
+                | (Action::Leave, Action::Leave)
+        )
+    }
 }
 
 /// Whose semantics and syntax a gate has.
@@ -27,7 +43,9 @@ pub enum Kind {
     AliyunSecurityGroup,
     AliyunNetworkAcl,
     TencentSecurityGroup,
+    TencentNetworkAcl,
     HuaweiSecurityGroup,
+    HuaweiNetworkAcl,
     KubernetesNetworkPolicy,
     ZeroTrust,
 }
@@ -57,9 +75,20 @@ pub struct Rule {
     pub unmodelled: Vec<Text>,
 }
 
+/// Which way the packets of a gate go, seen from what it protects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    Inbound,
+    Outbound,
+    /// Both ends are elsewhere: a router's forward chain.
+    Through,
+}
+
 #[derive(Debug, Clone)]
 pub struct Gate {
     pub kind: Kind,
+    pub direction: Direction,
     pub name: String,
     pub place: Place,
     pub order: Order,

@@ -1,11 +1,17 @@
 //! The space of packets: a [`Cube`] is a set of packets that no union is needed for, a region a list of cubes
 //! that do not overlap.
 
+mod axis;
 mod cube;
+mod join;
 mod names;
+mod words;
 
+pub use axis::Ranges;
 pub use cube::{Cube, Family, Nat, PORT_PROTOCOLS, Protocols, State};
+pub use join::join;
 pub use names::Names;
+pub use words::{address, number, range};
 
 /// What is left of a region without one cube.
 ///

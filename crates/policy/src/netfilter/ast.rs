@@ -252,6 +252,9 @@ pub enum Field {
     IsLaterFragment,
     /// Bits: invalid 1, established 2, related 4, new 8, untracked 64 (as the kernel has them).
     CtState,
+    /// xtables' own union (`--ctstate NEW,DNAT`), there for every packet: the bits of [`Field::CtState`], and 256 for
+    /// a connection whose source NAT changed, 512 for its destination.
+    CtStateNat,
     /// Bits: expected 1, seen-reply 2, assured 4, confirmed 8, snat 16, dnat 32, dying 512.
     CtStatus,
     /// 0 original, 1 reply.
@@ -307,6 +310,14 @@ pub enum Field {
     Cpu,
     Cgroup,
     Random,
+    /// A dimension of an ipset that is compared with the packet's source: which field that is, says the set's type
+    /// (see `xtables::bind`).
+    SetSource,
+    /// As [`Field::SetSource`], of the destination.
+    SetDestination,
+    /// What ipset takes for a port: that of TCP, UDP, SCTP, UDP-Lite; type × 256 + code of ICMP; 0 of all others.
+    SetSourcePort,
+    SetDestinationPort,
     /// Bits of a header by their place: what has no name above. The header itself is asked for by a match of its
     /// own beside it.
     Payload { base: Start, offset_bits: u16, length_bits: u16 },

@@ -1,0 +1,233 @@
+//! Who may connect to whom, all of it, in the words of np-guard's lists.
+
+use super::gates::{self, Blocks, Key};
+use super::judge::judge;
+use super::network::Network;
+use super::policy::{Direction, Peer};
+use super::service::{Ingress, Service, Target};
+use super::{Kube, pod::Pod};
+use crate::gate::Gate;
+use crate::read::Span;
+use crate::space::{Cube, Family, Protocols, address};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// How many ends a list may have; more connections than the square of this nobody reads.
+const END_COUNT_MAX: usize = 4_000;
+/// The ports a connection may have.
+const PORTS: (u16, u16) = (1, u16::MAX);
+pub(super) const CONTROLLER: &str = "{ingress-controller}";
+const PROTOCOLS: [(u8, &str); 3] = [(132, "SCTP"), (6, "TCP"), (17, "UDP")];
+
+/// What one end may open to another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Connection {
+    pub network: Network,
+    /// `default/web[Deployment]`, `0.0.0.0-255.255.255.255[External]`, `{ingress-controller}`.
+    pub from: String,
+    pub to: String,
+    /// `All Connections`, or `TCP 80,443,UDP 53`.
+    pub ports: String,
+}
+
+/// Ranges of ports by protocol.
+type Ports = BTreeMap<&'static str, Vec<(u16, u16)>>;
+
+/// One end of a connection: its name, where it stands, and its gate.
+struct Side {
+    name: String,
+    span: Span,
+    pod: Option<usize>,
+    gate: Option<Arc<Gate>>,
+}
+
+impl Kube {
+    /// All connections that policies allow between workloads and with the outside, and from an ingress controller.
+    /// Ranges of addresses and pods are apart here: a block means what is outside.
+    pub fn connections(&self) -> Vec<Connection> {
+        let mut networks: BTreeSet<Network> = self.pods.iter().map(|pod| pod.primary.clone()).collect();
+        networks.extend(
+            self.pods.iter().flat_map(|pod| pod.secondary.iter().map(|(network, _)| network.clone())),
+        );
+        let mut connections = Vec::new();
+        for network in networks {
+            self.in_network(&network, &mut connections);
+        }
+        connections.extend(self.controllers_ask());
+        connections.sort();
+        connections
+    }
+
+    fn in_network(&self, network: &Network, connections: &mut Vec<Connection>) {
+        let (from, to) = (self.sides(network, Direction::Egress), self.sides(network, Direction::Ingress));
+        for source in from.iter().take(END_COUNT_MAX) {
+            for target in to.iter().take(END_COUNT_MAX) {
+                if source.name == target.name || (source.pod.is_none() && target.pod.is_none()) {
+                    continue;
+                }
+                let ports = between(source, target);
+                if !ports.is_empty() {
+                    let (from, to, ports) = (source.name.clone(), target.name.clone(), words(&ports));
+                    connections.push(Connection { network: network.clone(), from, to, ports });
+                }
+            }
+        }
+    }
+
+    /// The pods of a network with their gates in one direction, and the outside as they part it.
+    fn sides(&self, network: &Network, direction: Direction) -> Vec<Side> {
+        let pods = self.pods.iter().enumerate().filter(|(_, pod)| pod.is_in(network));
+        let mut sides: Vec<Side> = pods
+            .filter_map(|(at, pod)| {
+                let span = *self.spans(at, network, Blocks::Apart).first()?;
+                let gate =
+                    self.gate(Key { pod: at, direction, network: network.clone(), blocks: Blocks::Apart });
+                Some(Side { name: name(pod, network), span, pod: Some(at), gate })
+            })
+            .collect();
+        if !matches!(network, Network::Secondary { .. }) {
+            // What opens to pods stands where egress gates stand, and is parted by ingress rules.
+            let cut_by = if direction == Direction::Egress { Direction::Ingress } else { Direction::Egress };
+            sides.extend(self.outside(cut_by).into_iter().map(|span| {
+                let (first, last) = (address(span.family, span.first), address(span.family, span.last));
+                Side { name: format!("{first}-{last}[External]"), span, pod: None, gate: None }
+            }));
+        }
+        sides
+    }
+
+    /// The IPv4 addresses, parted where a rule makes a difference.
+    fn outside(&self, direction: Direction) -> Vec<Span> {
+        let mut starts = BTreeSet::from([0]);
+        let rules = self.policies.iter().flat_map(|policy| policy.rules(direction).unwrap_or_default());
+        for peer in rules.flat_map(|rule| rule.peers.iter().flatten()) {
+            let spans = match peer {
+                Peer::Block { spans, .. } => spans.as_slice(),
+                Peer::Network(span) => std::slice::from_ref(span),
+                Peer::Pods(_) | Peer::Nodes(_) => &[],
+            };
+            for span in spans.iter().filter(|span| span.family == Family::V4) {
+                starts.extend([span.first, span.last + 1]);
+            }
+        }
+        let starts: Vec<u128> = starts.into_iter().filter(|start| *start <= Family::V4.last()).collect();
+        let ends = starts.iter().skip(1).map(|next| next - 1).chain([Family::V4.last()]);
+        starts
+            .iter()
+            .zip(ends)
+            .map(|(first, last)| Span { family: Family::V4, first: *first, last })
+            .collect()
+    }
+
+    fn controllers_ask(&self) -> Vec<Connection> {
+        let mut found: BTreeMap<usize, BTreeSet<u16>> = BTreeMap::new();
+        for ingress in &self.ingresses {
+            for (at, port) in self.reached_by(ingress) {
+                found.entry(at).or_default().insert(port);
+            }
+        }
+        let mut connections = Vec::new();
+        for (at, numbers) in found {
+            let Some(pod) = self.pods.get(at) else { continue };
+            let network = &pod.primary;
+            let Some(span) = self.spans(at, network, Blocks::Apart).first().copied() else { continue };
+            let (direction, blocks) = (Direction::Ingress, Blocks::Apart);
+            let gate = self.gate(Key { pod: at, direction, network: network.clone(), blocks });
+            let source = Side { name: CONTROLLER.to_owned(), span: gates::CONTROLLER, pod: None, gate: None };
+            let target = Side { name: name(pod, network), span, pod: Some(at), gate };
+            let mut ports = between(&source, &target);
+            ports.retain(|protocol, _| *protocol == "TCP");
+            let allowed =
+                |number: &u16| ports.values().flatten().any(|(first, last)| (first..=last).contains(&number));
+            let numbers: Vec<(u16, u16)> = numbers.iter().filter(|n| allowed(n)).map(|n| (*n, *n)).collect();
+            if !numbers.is_empty() {
+                let ports = words(&Ports::from([("TCP", join(numbers))]));
+                connections.push(Connection {
+                    network: network.clone(),
+                    from: source.name,
+                    to: target.name,
+                    ports,
+                });
+            }
+        }
+        connections
+    }
+
+    /// The pods an Ingress leads to, with their ports.
+    pub(super) fn reached_by(&self, ingress: &Ingress) -> Vec<(usize, u16)> {
+        let mut reached = Vec::new();
+        for backend in &ingress.backends {
+            let is_it = |service: &&Service| {
+                service.namespace == backend.namespace && service.name == backend.service
+            };
+            let Some(service) = self.services.iter().find(is_it) else { continue };
+            let wanted = |port: &&super::service::ServicePort| match &backend.port {
+                None => true,
+                Some(target) if backend.of_pod && port.target == *target => true,
+                Some(Target::Number(number)) => port.number == *number,
+                Some(Target::Name(name)) => port.name == *name,
+            };
+            let ports: Vec<_> = service.ports.iter().filter(wanted).collect();
+            for (at, pod) in self.pods.iter().enumerate().filter(|(_, pod)| service.selects(pod)) {
+                let declared = |number: &u16| pod.ports.iter().any(|port| port.number == *number);
+                reached.extend(
+                    ports.iter().filter_map(|port| port.on(pod)).filter(declared).map(|port| (at, port)),
+                );
+            }
+        }
+        reached
+    }
+}
+
+fn name(pod: &Pod, network: &Network) -> String {
+    match network {
+        Network::Udn { namespace } => format!("{namespace}[udn]/{}[{}]", pod.name, pod.kind),
+        _ => pod.id.clone(),
+    }
+}
+
+fn between(source: &Side, target: &Side) -> Ports {
+    let mut ports = Ports::new();
+    for (protocol, name) in PROTOCOLS {
+        // The first address of a range speaks for all of it: no rule parts it.
+        let cube = Cube::all(target.span.family)
+            .source(source.span.first, source.span.first)
+            .destination(target.span.first, target.span.first)
+            .protocols(Protocols::of(&[protocol]))
+            .destination_ports(PORTS.0..=PORTS.1)
+            .opening();
+        let mut packets = vec![cube];
+        for gate in source.gate.iter().chain(&target.gate) {
+            packets = judge(gate, &packets).allowed;
+        }
+        if !packets.is_empty() {
+            ports.insert(name, join(packets.iter().map(|cube| cube.destination_ports).collect()));
+        }
+    }
+    ports
+}
+
+fn join(mut ports: Vec<(u16, u16)>) -> Vec<(u16, u16)> {
+    ports.sort_unstable();
+    let mut joined: Vec<(u16, u16)> = Vec::with_capacity(ports.len());
+    for (first, last) in ports {
+        match joined.last_mut() {
+            Some(end) if first <= end.1.saturating_add(1) => end.1 = end.1.max(last),
+            _ => joined.push((first, last)),
+        }
+    }
+    joined
+}
+
+fn words(ports: &Ports) -> String {
+    if ports.len() == PROTOCOLS.len() && ports.values().all(|ranges| ranges == &[PORTS]) {
+        return "All Connections".to_owned();
+    }
+    let range = |(first, last): &(u16, u16)| {
+        if first == last { first.to_string() } else { format!("{first}-{last}") }
+    };
+    let one = |(name, ranges): (&&str, &Vec<(u16, u16)>)| {
+        format!("{name} {}", ranges.iter().map(range).collect::<Vec<_>>().join(","))
+    };
+    ports.iter().map(one).collect::<Vec<_>>().join(",")
+}

@@ -1,0 +1,231 @@
+//! The functions of Terraform that configurations of networks use.
+
+use super::value::{self, entries, is_known, word};
+use crate::doc::{Node, Value};
+use crate::place::Place;
+use std::net::IpAddr;
+
+/// The longest list `range` makes.
+const RANGE_MAX: i64 = 10_000;
+
+/// Calls a function; `None` when it is another one or an argument is not known well enough.
+pub fn call(name: &str, arguments: &[Node], place: &Place) -> Option<Node> {
+    let first = arguments.first();
+    let text = |text: String| Some(value::text(place, text));
+    let number = |number: i64| Some(value::node(place, Value::Number(number.to_string())));
+    let list = |nodes: Vec<Node>| Some(value::list(place, nodes));
+    match name {
+        "tolist" | "tomap" | "toset" | "tonumber" | "nonsensitive" | "sensitive" => first.cloned(),
+        "tostring" => text(word(first?)?),
+        "tobool" => Some(value::node(place, Value::Bool(first?.bool()?))),
+        "lower" => text(first?.text()?.to_lowercase()),
+        "upper" => text(first?.text()?.to_uppercase()),
+        "trimspace" => text(first?.text()?.trim().to_owned()),
+        "format" => text(format(first?.text()?, arguments.get(1..)?)?),
+        "join" => text(words(arguments.get(1)?)?.join(first?.text()?)),
+        "split" => {
+            let parts = arguments.get(1)?.text()?.split(first?.text()?);
+            list(parts.map(|part| value::text(place, part)).collect())
+        }
+        "replace" => text(replace(arguments)?),
+        "length" => match &first?.value {
+            Value::Text(text) => number(i64::try_from(text.chars().count()).ok()?),
+            _ => number(i64::try_from(entries(first?)?.len()).ok()?),
+        },
+        "concat" => list(lists(arguments)?.concat()),
+        "flatten" => {
+            let mut flat = Vec::new();
+            flatten(first?, &mut flat)?;
+            list(flat)
+        }
+        "distinct" | "sort" | "compact" | "reverse" | "setunion" => list(reordered(name, arguments)?),
+        "keys" => list(first?.members().iter().map(|(key, _)| value::text(place, key.as_str())).collect()),
+        "values" => list(known_map(first?)?.iter().map(|(_, value)| value.clone()).collect()),
+        "merge" => {
+            let mut merged: Vec<(String, Node)> = Vec::new();
+            for argument in arguments {
+                merged.extend(known_map(argument)?.iter().cloned());
+            }
+            Some(value::node(place, Value::Map(merged)))
+        }
+        "lookup" => match known_map(first?)?
+            .iter()
+            .rev()
+            .find(|(key, _)| Some(key.as_str()) == arguments.get(1).and_then(Node::text))
+        {
+            Some((_, found)) => Some(found.clone()),
+            None => arguments.get(2).cloned(),
+        },
+        "element" => {
+            let nodes = first?.list();
+            let length = i64::try_from(nodes.len()).ok().filter(|length| *length > 0)?;
+            nodes.get(usize::try_from(arguments.get(1)?.integer()?.rem_euclid(length)).ok()?).cloned()
+        }
+        "slice" => {
+            let bound = |at: usize| usize::try_from(arguments.get(at)?.integer()?).ok();
+            list(first?.list().get(bound(1)?..bound(2)?)?.to_vec())
+        }
+        "contains" => {
+            let wanted = word(arguments.get(1)?)?;
+            Some(value::node(place, Value::Bool(words(first?)?.contains(&wanted))))
+        }
+        "range" => {
+            list(range(arguments)?.map(|at| value::node(place, Value::Number(at.to_string()))).collect())
+        }
+        "coalesce" => arguments
+            .iter()
+            .find(|node| !node.is_null() && node.text() != Some(""))
+            .filter(|n| is_known(n))
+            .cloned(),
+        "try" => arguments.iter().find(|node| is_known(node)).cloned(),
+        "one" => match first?.list() {
+            [only] => Some(only.clone()),
+            _ => None,
+        },
+        "cidrsubnet" => text(cidr_subnet(arguments)?),
+        "cidrhost" => text(cidr_host(arguments)?),
+        "min" => number(integers(arguments)?.into_iter().min()?),
+        "max" => number(integers(arguments)?.into_iter().max()?),
+        _ => None,
+    }
+}
+
+fn integers(nodes: &[Node]) -> Option<Vec<i64>> {
+    nodes.iter().map(Node::integer).collect()
+}
+
+fn words(node: &Node) -> Option<Vec<String>> {
+    match &node.value {
+        Value::List(nodes) => nodes.iter().map(word).collect(),
+        _ => None,
+    }
+}
+
+fn lists(nodes: &[Node]) -> Option<Vec<&[Node]>> {
+    nodes.iter().map(|node| matches!(node.value, Value::List(_)).then(|| node.list())).collect()
+}
+
+fn known_map(node: &Node) -> Option<&[(String, Node)]> {
+    matches!(node.value, Value::Map(_)).then(|| node.members())
+}
+
+fn flatten(node: &Node, into: &mut Vec<Node>) -> Option<()> {
+    for each in node.list() {
+        match each.value {
+            Value::List(_) => flatten(each, into)?,
+            Value::Expression(_) => return None,
+            _ => into.push(each.clone()),
+        }
+    }
+    Some(())
+}
+
+fn reordered(name: &str, arguments: &[Node]) -> Option<Vec<Node>> {
+    let mut nodes = lists(arguments)?.concat();
+    if name == "reverse" {
+        nodes.reverse();
+        return Some(nodes);
+    }
+    let keyed = nodes.into_iter().map(|node| Some((word(&node), node))).collect::<Option<Vec<_>>>()?;
+    let mut seen = std::collections::HashSet::new();
+    let mut kept: Vec<(Option<String>, Node)> = match name {
+        "compact" => keyed.into_iter().filter(|(word, _)| word.as_deref() != Some("")).collect(),
+        "sort" => keyed,
+        _ => keyed.into_iter().filter(|(word, _)| word.is_none() || seen.insert(word.clone())).collect(),
+    };
+    if name == "sort" {
+        kept.sort_by(|left, right| left.0.cmp(&right.0));
+    }
+    Some(kept.into_iter().map(|(_, node)| node).collect())
+}
+
+/// `%s`, `%d`, `%v` and `%%`; other verbs are left unknown.
+fn format(pattern: &str, arguments: &[Node]) -> Option<String> {
+    let mut made = String::new();
+    let mut arguments = arguments.iter();
+    let mut letters = pattern.chars();
+    while let Some(letter) = letters.next() {
+        if letter != '%' {
+            made.push(letter);
+            continue;
+        }
+        match letters.next()? {
+            '%' => made.push('%'),
+            's' | 'd' | 'v' => made.push_str(&word(arguments.next()?)?),
+            _ => return None,
+        }
+    }
+    Some(made)
+}
+
+fn replace(arguments: &[Node]) -> Option<String> {
+    let [text, from, to] = arguments else { return None };
+    let from = from.text()?;
+    let is_pattern = from.len() > 1 && from.starts_with('/') && from.ends_with('/');
+    // The growth is at most what the budget sees afterwards; an empty pattern would insert between all letters.
+    (!is_pattern && !from.is_empty())
+        .then(|| text.text().zip(to.text()).map(|(text, to)| text.replace(from, to)))?
+}
+
+fn range(arguments: &[Node]) -> Option<std::ops::Range<i64>> {
+    let (from, to) = match integers(arguments)?.as_slice() {
+        [to] => (0, *to),
+        [from, to] => (*from, *to),
+        _ => return None,
+    };
+    (to.checked_sub(from)? <= RANGE_MAX).then_some(from..to)
+}
+
+fn network(node: &Node) -> Option<(IpAddr, u32)> {
+    let (address, length) = node.text()?.split_once('/')?;
+    let address: IpAddr = address.parse().ok()?;
+    let length: u32 = length.parse().ok()?;
+    (length <= bits(address)).then_some((address, length))
+}
+
+const fn bits(address: IpAddr) -> u32 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => address.to_bits().into(),
+        IpAddr::V6(address) => address.to_bits(),
+    }
+}
+
+fn address(like: IpAddr, number: u128) -> Option<IpAddr> {
+    Some(match like {
+        IpAddr::V4(_) => IpAddr::V4(u32::try_from(number).ok()?.into()),
+        IpAddr::V6(_) => IpAddr::V6(number.into()),
+    })
+}
+
+/// The first address of a network.
+fn base(like: IpAddr, length: u32) -> u128 {
+    let host = bits(like) - length;
+    let mask = if host >= 128 { 0 } else { u128::MAX << host };
+    number(like) & mask
+}
+
+fn cidr_subnet(arguments: &[Node]) -> Option<String> {
+    let (like, length) = network(arguments.first()?)?;
+    let more = u32::try_from(arguments.get(1)?.integer()?).ok()?;
+    let which = u128::try_from(arguments.get(2)?.integer()?).ok()?;
+    let longer = length.checked_add(more).filter(|longer| *longer <= bits(like))?;
+    (more >= 64 || which < 1 << more).then_some(())?;
+    let offset = which.checked_shl(bits(like) - longer).unwrap_or(0);
+    Some(format!("{}/{longer}", address(like, base(like, length) | offset)?))
+}
+
+fn cidr_host(arguments: &[Node]) -> Option<String> {
+    let (like, length) = network(arguments.first()?)?;
+    let host = arguments.get(1)?.integer()?;
+    let size = 1u128.checked_shl(bits(like) - length);
+    let host = match u128::try_from(host) {
+        Ok(host) => host,
+        Err(_) => size?.checked_sub(u128::from(host.unsigned_abs()))?,
+    };
+    size.is_none_or(|size| host < size).then_some(())?;
+    Some(address(like, base(like, length) | host)?.to_string())
+}

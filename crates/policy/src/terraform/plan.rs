@@ -1,0 +1,196 @@
+//! What `terraform show -json` and state files say: every resource with its values, and the references of what
+//! is not known before it is applied.
+
+use super::{Resource, Resources};
+use crate::doc::{Node, Value};
+use crate::place::Unread;
+
+/// How deep modules may be nested.
+const MODULE_DEPTH_MAX: usize = 16;
+/// How many resources are read.
+const RESOURCE_COUNT_MAX: usize = 200_000;
+
+/// The key under which a document of Terraform has its resources.
+pub fn keys(document: &Node) -> Option<&'static str> {
+    if document.get("planned_values").is_some() {
+        return Some("planned_values");
+    }
+    if document.at(&["values", "root_module"]).is_some() {
+        return Some("values");
+    }
+    (document.get("terraform_version").is_some() && document.get("resources").is_some())
+        .then_some("resources")
+}
+
+pub fn resources(document: &Node, found: &mut Resources) {
+    match keys(document) {
+        Some("resources") => state(document, found),
+        Some(key) => {
+            let configuration = document.at(&["configuration", "root_module"]);
+            if let Some(root) = document.at(&[key, "root_module"]) {
+                module(root, configuration, "", found, 0);
+            }
+        }
+        None => {}
+    }
+}
+
+fn module(values: &Node, configuration: Option<&Node>, prefix: &str, found: &mut Resources, depth: usize) {
+    for resource in values.each("resources") {
+        if found.resources.len() >= RESOURCE_COUNT_MAX {
+            return;
+        }
+        let (Some(kind), Some(name)) = (resource.word("type"), resource.word("name")) else {
+            let (en, zh) = ("a resource without a type or a name", "资源缺少类型或名称");
+            found.unread.push(Unread::new(resource.place.clone(), "", en, zh));
+            continue;
+        };
+        let address = resource.word("address").unwrap_or(name).to_owned();
+        let place = &resource.place;
+        let empty = Node { place: place.clone(), value: Value::Map(Vec::new()) };
+        let mut node = resource.get("values").cloned().unwrap_or(empty);
+        let looked_up = resource.word("mode") == Some("data");
+        let declared =
+            configuration.into_iter().flat_map(|module| module.each("resources")).find(|declared| {
+                declared.word("type") == Some(kind)
+                    && declared.word("name") == Some(name)
+                    && (declared.word("mode") == Some("data")) == looked_up
+            });
+        if let Some(expressions) = declared.and_then(|declared| declared.get("expressions")) {
+            complete(&mut node, expressions, prefix, 0);
+        }
+        let kind = if looked_up { format!("data.{kind}") } else { kind.to_owned() };
+        found.resources.push(Resource { kind, name: name.to_owned(), address, node });
+    }
+    for child in values.each("child_modules").iter().filter(|_| depth < MODULE_DEPTH_MAX) {
+        let address = child.word("address").unwrap_or_default();
+        let call = address.rsplit('.').next().unwrap_or_default();
+        let call = call.split('[').next().unwrap_or_default();
+        let inner = configuration.and_then(|module| module.at(&["module_calls", call, "module"]));
+        module(child, inner, &format!("{address}."), found, depth + 1);
+    }
+}
+
+/// Adds to the values of a resource or block what its expressions refer to, where no value is known yet.
+fn complete(values: &mut Node, expressions: &Node, prefix: &str, depth: usize) {
+    let Value::Map(members) = &mut values.value else { return };
+    if depth >= MODULE_DEPTH_MAX {
+        return;
+    }
+    for (name, expression) in expressions.members() {
+        let at = members.iter().rposition(|(there, _)| there == name);
+        match at.and_then(|at| members.get_mut(at)).map(|(_, value)| value) {
+            Some(Node { value: Value::List(nodes), .. }) if !nodes.is_empty() => {
+                let blocks = one_or_many(expression);
+                for (at, node) in nodes.iter_mut().enumerate() {
+                    let fits = |block: &&Node| agrees(node, block);
+                    let block = blocks.get(at).filter(fits).or_else(|| blocks.iter().find(fits));
+                    if let Some(block) = block.cloned() {
+                        complete(node, &block, prefix, depth + 1);
+                    }
+                }
+            }
+            Some(Node { value: Value::List(_) | Value::Null, .. }) | None => {
+                members.extend(constructed(expression, prefix, depth).map(|node| (name.clone(), node)));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// Whether a block can be the one that its expressions describe: the constants are the same.
+fn agrees(values: &Node, expressions: &Node) -> bool {
+    expressions.members().iter().all(|(name, expression)| {
+        match (expression.get("constant_value"), values.get(name)) {
+            (Some(constant), Some(value)) => {
+                constant.text() == value.text() && constant.bool() == value.bool()
+            }
+            _ => true,
+        }
+    })
+}
+
+/// A value as far as its expression tells it.
+fn constructed(expression: &Node, prefix: &str, depth: usize) -> Option<Node> {
+    if depth >= MODULE_DEPTH_MAX {
+        return None;
+    }
+    if let Some(constant) = expression.get("constant_value") {
+        return Some(constant.clone());
+    }
+    let value = match &expression.value {
+        Value::Map(_) if expression.get("references").is_some() => return referred(expression, prefix),
+        Value::Map(members) if !members.is_empty() => {
+            let member =
+                |(name, each): &(String, Node)| Some((name.clone(), constructed(each, prefix, depth + 1)?));
+            Value::Map(members.iter().filter_map(member).collect())
+        }
+        Value::List(blocks) => {
+            Value::List(blocks.iter().filter_map(|block| constructed(block, prefix, depth + 1)).collect())
+        }
+        _ => return None,
+    };
+    Some(Node { place: expression.place.clone(), value })
+}
+
+fn one_or_many(node: &Node) -> &[Node] {
+    match &node.value {
+        Value::List(nodes) => nodes,
+        _ => std::slice::from_ref(node),
+    }
+}
+
+/// What an expression refers to: the address of one resource, or the addresses of several.
+fn referred(expression: &Node, prefix: &str) -> Option<Node> {
+    let references = expression.get("references")?;
+    let mut nodes = Vec::new();
+    for reference in references.list() {
+        let Some((resource, "id" | "arn" | "self_link")) =
+            reference.text().and_then(|text| text.rsplit_once('.'))
+        else {
+            continue;
+        };
+        let node = if ["var.", "local.", "module.", "each.", "data."]
+            .iter()
+            .any(|word| resource.starts_with(word))
+        {
+            Value::Expression(reference.text().unwrap_or_default().to_owned())
+        } else {
+            Value::Text(format!("{prefix}{resource}"))
+        };
+        nodes.push(Node { place: reference.place.clone(), value: node });
+    }
+    let unknown = || {
+        let written = references.list().iter().filter_map(Node::text).collect::<Vec<_>>().join(", ");
+        Node { place: references.place.clone(), value: Value::Expression(written) }
+    };
+    match nodes.len() {
+        0 if references.list().is_empty() => None,
+        0 => Some(unknown()),
+        1 => nodes.pop(),
+        _ => Some(Node { place: references.place.clone(), value: Value::List(nodes) }),
+    }
+}
+
+/// A state file as it lies on disk.
+fn state(document: &Node, found: &mut Resources) {
+    for resource in document.each("resources") {
+        let (Some(kind), Some(name)) = (resource.word("type"), resource.word("name")) else { continue };
+        let prefix = resource.word("module").map_or(String::new(), |module| format!("{module}."));
+        let looked_up = if resource.word("mode") == Some("data") { "data." } else { "" };
+        for instance in resource.each("instances") {
+            let Some(node) = instance.get("attributes") else { continue };
+            if found.resources.len() >= RESOURCE_COUNT_MAX {
+                return;
+            }
+            let key = match instance.get("index_key").map(|key| &key.value) {
+                Some(Value::Number(number)) => format!("[{number}]"),
+                Some(Value::Text(text)) => format!("[\"{text}\"]"),
+                _ => String::new(),
+            };
+            let kind = format!("{looked_up}{kind}");
+            let address = format!("{prefix}{kind}.{name}{key}");
+            found.resources.push(Resource { kind, name: name.to_owned(), address, node: node.clone() });
+        }
+    }
+}
