@@ -52,12 +52,16 @@ fn measure(text: &str) {
     let spent_ms = (cpu_ns() - start) / 1_000_000;
     let after = peak_kb();
     tell(&ruleset);
-    println!("{} bytes of text, {spent_ms} ms of CPU, peak {after} kB ({before} kB before reading)", text.len());
+    println!(
+        "{} bytes of text, {spent_ms} ms of CPU, peak {after} kB ({before} kB before reading)",
+        text.len()
+    );
 }
 
 /// Rules as a generator of access lists writes them, the same each time.
 fn generate(count: usize) -> String {
-    let mut text = String::from("table inet gen {\n chain f {\n  type filter hook forward priority 0; policy drop;\n");
+    let mut text =
+        String::from("table inet gen {\n chain f {\n  type filter hook forward priority 0; policy drop;\n");
     let mut state: u64 = 7;
     let mut next = move |below: u64| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

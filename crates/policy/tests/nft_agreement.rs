@@ -2,9 +2,9 @@
 
 mod common;
 
+use common::{files, rule_tests, same, same_rules, shared};
 use netwhy_policy::netfilter::ast::{Part, Ruleset};
 use netwhy_policy::netfilter::nft::{read_json, read_text};
-use common::{files, rule_tests, same, same_rules, shared};
 use std::fs;
 
 #[test]

@@ -1,4 +1,5 @@
 //! What nft's readers make of rules as they are written, of mistakes in them, and of files that mean harm.
+#![allow(clippy::expect_used, clippy::panic)]
 
 use netwhy_policy::netfilter::ast::{
     Data, Field, NatKind, Part, Policy, Ruleset, SetUse, Span, Test, Verdict, Written,
@@ -74,7 +75,8 @@ fn translations_have_their_addresses_ports_and_maps() {
     assert_eq!(nat("masquerade to :1024-2048 random").ports, Some((1024, 2048)));
     assert_eq!(nat("redirect to :8080").kind, NatKind::Redirect);
     assert_eq!(nat("snat ip prefix to ip saddr map { 10.0.0.0/24 : 10.1.0.0/24 }").kind, NatKind::Netmap);
-    let map = nat("dnat ip to tcp dport map { 80 : 10.0.0.1 . 8080, 443 : 10.0.0.2 . 8443 }").map.expect("map");
+    let map =
+        nat("dnat ip to tcp dport map { 80 : 10.0.0.1 . 8080, 443 : 10.0.0.2 . 8443 }").map.expect("map");
     assert!(map.gives_address && map.gives_port);
     let map = nat("redirect to :tcp dport map { 80 : 8080 }").map.expect("map");
     assert!(!map.gives_address && map.gives_port);
@@ -148,14 +150,19 @@ fn one_bad_rule_is_reported_with_its_place_and_the_others_are_read() {
     // A rule of which a part was not understood stays, with the part as unknown.
     assert!(matches!(chains[0].rules[1].parts[..], [Part::Match(_), Part::Unknown { .. }]));
     assert_eq!(chains[1].rules[0].parts, [Part::Verdict(Verdict::Accept)]);
-    let other = read("table inet t {\n chain broken here {\n accept\n }\n chain d {\n drop\n }\n}\ntable ip u { }");
+    let other =
+        read("table inet t {\n chain broken here {\n accept\n }\n chain d {\n drop\n }\n}\ntable ip u { }");
     assert_eq!((other.tables.len(), other.unread.len()), (2, 1), "{other:#?}");
-    assert_eq!(other.tables[0].chains[0].name, "d");
+    // What of a chain was not read is unknown, and not nothing.
+    assert!(matches!(other.tables[0].chains[0].rules[0].parts[..], [Part::Unknown { .. }]));
+    assert_eq!(other.tables[0].chains[1].name, "d");
 }
 
 #[test]
 fn what_is_understood_but_cannot_be_modelled_is_unknown_in_its_rule() {
-    for rule in ["xt match \"recent\"", "tcp dport nosuchservice", "dnat to numgen inc mod 2", "limit name \"x\""] {
+    for rule in
+        ["xt match \"recent\"", "tcp dport nosuchservice", "dnat to numgen inc mod 2", "limit name \"x\""]
+    {
         assert!(matches!(parts(rule)[..], [.., Part::Unknown { .. }]), "{rule}: {:?}", parts(rule));
     }
     assert!(parts("xt match \"comment\"").is_empty());
@@ -194,7 +201,11 @@ fn a_file_that_means_harm_ends_in_a_message_and_not_in_memory() {
     }
     grown.push_str("table inet t { chain c {\n tcp dport $a11 accept\n } }\n");
     let ruleset = read(&grown);
-    assert!(matches!(&ruleset.tables[0].chains[0].rules[0].parts[0], Part::Unknown { .. }));
+    assert!(!ruleset.unread.is_empty());
+    let Some(Part::Unknown { .. }) = ruleset.tables[0].chains[0].rules[0].parts.last() else { panic!() };
+    let doubled: String = (1..30).map(|at| format!("define v{at} = $v{0} | $v{0}\n", at - 1)).collect();
+    let text = format!("define v0 = 1\n{doubled}table inet t {{ chain c {{\n meta mark $v29\n}} }}");
+    assert!(!read(&text).unread.is_empty());
     for deep in ["{ ", "( ", "ip saddr { { ", "$a", "1 . ", "a map { 1 : "] {
         let text = format!("table inet t {{ chain c {{\n tcp dport {} }} }}", deep.repeat(50_000));
         assert!(!read(&text).unread.is_empty(), "{deep}");
@@ -227,12 +238,94 @@ fn texts(ruleset: &Ruleset) -> String {
 }
 
 const WORDS: &[&str] = &[
-    "table", "chain", "inet", "ip", "t", "c", "{", "}", "\n", ";", "tcp", "dport", "22", "{ 1, 2 }", "accept", "drop",
-    "ct", "state", "new", ",", ".", ":", "/", "24", "10.0.0.1", "fe80::1", "-", "map", "vmap", "set", "type", "typeof",
-    "ipv4_addr", "elements", "=", "@s", "$x", "define", "x", "add", "insert", "delete", "rule", "element", "flush",
-    "hook", "input", "priority", "0", "filter", "policy", "limit", "rate", "dnat", "to", "snat", "meta", "mark", "&",
-    "|", "<<", "!=", "jump", "\"a b\"", "counter", "log", "prefix", "reject", "with", "icmp", "(", ")", "*", "[", "]",
-    "fib", "saddr", "oif", "index", "comment", "#", "\\", "include", "quota", "over", "update", "timeout", "1d2h",
+    "table",
+    "chain",
+    "inet",
+    "ip",
+    "t",
+    "c",
+    "{",
+    "}",
+    "\n",
+    ";",
+    "tcp",
+    "dport",
+    "22",
+    "{ 1, 2 }",
+    "accept",
+    "drop",
+    "ct",
+    "state",
+    "new",
+    ",",
+    ".",
+    ":",
+    "/",
+    "24",
+    "10.0.0.1",
+    "fe80::1",
+    "-",
+    "map",
+    "vmap",
+    "set",
+    "type",
+    "typeof",
+    "ipv4_addr",
+    "elements",
+    "=",
+    "@s",
+    "$x",
+    "define",
+    "x",
+    "add",
+    "insert",
+    "delete",
+    "rule",
+    "element",
+    "flush",
+    "hook",
+    "input",
+    "priority",
+    "0",
+    "filter",
+    "policy",
+    "limit",
+    "rate",
+    "dnat",
+    "to",
+    "snat",
+    "meta",
+    "mark",
+    "&",
+    "|",
+    "<<",
+    "!=",
+    "jump",
+    "\"a b\"",
+    "counter",
+    "log",
+    "prefix",
+    "reject",
+    "with",
+    "icmp",
+    "(",
+    ")",
+    "*",
+    "[",
+    "]",
+    "fib",
+    "saddr",
+    "oif",
+    "index",
+    "comment",
+    "#",
+    "\\",
+    "include",
+    "quota",
+    "over",
+    "update",
+    "timeout",
+    "1d2h",
 ];
 
 proptest! {

@@ -320,11 +320,23 @@ pub enum Field {
     SetDestinationPort,
     /// Bits of a header by their place: what has no name above. The header itself is asked for by a match of its
     /// own beside it.
-    Payload { base: Start, offset_bits: u16, length_bits: u16 },
+    Payload {
+        base: Start,
+        offset_bits: u16,
+        length_bits: u16,
+    },
     /// Bits of an option of TCP, by its kind; the packet must have it.
-    TcpOption { kind: u8, offset_bits: u16, length_bits: u16 },
+    TcpOption {
+        kind: u8,
+        offset_bits: u16,
+        length_bits: u16,
+    },
     /// Bits of an IPv6 extension header, by its protocol number; the packet must have it.
-    Ip6Extension { header: u8, offset_bits: u16, length_bits: u16 },
+    Ip6Extension {
+        header: u8,
+        offset_bits: u16,
+        length_bits: u16,
+    },
     /// Well understood, but nothing that a question about a packet tells: never known.
     Opaque(Opaque),
     /// Always there and 0: with `xor` a constant in a key (`add @knocked { ip saddr . 10002 }`).

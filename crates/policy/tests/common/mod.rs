@@ -106,7 +106,11 @@ pub fn rule_tests(folder: &Path) -> Vec<RuleTest> {
                     rule: rule.to_owned(),
                     printed: parts.next().filter(|printed| !printed.is_empty()).unwrap_or(rule).to_owned(),
                     family: family.to_owned(),
-                    hook: chains.get(chain).copied().unwrap_or("type filter hook input priority 0").to_owned(),
+                    hook: chains
+                        .get(chain)
+                        .copied()
+                        .unwrap_or("type filter hook input priority 0")
+                        .to_owned(),
                     sets: sets.clone(),
                     statements: json.get(rule).cloned(),
                 });
@@ -224,7 +228,9 @@ fn without_words(part: &Part) -> Part {
                 map.set = bare(&map.set);
             }
         }
-        Part::Write { value: netwhy_policy::netfilter::ast::Written::Map { set, .. }, .. } => *set = bare(set),
+        Part::Write { value: netwhy_policy::netfilter::ast::Written::Map { set, .. }, .. } => {
+            *set = bare(set)
+        }
         _ => {}
     }
     part

@@ -378,7 +378,8 @@ fn operate(side: Side, operator: Operator, constant: u128) -> Outcome<Operand> {
         }
         Operator::Xor => operand.xor ^= moved,
         Operator::Left | Operator::Right => {
-            let by = i8::try_from(constant).ok().filter(|by| *by < 64 && operand.shift == 0).ok_or(NO_FORM)?;
+            let by =
+                i8::try_from(constant).ok().filter(|by| *by < 64 && operand.shift == 0).ok_or(NO_FORM)?;
             if operator == Operator::Left {
                 operand.mask = Some(mask & all >> by);
                 operand.xor &= all >> by;
@@ -394,9 +395,24 @@ fn carries_network(field: Field) -> bool {
     use Field::*;
     matches!(
         field,
-        Ip4Source | Ip4Destination | Ip6Source | Ip6Destination | Ip4Protocol | Ip6NextHeader | Ip4Length
-            | Ip4Ttl | Ip4Dscp | Ip4Ecn | Ip4Id | Ip4FragmentOffset | Ip6HopLimit | Ip6Dscp | Ip6FlowLabel
-            | Ip6Length | Ip6ExtensionPresent(_) | Ip6Extension { .. }
+        Ip4Source
+            | Ip4Destination
+            | Ip6Source
+            | Ip6Destination
+            | Ip4Protocol
+            | Ip6NextHeader
+            | Ip4Length
+            | Ip4Ttl
+            | Ip4Dscp
+            | Ip4Ecn
+            | Ip4Id
+            | Ip4FragmentOffset
+            | Ip6HopLimit
+            | Ip6Dscp
+            | Ip6FlowLabel
+            | Ip6Length
+            | Ip6ExtensionPresent(_)
+            | Ip6Extension { .. }
     )
 }
 
@@ -405,8 +421,19 @@ fn carries_transport(field: Field) -> bool {
     use Field::*;
     matches!(
         field,
-        TcpSource | TcpDestination | UdpSource | UdpDestination | TcpFlags | TcpSequence | TcpAcknowledgment
-            | TcpWindow | UdpLength | IcmpType | IcmpCode | Icmp6Type | Icmp6Code
+        TcpSource
+            | TcpDestination
+            | UdpSource
+            | UdpDestination
+            | TcpFlags
+            | TcpSequence
+            | TcpAcknowledgment
+            | TcpWindow
+            | UdpLength
+            | IcmpType
+            | IcmpCode
+            | Icmp6Type
+            | Icmp6Code
     )
 }
 

@@ -34,7 +34,10 @@ pub(super) fn read(file: &Arc<str>, text: &str) -> Ruleset {
             reader.entry(entry);
         }
         if document.get("nftables").is_none() {
-            let why = Why("this is not the JSON of nft: it has no list \"nftables\"", "不是 nft 的 JSON：没有 \"nftables\" 列表");
+            let why = Why(
+                "this is not the JSON of nft: it has no list \"nftables\"",
+                "不是 nft 的 JSON：没有 \"nftables\" 列表",
+            );
             reader.report(document, why);
         }
     }
@@ -124,7 +127,8 @@ impl Reader {
             _ => return Err(NOT_KNOWN),
         };
         let hook = hook::hook(hook).ok_or(NOT_KNOWN)?;
-        let priority = hook::priority(self.family, hook, thing.word("prio").unwrap_or("0")).ok_or(NOT_KNOWN)?;
+        let priority =
+            hook::priority(self.family, hook, thing.word("prio").unwrap_or("0")).ok_or(NOT_KNOWN)?;
         let policy = match thing.word("policy") {
             Some("drop") => Policy::Drop,
             _ => Policy::Accept,

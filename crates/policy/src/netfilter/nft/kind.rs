@@ -300,7 +300,8 @@ fn date(word: &str) -> Option<u128> {
     let march_year = if month <= 2 { year - 1 } else { year };
     let month_since_march = (month + 9) % 12;
     let day_of_year = (153 * month_since_march + 2) / 5 + day - 1;
-    let days = march_year * 365 + march_year / 4 - march_year / 100 + march_year / 400 + day_of_year - 719_468;
+    let days =
+        march_year * 365 + march_year / 4 - march_year / 100 + march_year / 400 + day_of_year - 719_468;
     u128::try_from(days * 86_400).ok()?.checked_add(hour(time.trim())?)
 }
 

@@ -41,6 +41,8 @@ pub(super) fn read(file: &Arc<str>, text: &str, include: &dyn Fn(&str) -> Option
         family: TableFamily::Ip,
         depth: 0,
         deepest: 0,
+        weight: 0,
+        expanded: 0,
         braces: 0,
         scratch: Vec::new(),
     };
@@ -54,19 +56,29 @@ struct Parser<'a> {
     source: &'a Source<'a>,
     cursor: Cursor<'a>,
     builder: Builder,
-    /// Values of variables, and how deep each is nested.
-    variables: HashMap<&'a str, (Rc<Expression<'a>>, usize)>,
+    variables: HashMap<&'a str, Variable<'a>>,
     /// What the variables of an enclosing block were before this block defined them anew.
-    shadowed: Vec<(&'a str, Option<(Rc<Expression<'a>>, usize)>)>,
+    shadowed: Vec<(&'a str, Option<Variable<'a>>)>,
     /// The family of the table at hand.
     family: TableFamily,
     depth: usize,
-    /// How deep the expression at hand went.
+    /// How deep the definition at hand went, and how many values it has with those of variables in it.
     deepest: usize,
+    weight: u64,
+    /// How many values all uses of variables came to.
+    expanded: u64,
     /// Braces of sets that are open.
     braces: usize,
     /// A list of parts that is used for one rule after another.
     scratch: Vec<Part>,
+}
+
+/// What a variable holds, how deep that is nested, and how many values it has.
+#[derive(Clone)]
+struct Variable<'a> {
+    value: Rc<Expression<'a>>,
+    depth: usize,
+    weight: u64,
 }
 
 impl<'a> Parser<'a> {
@@ -140,13 +152,14 @@ impl<'a> Parser<'a> {
                 self.cursor.advance();
                 let name = self.cursor.word()?;
                 self.cursor.expect(Sign::Equal)?;
-                self.deepest = 0;
+                (self.deepest, self.weight) = (0, 0);
                 let value = self.definition_value()?;
                 let value = match value {
                     Expression::Shared(known) => known,
                     value => Rc::new(value),
                 };
-                let old = self.variables.insert(name, (value, self.deepest + 1));
+                let variable = Variable { value, depth: self.deepest + 1, weight: self.weight + 1 };
+                let old = self.variables.insert(name, variable);
                 self.shadowed.push((name, old));
             }
             "undefine" => {

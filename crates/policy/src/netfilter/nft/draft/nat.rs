@@ -133,7 +133,11 @@ fn family_written(address: &Expression) -> u8 {
         Expression::Range(both) => family_written(&both.0),
         Expression::Prefix(base, _) => family_written(base),
         one => {
-            if one.word().is_some_and(|word| word.contains(':')) { 6 } else { 4 }
+            if one.word().is_some_and(|word| word.contains(':')) {
+                6
+            } else {
+                4
+            }
         }
     }
 }

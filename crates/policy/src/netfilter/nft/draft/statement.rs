@@ -58,7 +58,10 @@ impl Draft<'_> {
                 self.parts.push(Part::Aside);
                 Ok(())
             }
-            _ => Err(Why("an extension of iptables whose options nft does not tell", "iptables 扩展，nft 不显示其选项")),
+            _ => Err(Why(
+                "an extension of iptables whose options nft does not tell",
+                "iptables 扩展，nft 不显示其选项",
+            )),
         }
     }
 

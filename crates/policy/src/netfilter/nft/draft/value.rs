@@ -19,8 +19,10 @@ const DAY_LAST_S: u128 = 86_399;
 /// How many fields a key may have.
 const KEY_FIELD_COUNT_MAX: usize = 16;
 
-const TOO_MANY: Why =
-    Why("sets of more than 4 million elements, or 6 million in all", "集合元素超过 400 万个，或总数超过 600 万个");
+const TOO_MANY: Why = Why(
+    "sets of more than 4 million elements, or 6 million in all",
+    "集合元素超过 400 万个，或总数超过 600 万个",
+);
 const TOO_WIDE: Why = Why("more fields than the key has, or fewer", "字段数与键不符");
 
 /// Single values that many rules compare with, each kept once.
@@ -35,7 +37,9 @@ impl Interner {
     /// The elements of a set; of one within another, and of variables, too.
     pub fn elements(&mut self, set: &Expression, key: &Types, data: &Types) -> Outcome<Vec<Element>> {
         let left = TOTAL_COUNT_MAX.saturating_sub(self.element_count).min(ELEMENT_COUNT_MAX);
-        let mut elements = Elements { list: Vec::new(), key, data, count_max: left };
+        let mut count = 0;
+        count_items(set, left.saturating_add(1), &mut count)?;
+        let mut elements = Elements { list: Vec::with_capacity(count), key, data };
         elements.collect(set)?;
         let Elements { mut list, .. } = elements;
         // `*` is asked last.
@@ -101,7 +105,16 @@ struct Elements<'t> {
     list: Vec<Element>,
     key: &'t Types,
     data: &'t Types,
-    count_max: usize,
+}
+
+/// Counts elements before any of them takes memory: a variable may hold another many times.
+fn count_items(set: &Expression, count_max: usize, count: &mut usize) -> Outcome {
+    *count += 1;
+    if *count > count_max {
+        return Err(TOO_MANY);
+    }
+    let Expression::Set(items) = set.bare() else { return Ok(()) };
+    items.iter().try_for_each(|item| count_items(&item.key, count_max, count))
 }
 
 impl Elements<'_> {
@@ -121,9 +134,6 @@ impl Elements<'_> {
     }
 
     fn add(&mut self, key: &Expression, item: &Item) -> Outcome {
-        if self.list.len() >= self.count_max {
-            return Err(TOO_MANY);
-        }
         let data = match (&item.data, self.data.fields.is_empty()) {
             (Some(value), false) => Some(datum(value, self.data)?),
             (None, true) => None,
@@ -156,7 +166,9 @@ fn datum(value: &Expression, types: &Types) -> Outcome<Data> {
 pub(super) fn spans(value: &Expression, types: &Types) -> Outcome<Vec<Span>> {
     match (value.bare(), types.fields.as_slice()) {
         (Expression::Any, fields) => Ok(fields.iter().map(|field| any(*field)).collect()),
-        (Expression::Chain(parts), fields) if parts.len() == fields.len() && parts.len() <= KEY_FIELD_COUNT_MAX => {
+        (Expression::Chain(parts), fields)
+            if parts.len() == fields.len() && parts.len() <= KEY_FIELD_COUNT_MAX =>
+        {
             parts.iter().zip(fields).map(|(part, (kind, bits))| span(part, *kind, *bits)).collect()
         }
         (Expression::Chain(_), _) => Err(TOO_WIDE),

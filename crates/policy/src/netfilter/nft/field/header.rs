@@ -9,9 +9,35 @@ use crate::netfilter::nft::names::{self, find};
 pub(in crate::netfilter::nft) fn is_header(word: &str) -> bool {
     matches!(
         word,
-        "ether" | "vlan" | "arp" | "ip" | "ip6" | "icmp" | "icmpv6" | "igmp" | "tcp" | "udp" | "udplite"
-            | "sctp" | "dccp" | "ah" | "esp" | "comp" | "th" | "gre" | "geneve" | "vxlan" | "gretap"
-            | "hbh" | "rt" | "rt0" | "rt2" | "srh" | "frag" | "dst" | "mh"
+        "ether"
+            | "vlan"
+            | "arp"
+            | "ip"
+            | "ip6"
+            | "icmp"
+            | "icmpv6"
+            | "igmp"
+            | "tcp"
+            | "udp"
+            | "udplite"
+            | "sctp"
+            | "dccp"
+            | "ah"
+            | "esp"
+            | "comp"
+            | "th"
+            | "gre"
+            | "geneve"
+            | "vxlan"
+            | "gretap"
+            | "hbh"
+            | "rt"
+            | "rt0"
+            | "rt2"
+            | "srh"
+            | "frag"
+            | "dst"
+            | "mh"
     )
 }
 

@@ -65,9 +65,7 @@ pub(in crate::netfilter::nft) fn connection(way: Option<&str>, name: &str) -> Op
         "ip6 daddr" => Key::typed(destination, Kind::Ip6).ether(ETHER_IP6),
         "l3proto" => Key::typed(Field::NfProto, Kind::NetworkProtocol),
         "protocol" => Key::typed(Field::CtProtocol, Kind::Protocol),
-        "proto-src" => {
-            Key::typed(pick(Field::CtOriginalSourcePort, Field::CtReplySourcePort), Kind::Service)
-        }
+        "proto-src" => Key::typed(pick(Field::CtOriginalSourcePort, Field::CtReplySourcePort), Kind::Service),
         "proto-dst" => {
             let port = pick(Field::CtOriginalDestinationPort, Field::CtReplyDestinationPort);
             Key::typed(port, Kind::Service)

@@ -115,13 +115,8 @@ fn item(node: &Node, depth: usize) -> Outcome<Item<'_>> {
         [] => (node, None),
         _ => return Err(NO_VALUE),
     };
-    let mut item = Item {
-        key: nested(key, depth + 1)?,
-        data,
-        timeout_s: None,
-        decides: false,
-        line: key.place.line,
-    };
+    let mut item =
+        Item { key: nested(key, depth + 1)?, data, timeout_s: None, decides: false, line: key.place.line };
     if let Some(inside) = key.get("elem") {
         item.timeout_s = inside.word("timeout").and_then(kind::seconds);
         item.decides = ["limit", "quota", "ct count"].iter().any(|word| inside.get(word).is_some());
@@ -160,7 +155,8 @@ fn field(word: &str, inside: &Node) -> Option<Key> {
         },
         "tcp option" => match (inside.get("base").and_then(Node::integer), inside.word("name")) {
             (Some(base), _) => {
-                let number = |key| inside.get(key).and_then(Node::integer).and_then(|n| u64::try_from(n).ok());
+                let number =
+                    |key| inside.get(key).and_then(Node::integer).and_then(|n| u64::try_from(n).ok());
                 field::tcp_option_raw(u64::try_from(base).ok()?, number("offset")?, number("len")?)
             }
             (None, Some(name)) => field::tcp_option(name, text("field")),
@@ -190,7 +186,8 @@ fn opaque(what: Opaque, inside: &Node, kind: Kind) -> Key {
 
 fn payload(inside: &Node) -> Option<Key> {
     if let Some(base) = inside.word("base") {
-        let number = |key| inside.get(key).and_then(Node::integer).and_then(|value| u16::try_from(value).ok());
+        let number =
+            |key| inside.get(key).and_then(Node::integer).and_then(|value| u16::try_from(value).ok());
         return Key::raw(base, number("offset")?, number("len")?);
     }
     let (protocol, name) = (inside.word("protocol")?, inside.word("field")?);

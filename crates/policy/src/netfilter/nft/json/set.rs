@@ -70,7 +70,8 @@ fn types(node: &Node) -> Result<Types, Why> {
         };
         return Ok(Types { fields });
     }
-    let objects = ["counter", "quota", "limit", "secmark", "synproxy", "ct helper", "ct timeout", "ct expectation"];
+    let objects =
+        ["counter", "quota", "limit", "secmark", "synproxy", "ct helper", "ct timeout", "ct expectation"];
     let mut types = Types::none();
     for word in words(node) {
         let kind = match Kind::of_name(word) {

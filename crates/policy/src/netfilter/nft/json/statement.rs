@@ -72,7 +72,9 @@ fn by_word(draft: &mut Draft, word: &str) -> Outcome {
         "counter" => return Ok(()),
         "notrack" => Part::Notrack,
         "secmark" => Part::Write { field: Field::Opaque(Opaque::SecurityMark), value: Written::Unknown },
-        "log" | "last" | "dup" | "flow" | "reset" | "ct helper" | "ct timeout" | "ct expectation" => Part::Aside,
+        "log" | "last" | "dup" | "flow" | "reset" | "ct helper" | "ct timeout" | "ct expectation" => {
+            Part::Aside
+        }
         "tproxy" | "synproxy" | "fwd" => Part::Verdict(Verdict::Stolen(word.to_owned())),
         "masquerade" | "redirect" => {
             let kind = if word == "redirect" { NatKind::Redirect } else { NatKind::Masquerade };

@@ -2,13 +2,14 @@
 
 use super::Parser;
 use super::cursor::{Fault, Read, syntax};
-use crate::netfilter::ast::{Base, ChainKind, Hook, Policy, Set, TableFamily};
+use crate::netfilter::ast::{Base, ChainKind, Hook, Part, Policy, Rule, Set, TableFamily};
 use crate::netfilter::nft::build::{ChainId, Spot, TableId};
 use crate::netfilter::nft::draft::{NO_VALUE, Types, Why};
 use crate::netfilter::nft::expression::Expression;
 use crate::netfilter::nft::hook;
 use crate::netfilter::nft::kind::{self, Kind};
 use crate::netfilter::nft::lexer::Sign;
+use crate::place::{self, Place};
 use std::sync::Arc;
 
 /// How many fields a set's key may have.
@@ -93,8 +94,21 @@ impl<'a> Parser<'a> {
         Ok(words)
     }
 
-    /// The inside of a chain.
+    /// The inside of a chain. One that cannot be read at all holds an unknown rule, so that nobody takes it for empty.
     pub(super) fn chain_block(&mut self, chain: ChainId) -> Read {
+        if !self.cursor.is(Sign::Open) {
+            let rule = Rule {
+                number: 0,
+                place: self.here(),
+                text: String::new(),
+                comment: None,
+                parts: vec![Part::Unknown {
+                    text: String::new(),
+                    why: place::both("the inside of this chain was not read", "未读取此链的内容"),
+                }],
+            };
+            self.builder.rule(chain, rule, Spot::Last);
+        }
         self.block(|parser| match parser.cursor.peek_word() {
             "type" | "policy" | "flags" | "comment" | "devices" => parser.chain_statement(chain),
             "include" => parser.include(),
@@ -147,7 +161,9 @@ impl<'a> Parser<'a> {
             "filter" => ChainKind::Filter,
             "nat" => ChainKind::Nat,
             "route" => ChainKind::Route,
-            _ => return syntax("a chain is of type filter, nat or route", "链类型只能是 filter、nat 或 route"),
+            _ => {
+                return syntax("a chain is of type filter, nat or route", "链类型只能是 filter、nat 或 route");
+            }
         };
         if !self.cursor.accept_word("hook") {
             return syntax("the hook is missing here", "此处缺少 hook");
@@ -215,13 +231,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The inside of a set or map.
-    pub(super) fn set_block(
-        &mut self,
-        table: TableId,
-        name: &str,
-        is_map: bool,
-        place: crate::place::Place,
-    ) -> Read {
+    pub(super) fn set_block(&mut self, table: TableId, name: &str, is_map: bool, place: Place) -> Read {
         let mut draft = SetDraft {
             set: Set {
                 name: name.to_owned(),
@@ -286,13 +296,15 @@ impl<'a> Parser<'a> {
     fn finish_set(&mut self, table: TableId, draft: SetDraft<'a>) -> Read {
         let SetDraft { mut set, key, data, written } = draft;
         let outcome = match &written {
-            Some(written) if !key.fields.is_empty() => match self.builder.interner.elements(written, &key, &data) {
-                Ok(elements) => {
-                    set.elements = Arc::new(elements);
-                    Ok(())
+            Some(written) if !key.fields.is_empty() => {
+                match self.builder.interner.elements(written, &key, &data) {
+                    Ok(elements) => {
+                        set.elements = Arc::new(elements);
+                        Ok(())
+                    }
+                    Err(why) => Err(Fault::Meaning(why)),
                 }
-                Err(why) => Err(Fault::Meaning(why)),
-            },
+            }
             _ => Ok(()),
         };
         // What it holds is then not known.
@@ -356,7 +368,10 @@ impl<'a> Parser<'a> {
         with_data: bool,
     ) -> Read<Vec<crate::netfilter::ast::Element>> {
         let Some(known) = self.builder.find_set(table, name) else {
-            return Err(Fault::Meaning(Why("no set of this name is in the file", "文件中没有这个名称的集合")));
+            return Err(Fault::Meaning(Why(
+                "no set of this name is in the file",
+                "文件中没有这个名称的集合",
+            )));
         };
         let key = Types::named(&known.key);
         let data = if with_data { Types::named(&known.data) } else { Types::none() };

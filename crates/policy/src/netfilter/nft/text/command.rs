@@ -36,9 +36,7 @@ impl<'a> Parser<'a> {
                 self.cursor.advance();
                 self.renaming()
             }
-            "list" | "reset" | "monitor" | "describe" | "export" | "import" => {
-                Err(Fault::Meaning(NOT_READ))
-            }
+            "list" | "reset" | "monitor" | "describe" | "export" | "import" => Err(Fault::Meaning(NOT_READ)),
             _ => self.adding("add"),
         }
     }
@@ -88,9 +86,7 @@ impl<'a> Parser<'a> {
                 self.cursor.advance();
                 self.elements(true, false)
             }
-            "counter" | "quota" | "limit" | "ct" | "secmark" | "synproxy" | "flowtable" => {
-                self.add_object()
-            }
+            "counter" | "quota" | "limit" | "ct" | "secmark" | "synproxy" | "flowtable" => self.add_object(),
             _ if verb != "create" && self.cursor.is(Sign::Word) => self.add_rule(verb),
             _ => syntax("a command is missing here", "此处缺少命令"),
         }
@@ -127,8 +123,8 @@ impl<'a> Parser<'a> {
     /// Where a rule goes: `index 3`, `position 7`, `handle 7`, or by the verb alone.
     fn spot(&mut self, verb: &str, chain: ChainId) -> Read<Spot> {
         let word = self.cursor.peek_word();
-        let numbered = self.cursor.peek_second().0 == Sign::Word
-            && number(self.cursor.peek_second().1).is_some();
+        let numbered =
+            self.cursor.peek_second().0 == Sign::Word && number(self.cursor.peek_second().1).is_some();
         match word {
             "index" if numbered => {
                 self.cursor.advance();
@@ -205,9 +201,8 @@ impl<'a> Parser<'a> {
                 self.cursor.word()?;
                 self.delete_in_table("ct")?
             }
-            "chain" | "set" | "map" | "counter" | "quota" | "limit" | "secmark" | "synproxy" | "flowtable" => {
-                self.delete_in_table(word)?
-            }
+            "chain" | "set" | "map" | "counter" | "quota" | "limit" | "secmark" | "synproxy"
+            | "flowtable" => self.delete_in_table(word)?,
             _ => return syntax("a command is missing here", "此处缺少命令"),
         };
         if !done && !quiet {

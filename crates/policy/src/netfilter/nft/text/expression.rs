@@ -1,18 +1,20 @@
 //! Expressions: constants, fields, operations, sets.
 
-use super::Parser;
 use super::cursor::{Fault, Read, syntax};
+use super::{Parser, Variable};
 use crate::netfilter::ast::Verdict;
 use crate::netfilter::nft::draft::{NO_VALUE, Why};
 use crate::netfilter::nft::expression::{Expression, Item, Operator};
 use crate::netfilter::nft::kind;
 use crate::netfilter::nft::lexer::Sign;
-use std::rc::Rc;
 
 /// How deep brackets and braces may be nested, values of variables counted in.
 pub(super) const NESTING_MAX: usize = 32;
 /// How many elements one set may have as written.
 const ITEM_COUNT_MAX: usize = 4_000_000;
+
+/// How many values all uses of variables in a file may come to.
+const EXPANDED_COUNT_MAX: u64 = 8_000_000;
 
 const TOO_DEEP: Why = Why("nested deeper than 32 levels", "嵌套超过 32 层");
 
@@ -90,6 +92,7 @@ impl<'a> Parser<'a> {
     }
 
     fn primary(&mut self, fields: bool) -> Read<Expression<'a>> {
+        self.weight = self.weight.saturating_add(1);
         match self.cursor.token.kind {
             Sign::Word => {
                 if fields && let Some(key) = self.field()? {
@@ -153,10 +156,15 @@ impl<'a> Parser<'a> {
         if !self.cursor.is(Sign::Word) {
             return syntax("a variable's name is missing here", "此处缺少变量名");
         }
-        let Some((value, depth)) = self.variables.get(self.cursor.slice()) else {
+        let Some(variable) = self.variables.get(self.cursor.slice()) else {
             return syntax("a variable that is not defined", "未定义的变量");
         };
-        let (value, depth) = (Rc::clone(value), *depth);
+        let Variable { value, depth, weight } = variable.clone();
+        self.weight = self.weight.saturating_add(weight);
+        self.expanded = self.expanded.saturating_add(weight);
+        if self.expanded > EXPANDED_COUNT_MAX {
+            return syntax("variables that come to more than 8 million values", "变量展开后超过 800 万个值");
+        }
         if self.depth + depth >= NESTING_MAX {
             return Err(Fault::Syntax(TOO_DEEP));
         }
@@ -212,7 +220,10 @@ impl<'a> Parser<'a> {
                 parser.cursor.skip_newlines();
                 if !parser.cursor.accept(Sign::Comma) {
                     if !parser.cursor.is(Sign::Close) {
-                        return syntax("a comma or a closing brace is missing here", "此处缺少逗号或右花括号");
+                        return syntax(
+                            "a comma or a closing brace is missing here",
+                            "此处缺少逗号或右花括号",
+                        );
                     }
                     parser.cursor.advance();
                     break;

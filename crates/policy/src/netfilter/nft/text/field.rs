@@ -43,9 +43,9 @@ impl<'a> Parser<'a> {
                 Ok(Some(key))
             }
             "mark" | "iif" | "iifname" | "iiftype" | "iifgroup" | "oif" | "oifname" | "oiftype"
-            | "oifgroup" | "skuid" | "skgid" | "nftrace" | "rtclassid" | "ibrname" | "obrname" | "ibriport"
-            | "obriport" | "ibridgename" | "obridgename" | "pkttype" | "cpu" | "cgroup" | "secpath"
-            | "sdif" | "sdifname" | "time" | "day" | "hour" => {
+            | "oifgroup" | "skuid" | "skgid" | "nftrace" | "rtclassid" | "ibrname" | "obrname"
+            | "ibriport" | "obriport" | "ibridgename" | "obridgename" | "pkttype" | "cpu" | "cgroup"
+            | "secpath" | "sdif" | "sdifname" | "time" | "day" | "hour" => {
                 self.cursor.advance();
                 Ok(field::meta(word))
             }

@@ -36,7 +36,9 @@ impl<'a> Parser<'a> {
             };
             match read {
                 Ok(()) => {}
-                Err(Fault::Meaning(why)) => draft.unknown(&self.cursor.text[at.start..self.cursor.last_end], why),
+                Err(Fault::Meaning(why)) => {
+                    draft.unknown(&self.cursor.text[at.start..self.cursor.last_end], why)
+                }
                 Err(fault @ Fault::Syntax(why)) => {
                     self.skip_fault(at, fault);
                     draft.unknown(&self.cursor.text[at.start..self.cursor.last_end.max(at.start)], why);
@@ -81,7 +83,12 @@ impl<'a> Parser<'a> {
 
     /// `tcp dport 22`, `tcp dport vmap { … }`, `meta mark set 1`.
     fn match_or_write(&mut self, draft: &mut Draft) -> Read {
+        let before = self.cursor;
         let left = self.concatenation(true)?;
+        if let Expression::Word(_) = left {
+            self.cursor = before;
+            return syntax("no statement or field begins with this word", "没有以该词开头的语句或字段");
+        }
         match self.cursor.peek_word() {
             "set" => {
                 self.cursor.advance();
@@ -169,4 +176,5 @@ pub(in crate::netfilter::nft) fn rule_text(text: &str) -> String {
 }
 
 /// What a file does that this reader leaves alone.
-pub(super) const NOT_READ: Why = Why("a command that changes no rules that can be read", "不改变可读规则的命令");
+pub(super) const NOT_READ: Why =
+    Why("a command that changes no rules that can be read", "不改变可读规则的命令");

@@ -55,7 +55,10 @@ impl<'a> Parser<'a> {
         let kind = self.cursor.word()?;
         self.cursor.advance();
         let plain = self.cursor.is(Sign::Quoted)
-            || matches!(self.cursor.peek_second().0, Sign::NewLine | Sign::Semicolon | Sign::Close | Sign::End);
+            || matches!(
+                self.cursor.peek_second().0,
+                Sign::NewLine | Sign::Semicolon | Sign::Close | Sign::End
+            );
         if plain {
             let name = self.cursor.word()?;
             return Self::use_object(draft, kind, name);
@@ -152,7 +155,8 @@ impl<'a> Parser<'a> {
         let mut burst = None;
         if self.cursor.accept_word("burst") {
             let count = self.cursor.integer()?;
-            let known = matches!(self.cursor.peek_word(), "packets" | "bytes" | "kbytes" | "mbytes" | "gbytes");
+            let known =
+                matches!(self.cursor.peek_word(), "packets" | "bytes" | "kbytes" | "mbytes" | "gbytes");
             burst = Some((count, if known { self.cursor.word()? } else { "" }));
         }
         Ok(Part::Limit(Rate { count, unit, per, burst, over }.limit()?))
@@ -278,7 +282,11 @@ impl<'a> Parser<'a> {
                 if self.cursor.accept_word("device") {
                     self.mapped()?;
                 }
-                if word == "fwd" { Self::stolen(draft, "fwd") } else { draft.parts.push(Part::Aside) }
+                if word == "fwd" {
+                    Self::stolen(draft, "fwd")
+                } else {
+                    draft.parts.push(Part::Aside)
+                }
                 Ok(())
             }
         }
