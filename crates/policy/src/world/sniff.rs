@@ -12,11 +12,23 @@ use crate::netfilter::ast::Ruleset;
 use crate::netfilter::{faults, nft, xtables};
 use crate::place::{Place, Unread};
 use crate::space::Family;
-use crate::{azure, gcp, terraform, zero_trust};
+use crate::{aliyun, azure, gcp, huawei, tencent, terraform, zero_trust};
+use crate::cloud::Cloud;
 use std::sync::Arc;
 
 /// Lines looked at to tell what a text is.
 const HEAD_LINE_COUNT: usize = 400;
+
+/// Whether a document is of a cloud, and how its documents are read.
+type CloudReader = (fn(&Node) -> bool, fn(&[Node], Vec<Unread>) -> Cloud);
+
+const CLOUDS: [CloudReader; 5] = [
+    (azure::claims, azure::read),
+    (gcp::claims, gcp::read),
+    (aliyun::claims, aliyun::read),
+    (tencent::claims, tencent::read),
+    (huawei::claims, huawei::read),
+];
 
 /// What a file turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,8 +179,8 @@ struct Gathered {
     filters: Vec<(String, Ruleset)>,
     kubernetes: Vec<Read>,
     aws: Vec<(Arc<str>, String)>,
-    azure: Vec<Node>,
-    gcp: Vec<Node>,
+    /// The documents of each of [`CLOUDS`].
+    clouds: [Vec<Node>; 5],
     zero_trust: Vec<Node>,
     balancers: Vec<balancer::Balancer>,
     unread: Vec<Unread>,
@@ -197,20 +209,7 @@ impl Gathered {
         self.unread.extend(read.unread.iter().cloned());
         let mut known = read.documents.is_empty();
         for node in &read.documents {
-            let before = known;
-            known = true;
-            match () {
-                () if crate::aws::is_aws(node) => {
-                    self.aws.push((Arc::clone(&source.file), source.text.clone()))
-                }
-                () if azure::claims(node) => self.azure.push(node.clone()),
-                () if gcp::claims(node) => self.gcp.push(node.clone()),
-                () if zero_trust::resembles(node) => self.zero_trust.push(node.clone()),
-                () if Kube::is(node) => {
-                    self.kubernetes.push(Read { documents: vec![node.clone()], unread: Vec::new() })
-                }
-                () => known = before,
-            }
+            known |= self.claimed(node, source);
         }
         self.aws.dedup_by(|a, b| a.0 == b.0);
         let balancers = [
@@ -233,6 +232,21 @@ impl Gathered {
         }
     }
 
+    /// Hands a document to who knows it.
+    fn claimed(&mut self, node: &Node, source: &Source) -> bool {
+        let cloud = CLOUDS.iter().position(|(claims, _)| claims(node));
+        match cloud {
+            _ if crate::aws::is_aws(node) => self.aws.push((Arc::clone(&source.file), source.text.clone())),
+            Some(at) => self.clouds[at].push(node.clone()),
+            None if zero_trust::resembles(node) => self.zero_trust.push(node.clone()),
+            None if Kube::is(node) => {
+                self.kubernetes.push(Read { documents: vec![node.clone()], unread: Vec::new() });
+            }
+            None => return false,
+        }
+        true
+    }
+
     fn balancers(&mut self, found: Balancers) {
         self.balancers.extend(found.balancers);
         self.unread.extend(found.unread);
@@ -246,11 +260,8 @@ impl Gathered {
             let planned = terraform.iter().map(|one| (Arc::clone(&one.file), one.text.as_str()));
             estates.push(Box::new(Aws::read(&own.chain(planned).collect::<Vec<_>>())));
         }
-        if !self.azure.is_empty() {
-            estates.push(Box::new(azure::read(&self.azure, Vec::new())));
-        }
-        if !self.gcp.is_empty() {
-            estates.push(Box::new(gcp::read(&self.gcp, Vec::new())));
+        for ((_, read), documents) in CLOUDS.iter().zip(&self.clouds).filter(|(_, own)| !own.is_empty()) {
+            estates.push(Box::new(read(documents, Vec::new())));
         }
         if !self.kubernetes.is_empty() {
             let kube = Kube::of(self.kubernetes, Options::default());
