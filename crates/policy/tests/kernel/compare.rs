@@ -108,6 +108,10 @@ fn score(asked: &[Asked], seen: &HashMap<u32, (End, Seen)>, expected: &Counts, c
             score.mismatches.push(format!("packet {id}: {wrong}{before}\n  {:?}\n  from {:?}: {:?}\n  kernel: {seen:?}", one.decision, one.end, one.packet));
         }
     }
+    let show = std::env::var("NETWHY_KERNEL_SHOW").ok().and_then(|text| text.parse::<usize>().ok());
+    if let Some((id, one)) = show.and_then(|id| Some((id, asked.get(id)?))) {
+        println!("SHOWN {id}{}\n  {:?}\n  {:?}\n  kernel: {:?}", history(&asked[..id], &one.packet), one.packet, one.decision, seen.get(&(id as u32)));
+    }
     // Rules without a counter are not among the counts.
     let mut rules: Vec<_> = counts.keys().collect();
     rules.sort();

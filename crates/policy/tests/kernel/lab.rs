@@ -68,6 +68,10 @@ pub fn with(tools: &'static [&'static str], test: impl FnOnce(Lab) + Send + 'sta
         let path = format!("/proc/{}/fd/{}", std::process::id(), outside.as_raw_fd());
         in_namespace(&[], move || {
             let _keep = outside;
+            // On one processor, so that frames of both cables stay in the order they were sent in.
+            let thread = std::fs::read_link("/proc/thread-self").expect("this thread");
+            let thread = thread.file_name().and_then(|name| name.to_str()).expect("a number").to_owned();
+            run(&format!("taskset -pc 0 {thread}"));
             router(&path);
             test(lab);
         });

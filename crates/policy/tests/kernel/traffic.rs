@@ -12,6 +12,7 @@ struct Flow {
     from: End,
     /// What came out of it on the other side.
     beyond: Option<Packet>,
+    over: bool,
 }
 
 pub struct Traffic<'a> {
@@ -43,6 +44,9 @@ impl<'a> Traffic<'a> {
             }
         }
         let at = dice.below(self.flows.len());
+        if self.flows[at].over {
+            self.flows[at] = self.open(dice);
+        }
         let flow = &self.flows[at];
         let answers = flow.beyond.as_ref().filter(|_| dice.percent(45));
         let (mut packet, end, reply) = match answers {
@@ -66,7 +70,12 @@ impl<'a> Traffic<'a> {
         }
         let mut beyond = packet.clone();
         if let Some(rewritten) = decision.rewritten {
-            let (Some(source), Some(destination)) = (rewritten.src, rewritten.dst) else { return };
+            let chosen = packet.has_ports() && (rewritten.sport.is_none() || rewritten.dport.is_none());
+            let (Some(source), Some(destination), false) = (rewritten.src, rewritten.dst, chosen) else {
+                // Only the kernel knows what it chose: nothing more can be said of this connection.
+                flow.over = true;
+                return;
+            };
             (beyond.source, beyond.destination) = (source, destination);
             if packet.has_ports() {
                 let (Some(sport), Some(dport)) = (rewritten.sport, rewritten.dport) else { return };
@@ -107,7 +116,7 @@ impl<'a> Traffic<'a> {
         packet.dscp = Some(if dice.percent(20) { dice.pick(&[8, 10, 46]) } else { 0 });
         packet.ecn = Some(0);
         packet.mac = Some(if from == End::A { 0x0200_0000_001a } else { 0x0200_0000_001b });
-        Flow { first: packet, from, beyond: None }
+        Flow { first: packet, from, beyond: None, over: false }
     }
 }
 
@@ -135,9 +144,7 @@ fn shape(packet: &mut Packet, dice: &mut Dice, reply: bool) {
                 if reply { (ANSWERER_SEQUENCE, ASKER_SEQUENCE) } else { (ASKER_SEQUENCE, ANSWERER_SEQUENCE) };
             packet.flags = Some(flags);
             packet.sequence = Some(if flags & 2 != 0 { mine } else { mine + 1 });
-            // With its payload a SYN ends nine later; who answers may or may not have taken it.
-            let taken = if dice.percent(50) { 1 } else { 9 };
-            packet.acknowledgment = Some(if flags & 16 != 0 { theirs + taken } else { 0 });
+            packet.acknowledgment = Some(if flags & 16 != 0 { theirs + 1 } else { 0 });
         }
         ICMP => packet.icmp_type = Some(pick_type(dice, reply, [8, 0], &[13, 14, 17, 9, 30])),
         ICMPV6 => packet.icmp_type = Some(pick_type(dice, reply, [128, 129], &[139, 140, 200])),
