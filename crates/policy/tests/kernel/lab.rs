@@ -2,11 +2,15 @@
 
 use super::frame::{self, Seen};
 use netwhy_policy::netfilter::eval::Host;
+use netwhy_policy::netfilter::packet::{Packet, UDP};
 use netwhy_testing::{in_namespace, run};
 use std::fs::File;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
 
+/// How long the router may take to come up.
+const PASSES_WITHIN: Duration = Duration::from_secs(10);
 /// How much a socket keeps before it loses frames, in bytes.
 const BUFFER_BYTES: i32 = 256 << 20;
 const ROUTER_A: &str = "02:00:00:00:00:0a";
@@ -73,6 +77,7 @@ pub fn with(tools: &'static [&'static str], test: impl FnOnce(Lab) + Send + 'sta
             let thread = thread.file_name().and_then(|name| name.to_str()).expect("a number").to_owned();
             run(&format!("taskset -pc 0 {thread}"));
             router(&path);
+            lab.wait();
             test(lab);
         });
     });
@@ -120,6 +125,21 @@ impl Lab {
     pub fn send(&self, end: End, frame: &[u8]) {
         let socket = if end == End::A { &self.a } else { &self.b };
         netwhy_socket::frames::send(socket, frame);
+    }
+
+    /// Waits until packets of both families pass: IPv6 takes its time to come up.
+    fn wait(&self) {
+        let packet = |source: &str, destination: &str| {
+            let address = |text: &str| text.parse().expect("address");
+            let packet = Packet::new(UDP, address(source), address(destination)).ports(9, 9);
+            frame::build(&packet, 0, End::A)
+        };
+        for frame in [packet("198.51.100.9", "10.0.0.1"), packet("2001:db8:a::9", "2001:db8:b::1")] {
+            netwhy_testing::until("a packet to pass", PASSES_WITHIN, || {
+                self.send(End::A, &frame);
+                !self.seen().is_empty()
+            });
+        }
     }
 
     /// Everything that came out since the last look.
