@@ -65,17 +65,18 @@ impl<'a> Traffic<'a> {
     /// Remembers what became of a packet of a connection, so that answers can come.
     pub fn became(&mut self, at: usize, packet: &Packet, end: End, decision: &Decision) {
         let flow = &mut self.flows[at];
+        let rewritten = decision.rewritten;
+        if rewritten.is_some_and(|new| new.src.is_none() || new.dst.is_none() || packet.has_ports() && (new.sport.is_none() || new.dport.is_none())) {
+            // Only the kernel knows what it chose: nothing more can be said of this connection.
+            flow.over = true;
+            return;
+        }
         if decision.verdict != Outcome::Accept || end != flow.from || packet.source != flow.first.source || packet.inner.is_some() {
             return;
         }
         let mut beyond = packet.clone();
         if let Some(rewritten) = decision.rewritten {
-            let chosen = packet.has_ports() && (rewritten.sport.is_none() || rewritten.dport.is_none());
-            let (Some(source), Some(destination), false) = (rewritten.src, rewritten.dst, chosen) else {
-                // Only the kernel knows what it chose: nothing more can be said of this connection.
-                flow.over = true;
-                return;
-            };
+            let (Some(source), Some(destination)) = (rewritten.src, rewritten.dst) else { return };
             (beyond.source, beyond.destination) = (source, destination);
             if packet.has_ports() {
                 let (Some(sport), Some(dport)) = (rewritten.sport, rewritten.dport) else { return };

@@ -141,6 +141,11 @@ impl Tcp {
         Said::Fits
     }
 
+    /// Closed by the host itself.
+    pub fn close(&mut self) {
+        self.state = State::Close;
+    }
+
     fn ignore(&mut self, kind: Segment, reply: bool, end: Option<u32>) -> Said {
         if kind == Segment::Syn && !reply {
             self.simultaneous = false;
