@@ -127,17 +127,21 @@ impl Lab {
         netwhy_socket::frames::send(socket, frame);
     }
 
-    /// Waits until packets of both families pass: IPv6 takes its time to come up.
+    /// Waits until packets of both families pass both ways: an interface takes its time to come up.
     fn wait(&self) {
-        let packet = |source: &str, destination: &str| {
+        let ways = [
+            ("198.51.100.9", "10.0.0.1", End::A),
+            ("10.0.0.1", "198.51.100.9", End::B),
+            ("2001:db8:a::9", "2001:db8:b::1", End::A),
+            ("2001:db8:b::1", "2001:db8:a::9", End::B),
+        ];
+        for (source, destination, from) in ways {
             let address = |text: &str| text.parse().expect("address");
             let packet = Packet::new(UDP, address(source), address(destination)).ports(9, 9);
-            frame::build(&packet, 0, End::A)
-        };
-        for frame in [packet("198.51.100.9", "10.0.0.1"), packet("2001:db8:a::9", "2001:db8:b::1")] {
+            let frame = frame::build(&packet, 0, from);
             netwhy_testing::until("a packet to pass", PASSES_WITHIN, || {
-                self.send(End::A, &frame);
-                !self.seen().is_empty()
+                self.send(from, &frame);
+                self.seen().iter().any(|(to, seen)| *to != from && seen.source == packet.source)
             });
         }
     }
