@@ -22,7 +22,7 @@ pub use haproxy::haproxy;
 pub use nginx::nginx;
 
 use crate::place::{Place, Unread};
-use crate::range::Range;
+use crate::read::Span;
 use netwhy_model::Text;
 use serde::Serialize;
 
@@ -275,13 +275,13 @@ impl Balancer {
 
 impl Checkers {
     /// The ranges as far as they are known without the cloud's lists of subnets.
-    pub fn ranges(&self) -> Vec<Range> {
+    pub fn ranges(&self) -> Vec<Span> {
         let texts: Vec<&str> = match self {
             Checkers::Ranges { ranges, .. } => ranges.clone(),
             Checkers::Subnets(subnets) => subnets.iter().map(String::as_str).collect(),
             Checkers::ItsHost => Vec::new(),
         };
-        texts.into_iter().filter_map(Range::parse).collect()
+        texts.into_iter().filter_map(Span::read).collect()
     }
 }
 

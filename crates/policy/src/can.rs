@@ -1,7 +1,7 @@
 //! May A reach B? Every step of the way there and back is asked, and every blocker is named.
 
 use crate::estate::{Ask, Because, Decision, Estate, Fix, Look, Outcome, Step, Way};
-use crate::gate::{Action, Gate};
+use crate::gate::{Action, Direction, Gate, Kind};
 use crate::list::{Decided, List};
 use crate::place::both;
 use crate::space::Cube;
@@ -33,10 +33,45 @@ pub struct Answer {
     pub steps: Vec<Told>,
 }
 
+/// What kind of thing a step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    SecurityGroup,
+    NetworkAcl,
+    CloudFirewall,
+    HostFirewall,
+    Kubernetes,
+    ZeroTrust,
+    /// Routes, gateways, public addresses, translation.
+    Route,
+}
+
+impl Class {
+    const fn of(kind: Kind) -> Class {
+        match kind {
+            Kind::Nft | Kind::Iptables => Class::HostFirewall,
+            Kind::AwsSecurityGroup
+            | Kind::AzureNetworkSecurityGroup
+            | Kind::AliyunSecurityGroup
+            | Kind::TencentSecurityGroup
+            | Kind::HuaweiSecurityGroup => Class::SecurityGroup,
+            Kind::AwsNetworkAcl | Kind::AliyunNetworkAcl => Class::NetworkAcl,
+            Kind::GcpFirewall => Class::CloudFirewall,
+            Kind::KubernetesNetworkPolicy => Class::Kubernetes,
+            Kind::ZeroTrust => Class::ZeroTrust,
+        }
+    }
+}
+
 /// One step, as it is told.
 #[derive(Debug, Clone, Serialize)]
 pub struct Told {
     pub what: Text,
+    pub class: Class,
+    /// Which way the gate looks, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Direction>,
     pub way: &'static str,
     pub outcome: Verdict,
     pub by: Vec<Because>,
@@ -86,15 +121,23 @@ fn unknown_ends() -> Because {
 fn take(estate: &dyn Estate, step: &Step, answer: &mut Answer) {
     let mut told = Told {
         what: step.what.clone(),
+        class: Class::Route,
+        direction: None,
         way: if step.way == Way::There { "there" } else { "back" },
         outcome: Verdict::Allowed,
         by: Vec::new(),
     };
     match &step.look {
         Look::Gate { gate, packets } => {
+            told.class = Class::of(gate.kind);
+            told.direction = Some(gate.direction);
             let list = List::new(gate);
-            let decisions: Vec<Decision> =
+            let mut decisions: Vec<Decision> =
                 packets.iter().flat_map(|cube| decisions(gate, &list, cube)).collect();
+            let (whole, defaults) = (by_default(gate), estate.defaults(gate));
+            for decision in decisions.iter_mut().filter(|one| !defaults.is_empty() && one.by == [whole.clone()]) {
+                decision.by.clone_from(&defaults);
+            }
             weigh(&decisions, &mut told);
             let stopped: Vec<Cube> = decisions
                 .iter()
@@ -105,7 +148,12 @@ fn take(estate: &dyn Estate, step: &Step, answer: &mut Answer) {
                 answer.fix.extend(estate.allow(gate, &crate::space::join(stopped)));
             }
         }
-        Look::Decided(decisions) => weigh(decisions, &mut told),
+        Look::Decided { class, direction, decisions } => {
+            told.class = *class;
+            told.direction = Some(*direction);
+            weigh(decisions, &mut told);
+            answer.fix.extend(estate.allow_decided(decisions));
+        }
         Look::Passes { why, place } => told.by.push(because(place, why)),
         Look::Ends { why, place, fix } => {
             told.outcome = Verdict::Denied;
@@ -190,6 +238,7 @@ const fn outcome(action: Action) -> Outcome {
         Action::Allow => Outcome::Allowed,
         Action::Deny => Outcome::Denied,
         Action::Reject => Outcome::Rejected,
+        Action::Pass | Action::Leave => Outcome::Depends,
     }
 }
 
@@ -198,6 +247,7 @@ fn by_rule(gate: &Gate, rule: u32, action: Action) -> Because {
         Action::Allow => both("this rule lets it through", "该规则放行"),
         Action::Deny => both("this rule drops it", "该规则丢弃"),
         Action::Reject => both("this rule rejects it", "该规则拒绝"),
+        Action::Pass | Action::Leave => both("this rule sends it elsewhere", "该规则将其转往别处"),
     };
     named(gate, rule, why)
 }

@@ -15,6 +15,8 @@ pub enum Fate {
     Allowed,
     Denied,
     Rejected,
+    /// Another list is asked.
+    Elsewhere,
     /// It hangs on a condition that is not modelled, or was too large to work out.
     Depends,
     /// The list is in one of the collections only.
@@ -120,6 +122,7 @@ const fn fate(action: Option<Action>) -> Fate {
         Some(Action::Allow) => Fate::Allowed,
         Some(Action::Deny) => Fate::Denied,
         Some(Action::Reject) => Fate::Rejected,
+        Some(Action::Pass | Action::Leave) => Fate::Elsewhere,
         None => Fate::Depends,
     }
 }

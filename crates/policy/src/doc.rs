@@ -1,11 +1,13 @@
-//! A document of JSON, YAML or HCL as one tree in which everything knows its place.
+//! A document of JSON, YAML, TOML or HCL as one tree in which everything knows its place.
 
 mod hcl;
 mod json;
+mod toml;
 mod yaml;
 
 pub use hcl::hcl;
 pub use json::json;
+pub use toml::toml;
 pub use yaml::yaml;
 
 use crate::place::{Place, Unread};

@@ -1,6 +1,7 @@
 //! What a collection of rules knows of a way from A to B: the gates a packet meets, there and back.
 
-use crate::gate::Gate;
+use crate::can::Class;
+use crate::gate::{Direction, Gate};
 use crate::place::{Place, Unread};
 use crate::space::Cube;
 use netwhy_model::Text;
@@ -62,7 +63,7 @@ pub enum Look {
     /// gate there is no step.
     Gate { gate: Arc<Gate>, packets: Vec<Cube> },
     /// Decided already, part by part: a filter whose rules are no single list.
-    Decided(Vec<Decision>),
+    Decided { class: Class, direction: Direction, decisions: Vec<Decision> },
     /// The way goes on: "route 10.0.0.0/16 → local of rtb-1"; changes nothing, told for the reader.
     Passes { why: Text, place: Place },
     /// The way ends here: no route, no public address, a black hole, an isolated network.
@@ -125,10 +126,22 @@ pub trait Estate: Send + Sync {
     fn unread(&self) -> &[Unread];
     /// Every list of rules in it, for lint: with the ids of those that use it.
     fn gates(&self) -> Vec<Arc<Gate>>;
+    /// The lists for lint, where those of single endpoints would tell of each rule many times.
+    fn lint_gates(&self) -> Vec<Arc<Gate>> {
+        self.gates()
+    }
+    /// What makes the default of a gate what it is, where that has a place of its own: all policies that isolate.
+    fn defaults(&self, _gate: &Gate) -> Vec<Because> {
+        Vec::new()
+    }
     /// The part of the way that this estate governs; empty when it knows neither end. Asked with both ends even
     /// when it knows one: the other is then outside of it.
     fn way(&self, ask: &Ask) -> Vec<Step>;
     /// The smallest change of one gate that lets these packets through, in its owner's syntax and as Terraform
     /// where there is a provider.
     fn allow(&self, gate: &Gate, packets: &[Cube]) -> Vec<Fix>;
+    /// The same for a filter that decided by itself.
+    fn allow_decided(&self, _decisions: &[Decision]) -> Vec<Fix> {
+        Vec::new()
+    }
 }

@@ -13,6 +13,22 @@ pub enum Action {
     Deny,
     /// With an answer to the sender.
     Reject,
+    /// Decides nothing: the next rule is asked (a mark, a log, a jump to another chain).
+    Pass,
+    /// Leaves the list undecided: no later rule of it is asked (return, goto, a queue, a map of verdicts).
+    Leave,
+}
+
+impl Action {
+    /// Whether packets fare alike, an answer to the sender aside.
+    pub const fn is_like(self, other: Action) -> bool {
+        matches!(
+            (self, other),
+            (Action::Allow, Action::Allow)
+                | (Action::Deny | Action::Reject, Action::Deny | Action::Reject)
+                | (Action::Leave, Action::Leave)
+        )
+    }
 }
 
 /// Whose semantics and syntax a gate has.
@@ -58,7 +74,8 @@ pub struct Rule {
 }
 
 /// Which way the packets of a gate go, seen from what it protects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Direction {
     Inbound,
     Outbound,

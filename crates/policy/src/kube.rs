@@ -5,18 +5,21 @@
 
 mod allow;
 mod connections;
+mod ends;
 mod estate;
 pub mod faults;
 mod gates;
 mod judge;
 mod network;
 mod object;
+mod peers;
 mod pod;
 mod policy;
-mod ranges;
 mod selector;
 mod service;
+mod translate;
 mod way;
+mod words;
 
 pub use connections::Connection;
 pub use network::Network;
@@ -25,6 +28,7 @@ use crate::doc::{Node, Read, json, yaml};
 use crate::estate::Endpoint;
 use crate::gate::Gate;
 use crate::place::Unread;
+use crate::read::Span;
 use network::Networks;
 use object::Reading;
 use pod::{KubeNode, Namespace, Pod};
@@ -66,10 +70,10 @@ pub struct Kube {
     foreign: Vec<object::Foreign>,
     endpoints: Vec<Endpoint>,
     unread: Vec<Unread>,
-    /// Gates that have been built, by what they are of: pods with the same policies share one.
+    /// What stands in a gate for each pod whose addresses are not known.
+    stand_ins: Vec<Span>,
+    /// Gates that have been built.
     built: Mutex<HashMap<gates::Key, Arc<Gate>>>,
-    /// What makes the default of a gate what it is, by the gate's name.
-    isolating: Mutex<HashMap<String, Vec<(crate::Place, String)>>>,
 }
 
 impl Kube {
@@ -103,10 +107,6 @@ impl Kube {
 
     fn namespace(&self, name: &str) -> Option<&Namespace> {
         self.namespaces.get(name)
-    }
-
-    fn pod(&self, id: &str) -> Option<usize> {
-        self.pods.iter().position(|pod| pod.id == id)
     }
 }
 

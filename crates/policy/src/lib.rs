@@ -1,12 +1,19 @@
 //! Every rule that can stand between A and B, in one model: read, asked, checked, compared.
 
+pub mod azure;
+pub mod cloud;
+pub mod aws;
 pub mod can;
 pub mod changes;
+pub mod check;
 pub mod balancer;
 pub mod doc;
 pub mod estate;
 pub mod finding;
 pub mod gate;
+pub mod intents;
+pub mod matrix;
+pub mod gcp;
 pub mod kube;
 pub mod lint;
 pub mod list;
@@ -14,8 +21,11 @@ pub mod netfilter;
 pub mod place;
 pub mod reach;
 pub mod read;
-pub mod range;
+pub mod ranges;
+pub mod sarif;
 pub mod space;
+pub mod suggest;
+pub mod zero_trust;
 pub mod terraform;
 pub mod world;
 

@@ -126,9 +126,9 @@ fn conflicts(gate: &Gate, list: &List, fates: &[Fate], found: &mut Vec<Finding>)
 }
 
 fn is_conflict(rule: &Rule, other: &Rule) -> bool {
-    let lets = |rule: &Rule| rule.action == Action::Allow;
+    let decides = |rule: &Rule| matches!(rule.action, Action::Allow | Action::Deny | Action::Reject);
     let holds = |a: &Rule, b: &Rule| b.cubes.iter().all(|cube| a.cubes.iter().any(|own| own.contains(cube)));
-    lets(rule) != lets(other) && !holds(rule, other) && !holds(other, rule)
+    decides(rule) && decides(other) && !rule.action.is_like(other.action) && !holds(rule, other) && !holds(other, rule)
 }
 
 fn conflict(gate: &Gate, rule: &Rule, against: &[usize]) -> Finding {

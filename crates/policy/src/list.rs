@@ -82,7 +82,8 @@ impl List {
                 first_cube: cubes.len() as u32,
                 cube_count: own.len() as u32,
                 action,
-                exact,
+                // What decides nothing takes no packet.
+                exact: exact && action != Action::Pass,
                 hash: hasher.finish(),
             });
             cubes.extend_from_slice(own);
@@ -229,8 +230,7 @@ fn decide(
 }
 
 fn part(packets: Cube, maybe: Vec<(u32, Action)>, rule: Option<u32>, action: Action) -> Part {
-    let lets = |action: Action| action == Action::Allow;
-    let on: Vec<u32> = maybe.iter().filter(|one| lets(one.1) != lets(action)).map(|one| one.0).collect();
+    let on: Vec<u32> = maybe.iter().filter(|one| !one.1.is_like(action)).map(|one| one.0).collect();
     let decided = match rule {
         _ if !on.is_empty() => Decided::Depends { on, else_: action },
         Some(rule) => Decided::Rule(rule, action),

@@ -3,6 +3,8 @@
 pub mod ast;
 pub mod eval;
 pub mod faults;
+pub mod lower;
+pub mod trace;
 pub mod packet;
 pub mod xtables;
 pub mod nft;

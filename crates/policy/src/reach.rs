@@ -89,7 +89,7 @@ fn sources(look: &Look, family: Family) -> (Ranges, Ranges) {
             let list = List::new(gate);
             packets.iter().flat_map(|cube| can::decisions(gate, &list, cube)).collect()
         }
-        Look::Decided(decisions) => decisions.clone(),
+        Look::Decided { decisions, .. } => decisions.clone(),
         Look::Passes { .. } => return (everyone(), everyone()),
         Look::Ends { .. } => return (Ranges::default(), Ranges::default()),
         Look::Depends { .. } => return (Ranges::default(), everyone()),
@@ -129,7 +129,7 @@ fn open_ports(look: &Look, back: bool) -> Ranges {
             let list = List::new(gate);
             packets.iter().flat_map(|cube| can::decisions(gate, &list, cube)).collect()
         }
-        Look::Decided(decisions) => decisions.clone(),
+        Look::Decided { decisions, .. } => decisions.clone(),
         Look::Passes { .. } => return all(),
         Look::Ends { .. } | Look::Depends { .. } => return Ranges::default(),
     };

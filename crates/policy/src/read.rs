@@ -2,7 +2,7 @@
 
 mod span;
 
-pub use span::{Span, address, merge, number, without};
+pub use span::{Span, address, merge, number, private, shared, without};
 
 use crate::space::{Cube, Family, PORT_PROTOCOLS, Protocols};
 

@@ -1,7 +1,12 @@
 //! A collection of files as one model: every file goes to the reader that knows it.
 
+mod host;
 mod sniff;
 
+pub use crate::netfilter::trace::Role;
+pub use sniff::netfilter;
+
+use crate::balancer::Balancer;
 use crate::can::{self, Answer};
 use crate::estate::{Ask, End, Endpoint, Estate};
 use crate::finding::Finding;
@@ -18,20 +23,10 @@ pub struct Source {
     pub text: String,
 }
 
-/// Where a host's packet filter stands on the way that is asked about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// On the host that is asked.
-    Input,
-    /// On the host that asks.
-    Output,
-    /// On a router between them.
-    Forward,
-}
-
 /// Everything that was read.
 pub struct World {
     estates: Vec<Box<dyn Estate>>,
+    balancers: Vec<Balancer>,
     unread: Vec<Unread>,
     findings: Vec<Finding>,
 }
@@ -85,10 +80,20 @@ impl World {
 
     /// What is wrong with the rules: of every list, and what the estates themselves find.
     pub fn lint(&self) -> Vec<Finding> {
-        let mut found: Vec<Finding> = self.gates().iter().flat_map(|gate| lint::gate(gate)).collect();
+        let mut found: Vec<Finding> = self.estates.iter().flat_map(|one| one.lint_gates()).flat_map(|gate| lint::gate(&gate)).collect();
         found.extend(self.findings.iter().cloned());
         found.sort_by(|a, b| (&a.place, a.rule, a.kind).cmp(&(&b.place, b.rule, b.kind)));
         found
+    }
+
+    /// The endpoint that has an address.
+    pub fn whose(&self, address: IpAddr) -> Option<End> {
+        let known = self.endpoints().find(|endpoint| endpoint.addresses.contains(&address));
+        known.map(|endpoint| End::Known(endpoint.id.clone()))
+    }
+
+    pub fn balancers(&self) -> &[Balancer] {
+        &self.balancers
     }
 
     /// May A reach B?

@@ -213,7 +213,7 @@ fn google_rules_are_followed_through_proxies_and_maps() {
     let kinds: Vec<&str> = found.iter().map(|one| one.kind).collect();
     assert_eq!(kinds, ["pool-no-check", "pool-unused", "health-detection", "health-timeout"]);
     assert!(found[3].fix[0].change.starts_with("gcloud compute health-checks update http"));
-    assert!(balancer.checkers().ranges().iter().any(|range| range.text() == "35.191.0.0/16"));
+    assert!(balancer.checkers().ranges().iter().any(|range| range.to_string() == "35.191.0.0/16"));
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn aliyun_classic_and_application_balancers_are_read() {
         kinds,
         ["health-detection", "health-port", "health-threshold", "health-timeout", "pool-weight"]
     );
-    assert!(balancer.checkers().ranges().iter().any(|range| range.text() == "100.64.0.0/10"));
+    assert!(balancer.checkers().ranges().iter().any(|range| range.to_string() == "100.64.0.0/10"));
     let application = r#"{"ServerGroups": [{"ServerGroupId": "sgp-1", "ServerGroupName": "web", "Protocol": "HTTP", "RelatedLoadBalancerIds": ["alb-1"], "ServerCount": 0,
  "HealthCheckConfig": {"HealthCheckEnabled": true, "HealthCheckProtocol": "HTTP", "HealthCheckPath": "/h", "HealthCheckInterval": 2, "HealthCheckTimeout": 1,
  "HealthCheckConnectPort": 0, "HealthyThreshold": 3, "UnhealthyThreshold": 3, "HealthCheckCodes": ["http_2xx"]}}]}

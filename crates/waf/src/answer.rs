@@ -106,6 +106,7 @@ pub struct Answered {
     pub request: String,
     #[serde(flatten)]
     pub answer: Answer,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub exclusions: Vec<crate::exclusion::Exclusion>,
+    /// What would let it through, where that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<crate::exclusion::Plan>,
 }

@@ -4,7 +4,9 @@ mod act;
 mod memory;
 mod run;
 
-use crate::answer::{Answer, Verdict};
+pub(crate) use run::recommended;
+
+use crate::answer::{Answer, By, Verdict};
 use crate::place::{Unread, both};
 use crate::request::Request;
 use crate::rule::Rule;
@@ -47,6 +49,9 @@ impl Waf {
 
     /// Which rules the request trips, and what becomes of it.
     pub fn ask(&self, request: &Request) -> Answer {
+        if request.is_malformed() {
+            return Answer::refused();
+        }
         let mut run = run::Run::new(self, request);
         run.head();
         run.body();
@@ -74,7 +79,17 @@ impl Waf {
 }
 
 impl Answer {
-    /// The answer of a firewall that is off.
+    /// No server hands a request with the end of a line inside of a header to its firewall.
+    fn refused() -> Answer {
+        let why = both(
+            "the server itself refuses it: a header holds the end of a line or a null byte",
+            "服务器自身会拒绝：头部含有换行符或空字节",
+        );
+        let by = By { id: 0, file: "HTTP".into(), line: 0, status: Some(400), why };
+        Answer { verdict: Verdict::Blocked, blocked: true, by: Some(by), ..Answer::quiet() }
+    }
+
+    /// An answer before anything was asked.
     fn quiet() -> Answer {
         Answer {
             verdict: Verdict::Passed,

@@ -2,6 +2,8 @@
 
 mod scalar;
 
+pub use scalar::path;
+
 use crate::body::{Pair, form, json, multipart, xml};
 use crate::place::both;
 use crate::request::Request;
@@ -69,6 +71,8 @@ impl Processor {
 pub struct Facts<'a> {
     pub request: &'a Request,
     pub processor: Processor,
+    /// Show the body even where no form was read.
+    pub force_body: bool,
     separator: u8,
     get: Vec<Pair>,
     post: Vec<Pair>,
@@ -98,6 +102,7 @@ impl<'a> Facts<'a> {
         Facts {
             request,
             processor,
+            force_body: false,
             separator,
             get,
             post: Vec::new(),
@@ -115,7 +120,9 @@ impl<'a> Facts<'a> {
     pub fn read_body(&mut self, bytes_max: Option<u64>) {
         let body = &self.request.body;
         self.body_too_long = bytes_max.is_some_and(|most| body.len() as u64 > most);
-        self.body_shown = !body.is_empty();
+        // As documented: only a form's body, or one that is forced, and never one that has arguments of its own.
+        let forced = self.force_body && matches!(self.processor, Processor::None | Processor::Other(_));
+        self.body_shown = !body.is_empty() && (self.processor == Processor::Form || forced);
         match &self.processor {
             Processor::None => {}
             Processor::Form => {

@@ -38,6 +38,12 @@ pub struct Request {
 }
 
 impl Request {
+    /// What it is called: the file's name for it, or method and target.
+    pub fn title(&self) -> String {
+        let target = || format!("{} {}", self.method, crate::place::shown(&self.uri));
+        self.name.as_ref().map_or_else(target, |name| crate::place::shown(name.as_bytes()))
+    }
+
     /// A header, the first of that name.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
@@ -51,6 +57,12 @@ impl Request {
     /// The first line as sent.
     pub fn line(&self) -> Vec<u8> {
         [self.method.as_bytes(), b" ", &self.uri, b" ", self.version.as_bytes()].concat()
+    }
+
+    /// Whether a header has what no server takes: the end of a line, or nothing.
+    pub fn is_malformed(&self) -> bool {
+        let bad = |bytes: &[u8]| bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0));
+        self.headers.iter().any(|(name, value)| bad(name.as_bytes()) || bad(value))
     }
 
     /// A body that says nowhere how long it is could not have been sent: HTTP/1 needs the header.

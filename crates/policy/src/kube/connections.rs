@@ -1,14 +1,14 @@
 //! Who may connect to whom, all of it, in the words of np-guard's lists.
 
-use super::gates::{self, Blocks};
+use super::gates::{self, Blocks, Key};
 use super::judge::judge;
 use super::network::Network;
 use super::policy::{Direction, Peer};
-use super::ranges::{self, Range};
 use super::service::{Ingress, Service, Target};
 use super::{Kube, pod::Pod};
 use crate::gate::Gate;
-use crate::space::{Cube, Family, Protocols};
+use crate::read::Span;
+use crate::space::{Cube, Family, Protocols, address};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -30,17 +30,13 @@ pub struct Connection {
     pub ports: String,
 }
 
-pub(super) fn protocol_name(protocol: u8) -> &'static str {
-    PROTOCOLS.iter().find(|(number, _)| *number == protocol).map_or("", |(_, name)| name)
-}
-
 /// Ranges of ports by protocol.
 type Ports = BTreeMap<&'static str, Vec<(u16, u16)>>;
 
 /// One end of a connection: its name, where it stands, and its gate.
 struct Side {
     name: String,
-    range: Range,
+    span: Span,
     pod: Option<usize>,
     gate: Option<Arc<Gate>>,
 }
@@ -83,45 +79,39 @@ impl Kube {
         let pods = self.pods.iter().enumerate().filter(|(_, pod)| pod.is_in(network));
         let mut sides: Vec<Side> = pods
             .filter_map(|(at, pod)| {
-                let range = *self.ranges_of(at, network, Blocks::Apart).first()?;
-                let gate = self.gate(at, direction, network, Blocks::Apart);
-                Some(Side { name: name(pod, network), range, pod: Some(at), gate })
+                let span = *self.spans(at, network, Blocks::Apart).first()?;
+                let gate = self.gate(Key { pod: at, direction, network: network.clone(), blocks: Blocks::Apart });
+                Some(Side { name: name(pod, network), span, pod: Some(at), gate })
             })
             .collect();
         if !matches!(network, Network::Secondary { .. }) {
             // What opens to pods stands where egress gates stand, and is parted by ingress rules.
             let cut_by = if direction == Direction::Egress { Direction::Ingress } else { Direction::Egress };
-            sides.extend(self.outside(cut_by).into_iter().map(|range| Side {
-                name: format!(
-                    "{}-{}[External]",
-                    ranges::address(range.0, range.1),
-                    ranges::address(range.0, range.2)
-                ),
-                range,
-                pod: None,
-                gate: None,
+            sides.extend(self.outside(cut_by).into_iter().map(|span| {
+                let (first, last) = (address(span.family, span.first), address(span.family, span.last));
+                Side { name: format!("{first}-{last}[External]"), span, pod: None, gate: None }
             }));
         }
         sides
     }
 
     /// The IPv4 addresses, parted where a rule makes a difference.
-    fn outside(&self, direction: Direction) -> Vec<Range> {
+    fn outside(&self, direction: Direction) -> Vec<Span> {
         let mut starts = BTreeSet::from([0]);
         let rules = self.policies.iter().flat_map(|policy| policy.rules(direction).unwrap_or_default());
         for peer in rules.flat_map(|rule| rule.peers.iter().flatten()) {
-            let ranges = match peer {
-                Peer::Block { ranges, .. } => ranges.as_slice(),
-                Peer::Network(range) => std::slice::from_ref(range),
+            let spans = match peer {
+                Peer::Block { spans, .. } => spans.as_slice(),
+                Peer::Network(span) => std::slice::from_ref(span),
                 Peer::Pods(_) | Peer::Nodes(_) => &[],
             };
-            for (_, first, last) in ranges.iter().filter(|range| range.0 == Family::V4) {
-                starts.extend([*first, *last + 1]);
+            for span in spans.iter().filter(|span| span.family == Family::V4) {
+                starts.extend([span.first, span.last + 1]);
             }
         }
         let starts: Vec<u128> = starts.into_iter().filter(|start| *start <= Family::V4.last()).collect();
         let ends = starts.iter().skip(1).map(|next| next - 1).chain([Family::V4.last()]);
-        starts.iter().zip(ends).map(|(first, last)| (Family::V4, *first, last)).collect()
+        starts.iter().zip(ends).map(|(first, last)| Span { family: Family::V4, first: *first, last }).collect()
     }
 
     fn from_controllers(&self) -> Vec<Connection> {
@@ -135,11 +125,11 @@ impl Kube {
         for (at, numbers) in found {
             let Some(pod) = self.pods.get(at) else { continue };
             let network = &pod.primary;
-            let Some(range) = self.ranges_of(at, network, Blocks::Apart).first().copied() else { continue };
-            let gate = self.gate(at, Direction::Ingress, network, Blocks::Apart);
-            let source =
-                Side { name: CONTROLLER.to_owned(), range: gates::CONTROLLER, pod: None, gate: None };
-            let target = Side { name: name(pod, network), range, pod: Some(at), gate };
+            let Some(span) = self.spans(at, network, Blocks::Apart).first().copied() else { continue };
+            let (direction, blocks) = (Direction::Ingress, Blocks::Apart);
+            let gate = self.gate(Key { pod: at, direction, network: network.clone(), blocks });
+            let source = Side { name: CONTROLLER.to_owned(), span: gates::CONTROLLER, pod: None, gate: None };
+            let target = Side { name: name(pod, network), span, pod: Some(at), gate };
             let mut ports = between(&source, &target);
             ports.retain(|protocol, _| *protocol == "TCP");
             let allowed =
@@ -195,9 +185,9 @@ fn between(source: &Side, target: &Side) -> Ports {
     let mut ports = Ports::new();
     for (protocol, name) in PROTOCOLS {
         // The first address of a range speaks for all of it: no rule parts it.
-        let cube = Cube::all(Family::V4)
-            .source(source.range.1, source.range.1)
-            .destination(target.range.1, target.range.1)
+        let cube = Cube::all(target.span.family)
+            .source(source.span.first, source.span.first)
+            .destination(target.span.first, target.span.first)
             .protocols(Protocols::of(&[protocol]))
             .destination_ports(PORTS.0..=PORTS.1)
             .opening();

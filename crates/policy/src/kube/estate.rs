@@ -1,9 +1,9 @@
 //! The estate that manifests are: endpoints, gates, ways.
 
 use super::Kube;
-use super::gates::Blocks;
+use super::gates::{Blocks, Key};
 use super::policy::Direction;
-use crate::estate::{Ask, Endpoint, Estate, Fix, Step};
+use crate::estate::{Ask, Because, Endpoint, Estate, Fix, Step};
 use crate::gate::Gate;
 use crate::place::{Place, Unread, both};
 use crate::space::Cube;
@@ -28,19 +28,24 @@ impl Estate for Kube {
     }
 
     fn gates(&self) -> Vec<Arc<Gate>> {
-        let mut gates: Vec<Arc<Gate>> = Vec::new();
+        let blocks = Blocks::Plugin(self.options.blocks_match_pods);
+        let mut gates = Vec::new();
         for (at, pod) in self.pods.iter().enumerate() {
-            let networks =
-                std::iter::once(&pod.primary).chain(pod.secondary.iter().map(|(network, _)| network));
-            for network in networks {
+            for network in pod.networks() {
                 for direction in [Direction::Ingress, Direction::Egress] {
-                    let gate =
-                        self.gate(at, direction, network, Blocks::Plugin(self.options.blocks_match_pods));
-                    gates.extend(gate.filter(|gate| !gates.iter().any(|known| Arc::ptr_eq(known, gate))));
+                    gates.extend(self.gate(Key { pod: at, direction, network: network.clone(), blocks }));
                 }
             }
         }
         gates
+    }
+
+    fn lint_gates(&self) -> Vec<Arc<Gate>> {
+        self.policy_gates()
+    }
+
+    fn defaults(&self, gate: &Gate) -> Vec<Because> {
+        self.isolating(gate)
     }
 
     fn way(&self, ask: &Ask) -> Vec<Step> {
@@ -79,17 +84,10 @@ pub(super) fn endpoints(kube: &Kube) -> Vec<Endpoint> {
     }
     for service in &kube.services {
         let dns = format!("{}.{}", service.name, service.namespace);
-        let external = service.external_addresses.iter().map(|(address, _)| address);
         endpoints.push(Endpoint {
             id: service_id(&service.namespace, &service.name),
             names: vec![format!("{dns}.svc"), format!("{dns}.svc.cluster.local"), dns],
-            addresses: service
-                .cluster_addresses
-                .iter()
-                .chain(external)
-                .chain(&service.balancer_addresses)
-                .copied()
-                .collect(),
+            addresses: service.addresses().collect(),
             place: service.place.clone(),
         });
     }

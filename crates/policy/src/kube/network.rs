@@ -25,6 +25,12 @@ pub enum Network {
     Secondary { name: String },
 }
 
+impl Network {
+    pub(super) fn is_secondary(&self) -> bool {
+        matches!(self, Network::Secondary { .. })
+    }
+}
+
 impl fmt::Display for Network {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -179,6 +179,7 @@ impl Reading {
         let mut kube = Kube {
             options,
             namespaces: self.namespaces,
+            stand_ins: super::gates::stand_ins(&pods),
             pods,
             nodes: self.nodes,
             policies: self.policies,
@@ -191,7 +192,6 @@ impl Reading {
             endpoints: Vec::new(),
             unread: self.unread,
             built: Default::default(),
-            isolating: Default::default(),
         };
         kube.endpoints = super::estate::endpoints(&kube);
         kube

@@ -2,10 +2,10 @@
 
 use super::network::{Attachment, Network};
 use super::object::{Object, labels};
-use super::ranges::{self, Range};
 use super::selector::Labels;
 use crate::doc::Node;
 use crate::place::Place;
+use crate::read::Span;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -37,19 +37,19 @@ pub(super) struct KubeNode {
     pub labels: Labels,
     pub addresses: Vec<IpAddr>,
     /// The addresses its pods get.
-    pub pod_ranges: Vec<Range>,
+    pub pod_spans: Vec<Span>,
     pub place: Place,
 }
 
 impl KubeNode {
     pub fn of(object: &Object<'_>) -> KubeNode {
         let addresses = object.node.at(&["status", "addresses"]).map_or(&[][..], Node::list);
-        let pod_ranges = object.spec("podCIDRs").map_or(&[][..], Node::list);
+        let pod_spans = object.spec("podCIDRs").map_or(&[][..], Node::list);
         KubeNode {
             name: object.name.to_owned(),
             labels: labels(object.node),
             addresses: addresses.iter().filter_map(|a| a.word("address")?.parse().ok()).collect(),
-            pod_ranges: pod_ranges.iter().filter_map(|range| ranges::prefix(range.text()?)).collect(),
+            pod_spans: pod_spans.iter().filter_map(|range| Span::read(range.text()?)).collect(),
             place: object.place().clone(),
         }
     }
@@ -116,8 +116,13 @@ impl Pod {
         self.secondary.iter().find(|(own, _)| own == network).map_or(&[], |(_, addresses)| addresses)
     }
 
+    /// Its primary network, and the others.
+    pub fn networks(&self) -> impl Iterator<Item = &Network> {
+        std::iter::once(&self.primary).chain(self.secondary.iter().map(|(network, _)| network))
+    }
+
     pub fn is_in(&self, network: &Network) -> bool {
-        *network == self.primary || self.secondary.iter().any(|(own, _)| own == network)
+        self.networks().any(|own| own == network)
     }
 
     fn of(object: &Object<'_>, name: &str, kind: &str, template: &Node, real: bool) -> Pod {

@@ -2,10 +2,10 @@
 
 use super::object::Object;
 use super::pod::protocol;
-use super::ranges::{self, Range};
 use super::selector::{Labels, Refused, Selector, Selects};
 use crate::doc::Node;
 use crate::place::{Place, Unread, both};
+use crate::read::{Span, without};
 use netwhy_model::Text;
 
 /// What is asked first, and its priority there.
@@ -87,12 +87,9 @@ pub(super) struct Rule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Peer {
     Pods(Pods),
-    Block {
-        ranges: Vec<Range>,
-        text: String,
-    },
+    Block { spans: Vec<Span>, text: String },
     /// `networks` of an AdminNetworkPolicy: matches pods, too.
-    Network(Range),
+    Network(Span),
     Nodes(Selector),
 }
 
@@ -305,12 +302,11 @@ fn self_peer<'a>(node: &'a Node, namespace: &str) -> Parsed<'a, Vec<Peer>> {
 fn ip_block(node: &Node) -> Parsed<'_, Peer> {
     let wrong = |node| (node, "this is no CIDR", "这不是 CIDR");
     let cidr = node.get("cidr").ok_or((node, "an ipBlock without cidr", "ipBlock 缺少 cidr"))?;
-    let range = |node: &'_ Node| node.text().and_then(ranges::prefix);
-    let whole = range(cidr).ok_or(wrong(cidr))?;
+    let whole = span(cidr).ok_or(wrong(cidr))?;
     let mut except = Vec::new();
     for one in node.each("except") {
-        let inside = range(one).ok_or(wrong(one))?;
-        if inside.0 != whole.0 || inside.1 < whole.1 || whole.2 < inside.2 {
+        let inside = span(one).ok_or(wrong(one))?;
+        if !whole.contains(&inside) {
             return Err((one, "except must lie within cidr", "except 须在 cidr 之内"));
         }
         except.push(inside);
@@ -318,7 +314,12 @@ fn ip_block(node: &Node) -> Parsed<'_, Peer> {
     let words: Vec<&str> = node.each("except").iter().filter_map(Node::text).collect();
     let except_text = if words.is_empty() { String::new() } else { format!(" except {}", words.join(" ")) };
     let text = format!("{}{except_text}", cidr.text().unwrap_or_default());
-    Ok(Peer::Block { ranges: ranges::minus(&[whole], &ranges::merge(except)), text })
+    Ok(Peer::Block { spans: without(&[whole], &except), text })
+}
+
+/// A prefix; Kubernetes takes no single address for one.
+fn span(node: &Node) -> Option<Span> {
+    node.text().filter(|text| text.contains('/')).and_then(Span::read)
 }
 
 fn admin_peer<'a>(node: &'a Node, unmodelled: &mut Vec<Text>) -> Parsed<'a, Vec<Peer>> {
@@ -327,8 +328,7 @@ fn admin_peer<'a>(node: &'a Node, unmodelled: &mut Vec<Text>) -> Parsed<'a, Vec<
         match name.as_str() {
             "networks" => {
                 for network in member.list() {
-                    let range = network.text().and_then(ranges::prefix);
-                    peers.push(Peer::Network(range.ok_or((network, "this is no CIDR", "这不是 CIDR"))?));
+                    peers.push(Peer::Network(span(network).ok_or((network, "this is no CIDR", "这不是 CIDR"))?));
                 }
             }
             "nodes" => peers.push(Peer::Nodes(Selector::read(member)?)),

@@ -73,6 +73,11 @@ impl Selector {
         self.requirements.is_empty()
     }
 
+    /// Whether it asks for labels besides one.
+    pub fn asks_beyond(&self, label: &str) -> bool {
+        self.requirements.iter().any(|requirement| requirement.key != label)
+    }
+
     pub fn matches(&self, labels: &Labels) -> bool {
         self.requirements.iter().all(|requirement| requirement.holds(labels))
     }

@@ -2,10 +2,10 @@
 
 use super::object::Object;
 use super::pod::{Pod, protocol};
-use super::ranges::{self, Range};
 use super::selector::{Labels, Selector};
 use crate::doc::Node;
 use crate::place::Place;
+use crate::read::Span;
 use std::net::IpAddr;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(super) struct Service {
     /// `internalTrafficPolicy: Local`.
     pub internal_local: bool,
     pub sticky: bool,
-    pub source_ranges: Option<(Vec<Range>, Place)>,
+    pub source_ranges: Option<(Vec<Span>, Place)>,
 }
 
 #[derive(Debug, Clone)]
@@ -96,7 +96,7 @@ impl Service {
         let external =
             list("externalIPs").iter().filter_map(|node| Some((address(node)?, node.place.clone())));
         let ranges = object.spec("loadBalancerSourceRanges").filter(|node| !node.list().is_empty());
-        let range_of = |node: &Node| ranges::prefix(node.text()?.trim());
+        let range_of = |node: &Node| Span::read(node.text()?);
         Service {
             namespace: object.namespace.to_owned(),
             name: object.name.to_owned(),
@@ -125,6 +125,12 @@ impl Service {
     /// `default/web`.
     pub fn path(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// Every address it is reached by.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        let external = self.external_addresses.iter().map(|(address, _)| address);
+        self.cluster_addresses.iter().chain(external).chain(&self.balancer_addresses).copied()
     }
 
     pub fn selects(&self, pod: &Pod) -> bool {
@@ -183,20 +189,17 @@ pub(super) struct Endpoints {
     pub place: Place,
     pub ready: Vec<IpAddr>,
     pub not_ready: Vec<IpAddr>,
-    /// Name, number and protocol; a slice without a number stands for every port.
-    pub ports: Vec<(String, Option<u16>, u8)>,
 }
 
 impl Endpoints {
     pub fn of(object: &Object<'_>) -> Endpoints {
         let node = object.node;
         let label = node.at(&["metadata", "labels", "kubernetes.io/service-name"]).and_then(Node::text);
-        let (mut ready, mut not_ready, mut ports) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut ready, mut not_ready) = (Vec::new(), Vec::new());
         let address = |node: &Node| node.text()?.parse::<IpAddr>().ok();
         for subset in node.each("subsets") {
             ready.extend(subset.each("addresses").iter().filter_map(|a| address(a.get("ip")?)));
             not_ready.extend(subset.each("notReadyAddresses").iter().filter_map(|a| address(a.get("ip")?)));
-            ports.extend(subset.each("ports").iter().map(endpoint_port));
         }
         for endpoint in node.each("endpoints") {
             // An unknown state counts as ready.
@@ -204,22 +207,14 @@ impl Endpoints {
             let addresses = endpoint.each("addresses").iter().filter_map(address);
             if is_ready { ready.extend(addresses) } else { not_ready.extend(addresses) }
         }
-        ports.extend(node.each("ports").iter().map(endpoint_port));
         Endpoints {
             namespace: object.namespace.to_owned(),
             service: label.unwrap_or(object.name).to_owned(),
             place: object.place().clone(),
             ready,
             not_ready,
-            ports,
         }
     }
-}
-
-fn endpoint_port(node: &Node) -> (String, Option<u16>, u8) {
-    let number = node.get("port").and_then(Node::integer).and_then(|port| port.try_into().ok());
-    let protocol = node.word("protocol").and_then(protocol).unwrap_or(6);
-    (node.word("name").unwrap_or_default().to_owned(), number, protocol)
 }
 
 /// An Ingress, a Route of OpenShift, or a route of the Gateway API: what a controller lets in.
@@ -276,7 +271,8 @@ impl Ingress {
     }
 
     pub fn title(&self) -> String {
-        format!("{} {}/{}", self.kind, self.namespace, self.name)
+        let class = self.class.as_ref().map_or(String::new(), |class| format!(" of class {class}"));
+        format!("{} {}/{}{class}", self.kind, self.namespace, self.name)
     }
 }
 

@@ -2,7 +2,7 @@
 //! only together.
 
 use super::List;
-use crate::gate::{Action, Order};
+use crate::gate::Order;
 use crate::space::Cube;
 
 /// How often one rule's packets may be cut before the rule is left undecided.
@@ -65,17 +65,13 @@ impl List {
         match self.covered(rule, |_| true, room) {
             Answer::Covered => {
                 let by = self.needed(rule, room);
-                let same = by.iter().all(|one| self.lets(*one) == (entry.action == Action::Allow));
+                let same = by.iter().all(|one| self.entries[*one as usize].action.is_like(entry.action));
                 return Fate::Dead(Cover { by, same });
             }
             Answer::Undecided => return Fate::Undecided,
             Answer::Lives => {}
         }
         if redundant { self.changes_nothing(rule, room) } else { Fate::Lives }
-    }
-
-    fn lets(&self, rule: u32) -> bool {
-        self.entries[rule as usize].action == Action::Allow
     }
 
     /// Of a list without order: whether the other rules allow all that this one does.

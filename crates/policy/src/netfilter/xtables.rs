@@ -4,9 +4,11 @@
 //! to be unread.
 
 mod address;
+mod bind;
 mod build;
 mod extension;
 mod headers;
+mod ipset;
 mod matches;
 mod names;
 mod opaque;
@@ -18,6 +20,9 @@ mod store;
 mod targets;
 mod tracking;
 mod words;
+
+pub use bind::bind;
+pub use ipset::read_ipset;
 
 use crate::netfilter::ast::Ruleset;
 use crate::place::{Place, Unread};

@@ -4,6 +4,19 @@ use crate::space::Family;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// Private, shared, link-local and loopback addresses.
+const PRIVATE: [&str; 9] = [
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "169.254.0.0/16",
+    "127.0.0.0/8",
+    "fc00::/7",
+    "fe80::/10",
+    "::1",
+];
+
 /// Addresses of one family, from first to last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Span {
@@ -31,8 +44,7 @@ impl Span {
         let text = text.trim();
         if let Some((first, last)) = text.split_once('-') {
             let (first, last): (IpAddr, IpAddr) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-            let span = Span { last: number(last), ..Span::one(first) };
-            return (Family::of(first) == Family::of(last) && span.first <= span.last).then_some(span);
+            return Span::between(first, last);
         }
         let Some((base, length)) = text.split_once('/') else {
             return text.parse().ok().map(Span::one);
@@ -43,6 +55,17 @@ impl Span {
         let hosts = family.last() & u128::MAX.checked_shl(free).map_or(u128::MAX, |network| !network);
         let first = number(base) & !hosts;
         Some(Span { family, first, last: first | hosts })
+    }
+
+    /// From one address to another; none when they are of two families or the wrong way round.
+    pub fn between(first: IpAddr, last: IpAddr) -> Option<Span> {
+        let span = Span { last: number(last), ..Span::one(first) };
+        (Family::of(first) == Family::of(last) && span.first <= span.last).then_some(span)
+    }
+
+    /// How many addresses it has; one less than all of IPv6.
+    pub fn size(&self) -> u128 {
+        (self.last - self.first).saturating_add(1)
     }
 
     pub fn and(&self, other: &Span) -> Option<Span> {
@@ -154,6 +177,17 @@ pub fn without(spans: &[Span], taken: &[Span]) -> Vec<Span> {
         left.extend(rest);
     }
     left
+}
+
+/// The addresses that are in both.
+pub fn shared(some: &[Span], others: &[Span]) -> Vec<Span> {
+    let each = |span: &Span| others.iter().filter_map(|other| span.and(other)).collect::<Vec<_>>();
+    merge(&some.iter().flat_map(each).collect::<Vec<_>>())
+}
+
+/// Addresses that are not of the public internet.
+pub fn private() -> Vec<Span> {
+    PRIVATE.iter().filter_map(|text| Span::read(text)).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,282 @@
 //! Which reader a file is for, by what stands in it.
 
+use super::host::HostFilter;
 use super::{Role, Source, World};
+use crate::aws::Aws;
+use crate::balancer::{self, Balancers};
+use crate::doc::{self, Node, Read};
+use crate::estate::Estate;
+use crate::finding::Finding;
+use crate::kube::{Kube, Options};
+use crate::netfilter::ast::Ruleset;
+use crate::netfilter::{faults, nft, xtables};
+use crate::place::{Place, Unread};
+use crate::space::Family;
+use crate::{azure, gcp, terraform, zero_trust};
+use std::sync::Arc;
 
-pub(super) fn read(_sources: &[Source], _role: Option<Role>) -> World {
-    World { estates: Vec::new(), unread: Vec::new(), findings: Vec::new() }
+/// Lines looked at to tell what a text is.
+const HEAD_LINE_COUNT: usize = 400;
+
+/// What a file turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Nft,
+    NftJson,
+    /// iptables-save or a script of commands, of IPv6 when its name or content says so.
+    Xtables(Family),
+    Ipset,
+    /// Terraform, in files or as a plan.
+    Terraform,
+    /// JSON of a cloud, of Kubernetes or of a zero-trust policy.
+    Json,
+    Yaml,
+    Nginx,
+    Haproxy,
+    /// Read by other commands: rules of web firewalls, intents.
+    Other,
+    Unknown,
+}
+
+/// Reads every source.
+pub(super) fn read(sources: &[Source], role: Option<Role>) -> World {
+    let mut gathered = Gathered::default();
+    let mut terraform: Vec<&Source> = Vec::new();
+    for source in sources {
+        match form(source) {
+            Form::Nft | Form::NftJson | Form::Xtables(_) | Form::Ipset => gathered.filter(source),
+            Form::Terraform => terraform.push(source),
+            Form::Json => gathered.json(source),
+            Form::Yaml => gathered.kubernetes.push(doc::yaml(&source.file, &source.text)),
+            Form::Nginx => gathered.balancers(balancer::nginx(&source.file, &source.text, &|_| Vec::new())),
+            Form::Haproxy => gathered.balancers(balancer::haproxy(&source.file, &source.text)),
+            Form::Other => {}
+            Form::Unknown => gathered.unread.push(Unread::new(
+                Place::whole(&source.file),
+                source.text.lines().next().unwrap_or_default(),
+                "no reader knows what this file is",
+                "没有读取器认识此文件",
+            )),
+        }
+    }
+    gathered.world(&terraform, role)
+}
+
+/// The rules of a packet filter in one file; `None` when it holds none.
+pub fn netfilter(source: &Source) -> Option<Ruleset> {
+    let Source { file, text } = source;
+    let mut ruleset = match form(source) {
+        Form::Nft => nft::read_text(file, text),
+        Form::NftJson => nft::read_json(file, text),
+        Form::Xtables(family) => xtables::read_save(file, text, family),
+        Form::Ipset => xtables::read_ipset(file, text),
+        _ => return None,
+    };
+    xtables::bind(&mut ruleset);
+    Some(ruleset)
+}
+
+fn form(source: &Source) -> Form {
+    let text = source.text.trim_start_matches('\u{feff}').trim_start();
+    let name = source.file.rsplit('/').next().unwrap_or_default();
+    if terraform::is_terraform(&source.file, &source.text) {
+        return Form::Terraform;
+    }
+    if text.starts_with(['{', '[']) {
+        let head: String = text.chars().take(4_096).collect();
+        return if head.contains("\"nftables\"") { Form::NftJson } else { Form::Json };
+    }
+    let lines = || {
+        text.lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .take(HEAD_LINE_COUNT)
+    };
+    let any = |wanted: &dyn Fn(&str) -> bool| lines().any(wanted);
+    let begins = |line: &str, words: &[&str]| {
+        words.iter().any(|word| {
+            line.strip_prefix(word).is_some_and(|rest| {
+                rest.is_empty() || !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+            })
+        })
+    };
+    const TABLES: [&str; 5] = ["*filter", "*nat", "*mangle", "*raw", "*security"];
+    let six = name.contains("ip6") || name.contains("6tables") || text.contains("ip6tables");
+    let family = if six { Family::V6 } else { Family::V4 };
+    match () {
+        () if any(&|line| TABLES.contains(&line)) => Form::Xtables(family),
+        () if text.starts_with("#!") && text.lines().next().is_some_and(|line| line.contains("nft")) => {
+            Form::Nft
+        }
+        () if any(&|line| line == "flush ruleset" || line.starts_with("table ") && line.contains('{')) => {
+            Form::Nft
+        }
+        () if any(&|line| nft_command(line)) => Form::Nft,
+        () if any(&|line| {
+            line.contains("iptables ") || line.contains("ip6tables ") || line.starts_with("-A ")
+        }) =>
+        {
+            Form::Xtables(family)
+        }
+        () if any(&|line| {
+            line.starts_with("create ") || line.starts_with("add ") || line.starts_with("Name: ")
+        }) =>
+        {
+            Form::Ipset
+        }
+        () if any(&|line| begins(line, &["SecRule", "SecAction", "SecRuleEngine", "SecMarker"])) => {
+            Form::Other
+        }
+        () if any(&|line| line.starts_with("[[intent]]")) => Form::Other,
+        () if any(&|line| line.starts_with("apiVersion:")) => Form::Yaml,
+        () if any(&|line| {
+            begins(line, &["frontend", "backend", "listen", "defaults", "global"])
+                && !line.contains('{')
+                && !line.ends_with(';')
+        }) =>
+        {
+            Form::Haproxy
+        }
+        () if any(&|line| {
+            begins(line, &["server", "upstream", "http", "events", "location", "stream"])
+                && line.contains('{')
+        }) =>
+        {
+            Form::Nginx
+        }
+        () if name.ends_with(".yaml") || name.ends_with(".yml") => Form::Yaml,
+        () => Form::Unknown,
+    }
+}
+
+/// A command of nft outside of a block: `add rule inet filter input …`.
+fn nft_command(line: &str) -> bool {
+    let line = line.strip_prefix("nft ").unwrap_or(line);
+    let mut words = line.split_whitespace();
+    let verb =
+        words.next().is_some_and(|word| ["add", "create", "insert", "replace", "define"].contains(&word));
+    let object =
+        words.next().is_some_and(|word| ["rule", "table", "chain", "set", "map", "element"].contains(&word));
+    verb && object || line.starts_with("define ") && line.contains('=')
+}
+
+/// What the files hold, by reader.
+#[derive(Default)]
+struct Gathered {
+    /// By the name of the host they seem to be of.
+    filters: Vec<(String, Ruleset)>,
+    kubernetes: Vec<Read>,
+    aws: Vec<(Arc<str>, String)>,
+    azure: Vec<Node>,
+    gcp: Vec<Node>,
+    zero_trust: Vec<Node>,
+    balancers: Vec<balancer::Balancer>,
+    unread: Vec<Unread>,
+}
+
+impl Gathered {
+    fn filter(&mut self, source: &Source) {
+        let Some(ruleset) = netfilter(source) else { return };
+        // The files of one folder that no other file of their kind is beside are of one host.
+        let (folder, name) = source.file.rsplit_once('/').unwrap_or(("", &source.file));
+        let host = if folder.is_empty() { name } else { folder };
+        let beside = |one: &&mut (String, Ruleset)| one.0 == host && joins(&one.1, &ruleset);
+        match self.filters.iter_mut().find(beside) {
+            Some((_, own)) => {
+                own.tables.extend(ruleset.tables);
+                own.ipsets.extend(ruleset.ipsets);
+                own.unread.extend(ruleset.unread);
+                xtables::bind(own);
+            }
+            None => self.filters.push((host.to_owned(), ruleset)),
+        }
+    }
+
+    fn json(&mut self, source: &Source) {
+        let read = doc::json(&source.file, &source.text);
+        self.unread.extend(read.unread.iter().cloned());
+        let mut known = read.documents.is_empty();
+        for node in &read.documents {
+            let before = known;
+            known = true;
+            match () {
+                () if crate::aws::is_aws(node) => {
+                    self.aws.push((Arc::clone(&source.file), source.text.clone()))
+                }
+                () if azure::claims(node) => self.azure.push(node.clone()),
+                () if gcp::claims(node) => self.gcp.push(node.clone()),
+                () if zero_trust::resembles(node) => self.zero_trust.push(node.clone()),
+                () if Kube::is(node) => {
+                    self.kubernetes.push(Read { documents: vec![node.clone()], unread: Vec::new() })
+                }
+                () => known = before,
+            }
+        }
+        self.aws.dedup_by(|a, b| a.0 == b.0);
+        let balancers = [
+            balancer::aws(&read.documents),
+            balancer::gcp(&read.documents),
+            balancer::aliyun(&read.documents),
+        ];
+        for found in balancers {
+            known |= !found.balancers.is_empty();
+            self.balancers(found);
+        }
+        if !known {
+            let en = "this JSON is of none of the tools that netwhy reads";
+            self.unread.push(Unread::new(
+                Place::whole(&source.file),
+                "",
+                en,
+                "该 JSON 不属于 netwhy 可读取的任何工具",
+            ));
+        }
+    }
+
+    fn balancers(&mut self, found: Balancers) {
+        self.balancers.extend(found.balancers);
+        self.unread.extend(found.unread);
+    }
+
+    fn world(self, terraform: &[&Source], role: Option<Role>) -> World {
+        let mut estates: Vec<Box<dyn Estate>> = Vec::new();
+        let mut findings: Vec<Finding> = Vec::new();
+        if !self.aws.is_empty() || !terraform.is_empty() {
+            let own = self.aws.iter().map(|(file, text)| (Arc::clone(file), text.as_str()));
+            let planned = terraform.iter().map(|one| (Arc::clone(&one.file), one.text.as_str()));
+            estates.push(Box::new(Aws::read(&own.chain(planned).collect::<Vec<_>>())));
+        }
+        if !self.azure.is_empty() {
+            estates.push(Box::new(azure::read(&self.azure, Vec::new())));
+        }
+        if !self.gcp.is_empty() {
+            estates.push(Box::new(gcp::read(&self.gcp, Vec::new())));
+        }
+        if !self.kubernetes.is_empty() {
+            let kube = Kube::of(self.kubernetes, Options::default());
+            findings.extend(kube.faults());
+            estates.push(Box::new(kube));
+        }
+        if !self.zero_trust.is_empty() {
+            estates.push(Box::new(zero_trust::zero_trust(&self.zero_trust, &zero_trust::Facts::default())));
+        }
+        for (name, ruleset) in self.filters {
+            findings.extend(faults::faults(&ruleset));
+            estates.push(Box::new(HostFilter::new(name, ruleset, role)));
+        }
+        for balancer in &self.balancers {
+            findings.extend(balancer::faults(balancer, &balancer::Known::default()));
+        }
+        let mut unread = self.unread;
+        unread.extend(estates.iter().flat_map(|estate| estate.unread().iter().cloned()));
+        World { estates, balancers: self.balancers, unread, findings }
+    }
+}
+
+/// Whether two rule sets can be of one host: they have no table in common.
+fn joins(one: &Ruleset, other: &Ruleset) -> bool {
+    let same = |a: &crate::netfilter::ast::Table, b: &crate::netfilter::ast::Table| {
+        (a.backend, a.family, &a.name) == (b.backend, b.family, &b.name)
+    };
+    !one.tables.iter().any(|a| other.tables.iter().any(|b| same(a, b)))
 }

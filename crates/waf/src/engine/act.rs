@@ -47,8 +47,7 @@ impl Run<'_> {
                 Control::Engine(engine) => self.switched.engine = Some(*engine),
                 Control::BodyProcessor(name) => self.facts.processor = Processor::named(name),
                 Control::BodyAccess(on) => self.switched.body_access = Some(*on),
-                // The body is shown whenever there is one.
-                Control::ForceBodyVariable(_) => {}
+                Control::ForceBodyVariable(on) => self.facts.force_body = *on,
                 Control::RemoveById(ids) => self.remove(Which::Ids(ids.clone()), None),
                 Control::RemoveByTag(tag) => self.remove(Which::Tag(tag.clone()), None),
                 Control::RemoveByMsg(msg) => self.remove(Which::Msg(msg.clone()), None),

@@ -100,8 +100,7 @@ impl<'a> Run<'a> {
     /// Phase 1: what the first lines say.
     pub fn head(&mut self) {
         if self.waf.is_bare() && self.facts.processor == Processor::None {
-            let kind = self.facts.request.header("content-type").unwrap_or_default();
-            self.facts.processor = recommended(kind);
+            self.facts.processor = recommended(self.facts.request).unwrap_or_default();
         }
         self.phase(1);
     }
@@ -346,13 +345,13 @@ fn means(gone: &Target, found: &Found) -> bool {
 }
 
 /// The processor that the recommended configuration takes for a type of content.
-fn recommended(kind: &[u8]) -> Processor {
-    let kind = kind.to_ascii_lowercase();
+pub fn recommended(request: &Request) -> Option<Processor> {
+    let kind = request.header("content-type")?.to_ascii_lowercase();
     let xml = ["application/xml", "application/soap+xml", "text/xml"];
     if xml.iter().any(|known| kind.starts_with(known.as_bytes())) {
-        return Processor::Xml;
+        return Some(Processor::Xml);
     }
     let plain = kind.split(|byte| *byte == b';').next().unwrap_or_default();
     let suffixed = plain.starts_with(b"application/") && crate::transform::trimmed(plain).ends_with(b"+json");
-    if kind.starts_with(b"application/json") || suffixed { Processor::Json } else { Processor::None }
+    (kind.starts_with(b"application/json") || suffixed).then_some(Processor::Json)
 }

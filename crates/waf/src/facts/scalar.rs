@@ -42,10 +42,7 @@ impl Facts<'_> {
 
     fn of_line(&self, name: &str) -> Option<Option<Vec<u8>>> {
         let request = self.request;
-        let (path, query) = match request.uri.iter().position(|byte| *byte == b'?') {
-            Some(at) => (&request.uri[..at], Some(&request.uri[at + 1..])),
-            None => (request.uri.as_slice(), None),
-        };
+        let query = request.uri.splitn(2, |byte| *byte == b'?').nth(1);
         Some(match name {
             "REQUEST_METHOD" => Some(request.method.clone().into_bytes()),
             "REQUEST_PROTOCOL" => Some(request.version.clone().into_bytes()),
@@ -53,10 +50,9 @@ impl Facts<'_> {
             "REQUEST_URI_RAW" => Some(request.uri.clone()),
             "REQUEST_URI" => Some(without_host(&request.uri).to_vec()),
             "QUERY_STRING" => Some(query.unwrap_or_default().to_vec()),
-            "REQUEST_FILENAME" | "PATH_INFO" => Some(decoded(without_host(path))),
+            "REQUEST_FILENAME" | "PATH_INFO" => Some(self::path(request)),
             "REQUEST_BASENAME" => {
-                let path = decoded(without_host(path));
-                path.rsplit(|byte| matches!(byte, b'/' | b'\\')).next().map(<[u8]>::to_vec)
+                self::path(request).rsplit(|byte| matches!(byte, b'/' | b'\\')).next().map(<[u8]>::to_vec)
             }
             "SERVER_NAME" => request.header("host").and_then(|host| Some(host.split(|byte| *byte == b':').next()?.to_vec())),
             "AUTH_TYPE" => request.header("authorization").and_then(|value| Some(value.split(|byte| *byte == b' ').next()?.to_vec())),
@@ -82,7 +78,7 @@ impl Facts<'_> {
         let arguments = self.get.iter().chain(&self.post);
         Some(match name {
             "REQUEST_BODY" => self.body_shown.then(|| self.request.body.clone()),
-            "REQUEST_BODY_LENGTH" => Some(number(if self.body_shown { self.request.body.len() } else { 0 })),
+            "REQUEST_BODY_LENGTH" => Some(number(self.request.body.len())),
             "REQBODY_PROCESSOR" => Some(self.processor.name().into()),
             "REQBODY_ERROR" | "REQBODY_PROCESSOR_ERROR" => Some(flag(self.body_fault.is_some())),
             "REQBODY_ERROR_MSG" | "REQBODY_PROCESSOR_ERROR_MSG" => Some(fault),
@@ -127,6 +123,11 @@ impl Facts<'_> {
             _ => return None,
         }))
     }
+}
+
+/// `REQUEST_FILENAME`: the path, decoded.
+pub fn path(request: &crate::request::Request) -> Vec<u8> {
+    decoded(without_host(request.path()))
 }
 
 fn number(number: usize) -> Vec<u8> {

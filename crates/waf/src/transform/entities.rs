@@ -2,9 +2,6 @@
 
 /// The named ones that ModSecurity knows.
 const NAMED: &[(&str, u8)] = &[("quot", b'"'), ("amp", b'&'), ("lt", b'<'), ("gt", b'>'), ("nbsp", 0xa0)];
-/// The longest reference looked at, in bytes.
-const DIGITS_COUNT_MAX: usize = 12;
-
 /// `&#nn;`, `&#xhh;` and the named ones, with or without the semicolon.
 pub fn decode(value: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(value.len());
@@ -42,7 +39,9 @@ fn reference(after: &[u8]) -> Option<(u8, usize)> {
 
 fn number(digits: &[u8], radix: u32) -> Option<(u8, usize)> {
     let of = |byte: &u8| char::from(*byte).to_digit(radix);
-    let length = digits.iter().take(DIGITS_COUNT_MAX).take_while(|byte| of(byte).is_some()).count();
-    let number = digits[..length].iter().filter_map(of).fold(0u64, |sum, digit| sum * u64::from(radix) + u64::from(digit));
+    let length = digits.iter().take_while(|byte| of(byte).is_some()).count();
+    // As C's strtol, which stops at the largest number.
+    let add = |sum: i64, digit| sum.saturating_mul(i64::from(radix)).saturating_add(i64::from(digit));
+    let number = digits[..length].iter().filter_map(of).fold(0, add);
     (length > 0).then_some(((number & 0xff) as u8, length))
 }

@@ -40,7 +40,7 @@ impl Shared {
         if let Some(found) = self.spans.get(&span) {
             return Arc::clone(found);
         }
-        let made = Arc::new(vec![element(vec![span.clone()])]);
+        let made = Arc::new(vec![Element::of(span.clone())]);
         if self.spans.len() < SHARED_COUNT_MAX {
             self.spans.insert(span, Arc::clone(&made));
         }
@@ -50,7 +50,7 @@ impl Shared {
 
 /// An element of these spans and nothing more.
 pub(super) fn element(spans: Vec<Span>) -> Element {
-    Element { spans, data: None, excluded: false, timeout_s: None, line: 0 }
+    Element { spans, ..Element::default() }
 }
 
 /// The parts of a rule while it is read.

@@ -114,7 +114,7 @@ impl Script {
 
     fn line(&mut self, number: u32, line: &str) {
         let trimmed = line.trim_start();
-        let rest = &trimmed[trimmed.len().min(1)..];
+        let rest = trimmed.get(1..).unwrap_or("");
         match trimmed.as_bytes().first() {
             None | Some(b'#') => {}
             Some(b'*') => {

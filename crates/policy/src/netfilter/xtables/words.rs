@@ -14,7 +14,7 @@ pub(super) struct Word<'a> {
     pub quoted: bool,
 }
 
-/// Parts a line; a word that begins with `#` outside quotes ends it. What stands behind word 4096 is left out.
+/// Parts a line; a word that begins with `#` outside quotes ends it, `;` is a word. What stands behind word 4096 is left out.
 pub(super) fn split<'a>(line: &'a str, words: &mut Vec<Word<'a>>) {
     words.clear();
     let bytes = line.as_bytes();
@@ -36,13 +36,19 @@ pub(super) fn split<'a>(line: &'a str, words: &mut Vec<Word<'a>>) {
 
 fn word(line: &str, start: usize) -> (Word<'_>, usize) {
     let bytes = line.as_bytes();
-    let plain =
-        bytes[start..].iter().position(|b| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'\\'));
+    if bytes[start] == b';' {
+        return (Word { text: Cow::Borrowed(";"), offset: start, quoted: false }, start + 1);
+    }
+    let plain = bytes[start..].iter().position(|b| ends_word(*b) || matches!(b, b'"' | b'\'' | b'\\'));
     let end = plain.map_or(bytes.len(), |length| start + length);
-    if bytes.get(end).is_none_or(u8::is_ascii_whitespace) {
+    if bytes.get(end).copied().is_none_or(ends_word) {
         return (Word { text: Cow::Borrowed(&line[start..end]), offset: start, quoted: false }, end);
     }
     quoted(line, start)
+}
+
+fn ends_word(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte == b';'
 }
 
 fn quoted(line: &str, start: usize) -> (Word<'_>, usize) {
@@ -54,7 +60,7 @@ fn quoted(line: &str, start: usize) -> (Word<'_>, usize) {
             (Some(open), letter) if letter == open => quote = None,
             (None, '"' | '\'') => quote = Some(letter),
             (None | Some('"'), '\\') => text.extend(letters.next().map(|(_, next)| next)),
-            (None, letter) if letter.is_ascii_whitespace() => {
+            (None, letter) if letter.is_ascii_whitespace() || letter == ';' => {
                 return (Word { text: Cow::Owned(text), offset: start, quoted: true }, start + at);
             }
             (_, letter) => text.push(letter),

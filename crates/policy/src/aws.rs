@@ -1,0 +1,245 @@
+//! AWS: security groups, network ACLs, routes, gateways and load balancers, from what `describe-*` prints and from
+//! Terraform.
+
+mod balance;
+mod complete;
+mod describe;
+mod ends;
+mod fix;
+mod gates;
+mod model;
+mod net;
+mod packet;
+mod route;
+mod service;
+mod transit;
+mod trip;
+
+use crate::doc::{Node, json};
+use crate::estate::{Ask, Endpoint, Estate, Fix, Step, Way};
+use crate::gate::Gate;
+use crate::place::{Place, Unread, both};
+use crate::space::{Cube, Family};
+use ends::{Located, Party, locate};
+use gates::Gates;
+use model::{Interface, Model, Owner};
+use netwhy_model::Text;
+use std::net::IpAddr;
+use std::sync::Arc;
+use trip::Trip;
+
+/// A file: its name and its text.
+pub type File<'a> = (Arc<str>, &'a str);
+
+/// Accounts and regions of AWS, as far as the files describe them.
+#[derive(Debug)]
+pub struct Aws {
+    model: Model,
+    gates: Gates,
+    endpoints: Vec<Endpoint>,
+    unread: Vec<Unread>,
+}
+
+/// Whether a document is one of the listings of `aws … describe-*`.
+pub fn is_aws(document: &Node) -> bool {
+    describe::is_listing(document)
+}
+
+impl Aws {
+    /// Reads files of any name and number: listings, and Terraform's.
+    pub fn read(files: &[File<'_>]) -> Aws {
+        let (mut model, mut unread) = (Model::default(), Vec::new());
+        let (terraform, listings): (Vec<_>, Vec<_>) =
+            files.iter().cloned().partition(|(name, text)| crate::terraform::is_terraform(name, text));
+        let mut documents = Vec::new();
+        for (name, text) in &listings {
+            let read = json(name, text);
+            unread.extend(read.unread);
+            documents.extend(read.documents);
+        }
+        describe::read(&documents, &mut model, &mut unread);
+        let _ = terraform;
+        complete::complete(&mut model);
+        let (gates, endpoints) = (Gates::new(&model), endpoints(&model));
+        Aws { model, gates, endpoints, unread }
+    }
+
+    fn party(&self, located: &Located, family: Family) -> Option<Party> {
+        let model = &self.model;
+        let nowhere = Place::whole(&"".into());
+        match located {
+            Located::Interface { at, address } => {
+                Party::interface(*at, model.interfaces.nth(*at)?, family, *address)
+            }
+            Located::Nat(at) => {
+                let nat = model.nats.nth(*at)?;
+                let vpc = model.subnets.get(&nat.subnet)?.vpc.clone();
+                Some(Party::nat(nat, &vpc, nat.address.map(net::number)?))
+            }
+            Located::Subnet { at, range, .. } => Some(Party::subnet(model.subnets.nth(*at)?, *range)),
+            Located::Vpc { at, range, .. } => Some(Party::vpc(model.vpcs.nth(*at)?, *range)),
+            Located::Outside { range } => Some(Party::outside(*range, family, &nowhere)),
+            Located::Balancer(_) | Located::Tunnel(_) | Located::Mixed { .. } | Located::Unknown => None,
+        }
+    }
+
+    /// IPv4 unless one end has only IPv6.
+    fn family(&self, ends: [&Located; 2]) -> Family {
+        let has_v4 = |located: &Located| match located {
+            Located::Interface { address: Some(address), .. } => address.is_ipv4(),
+            Located::Interface { at, .. } => {
+                let interface = self.model.interfaces.nth(*at);
+                interface.is_none_or(|each| each.addresses.iter().any(|address| address.private.is_ipv4()))
+            }
+            Located::Subnet { family, .. } | Located::Vpc { family, .. } | Located::Mixed { family } => {
+                *family == Family::V4
+            }
+            Located::Outside { range: Some((family, _)) } => *family == Family::V4,
+            _ => true,
+        };
+        if ends.into_iter().all(has_v4) { Family::V4 } else { Family::V6 }
+    }
+
+    /// What ends a way before it begins, or is its whole answer.
+    fn special(&self, trip: &mut Trip<'_>, to: &Located) -> bool {
+        match to {
+            Located::Tunnel(at) => {
+                if let Some((id, _, place)) = self.model.tunnels.get(*at) {
+                    let why = both(
+                        "the tunnel's own end, which no rule here governs",
+                        "隧道自身的端点，不受此处规则约束",
+                    );
+                    trip.passes(Way::There, both(id, id), why, place);
+                }
+                true
+            }
+            Located::Nat(at) => {
+                if let Some(nat) = self.model.nats.nth(*at) {
+                    let why =
+                        both("a NAT gateway takes no connections to itself", "NAT 网关不接受到自身的连接");
+                    trip.ends(Way::There, both(&nat.id, &nat.id), why, &nat.place, Vec::new());
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Estate for Aws {
+    fn title(&self) -> Text {
+        both("AWS", "AWS")
+    }
+
+    fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    fn unread(&self) -> &[Unread] {
+        &self.unread
+    }
+
+    fn gates(&self) -> Vec<Arc<Gate>> {
+        self.gates.all()
+    }
+
+    fn way(&self, ask: &Ask) -> Vec<Step> {
+        let (from, to) = (locate(&self.model, &ask.from), locate(&self.model, &ask.to));
+        let is_elsewhere = |located: &Located| matches!(located, Located::Outside { .. } | Located::Unknown);
+        if is_elsewhere(&from) && is_elsewhere(&to) {
+            return Vec::new();
+        }
+        let family = self.family([&from, &to]);
+        let mut trip = Trip { model: &self.model, gates: &self.gates, family, steps: Vec::new() };
+        if self.special(&mut trip, &to) {
+            return trip.steps;
+        }
+        let Some(source) = self.party(&from, family) else {
+            undecided(&mut trip, &from, ("source", "源"));
+            return trip.steps;
+        };
+        if let Located::Balancer(at) = to
+            && let Some(balancer) = self.model.balancers.nth(at)
+        {
+            trip.balanced(&source, balancer, ask.protocol, ask.port, 0);
+            return trip.steps;
+        }
+        match self.party(&to, family) {
+            Some(destination) => trip.connect(&source, &destination, ask.protocol, ask.port),
+            None => undecided(&mut trip, &to, ("destination", "目的")),
+        }
+        trip.steps
+    }
+
+    fn allow(&self, gate: &Gate, packets: &[Cube]) -> Vec<Fix> {
+        fix::allow(gate, packets)
+    }
+}
+
+fn undecided(trip: &mut Trip<'_>, located: &Located, (en, zh): (&str, &str)) {
+    let place = Place::whole(&"".into());
+    let on = match located {
+        Located::Mixed { .. } => both(
+            format!("the {en} spans several networks that have different rules: ask for one of them"),
+            format!("{zh}地址跨越规则不同的多个网段：请只问其中一个"),
+        ),
+        _ => both(
+            format!("the files do not tell an address of the {en} that the other end could use"),
+            format!("所给文件没有给出{zh}可用的地址"),
+        ),
+    };
+    trip.depends(Way::There, both(format!("the {en}"), format!("{zh}端")), on, &place);
+}
+
+/// Every thing that can be asked for by name.
+fn endpoints(model: &Model) -> Vec<Endpoint> {
+    let mut endpoints: Vec<Endpoint> = Vec::new();
+    let mut by_id = std::collections::HashMap::new();
+    for interface in
+        model.interfaces.iter().filter(|each| !matches!(each.owner, Owner::Balancer | Owner::NatGateway))
+    {
+        let id = match &interface.owner {
+            Owner::Instance(id) => id,
+            _ => &interface.id,
+        };
+        let at = *by_id.entry(id.clone()).or_insert_with(|| {
+            let (names, place) =
+                model.instance_names.get(id).cloned().unwrap_or((Vec::new(), interface.place.clone()));
+            endpoints.push(Endpoint { id: id.clone(), names, addresses: Vec::new(), place });
+            endpoints.len() - 1
+        });
+        if let Some(endpoint) = endpoints.get_mut(at) {
+            endpoint.addresses.extend(addresses(interface));
+            let own = Some(&interface.id).filter(|own| *own != id);
+            endpoint.names.extend(interface.names.iter().chain(own).cloned());
+        }
+    }
+    for balancer in model.balancers.iter() {
+        let names = std::iter::once(balancer.name.clone()).chain(balancer.dns.clone()).collect();
+        let mark = format!("/{}/", balancer.name);
+        let own = model.interfaces.iter().filter(|each| {
+            each.owner == Owner::Balancer && each.names.iter().any(|name| name.contains(&mark))
+        });
+        let addresses = own.flat_map(addresses).collect();
+        endpoints.push(Endpoint { id: balancer.id.clone(), names, addresses, place: balancer.place.clone() });
+    }
+    for nat in model.nats.iter() {
+        let addresses = nat.address.into_iter().chain(nat.public).collect();
+        endpoints.push(Endpoint {
+            id: nat.id.clone(),
+            names: Vec::new(),
+            addresses,
+            place: nat.place.clone(),
+        });
+    }
+    endpoints
+}
+
+/// The addresses of an interface that are known.
+fn addresses(interface: &Interface) -> Vec<IpAddr> {
+    let known = interface.addresses.iter().filter(|_| !interface.guessed);
+    let mut addresses: Vec<IpAddr> =
+        known.flat_map(|each| std::iter::once(each.private).chain(each.public)).collect();
+    addresses.dedup();
+    addresses
+}

@@ -1,0 +1,218 @@
+//! Load balancers: from a listener to the targets, each a connection of its own.
+
+use super::ends::Party;
+use super::model::{Balancer, Interface, Listener, Model, Owner, TargetGroup};
+use super::packet::{ANY_CLIENT_PORTS, Packets};
+use super::trip::Trip;
+use crate::estate::{Fix, Way};
+use crate::place::both;
+use crate::space::Family;
+
+/// How many pairs of a balancer's node and a target are asked.
+const PAIR_COUNT_MAX: usize = 64;
+/// How many balancers may stand behind each other.
+const BALANCER_DEPTH_MAX: usize = 3;
+
+/// The interfaces of a balancer, by the name AWS gives them.
+fn nodes(model: &Model, balancer: &Balancer, family: Family) -> Vec<Party> {
+    let is_node = |each: &Interface| {
+        let named = |name: &String| name.contains(&format!("/{}/", balancer.name)) || name == &balancer.id;
+        each.owner == Owner::Balancer && each.names.iter().any(named)
+    };
+    let all = model.interfaces.iter().enumerate().filter(|(_, each)| is_node(each));
+    let party = |(at, each): (usize, &Interface)| {
+        let mut party = Party::interface(at, each, family, None)?;
+        party.title = format!("{} in {}", balancer.name, each.subnet);
+        party.client_ports = ANY_CLIENT_PORTS;
+        party.client = "a load balancer";
+        if party.groups.is_empty() {
+            party.groups.clone_from(&balancer.groups);
+        }
+        party.public_later |= !balancer.internal && party.public.is_none();
+        Some(party)
+    };
+    all.filter_map(party).collect()
+}
+
+impl Trip<'_> {
+    /// From a client to a balancer, and from it to every target.
+    pub fn balanced(
+        &mut self,
+        from: &Party,
+        balancer: &Balancer,
+        protocol: u8,
+        port: Option<u16>,
+        depth: usize,
+    ) {
+        let name = balancer.name.as_str();
+        let what = both(format!("load balancer {name}"), format!("负载均衡 {name}"));
+        let nodes = nodes(self.model, balancer, self.family);
+        if nodes.is_empty() {
+            let on = both(
+                "its network interfaces and subnets are not among the files",
+                "其网络接口和子网不在所给文件中",
+            );
+            self.depends(Way::There, what, on, &balancer.place);
+            return;
+        }
+        if balancer.internal && from.is_outside() && from.is_public(self.family) {
+            let why = both("it is internal: it has no public address", "它是内部负载均衡，没有公网地址");
+            self.ends(Way::There, what, why, &balancer.place, Vec::new());
+            return;
+        }
+        for node in &nodes {
+            self.connect(from, node, protocol, port);
+        }
+        let serves = |each: &&Listener| {
+            each.balancer == balancer.id
+                && each.protocol == protocol
+                && port.is_none_or(|port| each.port == port)
+        };
+        let Some(listener) = self.model.listeners.iter().find(serves).cloned() else {
+            let wanted = port.map_or_else(String::new, |port| format!(" {port}"));
+            let why = both(
+                format!("no listener has port{wanted} of protocol {protocol}"),
+                format!("没有协议 {protocol} 端口{wanted} 的监听器"),
+            );
+            let change = format!(
+                "aws elbv2 create-listener --load-balancer-arn {} --protocol TCP --port{wanted}",
+                balancer.id
+            );
+            let what_fix = both("add a listener and its target group", "添加监听器及其目标组");
+            let fix = vec![Fix { syntax: "aws-cli", what: what_fix, change }];
+            self.ends(Way::There, what, why, &balancer.place, fix);
+            return;
+        };
+        self.passes(Way::There, what, both("its listener takes it", "监听器接收"), &listener.place);
+        if listener.target_groups.is_empty() {
+            let what = both("the listener's action", "监听器的动作");
+            self.passes(
+                Way::There,
+                what,
+                both("answered by the balancer itself", "由负载均衡自身应答"),
+                &listener.place,
+            );
+        }
+        for id in &listener.target_groups {
+            match self.model.target_groups.get(id).cloned() {
+                Some(group) => self.targets(from, balancer, &nodes, &group, protocol, depth),
+                None => {
+                    let what = both(format!("target group {id}"), format!("目标组 {id}"));
+                    let on = both("it is not among the files", "不在所给文件中");
+                    self.depends(Way::There, what, on, &listener.place);
+                }
+            }
+        }
+    }
+
+    fn targets(
+        &mut self,
+        from: &Party,
+        balancer: &Balancer,
+        nodes: &[Party],
+        group: &TargetGroup,
+        protocol: u8,
+        depth: usize,
+    ) {
+        let what = both(format!("target group {}", group.name), format!("目标组 {}", group.name));
+        if group.kind == "lambda" {
+            return self.passes(Way::There, what, both("a function", "函数"), &group.place);
+        }
+        if group.targets.is_empty() {
+            if group.targets_known {
+                let why = both("no target is registered", "没有已注册的目标");
+                let change =
+                    format!("aws elbv2 register-targets --target-group-arn {} --targets Id=", group.id);
+                let fix =
+                    vec![Fix {
+                        syntax: "aws-cli", what: both("register the targets", "注册目标"), change
+                    }];
+                self.ends(Way::There, what, why, &group.place, fix);
+            } else {
+                let on = both("which targets it has is not in the files", "其目标不在所给文件中");
+                self.depends(Way::There, what, on, &group.place);
+            }
+            return;
+        }
+        let mut pairs = 0;
+        for (id, port) in &group.targets {
+            let port = port.or(group.port);
+            if group.kind == "alb" {
+                if let Some(next) =
+                    self.model.balancers.get(id).cloned().filter(|_| depth < BALANCER_DEPTH_MAX)
+                {
+                    self.balanced(from, &next, protocol, port, depth + 1);
+                }
+                continue;
+            }
+            let Some(target) = target(self.model, id, self.family) else {
+                let on =
+                    both(format!("target {id} is not among the files"), format!("目标 {id} 不在所给文件中"));
+                self.depends(Way::There, what.clone(), on, &group.place);
+                continue;
+            };
+            for node in nodes {
+                pairs += 1;
+                if pairs > PAIR_COUNT_MAX {
+                    return;
+                }
+                self.to_target(from, balancer, node, group, &target, (protocol, port));
+            }
+        }
+    }
+
+    fn to_target(
+        &mut self,
+        from: &Party,
+        balancer: &Balancer,
+        node: &Party,
+        group: &TargetGroup,
+        target: &Party,
+        (protocol, port): (u8, Option<u16>),
+    ) {
+        let keeps_client = balancer.kind == "network"
+            && group.preserves_client.unwrap_or(group.kind == "instance" || protocol == 17);
+        if keeps_client {
+            self.preserved(from, node, target, protocol, port);
+        } else {
+            self.connect(node, target, protocol, port);
+        }
+        let check = group.check_port.or(port);
+        if keeps_client || check != port {
+            let first = self.steps.len();
+            self.connect(node, target, 6, check);
+            for step in self.steps.iter_mut().skip(first) {
+                step.what.en.insert_str(0, "health check: ");
+                step.what.zh.insert_str(0, "健康检查：");
+            }
+        }
+    }
+
+    /// A network balancer hands on the packets with the client's address, and takes the answers for it.
+    fn preserved(&mut self, from: &Party, node: &Party, target: &Party, protocol: u8, port: Option<u16>) {
+        let packets = Packets::opening(self.family, protocol, port).from(&from.own).to(&target.own);
+        let crosses = node.subnet != target.subnet;
+        if let Some(subnet) = node.subnet.clone().filter(|_| crosses) {
+            self.acl(Way::There, &subnet, &node.place, true, &packets);
+            self.acl_of(Way::There, target, false, &packets);
+        }
+        self.groups(Way::There, target, false, &packets);
+        let answers = packets.answers(from.client_ports, from.client);
+        if let Some(subnet) = node.subnet.clone().filter(|_| crosses) {
+            self.acl_of(Way::Back, target, true, &answers);
+            self.acl(Way::Back, &subnet, &node.place, false, &answers);
+        }
+    }
+}
+
+/// A target by its id or its address.
+fn target(model: &Model, id: &str, family: Family) -> Option<Party> {
+    let asked = id.parse().ok();
+    let is_it = |each: &Interface| {
+        each.id == id
+            || each.owner == Owner::Instance(id.to_owned())
+            || asked.is_some() && each.addresses.iter().any(|address| Some(address.private) == asked)
+    };
+    let at = model.interfaces.at(id).or_else(|| model.interfaces.iter().position(is_it))?;
+    Party::interface(at, model.interfaces.nth(at)?, family, asked)
+}

@@ -1,0 +1,417 @@
+//! A host's or router's packet filter as an estate: the way through its chains is traced exactly, there and back.
+
+use crate::can::Class;
+use crate::estate::{Ask, Because, Decision, End, Endpoint, Estate, Fix, Look, Outcome, Step, Way};
+use crate::gate::{Action, Direction, Gate, Kind};
+use crate::netfilter::ast::{Backend, Chain, Hook, Ruleset};
+use crate::netfilter::lower::{ChainGate, gates};
+use crate::netfilter::trace::{self, Role, RuleRef, Tracer, Verdict};
+use crate::place::{Place, Unread, both};
+use crate::read::{ALL_PORTS, EPHEMERAL_PORTS, protocol_name};
+use crate::space::{Cube, Family, Protocols, State, join, number, range};
+use netwhy_model::Text;
+use std::sync::Arc;
+
+/// Into how many pieces the packets of one question may fall.
+const PIECE_COUNT_MAX: usize = 1 << 14;
+
+/// The rules of one host or router.
+pub(super) struct HostFilter {
+    pub name: String,
+    pub ruleset: Ruleset,
+    /// What the user says it is; else what its chains suggest.
+    pub role: Option<Role>,
+    /// The host itself, when its addresses are known.
+    endpoints: Vec<Endpoint>,
+    chains: Vec<ChainGate>,
+    gates: Vec<Arc<Gate>>,
+    /// Names of the interfaces a packet comes in and leaves by, when the user says so.
+    pub interfaces: (Option<String>, Option<String>),
+}
+
+impl HostFilter {
+    pub fn new(name: String, ruleset: Ruleset, role: Option<Role>) -> HostFilter {
+        let chains = gates(&ruleset);
+        let gates = chains.iter().map(|chain| Arc::new(chain.gate.clone())).collect();
+        HostFilter { name, ruleset, role, endpoints: Vec::new(), chains, gates, interfaces: (None, None) }
+    }
+
+    /// A router has rules for what it forwards and none of weight for itself.
+    fn role(&self) -> Role {
+        let weight = |hook: Hook| {
+            let chains = self.ruleset.tables.iter().flat_map(|table| &table.chains);
+            chains.filter(|chain| decides(chain, hook)).count()
+        };
+        self.role.unwrap_or(match (weight(Hook::Input), weight(Hook::Forward), weight(Hook::Output)) {
+            (0, 0, output) if output > 0 => Role::Output,
+            (0, forward, _) if forward > 0 => Role::Forward,
+            _ => Role::Input,
+        })
+    }
+
+    fn step(
+        &self,
+        tracer: &Tracer<'_>,
+        role: Role,
+        way: Way,
+        packets: &[Cube],
+    ) -> (Step, Vec<trace::Outcome>) {
+        let outcomes = tracer.path(role, packets, PIECE_COUNT_MAX);
+        let decisions = outcomes.iter().map(|one| self.decision(one)).collect();
+        let (direction, en, zh) = match role {
+            Role::Input => (Direction::Inbound, "what it lets in", "入站"),
+            Role::Output => (Direction::Outbound, "what it lets out", "出站"),
+            Role::Forward => (Direction::Through, "what it forwards", "转发"),
+        };
+        let what =
+            both(format!("packet filter of {}, {en}", self.name), format!("{} 的包过滤，{zh}", self.name));
+        (
+            Step { what, way, look: Look::Decided { class: Class::HostFirewall, direction, decisions } },
+            outcomes,
+        )
+    }
+
+    fn decision(&self, one: &trace::Outcome) -> Decision {
+        let outcome = match &one.verdict {
+            Verdict::Accept => Outcome::Allowed,
+            Verdict::Drop => Outcome::Denied,
+            Verdict::Reject => Outcome::Rejected,
+            Verdict::Depends(_) => Outcome::Depends,
+        };
+        let ended = matches!(outcome, Outcome::Denied | Outcome::Rejected);
+        // Where packets are stopped, only the rule that stops them is to blame.
+        let from = if ended { one.rules.len().saturating_sub(1) } else { 0 };
+        let mut by: Vec<Because> =
+            one.rules[from..].iter().filter_map(|rule| self.because(*rule, outcome)).collect();
+        if let Verdict::Depends(reasons) = &one.verdict {
+            let place = by.first().map_or_else(|| Place::whole(&"".into()), |first| first.place.clone());
+            by = reasons
+                .iter()
+                .map(|why| Because {
+                    place: place.clone(),
+                    within: self.name.clone(),
+                    rule: None,
+                    text: String::new(),
+                    why: why.clone(),
+                })
+                .collect();
+        }
+        Decision { packets: one.packets, outcome, by }
+    }
+
+    fn because(&self, at: RuleRef, outcome: Outcome) -> Option<Because> {
+        let table = self.ruleset.tables.get(at.table)?;
+        let chain = table.chains.get(at.chain)?;
+        let within = format!("{} {}", table.name, chain.name);
+        let Some(rule) = at.rule else {
+            let accepts = outcome == Outcome::Allowed;
+            return Some(Because {
+                place: chain.place.clone(),
+                within,
+                rule: None,
+                text: String::new(),
+                why: if accepts {
+                    both("the chain's policy lets it through", "链的默认策略放行")
+                } else {
+                    both(
+                        "no rule accepts it, and the chain's policy drops it",
+                        "没有规则放行，链的默认策略丢弃",
+                    )
+                },
+            });
+        };
+        let rule = chain.rules.get(rule)?;
+        Some(Because {
+            place: rule.place.clone(),
+            within,
+            rule: Some(rule.number),
+            text: rule.text.clone(),
+            why: match outcome {
+                Outcome::Denied => both("this rule drops it", "该规则丢弃"),
+                Outcome::Rejected => both("this rule rejects it", "该规则拒绝"),
+                _ => both("this rule accepts it", "该规则放行"),
+            },
+        })
+    }
+
+    /// The packets of a question, of both families where an end is anywhere.
+    fn packets(&self, tracer: &Tracer<'_>, ask: &Ask) -> Vec<Cube> {
+        let bits = |name: &Option<String>| match (name, tracer.names()) {
+            (Some(name), Some(names)) => names.bits(name, false),
+            _ => u64::MAX,
+        };
+        let (from, to) = (bits(&self.interfaces.0), bits(&self.interfaces.1));
+        let mut packets = Vec::new();
+        for family in [Family::V4, Family::V6] {
+            let (Some(source), Some(destination)) =
+                (self.addresses(&ask.from, family), self.addresses(&ask.to, family))
+            else {
+                continue;
+            };
+            let ports = matches!(ask.protocol, 6 | 17 | 33 | 132 | 136);
+            let cube = Cube {
+                source,
+                destination,
+                source_ports: if ports { EPHEMERAL_PORTS } else { ALL_PORTS },
+                destination_ports: ask.port.map_or(ALL_PORTS, |port| (port, port)),
+                from,
+                to,
+                ..Cube::all(family).protocols(Protocols::of(&[ask.protocol]))
+            };
+            packets.push(ping(cube, ask.protocol).opening());
+        }
+        packets
+    }
+
+    fn addresses(&self, end: &End, family: Family) -> Option<(u128, u128)> {
+        match end {
+            End::Addresses(first, last) => {
+                (Family::of(*first) == family).then(|| (number(*first), number(*last)))
+            }
+            End::Known(id) => {
+                let own = self.endpoints.iter().find(|one| one.id == *id)?;
+                let address = own.addresses.iter().find(|address| Family::of(**address) == family)?;
+                Some((number(*address), number(*address)))
+            }
+            End::Outside => Some((0, family.last())),
+        }
+    }
+}
+
+/// Of ICMP, what is asked is the echo request.
+fn ping(cube: Cube, protocol: u8) -> Cube {
+    match protocol {
+        1 => cube.source_ports(8..=8).destination_ports(0..=0),
+        58 => cube.source_ports(128..=128).destination_ports(0..=0),
+        _ => cube,
+    }
+}
+
+/// Whether a chain hangs in a hook and may stop packets there.
+fn decides(chain: &Chain, hook: Hook) -> bool {
+    use crate::netfilter::ast::{ChainKind, Policy};
+    chain.base.as_ref().is_some_and(|base| {
+        base.hook == hook
+            && base.kind == ChainKind::Filter
+            && (base.policy == Policy::Drop || !chain.rules.is_empty())
+    })
+}
+
+/// The answers to what was let through: as they come back, before NAT is undone for them.
+fn answers(outcomes: &[trace::Outcome]) -> Vec<Cube> {
+    let let_through = outcomes.iter().filter(|one| one.verdict == Verdict::Accept);
+    join(let_through.map(answer).collect())
+}
+
+fn answer(one: &trace::Outcome) -> Cube {
+    let arrived = one.rewritten.unwrap_or(one.packets);
+    // NAT of the source is undone at prerouting, that of the destination after the filters.
+    let back = Cube {
+        source: arrived.destination,
+        source_ports: arrived.destination_ports,
+        destination: one.packets.source,
+        destination_ports: one.packets.source_ports,
+        from: one.packets.to,
+        to: one.packets.from,
+        ..one.packets
+    };
+    let tcp = back.protocols == Protocols::TCP;
+    let state = match (one.untracked, tcp) {
+        // A SYN-ACK to a SYN that tracking never saw belongs to nothing.
+        (true, true) => State::INVALID,
+        (true, false) => State::NEW,
+        (false, _) => State::ESTABLISHED,
+    };
+    // SYN-ACK, with and without the bits of ECN.
+    let flags = if tcp { Protocols::of(&[0x12, 0x52, 0x92, 0xd2]).0 } else { back.flags };
+    match () {
+        () if back.protocols == Protocols::ICMP => {
+            Cube { flags, state, source_ports: (0, 0), destination_ports: (0, 0), ..back }
+        }
+        () if back.protocols == Protocols::ICMPV6 => {
+            Cube { flags, state, source_ports: (129, 129), destination_ports: (0, 0), ..back }
+        }
+        () => Cube { flags, state, ..back },
+    }
+}
+
+impl Estate for HostFilter {
+    fn title(&self) -> Text {
+        both(format!("packet filter of {}", self.name), format!("{} 的包过滤", self.name))
+    }
+
+    fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    fn unread(&self) -> &[Unread] {
+        &self.ruleset.unread
+    }
+
+    fn gates(&self) -> Vec<Arc<Gate>> {
+        self.gates.clone()
+    }
+
+    /// The rules of each chain, cut to the packets that can come to it.
+    fn lint_gates(&self) -> Vec<Arc<Gate>> {
+        self.chains.iter().map(reached).map(Arc::new).collect()
+    }
+
+    fn way(&self, ask: &Ask) -> Vec<Step> {
+        let tracer = Tracer::new(&self.ruleset);
+        let packets = self.packets(&tracer, ask);
+        if packets.is_empty() {
+            return Vec::new();
+        }
+        let (role, back) = match self.role() {
+            Role::Input => (Role::Input, Role::Output),
+            Role::Output => (Role::Output, Role::Input),
+            Role::Forward => (Role::Forward, Role::Forward),
+        };
+        let (there, outcomes) = self.step(&tracer, role, Way::There, &packets);
+        let answers = answers(&outcomes);
+        if answers.is_empty() {
+            return vec![there];
+        }
+        vec![there, self.step(&tracer, back, Way::Back, &answers).0]
+    }
+
+    fn allow(&self, _gate: &Gate, _packets: &[Cube]) -> Vec<Fix> {
+        Vec::new()
+    }
+
+    fn allow_decided(&self, decisions: &[Decision]) -> Vec<Fix> {
+        let stopped =
+            decisions.iter().filter(|one| matches!(one.outcome, Outcome::Denied | Outcome::Rejected));
+        let mut fixes = Vec::new();
+        for decision in stopped {
+            fixes.extend(decision.by.iter().filter_map(|by| self.insert(by, &decision.packets)));
+        }
+        fixes.dedup();
+        fixes
+    }
+}
+
+impl HostFilter {
+    /// The rule that would let packets through, before the one that stops them.
+    fn insert(&self, by: &Because, packets: &Cube) -> Option<Fix> {
+        let chains =
+            self.ruleset.tables.iter().flat_map(|table| table.chains.iter().map(move |chain| (table, chain)));
+        let (table, chain) = chains
+            .into_iter()
+            .find(|(table, chain)| format!("{} {}", table.name, chain.name) == by.within)?;
+        let what = both(
+            format!("accept {packets} in chain {} before it is stopped", chain.name),
+            format!("在链 {} 中、被拦截之前放行 {packets}", chain.name),
+        );
+        let change = match table.backend {
+            Backend::Nft => nft_rule(table.family, &table.name, &chain.name, by.rule, packets),
+            Backend::Xtables => iptables_rule(&table.name, &chain.name, by.rule, packets),
+        };
+        let syntax = if table.backend == Backend::Nft { "nft" } else { "iptables" };
+        Some(Fix { syntax, what, change })
+    }
+}
+
+fn nft_rule(
+    family: crate::netfilter::ast::TableFamily,
+    table: &str,
+    chain: &str,
+    before: Option<u32>,
+    packets: &Cube,
+) -> String {
+    let ip = if packets.family == Family::V4 { "ip" } else { "ip6" };
+    let mut words = vec![match before {
+        // Positions count from 0: the new rule takes the place of the one that stops.
+        Some(rule) => format!(
+            "nft insert rule {} {table} {chain} index {rule}",
+            crate::netfilter::faults::family_word(family)
+        ),
+        None => format!("nft add rule {} {table} {chain}", crate::netfilter::faults::family_word(family)),
+    }];
+    if packets.source != (0, packets.family.last()) {
+        words.push(format!("{ip} saddr {}", range(packets.family, packets.source)));
+    }
+    if packets.destination != (0, packets.family.last()) {
+        words.push(format!("{ip} daddr {}", range(packets.family, packets.destination)));
+    }
+    let protocol = packets.protocols.numbers().next().map(protocol_name).unwrap_or_default();
+    if packets.state == State::ESTABLISHED {
+        words.truncate(1);
+        words.push("ct state established,related".to_owned());
+    } else {
+        words.push(port_words(packets, &protocol, "nft"));
+    }
+    words.push("accept".to_owned());
+    words.retain(|word| !word.is_empty());
+    words.join(" ")
+}
+
+fn iptables_rule(table: &str, chain: &str, before: Option<u32>, packets: &Cube) -> String {
+    let program = if packets.family == Family::V4 { "iptables" } else { "ip6tables" };
+    let mut words = vec![match before {
+        // Positions count from 1.
+        Some(rule) => format!("{program} -t {table} -I {chain} {}", rule + 1),
+        None => format!("{program} -t {table} -A {chain}"),
+    }];
+    let end = |flag: &str, long: &str, addresses: (u128, u128)| {
+        let text = range(packets.family, addresses);
+        match (addresses == (0, packets.family.last()), text.contains('-')) {
+            (true, _) => String::new(),
+            (_, true) => format!("-m iprange --{long}-range {text}"),
+            _ => format!("{flag} {text}"),
+        }
+    };
+    words.push(end("-s", "src", packets.source));
+    words.push(end("-d", "dst", packets.destination));
+    let protocol = packets.protocols.numbers().next().map(protocol_name).unwrap_or_default();
+    if packets.state == State::ESTABLISHED {
+        words.truncate(1);
+        words.push("-m conntrack --ctstate ESTABLISHED,RELATED".to_owned());
+    } else {
+        words.push(format!("-p {protocol}"));
+        words.push(port_words(packets, &protocol, "iptables"));
+    }
+    words.push("-j ACCEPT".to_owned());
+    words.retain(|word| !word.is_empty());
+    words.join(" ")
+}
+
+/// The port of a service, on whichever side of the packets it stands; of ICMP the type.
+fn port_words(packets: &Cube, protocol: &str, syntax: &str) -> String {
+    let nft = syntax == "nft";
+    let one = |(first, last): (u16, u16), between: char| {
+        if first == last { first.to_string() } else { format!("{first}{between}{last}") }
+    };
+    let with_ports = ["tcp", "udp", "sctp"].contains(&protocol);
+    match () {
+        () if with_ports && packets.destination_ports.0 == packets.destination_ports.1 => match nft {
+            true => format!("{protocol} dport {}", packets.destination_ports.0),
+            false => format!("--dport {}", packets.destination_ports.0),
+        },
+        () if with_ports && packets.source_ports != EPHEMERAL_PORTS && packets.source_ports != ALL_PORTS => {
+            match nft {
+                true => format!("{protocol} sport {}", one(packets.source_ports, '-')),
+                false => format!("--sport {}", one(packets.source_ports, ':')),
+            }
+        }
+        () if nft => format!("meta l4proto {protocol}"),
+        () => String::new(),
+    }
+}
+
+/// A chain's rules with the packets that can come to them.
+fn reached(chain: &ChainGate) -> Gate {
+    let mut gate = chain.gate.clone();
+    let Some(entry) = &chain.entry else { return gate };
+    for rule in gate.rules.iter_mut().filter(|rule| rule.action != Action::Pass) {
+        let cut: Vec<Cube> = rule
+            .cubes
+            .iter()
+            .flat_map(|cube| entry.iter().filter_map(move |entry| cube.and(entry)))
+            .collect();
+        rule.cubes = cut;
+    }
+    debug_assert!(matches!(gate.kind, Kind::Nft | Kind::Iptables));
+    gate
+}
