@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// How many elements one set may have.
 pub(in crate::netfilter::nft) const ELEMENT_COUNT_MAX: usize = 4_000_000;
 /// How many different single values are kept to share their memory.
-const SHARED_COUNT_MAX: usize = 1 << 17;
+const SHARED_COUNT_MAX: usize = 1 << 16;
 /// How many fields a key may have.
 const KEY_FIELD_COUNT_MAX: usize = 16;
 
@@ -56,6 +56,14 @@ impl Types {
 
     pub fn verdict() -> Types {
         Types::of([(Kind::Verdict, 0)])
+    }
+
+    /// By the names of a set's types.
+    pub fn named(names: &[String]) -> Types {
+        Types::of(names.iter().map(|name| {
+            let kind = Kind::of_name(name).unwrap_or(Kind::Integer);
+            (kind, kind.bits())
+        }))
     }
 
     pub fn of(fields: impl IntoIterator<Item = (Kind, u16)>) -> Types {
