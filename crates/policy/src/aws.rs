@@ -8,6 +8,7 @@ mod describe;
 mod ends;
 mod fix;
 mod gates;
+mod gateway;
 mod model;
 mod net;
 mod packet;
@@ -74,6 +75,9 @@ impl Aws {
             Located::Interface { at, address } => {
                 Party::interface(*at, model.interfaces.nth(*at)?, family, *address)
             }
+            Located::Balancer { at, address } => {
+                balance::nodes(model, model.balancers.nth(*at)?, family, *address).into_iter().next()
+            }
             Located::Nat(at) => {
                 let nat = model.nats.nth(*at)?;
                 let vpc = model.subnets.get(&nat.subnet)?.vpc.clone();
@@ -82,7 +86,7 @@ impl Aws {
             Located::Subnet { at, range, .. } => Some(Party::subnet(model.subnets.nth(*at)?, *range)),
             Located::Vpc { at, range, .. } => Some(Party::vpc(model.vpcs.nth(*at)?, *range)),
             Located::Outside { range } => Some(Party::outside(*range, family, &nowhere)),
-            Located::Balancer(_) | Located::Tunnel(_) | Located::Mixed { .. } | Located::Unknown => None,
+            Located::Tunnel(_) | Located::Mixed { .. } | Located::Unknown => None,
         }
     }
 
@@ -161,10 +165,10 @@ impl Estate for Aws {
             undecided(&mut trip, &from, ("source", "源"));
             return trip.steps;
         };
-        if let Located::Balancer(at) = to
+        if let Located::Balancer { at, address } = to
             && let Some(balancer) = self.model.balancers.nth(at)
         {
-            trip.balanced(&source, balancer, ask.protocol, ask.port, 0);
+            trip.balanced(&source, balancer, address, (ask.protocol, ask.port), 0);
             return trip.steps;
         }
         match self.party(&to, family) {
@@ -219,7 +223,7 @@ fn endpoints(model: &Model) -> Vec<Endpoint> {
     }
     for balancer in model.balancers.iter() {
         let names = std::iter::once(balancer.name.clone()).chain(balancer.dns.clone()).collect();
-        let mark = format!("/{}/", balancer.name);
+        let mark = balancer.mark();
         let own = model.interfaces.iter().filter(|each| {
             each.owner == Owner::Balancer && each.names.iter().any(|name| name.contains(&mark))
         });

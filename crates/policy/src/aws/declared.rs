@@ -137,7 +137,7 @@ fn bool(node: &Node, key: &str) -> Option<bool> {
 }
 
 fn nets(node: &Node, keys: &[&str]) -> Vec<Net> {
-    keys.iter().filter_map(|key| node.word(key)).filter_map(Net::parse).collect()
+    keys.iter().filter_map(|key| node.word(key)).filter_map(Net::read).collect()
 }
 
 /// A network, by the first of these keys that is set; `Err` is one that cannot be worked out.
@@ -145,7 +145,7 @@ fn net(node: &Node, keys: &[&str]) -> Result<Net, String> {
     let written =
         keys.iter().filter_map(|key| node.get(key)).find(|node| !node.is_null() && node.text() != Some(""));
     let text = written.and_then(identity).unwrap_or_default();
-    Net::parse(text).ok_or_else(|| text.to_owned())
+    Net::read(text).ok_or_else(|| text.to_owned())
 }
 
 /// Protocol and ports of a rule; what is an expression is not known.

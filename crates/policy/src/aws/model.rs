@@ -303,7 +303,16 @@ pub struct Balancer {
     pub vpc: String,
     pub subnets: Vec<String>,
     pub groups: Vec<String>,
+    /// Its node in one zone sends on to targets in others.
+    pub cross_zone: bool,
     pub place: Place,
+}
+
+impl Balancer {
+    /// What the descriptions of its interfaces hold: `ELB app/NAME/ID`.
+    pub fn mark(&self) -> String {
+        format!("/{}/", self.name)
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -100,7 +100,7 @@ impl Trip<'_> {
                     return Some(stretches);
                 }
                 Crossed::Nat(id, arrived) => {
-                    let nat = self.translate(&id, &start, &arrived)?;
+                    let nat = self.translate(&id, &start)?;
                     packets = arrived.clone().from(&nat.own);
                     stretches.push(Stretch { start, end: nat.clone(), arrived });
                     start = nat;

@@ -3,7 +3,8 @@
 use super::value::{self, entries, is_known, word};
 use crate::doc::{Node, Value};
 use crate::place::Place;
-use std::net::IpAddr;
+use crate::read::{Span, address};
+use crate::space::Family;
 
 /// The longest list `range` makes.
 const RANGE_MAX: i64 = 10_000;
@@ -176,56 +177,31 @@ fn range(arguments: &[Node]) -> Option<std::ops::Range<i64>> {
     (to.checked_sub(from)? <= RANGE_MAX).then_some(from..to)
 }
 
-fn network(node: &Node) -> Option<(IpAddr, u32)> {
-    let (address, length) = node.text()?.split_once('/')?;
-    let address: IpAddr = address.parse().ok()?;
-    let length: u32 = length.parse().ok()?;
-    (length <= bits(address)).then_some((address, length))
-}
-
-const fn bits(address: IpAddr) -> u32 {
-    if address.is_ipv4() { 32 } else { 128 }
-}
-
-fn number(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => address.to_bits().into(),
-        IpAddr::V6(address) => address.to_bits(),
-    }
-}
-
-fn address(like: IpAddr, number: u128) -> Option<IpAddr> {
-    Some(match like {
-        IpAddr::V4(_) => IpAddr::V4(u32::try_from(number).ok()?.into()),
-        IpAddr::V6(_) => IpAddr::V6(number.into()),
-    })
-}
-
-/// The first address of a network.
-fn base(like: IpAddr, length: u32) -> u128 {
-    let host = bits(like) - length;
-    let mask = if host >= 128 { 0 } else { u128::MAX << host };
-    number(like) & mask
+/// A prefix, its first address as a number, and how many of its bits are those of hosts.
+fn network(node: &Node) -> Option<(Span, u32)> {
+    let span = Span::read(node.text()?).filter(|_| node.text().is_some_and(|text| text.contains('/')))?;
+    let bits = if span.family == Family::V4 { 32 } else { 128 };
+    Some((span, bits - span.prefix_length()?))
 }
 
 fn cidr_subnet(arguments: &[Node]) -> Option<String> {
-    let (like, length) = network(arguments.first()?)?;
+    let (span, hosts) = network(arguments.first()?)?;
     let more = u32::try_from(arguments.get(1)?.integer()?).ok()?;
     let which = u128::try_from(arguments.get(2)?.integer()?).ok()?;
-    let longer = length.checked_add(more).filter(|longer| *longer <= bits(like))?;
+    let hosts = hosts.checked_sub(more)?;
     (more >= 64 || which < 1 << more).then_some(())?;
-    let offset = which.checked_shl(bits(like) - longer).unwrap_or(0);
-    Some(format!("{}/{longer}", address(like, base(like, length) | offset)?))
+    let first = span.first | which.checked_shl(hosts).unwrap_or(0);
+    let last = first | 1u128.checked_shl(hosts).map_or(u128::MAX, |size| size - 1);
+    Some(Span { first, last, ..span }.to_string())
 }
 
 fn cidr_host(arguments: &[Node]) -> Option<String> {
-    let (like, length) = network(arguments.first()?)?;
+    let (span, hosts) = network(arguments.first()?)?;
     let host = arguments.get(1)?.integer()?;
-    let size = 1u128.checked_shl(bits(like) - length);
+    let size = 1u128.checked_shl(hosts);
     let host = match u128::try_from(host) {
         Ok(host) => host,
         Err(_) => size?.checked_sub(u128::from(host.unsigned_abs()))?,
     };
-    size.is_none_or(|size| host < size).then_some(())?;
-    Some(address(like, base(like, length) | host)?.to_string())
+    size.is_none_or(|size| host < size).then(|| address(span.family, span.first | host).to_string())
 }

@@ -105,7 +105,7 @@ fn rules_of(reader: &Reader<'_>, node: &Node, own: &str) -> Vec<GroupRule> {
 }
 
 fn net_peer(text: &str) -> Peer {
-    Net::parse(text).map_or_else(|| Peer::Unknown(text.to_owned()), Peer::Net)
+    Net::read(text).map_or_else(|| Peer::Unknown(text.to_owned()), Peer::Net)
 }
 
 pub fn group_rule(reader: &mut Reader<'_>, resource: &Resource) -> Option<()> {

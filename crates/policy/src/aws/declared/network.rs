@@ -14,7 +14,7 @@ pub fn vpc(reader: &mut Reader<'_>, resource: &Resource) -> Option<()> {
     let (id, node) = (resource.id(), &resource.node);
     let mut cidrs = nets(node, &["cidr_block", "ipv6_cidr_block"]);
     if cidrs.is_empty() && resource.kind == "aws_default_vpc" {
-        cidrs.extend(Net::parse("172.31.0.0/16"));
+        cidrs.extend(Net::read("172.31.0.0/16"));
     }
     reader.model.vpcs.add(id, Vpc { id: id.to_owned(), cidrs, place: node.place.clone() });
     Some(())
@@ -258,8 +258,10 @@ fn made_route(reader: &Reader<'_>, node: &Node, keys: &RouteKeys) -> Route {
     Route { to, target: target(reader, node), blackhole: false, propagated: false, place: node.place.clone() }
 }
 
+type MakeTarget = fn(String) -> Target;
+
 fn target(reader: &Reader<'_>, node: &Node) -> Target {
-    let makers: [(&str, fn(String) -> Target); 9] = [
+    let makers: [(&str, MakeTarget); 9] = [
         ("nat_gateway_id", Target::Nat),
         ("vpc_peering_connection_id", Target::Peering),
         ("transit_gateway_id", Target::Transit),

@@ -49,7 +49,7 @@ const PEERS: [(&str, &str, MakePeer); 4] = [
 ];
 
 pub fn net_peer(text: &str) -> Peer {
-    Net::parse(text).map_or_else(|| Peer::Unknown(text.to_owned()), Peer::Net)
+    Net::read(text).map_or_else(|| Peer::Unknown(text.to_owned()), Peer::Net)
 }
 
 /// An item of `describe-security-group-rules`; groups that were read with their rules have it already.
@@ -106,7 +106,7 @@ pub fn acl(model: &mut Model, node: &Node) -> Option<()> {
             number: u32::try_from(number).ok()?,
             allow: entry.word("RuleAction").is_some_and(|action| action.eq_ignore_ascii_case("allow")),
             service: Service::new(entry.word("Protocol"), bound(list, first), bound(list, last)),
-            net: net.and_then(Net::parse),
+            net: net.and_then(Net::read),
             place: entry.place.clone(),
         };
         let is_outbound = entry.get("Egress").and_then(Node::bool) == Some(true);
@@ -137,7 +137,7 @@ pub fn prefix_list(model: &mut Model, node: &Node) -> Option<()> {
     let id = node.word("PrefixListId")?;
     let entries = node.each("Entries").iter().filter_map(|entry| entry.word("Cidr").or_else(|| entry.text()));
     let nets: Vec<Net> =
-        node.each("Cidrs").iter().filter_map(Node::text).chain(entries).filter_map(Net::parse).collect();
+        node.each("Cidrs").iter().filter_map(Node::text).chain(entries).filter_map(Net::read).collect();
     if !nets.is_empty() {
         model.prefixes.entry(id.to_owned()).or_default().extend(nets);
     }
