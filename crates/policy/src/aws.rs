@@ -6,6 +6,7 @@ mod complete;
 mod declared;
 mod describe;
 mod ends;
+mod findings;
 mod fix;
 mod gates;
 mod gateway;
@@ -19,6 +20,7 @@ mod trip;
 
 use crate::doc::{Node, json};
 use crate::estate::{Ask, Endpoint, Estate, Fix, Step, Way};
+use crate::finding::Finding;
 use crate::gate::Gate;
 use crate::place::{Place, Unread, both};
 use crate::space::{Cube, Family};
@@ -66,6 +68,11 @@ impl Aws {
         complete::complete(&mut model);
         let (gates, endpoints) = (Gates::new(&model), endpoints(&model));
         Aws { model, gates, endpoints, unread }
+    }
+
+    /// What is wrong beyond the rules of single lists: unused, dangling, one-way.
+    pub fn findings(&self) -> Vec<Finding> {
+        findings::findings(&self.model, &self.gates)
     }
 
     fn party(&self, located: &Located, family: Family) -> Option<Party> {

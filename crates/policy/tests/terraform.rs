@@ -1,4 +1,5 @@
 //! Terraform's files, plans and states become resources that know each other.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 use netwhy_policy::doc::{Node, Value};
 use netwhy_policy::terraform::{File, Resource, Resources, identities, resources};

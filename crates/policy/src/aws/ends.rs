@@ -133,6 +133,8 @@ pub struct Party {
     pub nobody: bool,
     pub client_ports: (u16, u16),
     pub client: &'static str,
+    /// Its address stands for one of its subnet that is not given yet.
+    pub is_guess: bool,
 }
 
 impl Party {
@@ -157,6 +159,7 @@ impl Party {
             nobody: false,
             client_ports: ANY_CLIENT_PORTS,
             client: "any client",
+            is_guess: false,
         }
     }
 
@@ -203,6 +206,7 @@ impl Party {
             nobody: false,
             client_ports,
             client,
+            is_guess: interface.guessed,
         })
     }
 

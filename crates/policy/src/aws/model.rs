@@ -119,6 +119,8 @@ pub struct Interface {
 pub struct Group {
     pub id: String,
     pub vpc: String,
+    /// AWS made it with the VPC.
+    pub is_default: bool,
     pub place: Place,
     pub inbound: Vec<GroupRule>,
     pub outbound: Vec<GroupRule>,

@@ -1,5 +1,6 @@
 //! The packets of one question, as they are at one place of their way.
 
+use super::net::Net;
 use crate::read::ALL_PORTS;
 pub use crate::read::EPHEMERAL_PORTS as ANY_CLIENT_PORTS;
 use crate::space::{Cube, Family, Protocols};
@@ -23,6 +24,9 @@ pub struct Packets {
     pub destination_ports: (u16, u16),
     /// Whose ports the answers go to; empty on the way there.
     pub client: &'static str,
+    /// The subnet of a source or destination whose address is not known before it is made.
+    pub source_guess: Option<Net>,
+    pub destination_guess: Option<Net>,
 }
 
 impl Packets {
@@ -42,6 +46,8 @@ impl Packets {
             source_ports,
             destination_ports,
             client: "",
+            source_guess: None,
+            destination_guess: None,
         }
     }
 
@@ -59,6 +65,8 @@ impl Packets {
             source_ports,
             destination_ports,
             client,
+            source_guess: self.destination_guess,
+            destination_guess: self.source_guess,
             ..*self
         }
     }
@@ -66,12 +74,14 @@ impl Packets {
     #[must_use]
     pub fn from(mut self, source: &[(u128, u128)]) -> Packets {
         self.source = source.to_vec();
+        self.source_guess = None;
         self
     }
 
     #[must_use]
     pub fn to(mut self, destination: &[(u128, u128)]) -> Packets {
         self.destination = destination.to_vec();
+        self.destination_guess = None;
         self
     }
 

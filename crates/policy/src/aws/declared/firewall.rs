@@ -70,6 +70,7 @@ pub fn default_groups(model: &mut Model) {
         let group = Group {
             inbound: vec![rule(Peer::Group(id.clone()))],
             outbound: [Family::V4, Family::V6].map(|family| rule(Peer::Net(Net::all(family)))).to_vec(),
+            is_default: true,
             ..Group::empty(&id, &vpc, &place)
         };
         model.groups.add(&id, group);

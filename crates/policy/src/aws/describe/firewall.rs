@@ -15,6 +15,8 @@ pub fn group(model: &mut Model, node: &Node) -> Option<()> {
     let group = Group {
         id: id.to_owned(),
         vpc: node.word("VpcId").unwrap_or_default().to_owned(),
+        is_default: node.word("GroupName") == Some("default")
+            || node.word("Description") == Some("default VPC security group"),
         place: node.place.clone(),
         inbound: node.each("IpPermissions").iter().flat_map(permissions).collect(),
         outbound: node.each("IpPermissionsEgress").iter().flat_map(permissions).collect(),
@@ -121,7 +123,8 @@ impl Group {
     /// A group without rules.
     pub fn empty(id: &str, vpc: &str, place: &Place) -> Group {
         let (inbound, outbound) = (Vec::new(), Vec::new());
-        Group { id: id.to_owned(), vpc: vpc.to_owned(), place: place.clone(), inbound, outbound }
+        let is_default = false;
+        Group { id: id.to_owned(), vpc: vpc.to_owned(), is_default, place: place.clone(), inbound, outbound }
     }
 }
 
