@@ -97,21 +97,48 @@ impl Aws {
         }
     }
 
-    /// IPv4 unless one end has only IPv6.
-    fn family(&self, ends: [&Located; 2]) -> Family {
-        let has_v4 = |located: &Located| match located {
-            Located::Interface { address: Some(address), .. } => address.is_ipv4(),
-            Located::Interface { at, .. } => {
-                let interface = self.model.interfaces.nth(*at);
-                interface.is_none_or(|each| each.addresses.iter().any(|address| address.private.is_ipv4()))
-            }
-            Located::Subnet { family, .. } | Located::Vpc { family, .. } | Located::Mixed { family } => {
-                *family == Family::V4
-            }
-            Located::Outside { range: Some((family, _)) } => *family == Family::V4,
-            _ => true,
+    /// Whether an end has, or may have, addresses of a family.
+    fn has(&self, located: &Located, family: Family) -> bool {
+        match located {
+            Located::Interface { address: Some(address), .. } => Family::of(*address) == family,
+            Located::Interface { at, .. } => self.model.interfaces.nth(*at).is_some_and(|each| {
+                each.addresses.iter().any(|address| Family::of(address.private) == family)
+            }),
+            Located::Balancer { at, address } => self
+                .model
+                .balancers
+                .nth(*at)
+                .is_some_and(|each| !balance::nodes(&self.model, each, family, *address).is_empty()),
+            Located::Subnet { family: own, .. }
+            | Located::Vpc { family: own, .. }
+            | Located::Mixed { family: own } => *own == family,
+            Located::Outside { range: Some((own, _)) } => *own == family,
+            Located::Outside { range: None } => true,
+            Located::Nat(_) | Located::Tunnel(_) | Located::Unknown => family == Family::V4,
+        }
+    }
+
+    /// The way of one family.
+    fn way_of(&self, ask: &Ask, (from, to): (&Located, &Located), family: Family) -> Vec<Step> {
+        let mut trip = Trip { model: &self.model, gates: &self.gates, family, steps: Vec::new() };
+        if self.special(&mut trip, to) {
+            return trip.steps;
+        }
+        let Some(source) = self.party(from, family) else {
+            undecided(&mut trip, from, ("source", "源"));
+            return trip.steps;
         };
-        if ends.into_iter().all(has_v4) { Family::V4 } else { Family::V6 }
+        if let Located::Balancer { at, address } = to
+            && let Some(balancer) = self.model.balancers.nth(*at)
+        {
+            trip.balanced(&source, balancer, *address, (ask.protocol, ask.port), 0);
+            return trip.steps;
+        }
+        match self.party(to, family) {
+            Some(destination) => trip.connect(&source, &destination, ask.protocol, ask.port),
+            None => undecided(&mut trip, to, ("destination", "目的")),
+        }
+        trip.steps
     }
 
     /// What ends a way before it begins, or is its whole answer.
@@ -163,26 +190,19 @@ impl Estate for Aws {
         if is_elsewhere(&from) && is_elsewhere(&to) {
             return Vec::new();
         }
-        let family = self.family([&from, &to]);
-        let mut trip = Trip { model: &self.model, gates: &self.gates, family, steps: Vec::new() };
-        if self.special(&mut trip, &to) {
-            return trip.steps;
+        let ends = (&from, &to);
+        let has = |family| self.has(&from, family) && self.has(&to, family);
+        match (has(Family::V4), has(Family::V6)) {
+            (false, true) => self.way_of(ask, ends, Family::V6),
+            (true, true) => {
+                // Where IPv4 does not lead there, IPv6 may.
+                let steps = self.way_of(ask, ends, Family::V4);
+                let other =
+                    if trip::is_stopped(&steps) { self.way_of(ask, ends, Family::V6) } else { Vec::new() };
+                if other.is_empty() || trip::is_stopped(&other) { steps } else { other }
+            }
+            _ => self.way_of(ask, ends, Family::V4),
         }
-        let Some(source) = self.party(&from, family) else {
-            undecided(&mut trip, &from, ("source", "源"));
-            return trip.steps;
-        };
-        if let Located::Balancer { at, address } = to
-            && let Some(balancer) = self.model.balancers.nth(at)
-        {
-            trip.balanced(&source, balancer, address, (ask.protocol, ask.port), 0);
-            return trip.steps;
-        }
-        match self.party(&to, family) {
-            Some(destination) => trip.connect(&source, &destination, ask.protocol, ask.port),
-            None => undecided(&mut trip, &to, ("destination", "目的")),
-        }
-        trip.steps
     }
 
     fn allow(&self, gate: &Gate, packets: &[Cube]) -> Vec<Fix> {

@@ -550,6 +550,45 @@ fn an_address_that_is_not_given_yet_is_not_taken_for_a_part_of_its_subnet() {
 }
 
 #[test]
+fn ipv6_has_rules_and_routes_of_its_own() {
+    let base = BASE.replace(
+        "  private_ip             = \"10.0.1.10\"\n",
+        "  private_ip             = \"10.0.1.10\"\n  ipv6_addresses = [\"2001:db8:0:1::10\"]\n",
+    );
+    let web = r#"
+resource "aws_security_group" "web" {
+  vpc_id = aws_vpc.v.id
+  ingress {
+    protocol         = "tcp"
+    from_port        = 443
+    to_port          = 443
+    ipv6_cidr_blocks = ["::/0"]
+  }
+}
+"#;
+    let table = TO_INTERNET.replace("cidr_block = \"0.0.0.0/0\"", "ipv6_cidr_block = \"::/0\"");
+    let into = |table: &str, port| ask_of(&[&base, web, table], "outside", "aws_instance.web", 6, Some(port));
+    is(&into(&table, 443), Verdict::Allowed);
+    is(&into(&table, 80), Verdict::Denied);
+    is(&into(TO_INTERNET, 443), Verdict::Denied);
+    let gateway = "egress_only_gateway_id = aws_egress_only_internet_gateway.e.id";
+    let egress_only = table.replace("gateway_id = aws_internet_gateway.g.id", gateway)
+        + "resource \"aws_egress_only_internet_gateway\" \"e\" { vpc_id = aws_vpc.v.id }\n";
+    is(&into(&egress_only, 443), Verdict::Denied);
+}
+
+#[test]
+fn the_main_table_of_a_vpc_that_terraform_makes_leads_nowhere_else() {
+    let answer = ask_of(&[BASE, OPEN, PUBLIC], "aws_instance.web", "8.8.8.8", 6, Some(443));
+    is(&answer, Verdict::Denied);
+    assert!(
+        fixes(&answer).contains("route_table_id = aws_vpc.v.main_route_table_id\n"),
+        "{}",
+        fixes(&answer)
+    );
+}
+
+#[test]
 fn lint_tells_unused_groups_black_holes_and_acls_that_let_no_answers_through() {
     let listing = r#"{"Vpcs":[{"VpcId":"vpc-1","CidrBlock":"10.0.0.0/16"}],
       "Subnets":[{"SubnetId":"subnet-1","VpcId":"vpc-1","CidrBlock":"10.0.0.0/24"}],

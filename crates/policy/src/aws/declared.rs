@@ -89,6 +89,7 @@ pub fn read(resources: &[Resource], model: &mut Model) {
         }
     }
     firewall::default_groups(reader.model);
+    network::main_tables(&mut reader, resources);
 }
 
 impl Reader<'_> {

@@ -1,13 +1,12 @@
 //! What is wrong with a network of AWS beyond the rules of one list: what nobody uses, what is gone, what lets only
 //! one direction through.
 
-use super::gates::Gates;
+use super::gates::{Gates, denies_all};
 use super::model::{Acl, AclEntry, Destination, Model, Peer};
 use super::net::Net;
 use super::packet::ANY_CLIENT_PORTS;
 use crate::finding::{Finding, Level};
-use crate::gate::Action;
-use crate::list::{Decided, List};
+use crate::list::List;
 use crate::space::{Cube, Protocols};
 use std::collections::HashSet;
 
@@ -103,7 +102,7 @@ fn one_way(gates: &Gates, acl: &Acl, found: &mut Vec<Finding>) {
             // Entries for answers alone begin nothing.
             let is_for_answers = entry.service.destination.0 >= ANY_CLIENT_PORTS.0
                 && entry.service.destination.1 - entry.service.destination.0 > ANSWER_PORT_COUNT_MIN;
-            if !is_for_answers && lets_none(&list, answers(net, entry, is_outbound)) {
+            if !is_for_answers && denies_all(&list, &answers(net, entry, is_outbound)) {
                 found.push(told(acl, entry, is_outbound));
             }
         }
@@ -119,14 +118,6 @@ fn answers(net: Net, entry: &AclEntry, is_outbound: bool) -> Cube {
         .source_ports(entry.service.destination.0..=entry.service.destination.1)
         .destination_ports(ANY_CLIENT_PORTS.0..=ANY_CLIENT_PORTS.1);
     if is_outbound { cube.source(net.first, net.last) } else { cube.destination(net.first, net.last) }
-}
-
-fn lets_none(list: &List, answers: Cube) -> bool {
-    let denied = |decided: &Decided| match decided {
-        Decided::Rule(_, action) | Decided::Default(action) => *action != Action::Allow,
-        Decided::Depends { .. } => false,
-    };
-    list.decide(&answers).is_ok_and(|parts| parts.iter().all(|part| denied(&part.decided)))
 }
 
 fn told(acl: &Acl, entry: &AclEntry, is_outbound: bool) -> Finding {

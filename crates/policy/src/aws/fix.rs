@@ -24,7 +24,12 @@ fn is_real(id: &str) -> bool {
 
 /// How an id stands in Terraform.
 fn reference(id: &str) -> String {
-    if is_real(id) { format!("\"{id}\"") } else { format!("{id}.id") }
+    match () {
+        () if is_real(id) => format!("\"{id}\""),
+        // The tables that AWS makes are attributes of what they are made for.
+        () if id.ends_with("_route_table_id") => id.to_owned(),
+        () => format!("{id}.id"),
+    }
 }
 
 /// The command, where AWS knows the ids, and Terraform.

@@ -1,7 +1,7 @@
 //! One connection: every gate and route it meets, there and back.
 
 use super::ends::Party;
-use super::gates::Gates;
+use super::gates::{Gates, denies_all};
 use super::model::Model;
 use super::net::{Net, span};
 use super::packet::Packets;
@@ -280,13 +280,25 @@ impl Trip<'_> {
             }
             None => {
                 let why = both(
-                    "no network ACL is among the files: taken for the default one, which lets everything through",
-                    "所给文件没有网络 ACL：按放行一切的默认 ACL 处理",
+                    "no network ACL of this subnet is among the files: taken for the default one, which lets all through",
+                    "所给文件没有该子网的网络 ACL：按放行一切的默认 ACL 处理",
                 );
                 self.passes(way, what, why, place);
             }
         }
     }
+}
+
+/// Whether something on a way stops all of it.
+pub fn is_stopped(steps: &[Step]) -> bool {
+    steps.iter().any(|step| match &step.look {
+        Look::Ends { .. } => true,
+        Look::Gate { gate, packets } => {
+            let list = List::new(gate);
+            packets.iter().all(|cube| denies_all(&list, cube))
+        }
+        _ => false,
+    })
 }
 
 /// Which ports the answers go to, and how many of them are let through.

@@ -1,9 +1,11 @@
 //! What `terraform show -json` and state files say: every resource with its values, and the references of what
 //! is not known before it is applied.
 
+use super::declared::one_or_many;
 use super::{Resource, Resources};
 use crate::doc::{Node, Value};
 use crate::place::Unread;
+use std::collections::HashMap;
 
 /// How deep modules may be nested.
 const MODULE_DEPTH_MAX: usize = 16;
@@ -35,7 +37,18 @@ pub fn resources(document: &Node, found: &mut Resources) {
     }
 }
 
-fn module(values: &Node, configuration: Option<&Node>, prefix: &str, found: &mut Resources, depth: usize) {
+fn module<'n>(
+    values: &'n Node,
+    configuration: Option<&'n Node>,
+    prefix: &str,
+    found: &mut Resources,
+    depth: usize,
+) {
+    let all = configuration.map_or(&[][..], |module| module.each("resources"));
+    let named = |each: &'n Node| {
+        Some(((each.word("mode") == Some("data"), each.word("type")?, each.word("name")?), each))
+    };
+    let declared: HashMap<_, _> = all.iter().filter_map(named).collect();
     for resource in values.each("resources") {
         if found.resources.len() >= RESOURCE_COUNT_MAX {
             return;
@@ -50,12 +63,7 @@ fn module(values: &Node, configuration: Option<&Node>, prefix: &str, found: &mut
         let empty = Node { place: place.clone(), value: Value::Map(Vec::new()) };
         let mut node = resource.get("values").cloned().unwrap_or(empty);
         let looked_up = resource.word("mode") == Some("data");
-        let declared =
-            configuration.into_iter().flat_map(|module| module.each("resources")).find(|declared| {
-                declared.word("type") == Some(kind)
-                    && declared.word("name") == Some(name)
-                    && (declared.word("mode") == Some("data")) == looked_up
-            });
+        let declared = declared.get(&(looked_up, kind, name));
         if let Some(expressions) = declared.and_then(|declared| declared.get("expressions")) {
             complete(&mut node, expressions, prefix, 0);
         }
@@ -131,13 +139,6 @@ fn constructed(expression: &Node, prefix: &str, depth: usize) -> Option<Node> {
         _ => return None,
     };
     Some(Node { place: expression.place.clone(), value })
-}
-
-fn one_or_many(node: &Node) -> &[Node] {
-    match &node.value {
-        Value::List(nodes) => nodes,
-        _ => std::slice::from_ref(node),
-    }
 }
 
 /// What an expression refers to: the address of one resource, or the addresses of several.

@@ -232,6 +232,13 @@ fn main_of_vpc<'m>(reader: &'m mut Reader<'_>, vpc: &str, place: &Place) -> Opti
     reader.model.tables.get_mut(&id)
 }
 
+/// A VPC that Terraform makes has a main table, which routes only the VPC's own networks until it is told more.
+pub fn main_tables(reader: &mut Reader<'_>, resources: &[Resource]) {
+    for vpc in resources.iter().filter(|resource| resource.kind == "aws_vpc") {
+        main_of_vpc(reader, vpc.id(), &vpc.node.place);
+    }
+}
+
 /// The keys of destinations: of networks, and of prefix lists.
 struct RouteKeys {
     nets: [&'static str; 2],
