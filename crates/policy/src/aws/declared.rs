@@ -103,7 +103,20 @@ impl Reader<'_> {
     }
 
     fn ids(&self, node: &Node, key: &str) -> Vec<String> {
-        identities(node, key).into_iter().filter_map(|text| self.resolved(text)).collect()
+        identities(node, key).into_iter().flat_map(|text| self.copies(text)).collect()
+    }
+
+    /// The ids of all copies of a resource that a plan refers to as a whole.
+    fn copies(&self, text: &str) -> Vec<String> {
+        if self.ids.contains_key(text) {
+            return self.resolved(text).into_iter().collect();
+        }
+        let is_copy = |resource: &&Resource| {
+            resource.address.strip_prefix(text).is_some_and(|rest| rest.starts_with('['))
+        };
+        let copies: Vec<String> =
+            self.resources.iter().filter(is_copy).map(|one| one.id().to_owned()).collect();
+        if copies.is_empty() { vec![text.to_owned()] } else { copies }
     }
 
     /// The thing whose computed attribute an expression names: `aws_vpc.a` of `aws_vpc.a.default_route_table_id`.
