@@ -258,7 +258,9 @@ impl Gathered {
         if !self.aws.is_empty() || !terraform.is_empty() {
             let own = self.aws.iter().map(|(file, text)| (Arc::clone(file), text.as_str()));
             let planned = terraform.iter().map(|one| (Arc::clone(&one.file), one.text.as_str()));
-            estates.push(Box::new(Aws::read(&own.chain(planned).collect::<Vec<_>>())));
+            let aws = Aws::read(&own.chain(planned).collect::<Vec<_>>());
+            findings.extend(aws.findings());
+            estates.push(Box::new(aws));
         }
         for ((_, read), documents) in CLOUDS.iter().zip(&self.clouds).filter(|(_, own)| !own.is_empty()) {
             estates.push(Box::new(read(documents, Vec::new())));
