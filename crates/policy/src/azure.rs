@@ -8,6 +8,9 @@ mod fix;
 mod network;
 mod rules;
 mod tags;
+mod terraform;
+
+pub use terraform::terraform;
 
 use crate::cloud::fields::{field, last, many, word};
 use crate::cloud::{Cloud, Vendor};

@@ -5,6 +5,9 @@
 
 mod fix;
 mod rules;
+mod terraform;
+
+pub use terraform::terraform;
 
 use crate::cloud::facts::{Facts, Habits, Nic, RANK_OWN, RANK_SYSTEM, Table, Zone, maps};
 use crate::cloud::fields::{addresses, each, field, flag, spans, word, words};

@@ -225,7 +225,10 @@ fn subnet_guards(cloud: &mut Cloud, files: &Files<'_>, groups: &mut Groups<'_, '
 
 /// The id of the group on a subnet or an interface: it names the group, or the group names it.
 fn group_of(files: &Files<'_>, node: &Node, list: &str) -> Option<String> {
-    if let Some(id) = reference(node, "networkSecurityGroup").or(word(node, "networkSecurityGroupId")) {
+    if let Some(id) = reference(node, "networkSecurityGroup")
+        .or(word(node, "networkSecurityGroupId"))
+        .or(word(node, "securityGroup").filter(|id| !id.is_empty()))
+    {
         return Some(id.to_owned());
     }
     let own = word(node, "id").map(key)?;

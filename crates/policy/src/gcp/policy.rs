@@ -4,7 +4,7 @@ use super::rules::{For, applies, finish, layers, not_understood, spans};
 use super::{Files, Kind, same};
 use crate::cloud::fields::{each, field, flag, integer, last, word, words};
 use crate::cloud::list::Entry;
-use crate::doc::Node;
+use crate::doc::{Node, Value};
 use crate::gate::Action;
 use crate::place::{Unread, both};
 use crate::read::{Match, Span, merge_ports, without};
@@ -131,10 +131,11 @@ fn entry(
     if !resources.is_empty() && !resources.iter().any(|network| same(network, whom.network())) {
         return None;
     }
-    let pattern = field(rule, "match").unwrap_or(rule);
+    // Terraform has it as a block: a list of one.
+    let pattern = each(rule, "match").first().unwrap_or(rule);
     let mut strange = Vec::new();
     let mut unmodelled: Vec<_> = condition.into_iter().collect();
-    let told = UNMODELLED.iter().filter(|name| field(pattern, name).is_some());
+    let told = UNMODELLED.iter().filter(|name| field(pattern, name).is_some_and(|node| says(node)));
     let secure = field(rule, "targetSecureTags").is_some().then_some(&"targetSecureTags");
     unmodelled.extend(told.chain(secure).map(|name| {
         both(format!("the condition {name} is not modelled"), format!("条件 {name} 未建模"))
@@ -167,6 +168,11 @@ fn entry(
         unmodelled,
         priority,
     })
+}
+
+/// Whether a member is more than an empty list.
+fn says(node: &Node) -> bool {
+    !matches!(&node.value, Value::List(nodes) if nodes.is_empty())
 }
 
 /// Takes away what an earlier `goto_next` has sent on; where that is not exact, the rule is not modelled.

@@ -295,7 +295,7 @@ pub(super) fn layers(
 ) -> Vec<Match> {
     let mut matches = Vec::new();
     for part in parts {
-        let name = word(part, protocol).unwrap_or("all");
+        let name = word(part, protocol).or(word(part, "protocol")).unwrap_or("all");
         let number = protocols(name).unwrap_or_else(|| {
             strange.push(name.to_owned());
             Protocols::ALL
@@ -350,7 +350,7 @@ pub(super) fn finish(rule: &Node, what: &str, strange: &[String], unread: &mut V
 fn text(rule: &Node, priority: i64, action: Action, parts: &[Node]) -> String {
     let layer = |part: &Node| {
         let ports = words(part, "ports").join(",");
-        let name = word(part, "IPProtocol").unwrap_or("all");
+        let name = word(part, "IPProtocol").or(word(part, "protocol")).unwrap_or("all");
         if ports.is_empty() { name.to_owned() } else { format!("{name}:{ports}") }
     };
     let layers: Vec<String> = parts.iter().map(layer).collect();

@@ -113,9 +113,23 @@ fn interface(cloud: &Cloud, at: usize, by_public: bool) -> Point {
         interface: Some(at),
         subnet: one.subnet,
         network: one.network,
-        spans: one.private.iter().map(|address| Span::one(*address)).collect(),
+        spans: own_addresses(cloud, one),
         by_public,
         outside: false,
+    }
+}
+
+/// The addresses of an interface; of one that gets them only later, any of its subnet or network.
+fn own_addresses(cloud: &Cloud, one: &super::super::Interface) -> Vec<Span> {
+    if !one.private.is_empty() {
+        return one.private.iter().map(|address| Span::one(*address)).collect();
+    }
+    let subnet = one.subnet.map(|at| cloud.subnets[at].spans.clone()).unwrap_or_default();
+    let network = one.network.map(|at| cloud.networks[at].spans.clone()).unwrap_or_default();
+    match (subnet.is_empty(), network.is_empty()) {
+        (false, _) => subnet,
+        (true, false) => network,
+        _ => super::super::notes::private(),
     }
 }
 
