@@ -7,8 +7,8 @@ pub(crate) mod facts;
 pub(crate) mod fields;
 pub(crate) mod list;
 pub(crate) mod notes;
-pub(crate) mod shape;
 mod route;
+pub(crate) mod shape;
 mod way;
 
 pub(crate) use route::{Hop, Route};

@@ -1,4 +1,5 @@
 //! Azure: conformance cases for its traps, the generated lists, and the snapshot of real resources.
+#![allow(clippy::expect_used, reason = "a test fails with the place")]
 
 #[path = "clouds/verdict.rs"]
 mod clouds;
@@ -168,7 +169,8 @@ fn a_peering_must_work_from_both_sides() {
                 "subnet": {{"id": "/s/virtualNetworks/{name}/subnets/s"}}}}]}}"#
             )
         };
-        let text = format!("[{},{}]", network("a", "b", "10.1", "Connected"), network("b", "a", "10.2", state));
+        let text =
+            format!("[{},{}]", network("a", "b", "10.1", "Connected"), network("b", "a", "10.2", state));
         let cloud = azure::read(&documents("a.json", &text), Vec::new());
         assert_eq!(between(&cloud, "vm-a", "vm-b", 443).allowed(), allowed);
     }
@@ -183,14 +185,22 @@ fn a_fix_takes_a_free_priority_before_the_rule_that_denies() {
     let fixes: Vec<String> = steps
         .iter()
         .filter_map(|step| match &step.look {
-            Look::Gate { gate, packets } if gate.name == "subnet-nsg inbound" => Some(cloud.allow(gate, packets)),
+            Look::Gate { gate, packets } if gate.name == "subnet-nsg inbound" => {
+                Some(cloud.allow(gate, packets))
+            }
             _ => None,
         })
         .flatten()
         .map(|fix| fix.change)
         .collect();
-    assert!(fixes[0].starts_with("az network nsg rule create --resource-group rg --nsg-name subnet-nsg"), "{fixes:?}");
-    assert!(fixes[0].contains("--priority 198 --direction Inbound") && fixes[0].contains("'8443'"), "{fixes:?}");
+    assert!(
+        fixes[0].starts_with("az network nsg rule create --resource-group rg --nsg-name subnet-nsg"),
+        "{fixes:?}"
+    );
+    assert!(
+        fixes[0].contains("--priority 198 --direction Inbound") && fixes[0].contains("'8443'"),
+        "{fixes:?}"
+    );
     assert!(fixes[1].starts_with("resource \"azurerm_network_security_rule\""));
 }
 

@@ -9,7 +9,11 @@ const SHAPES: [Shape; 9] = [
     Shape {
         kind: "alicloud_vpc",
         add: &[],
-        rename: &[("cidr_block", "CidrBlock"), ("vpc_name", "VpcName"), ("secondary_cidr_blocks", "SecondaryCidrBlocks")],
+        rename: &[
+            ("cidr_block", "CidrBlock"),
+            ("vpc_name", "VpcName"),
+            ("secondary_cidr_blocks", "SecondaryCidrBlocks"),
+        ],
         id: &["VpcId"],
     },
     Shape {
@@ -28,12 +32,7 @@ const SHAPES: [Shape; 9] = [
         ],
         id: &["NetworkAclId"],
     },
-    Shape {
-        kind: "alicloud_nat_gateway",
-        add: &[],
-        rename: &[("vpc_id", "VpcId")],
-        id: &["NatGatewayId"],
-    },
+    Shape { kind: "alicloud_nat_gateway", add: &[], rename: &[("vpc_id", "VpcId")], id: &["NatGatewayId"] },
     Shape {
         kind: "alicloud_eip_address",
         add: &[],
@@ -41,9 +40,24 @@ const SHAPES: [Shape; 9] = [
         id: &["AllocationId"],
     },
     Shape { kind: "alicloud_eip", add: &[], rename: &[("ip_address", "IpAddress")], id: &["AllocationId"] },
-    Shape { kind: "alicloud_slb_load_balancer", add: &[("Address", "")], rename: &[], id: &["LoadBalancerId"] },
-    Shape { kind: "alicloud_alb_load_balancer", add: &[("Address", "")], rename: &[], id: &["LoadBalancerId"] },
-    Shape { kind: "alicloud_nlb_load_balancer", add: &[("Address", "")], rename: &[], id: &["LoadBalancerId"] },
+    Shape {
+        kind: "alicloud_slb_load_balancer",
+        add: &[("Address", "")],
+        rename: &[],
+        id: &["LoadBalancerId"],
+    },
+    Shape {
+        kind: "alicloud_alb_load_balancer",
+        add: &[("Address", "")],
+        rename: &[],
+        id: &["LoadBalancerId"],
+    },
+    Shape {
+        kind: "alicloud_nlb_load_balancer",
+        add: &[("Address", "")],
+        rename: &[],
+        id: &["LoadBalancerId"],
+    },
 ];
 
 /// The resources of Aliyun as documents for [`super::read`].
@@ -126,7 +140,10 @@ fn instance(resource: &Resource) -> Node {
     let (node, place) = (&resource.node, &resource.node.place);
     let address = |name: &str| {
         let told = node.get(name).and_then(spelt).filter(|text| !text.is_empty());
-        map(place, vec![("IpAddress", Some(list(place, told.map(|one| text(place, one)).into_iter().collect())))])
+        map(
+            place,
+            vec![("IpAddress", Some(list(place, told.map(|one| text(place, one)).into_iter().collect())))],
+        )
     };
     let vpc = map(
         place,

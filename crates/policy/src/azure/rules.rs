@@ -69,7 +69,7 @@ impl<'a, 'f> Groups<'a, 'f> {
             let way = if inbound { "inbound" } else { "outbound" };
             let head = Head {
                 kind: GateKind::AzureNetworkSecurityGroup,
-        inbound,
+                inbound,
                 name: format!("{name} {way} (in no file)"),
                 place: place.clone(),
                 stateful: true,

@@ -54,7 +54,10 @@ impl Scope {
         // "This tag might also contain default routes." Other premises need a gateway, and that its subnet.
         let mut perhaps = defaults;
         let gateway = |at: usize| {
-            cloud.subnets.iter().any(|subnet| subnet.network == at && subnet.name.eq_ignore_ascii_case("GatewaySubnet"))
+            cloud
+                .subnets
+                .iter()
+                .any(|subnet| subnet.network == at && subnet.name.eq_ignore_ascii_case("GatewaySubnet"))
         };
         let strange = peers.clone().any(|peer| peer.network.is_none_or(|at| !cloud.networks[at].known));
         let reaches = network.into_iter().chain(peers.filter_map(|peer| peer.network)).any(gateway);

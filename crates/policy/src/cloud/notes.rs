@@ -73,7 +73,12 @@ impl Notes {
     /// The conditions of the rule that are not modelled; what was not understood is told.
     pub(crate) fn finish(mut self, rule: &Node, unread: &mut Vec<Unread>) -> Vec<Text> {
         for word in &self.strange {
-            unread.push(Unread::new(rule.place.clone(), word, "not understood in a rule", "规则中无法理解的内容"));
+            unread.push(Unread::new(
+                rule.place.clone(),
+                word,
+                "not understood in a rule",
+                "规则中无法理解的内容",
+            ));
             let word = excerpt(word);
             self.unmodelled.push(both(format!("“{word}” was not understood"), format!("无法理解“{word}”")));
         }

@@ -98,7 +98,11 @@ pub(crate) fn of_kind<'a>(resources: &'a [Resource], kind: &'a str) -> impl Iter
 }
 
 /// The nodes of a kind by what they are under a member: `security_group_id` and all that have it.
-pub(crate) fn grouped<'a>(resources: &'a [Resource], kind: &'a str, by: &str) -> HashMap<String, Vec<&'a Node>> {
+pub(crate) fn grouped<'a>(
+    resources: &'a [Resource],
+    kind: &'a str,
+    by: &str,
+) -> HashMap<String, Vec<&'a Node>> {
     let mut groups: HashMap<String, Vec<&Node>> = HashMap::new();
     for resource in of_kind(resources, kind) {
         if let Some(id) = resource.node.word(by) {

@@ -51,7 +51,8 @@ pub(super) fn levels<'a>(files: &Files<'a>) -> Vec<Level<'a>> {
 fn level(node: &Node) -> Level<'_> {
     let targets = each(node, "associations").iter().filter_map(|one| word(one, "attachmentTarget"));
     let targets: Vec<String> = targets.map(str::to_owned).collect();
-    let networks: Vec<String> = targets.iter().filter(|target| target.contains("/networks/")).cloned().collect();
+    let networks: Vec<String> =
+        targets.iter().filter(|target| target.contains("/networks/")).cloned().collect();
     let region = word(node, "region").map(|region| last(region).to_owned());
     let above = targets.iter().any(|target| target.contains("organizations/") || target.contains("folders/"));
     let hierarchical = above || word(node, "parent").is_some();
@@ -120,12 +121,7 @@ pub(super) fn level_entries(
     entries
 }
 
-fn entry(
-    level: &Level<'_>,
-    rule: &Node,
-    whom: For<'_>,
-    unread: &mut Vec<Unread>,
-) -> Option<Entry> {
+fn entry(level: &Level<'_>, rule: &Node, whom: For<'_>, unread: &mut Vec<Unread>) -> Option<Entry> {
     let condition = applies(rule, whom, "targetTags", "targetServiceAccounts")?;
     let resources = words(rule, "targetResources");
     if !resources.is_empty() && !resources.iter().any(|network| same(network, whom.network())) {
@@ -135,11 +131,12 @@ fn entry(
     let pattern = each(rule, "match").first().unwrap_or(rule);
     let mut strange = Vec::new();
     let mut unmodelled: Vec<_> = condition.into_iter().collect();
-    let told = UNMODELLED.iter().filter(|name| field(pattern, name).is_some_and(|node| says(node)));
+    let told = UNMODELLED.iter().filter(|name| field(pattern, name).is_some_and(says));
     let secure = field(rule, "targetSecureTags").is_some().then_some(&"targetSecureTags");
-    unmodelled.extend(told.chain(secure).map(|name| {
-        both(format!("the condition {name} is not modelled"), format!("条件 {name} 未建模"))
-    }));
+    unmodelled
+        .extend(told.chain(secure).map(|name| {
+            both(format!("the condition {name} is not modelled"), format!("条件 {name} 未建模"))
+        }));
     let sources = spans(pattern, "srcIpRanges", &mut strange).unwrap_or_else(Span::anywhere);
     let destinations = spans(pattern, "destIpRanges", &mut strange).unwrap_or_else(Span::anywhere);
     let parts = each(pattern, "layer4Configs");

@@ -150,7 +150,9 @@ impl<'a, 'f> Lists<'a, 'f> {
             if !ours || flag(rule, "disabled") == Some(true) {
                 continue;
             }
-            let Some(conditions) = applies(rule, whom, "targetTags", "targetServiceAccounts") else { continue };
+            let Some(conditions) = applies(rule, whom, "targetTags", "targetServiceAccounts") else {
+                continue;
+            };
             let mut entry = self.entry(rule, inbound, whom, unread);
             entry.number = u32::try_from(number).unwrap_or(u32::MAX);
             entry.unmodelled.extend(conditions);

@@ -94,7 +94,8 @@ fn policies(resources: &[Resource], nodes: &mut [Node], named: &dyn Fn(&Node) ->
     let ties = POLICY_TIES.iter().flat_map(|kind| of_kind(resources, kind));
     for tie in ties {
         let node = named(&tie.node);
-        let (Some(policy), Some(target)) = (node.word("firewall_policy"), node.word("attachment_target")) else {
+        let (Some(policy), Some(target)) = (node.word("firewall_policy"), node.word("attachment_target"))
+        else {
             continue;
         };
         // What the reader knows a network's path by.

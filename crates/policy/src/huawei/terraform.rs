@@ -9,7 +9,12 @@ const ID: &[&str] = &["id"];
 const SHAPES: [Shape; 5] = [
     Shape { kind: "huaweicloud_vpc", add: &[("enterprise_project_id", "0")], rename: &[], id: ID },
     Shape { kind: "huaweicloud_vpc_subnet", add: &[], rename: &[], id: ID },
-    Shape { kind: "huaweicloud_networking_secgroup_rule", add: &[], rename: &[("ports", "multiport")], id: ID },
+    Shape {
+        kind: "huaweicloud_networking_secgroup_rule",
+        add: &[],
+        rename: &[("ports", "multiport")],
+        id: ID,
+    },
     Shape { kind: "huaweicloud_vpc_address_group", add: &[], rename: &[("addresses", "ip_set")], id: ID },
     Shape {
         kind: "huaweicloud_vpc_network_acl",

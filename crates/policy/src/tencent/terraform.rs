@@ -57,7 +57,8 @@ fn member(node: &Node, name: &str) -> Option<Node> {
 
 fn policies(node: &Node, ingress: Vec<Node>, egress: Vec<Node>) -> Option<Node> {
     let place = &node.place;
-    let set = map(place, vec![("Ingress", Some(list(place, ingress))), ("Egress", Some(list(place, egress)))]);
+    let set =
+        map(place, vec![("Ingress", Some(list(place, ingress))), ("Egress", Some(list(place, egress)))]);
     let id = text(place, node.word("security_group_id")?);
     Some(map(place, vec![("SecurityGroupId", Some(id)), ("SecurityGroupPolicySet", Some(set))]))
 }
@@ -81,8 +82,14 @@ fn policy(rule: &Node, index: Option<Node>) -> Node {
             ("Ipv6CidrBlock", member(rule, "ipv6_cidr_block")),
             ("SecurityGroupId", either("source_security_id", "source_sgid")),
             ("PolicyDescription", member(rule, "description")),
-            nested("AddressTemplate", &[("AddressId", "address_template_id"), ("AddressGroupId", "address_template_group")]),
-            nested("ServiceTemplate", &[("ServiceId", "service_template_id"), ("ServiceGroupId", "service_template_group")]),
+            nested(
+                "AddressTemplate",
+                &[("AddressId", "address_template_id"), ("AddressGroupId", "address_template_group")],
+            ),
+            nested(
+                "ServiceTemplate",
+                &[("ServiceId", "service_template_id"), ("ServiceGroupId", "service_template_group")],
+            ),
         ],
     )
 }
@@ -114,9 +121,19 @@ fn lite(rule: &Node) -> Node {
 fn templates(resources: &[Resource]) -> Vec<Node> {
     let kinds = [
         ("tencentcloud_address_template", "AddressTemplateId", "addresses", "AddressSet"),
-        ("tencentcloud_address_template_group", "AddressTemplateGroupId", "template_ids", "AddressTemplateIdSet"),
+        (
+            "tencentcloud_address_template_group",
+            "AddressTemplateGroupId",
+            "template_ids",
+            "AddressTemplateIdSet",
+        ),
         ("tencentcloud_protocol_template", "ServiceTemplateId", "protocols", "ServiceSet"),
-        ("tencentcloud_protocol_template_group", "ServiceTemplateGroupId", "template_ids", "ServiceTemplateIdSet"),
+        (
+            "tencentcloud_protocol_template_group",
+            "ServiceTemplateGroupId",
+            "template_ids",
+            "ServiceTemplateIdSet",
+        ),
     ];
     let mut nodes = Vec::new();
     for (kind, id, from, to) in kinds {
@@ -131,7 +148,8 @@ fn templates(resources: &[Resource]) -> Vec<Node> {
 fn instance(resource: &Resource) -> Node {
     let (node, place) = (&resource.node, &resource.node.place);
     let listed = |name: &str| {
-        let told = node.get(name).map_or(&[][..], many).iter().filter_map(spelt).filter(|text| !text.is_empty());
+        let told =
+            node.get(name).map_or(&[][..], many).iter().filter_map(spelt).filter(|text| !text.is_empty());
         Some(list(place, told.map(|one| text(place, one)).collect()))
     };
     let ordered = member(node, "orderly_security_groups").or_else(|| member(node, "security_groups"));

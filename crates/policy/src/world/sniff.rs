@@ -4,6 +4,7 @@ use super::host::HostFilter;
 use super::{Role, Source, World};
 use crate::aws::Aws;
 use crate::balancer::{self, Balancers};
+use crate::cloud::READERS;
 use crate::doc::{self, Node, Read};
 use crate::estate::Estate;
 use crate::finding::Finding;
@@ -12,7 +13,7 @@ use crate::netfilter::ast::Ruleset;
 use crate::netfilter::{faults, nft, xtables};
 use crate::place::{Place, Unread};
 use crate::space::Family;
-use crate::{azure, gcp, terraform, zero_trust};
+use crate::{terraform, zero_trust};
 use std::sync::Arc;
 
 /// Lines looked at to tell what a text is.
@@ -167,8 +168,8 @@ struct Gathered {
     filters: Vec<(String, Ruleset)>,
     kubernetes: Vec<Read>,
     aws: Vec<(Arc<str>, String)>,
-    azure: Vec<Node>,
-    gcp: Vec<Node>,
+    /// By the reader of a cloud that claims them.
+    clouds: [Vec<Node>; READERS.len()],
     zero_trust: Vec<Node>,
     balancers: Vec<balancer::Balancer>,
     unread: Vec<Unread>,
@@ -203,8 +204,7 @@ impl Gathered {
                 () if crate::aws::is_aws(node) => {
                     self.aws.push((Arc::clone(&source.file), source.text.clone()))
                 }
-                () if azure::claims(node) => self.azure.push(node.clone()),
-                () if gcp::claims(node) => self.gcp.push(node.clone()),
+                () if self.cloud(node) => {}
                 () if zero_trust::resembles(node) => self.zero_trust.push(node.clone()),
                 () if Kube::is(node) => {
                     self.kubernetes.push(Read { documents: vec![node.clone()], unread: Vec::new() })
@@ -233,6 +233,15 @@ impl Gathered {
         }
     }
 
+    /// Gives a document to the cloud it is of.
+    fn cloud(&mut self, node: &Node) -> bool {
+        let claims = READERS.iter().position(|reader| (reader.claims)(node));
+        if let Some(nodes) = claims.and_then(|at| self.clouds.get_mut(at)) {
+            nodes.push(node.clone());
+        }
+        claims.is_some()
+    }
+
     fn balancers(&mut self, found: Balancers) {
         self.balancers.extend(found.balancers);
         self.unread.extend(found.unread);
@@ -246,11 +255,14 @@ impl Gathered {
             let planned = terraform.iter().map(|one| (Arc::clone(&one.file), one.text.as_str()));
             estates.push(Box::new(Aws::read(&own.chain(planned).collect::<Vec<_>>())));
         }
-        if !self.azure.is_empty() {
-            estates.push(Box::new(azure::read(&self.azure, Vec::new())));
-        }
-        if !self.gcp.is_empty() {
-            estates.push(Box::new(gcp::read(&self.gcp, Vec::new())));
+        let files: Vec<terraform::File<'_>> =
+            terraform.iter().map(|one| (Arc::clone(&one.file), one.text.as_str())).collect();
+        let planned = terraform::resources(&files);
+        for (reader, mut nodes) in READERS.iter().zip(self.clouds) {
+            nodes.extend((reader.terraform)(&planned.resources));
+            if !nodes.is_empty() {
+                estates.push(Box::new((reader.read)(&nodes, Vec::new())));
+            }
         }
         if !self.kubernetes.is_empty() {
             let kube = Kube::of(self.kubernetes, Options::default());
@@ -269,6 +281,10 @@ impl Gathered {
         }
         let mut unread = self.unread;
         unread.extend(estates.iter().flat_map(|estate| estate.unread().iter().cloned()));
+        // Every reader of Terraform tells of the same places.
+        unread.extend(planned.unread);
+        unread.sort_by(|one, two| one.place.cmp(&two.place));
+        unread.dedup();
         World { estates, balancers: self.balancers, unread, findings }
     }
 }
