@@ -104,8 +104,9 @@ pub fn claims(document: &Node) -> bool {
 
 /// Everything the documents tell of Azure.
 pub fn read(documents: &[Node], unread: Vec<Unread>) -> Cloud {
+    let bare = rules::groups_of_bare_rules(documents);
     let mut files = Files::default();
-    for document in documents {
+    for document in documents.iter().chain(&bare) {
         files.collect(document, None, 0);
     }
     let mut cloud = Cloud::new(&VENDOR, unread);

@@ -243,3 +243,30 @@ fn the_snapshot_of_real_resources_is_read_whole() {
     assert_eq!(between(&cloud, "VM1", "VM2", 443).denied_by(), ["1 of subnet-nsg"]);
     assert!(outside(&cloud, "VM2", 22).denied());
 }
+
+#[test]
+fn rules_listed_without_their_group_still_answer() {
+    let rule = rule("https", 100, true, true, HTTPS).replacen(
+        '{',
+        r#"{"id": "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/networkSecurityGroups/web/securityRules/https","#,
+        1,
+    );
+    let cloud = azure::read(&documents("rules.json", &format!("[{rule}]")), Vec::new());
+    let gate = cloud.gates().remove(0);
+    assert_eq!((gate.name.as_str(), gate.rules[0].text.split(' ').next()), ("web inbound", Some("https")));
+    let question = ask(clouds::addresses("8.8.8.8"), clouds::addresses("10.0.0.4"), 6, 443);
+    assert!(verdict(&cloud, &question).allowed());
+}
+
+#[test]
+fn the_dead_rules_of_a_generated_group_are_found_and_no_others() {
+    let Some((text, _)) = clouds::generated("azure_nsg.json") else { return };
+    let Some(dead) = clouds::dead() else { return };
+    let cloud = azure::read(&documents("azure_nsg.json", &text), Vec::new());
+    let gate = cloud.gates().remove(0);
+    let found = netwhy_policy::lint::gate(&gate);
+    let mut numbers: Vec<u32> =
+        found.iter().filter(|one| one.kind.to_string() == "dead").filter_map(|one| one.rule).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, dead);
+}

@@ -3,11 +3,11 @@
 use crate::cloud::facts::{Acl, Facts, Group};
 use crate::cloud::fields::{field, word};
 use crate::cloud::list::Entry;
-use crate::cloud::notes::{Notes, private};
+use crate::cloud::notes::Notes;
 use crate::doc::Node;
 use crate::gate::Action;
 use crate::place::{Place, Unread, both};
-use crate::read::{Match, Span};
+use crate::read::{Match, Span, private};
 use netwhy_model::Text;
 use std::collections::HashMap;
 use std::sync::Arc;

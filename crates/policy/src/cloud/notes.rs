@@ -6,13 +6,6 @@ use crate::read::{ALL_PORTS, Span, ports, protocols};
 use crate::space::Protocols;
 use netwhy_model::Text;
 
-const PRIVATE: [&str; 5] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
-
-/// Addresses of networks that are not the Internet.
-pub(crate) fn private() -> Vec<Span> {
-    PRIVATE.iter().filter_map(|text| Span::read(text)).collect()
-}
-
 /// The notes on one rule.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {

@@ -7,7 +7,7 @@ use crate::cloud::list::Entry;
 use crate::doc::{Node, Value};
 use crate::gate::Action;
 use crate::place::{Unread, both};
-use crate::read::{Match, Span, merge_ports, without};
+use crate::read::{Match, Span, merge_ports, shared, without};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -216,10 +216,6 @@ fn part_without(one: &Match, taken: &Match) -> Vec<Match> {
     // Nothing of it was taken: it stays as it was.
     let meets = !rest.sources.is_empty() && !rest.destinations.is_empty() && !rest.protocols.is_empty();
     if meets { parts } else { vec![one.clone()] }
-}
-
-fn shared(one: &[Span], two: &[Span]) -> Vec<Span> {
-    one.iter().flat_map(|span| two.iter().filter_map(|other| span.and(other))).collect()
 }
 
 fn ports_without(one: &[(u16, u16)], taken: &[(u16, u16)]) -> Vec<(u16, u16)> {

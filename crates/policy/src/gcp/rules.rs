@@ -8,7 +8,7 @@ use crate::cloud::{Cloud, Owner};
 use crate::doc::Node;
 use crate::gate::{Action, Gate, Kind as GateKind};
 use crate::place::{Unread, both, excerpt};
-use crate::read::{ALL_PORTS, Match, Span, ports, protocols};
+use crate::read::{ALL_PORTS, Match, Span, ports, private, protocols};
 use crate::space::{Cube, Family, Protocols};
 use netwhy_model::Text;
 use std::collections::HashMap;
@@ -21,7 +21,6 @@ const PRIORITY_DEFAULT: i64 = 1000;
 const METADATA_SERVER: &str = "169.254.169.254/32";
 /// How many tags and accounts the list of a whole network keeps apart.
 const TARGET_COUNT_MAX: usize = 62;
-const PRIVATE: [&str; 5] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
 
 /// Who an interface belongs to, as rules choose their targets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -209,7 +208,7 @@ impl<'a, 'f> Lists<'a, 'f> {
         let mut sources = ranges.unwrap_or_default();
         sources.extend(self.marked(whom.network(), &tags, &accounts));
         if self.members.is_empty() {
-            sources.extend(PRIVATE.iter().filter_map(|text| Span::read(text)));
+            sources.extend(private());
             let names = excerpt(&tags.iter().chain(&accounts).copied().collect::<Vec<_>>().join(", "));
             unmodelled.push(both(
                 format!("which instances have {names}: no file tells"),

@@ -3,11 +3,11 @@
 use crate::cloud::facts::{Acl, Facts, Group};
 use crate::cloud::fields::{each, field, word, words};
 use crate::cloud::list::Entry;
-use crate::cloud::notes::{Notes, private};
+use crate::cloud::notes::Notes;
 use crate::doc::Node;
 use crate::gate::Action;
 use crate::place::Unread;
-use crate::read::{Match, Span};
+use crate::read::{Match, Span, private};
 use std::collections::HashMap;
 use std::sync::Arc;
 

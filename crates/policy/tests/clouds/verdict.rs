@@ -241,3 +241,13 @@ pub fn by_priority(rules: &[(Cube, bool)], packet: &Packet, priority: impl Fn(us
     let hits = rules.iter().enumerate().filter(|(_, (cube, _))| cube.meets(&one));
     hits.min_by_key(|(at, (_, allow))| (priority(*at), *allow)).is_some_and(|(_, (_, allow))| *allow)
 }
+
+/// The rules of the generated list that never match.
+pub fn dead() -> Option<Vec<u32>> {
+    let text = std::fs::read_to_string(shared()?.join("gen/acl-1000-seed7/dead.json")).ok()?;
+    let node = documents("dead", &text).remove(0);
+    let list = if node.list().is_empty() { node.each("dead").to_vec() } else { node.list().to_vec() };
+    let mut numbers: Vec<u32> = list.iter().filter_map(|one| u32::try_from(one.integer()?).ok()).collect();
+    numbers.sort_unstable();
+    Some(numbers)
+}

@@ -3,8 +3,8 @@
 use super::super::Cloud;
 use crate::estate::{Ask, End};
 use crate::place::Place;
-use crate::read::{Span, number, without};
-use crate::space::Family;
+use crate::read::{Span, without};
+use crate::space::{Family, number};
 use std::sync::Arc;
 
 /// How many interfaces one end of a question may mean.
@@ -129,7 +129,7 @@ fn own_addresses(cloud: &Cloud, one: &super::super::Interface) -> Vec<Span> {
     match (subnet.is_empty(), network.is_empty()) {
         (false, _) => subnet,
         (true, false) => network,
-        _ => super::super::notes::private(),
+        _ => crate::read::private(),
     }
 }
 
