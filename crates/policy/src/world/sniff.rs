@@ -4,6 +4,7 @@ use super::host::HostFilter;
 use super::{Role, Source, World};
 use crate::aws::Aws;
 use crate::balancer::{self, Balancers};
+use crate::cloud::READERS;
 use crate::doc::{self, Node, Read};
 use crate::estate::Estate;
 use crate::finding::Finding;
@@ -12,8 +13,7 @@ use crate::netfilter::ast::Ruleset;
 use crate::netfilter::{faults, nft, xtables};
 use crate::place::{Place, Unread};
 use crate::space::Family;
-use crate::{aliyun, azure, gcp, huawei, tencent, terraform, zero_trust};
-use crate::cloud::Cloud;
+use crate::{terraform, zero_trust};
 use std::sync::Arc;
 
 /// Lines looked at to tell what a text is.
@@ -179,8 +179,8 @@ struct Gathered {
     filters: Vec<(String, Ruleset)>,
     kubernetes: Vec<Read>,
     aws: Vec<(Arc<str>, String)>,
-    /// The documents of each of [`CLOUDS`].
-    clouds: [Vec<Node>; 5],
+    /// By the reader of a cloud that claims them.
+    clouds: [Vec<Node>; READERS.len()],
     zero_trust: Vec<Node>,
     balancers: Vec<balancer::Balancer>,
     unread: Vec<Unread>,
@@ -209,7 +209,19 @@ impl Gathered {
         self.unread.extend(read.unread.iter().cloned());
         let mut known = read.documents.is_empty();
         for node in &read.documents {
-            known |= self.claimed(node, source);
+            let before = known;
+            known = true;
+            match () {
+                () if crate::aws::is_aws(node) => {
+                    self.aws.push((Arc::clone(&source.file), source.text.clone()))
+                }
+                () if self.cloud(node) => {}
+                () if zero_trust::resembles(node) => self.zero_trust.push(node.clone()),
+                () if Kube::is(node) => {
+                    self.kubernetes.push(Read { documents: vec![node.clone()], unread: Vec::new() })
+                }
+                () => known = before,
+            }
         }
         self.aws.dedup_by(|a, b| a.0 == b.0);
         let balancers = [
@@ -232,19 +244,13 @@ impl Gathered {
         }
     }
 
-    /// Hands a document to who knows it.
-    fn claimed(&mut self, node: &Node, source: &Source) -> bool {
-        let cloud = CLOUDS.iter().position(|(claims, _)| claims(node));
-        match cloud {
-            _ if crate::aws::is_aws(node) => self.aws.push((Arc::clone(&source.file), source.text.clone())),
-            Some(at) => self.clouds[at].push(node.clone()),
-            None if zero_trust::resembles(node) => self.zero_trust.push(node.clone()),
-            None if Kube::is(node) => {
-                self.kubernetes.push(Read { documents: vec![node.clone()], unread: Vec::new() });
-            }
-            None => return false,
+    /// Gives a document to the cloud it is of.
+    fn cloud(&mut self, node: &Node) -> bool {
+        let claims = READERS.iter().position(|reader| (reader.claims)(node));
+        if let Some(nodes) = claims.and_then(|at| self.clouds.get_mut(at)) {
+            nodes.push(node.clone());
         }
-        true
+        claims.is_some()
     }
 
     fn balancers(&mut self, found: Balancers) {
@@ -262,8 +268,14 @@ impl Gathered {
             findings.extend(aws.findings());
             estates.push(Box::new(aws));
         }
-        for ((_, read), documents) in CLOUDS.iter().zip(&self.clouds).filter(|(_, own)| !own.is_empty()) {
-            estates.push(Box::new(read(documents, Vec::new())));
+        let files: Vec<terraform::File<'_>> =
+            terraform.iter().map(|one| (Arc::clone(&one.file), one.text.as_str())).collect();
+        let planned = terraform::resources(&files);
+        for (reader, mut nodes) in READERS.iter().zip(self.clouds) {
+            nodes.extend((reader.terraform)(&planned.resources));
+            if !nodes.is_empty() {
+                estates.push(Box::new((reader.read)(&nodes, Vec::new())));
+            }
         }
         if !self.kubernetes.is_empty() {
             let kube = Kube::of(self.kubernetes, Options::default());
@@ -282,6 +294,10 @@ impl Gathered {
         }
         let mut unread = self.unread;
         unread.extend(estates.iter().flat_map(|estate| estate.unread().iter().cloned()));
+        // Every reader of Terraform tells of the same places.
+        unread.extend(planned.unread);
+        unread.sort_by(|one, two| one.place.cmp(&two.place));
+        unread.dedup();
         World { estates, balancers: self.balancers, unread, findings }
     }
 }
