@@ -2,7 +2,7 @@
 
 use netwhy_policy::balancer::{
     Answer, Balancer, Balancers, Check, Checkers, Kind, Known, Protocol, aliyun, aws, faults, gcp, haproxy,
-    nginx,
+    nginx, nginx_files,
 };
 use netwhy_policy::doc::{Node, json};
 use proptest::prelude::*;
@@ -35,7 +35,8 @@ fn kinds(balancer: &Balancer, known: &Known) -> Vec<String> {
 #[test]
 fn nginx_upstreams_servers_and_what_passes_where_are_read() {
     let text = include_str!("balancer/nginx.conf");
-    let balancer = only(nginx(&"nginx.conf".into(), text, &none));
+    let empty = |_: &str| vec![("conf.d/empty.conf".into(), String::new())];
+    let balancer = only(nginx(&"nginx.conf".into(), text, &empty));
     let web = balancer.pool("web").expect("web");
     assert_eq!(web.members.len(), 4);
     assert_eq!((web.members[0].port, web.members[1].weight), (Some(8080), 3));
@@ -52,6 +53,30 @@ fn nginx_upstreams_servers_and_what_passes_where_are_read() {
     assert_eq!(
         kinds(&balancer, &Known::default()),
         ["health-threshold 11", "member-down 13", "pool-unused 16", "pool-down 17", "listener-empty 32"]
+    );
+}
+
+#[test]
+fn files_of_nginx_are_joined_by_what_they_include() {
+    let files = [
+        ("etc/nginx/conf.d/web.conf", "upstream web { server a:80; server b:80; }"),
+        (
+            "etc/nginx/nginx.conf",
+            "events {} http { include /etc/nginx/conf.d/*.conf; server { location / { proxy_pass http://web; } } }",
+        ),
+        ("lone/site.conf", "server { listen 81; location / { proxy_pass http://web; } }"),
+        ("part.conf", "http { include gone/*.conf; upstream u { server a; server b; } }"),
+    ];
+    let files: Vec<(Arc<str>, &str)> = files.iter().map(|(name, text)| ((*name).into(), *text)).collect();
+    let read = nginx_files(&files);
+    assert!(read.unread.is_empty(), "{:?}", read.unread);
+    let pools: Vec<usize> = read.balancers.iter().map(|one| one.pools[0].members.len()).collect();
+    assert_eq!(pools, [2, 2, 1], "the upstream of conf.d is the one of the main file only");
+    assert_eq!(kinds(&read.balancers[0], &Known::default()), [""; 0]);
+    assert_eq!(
+        kinds(&read.balancers[1], &Known::default()),
+        [""; 0],
+        "what uses it may be in a file not given"
     );
 }
 
