@@ -1,4 +1,5 @@
 //! Load balancers of every kind read into one model, and what is wrong with them.
+#![allow(clippy::expect_used, reason = "helpers of tests may fail loudly")]
 
 use netwhy_policy::balancer::{
     Answer, Balancer, Balancers, Check, Checkers, Kind, Known, Protocol, aliyun, aws, faults, gcp, haproxy,

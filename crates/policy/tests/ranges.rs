@@ -1,4 +1,5 @@
 //! The ranges of protection nodes against allow lists, and files of ranges that users give.
+#![allow(clippy::expect_used, reason = "helpers of tests may fail loudly")]
 
 use netwhy_model::Lang;
 use netwhy_policy::doc::json;
