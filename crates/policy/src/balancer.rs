@@ -13,6 +13,7 @@ mod mend;
 mod nginx;
 mod nginx_files;
 mod nginx_tree;
+mod terraform;
 
 pub use aliyun::aliyun;
 pub use aws::aws;
@@ -23,6 +24,7 @@ pub use gcp::gcp;
 pub use haproxy::haproxy;
 pub use nginx::nginx;
 pub use nginx_files::nginx_files;
+pub use terraform::terraform;
 
 use crate::place::{Place, Unread};
 use crate::read::Span;

@@ -3,7 +3,7 @@
 
 use netwhy_policy::balancer::{
     Answer, Balancer, Balancers, Check, Checkers, Kind, Known, Protocol, aliyun, aws, faults, gcp, haproxy,
-    nginx, nginx_files,
+    nginx, nginx_files, terraform,
 };
 use netwhy_policy::doc::{Node, json};
 use proptest::prelude::*;
@@ -272,6 +272,83 @@ fn aliyun_classic_and_application_balancers_are_read() {
     );
     assert_eq!(balancer.listeners[0].pools, ["sgp-1"]);
     assert!(faults(&balancer, &Known::default()).iter().any(|one| one.kind == "pool-empty"));
+}
+
+#[test]
+fn balancers_in_terraform_are_read_as_those_of_the_clouds() {
+    let text = r#"
+resource "aws_lb" "shop" {
+  name    = "shop"
+  subnets = ["subnet-1"]
+}
+resource "aws_lb_listener" "https" {
+  load_balancer_arn = aws_lb.shop.arn
+  port              = 443
+  protocol          = "HTTPS"
+  default_action {
+    type             = "forward"
+    target_group_arn = aws_lb_target_group.web.arn
+  }
+}
+resource "aws_lb_target_group" "web" {
+  name     = "web"
+  port     = 80
+  protocol = "HTTP"
+  health_check {
+    interval = 5
+    timeout  = 6
+    path     = "/h"
+  }
+}
+resource "aws_lb_target_group" "old" {
+  name     = "old"
+  port     = 81
+  protocol = "HTTP"
+}
+resource "google_compute_health_check" "hc" {
+  name               = "hc"
+  check_interval_sec = 5
+  timeout_sec        = 9
+  http_health_check {
+    port         = 8080
+    request_path = "/x"
+  }
+}
+resource "google_compute_backend_service" "web" {
+  name          = "web"
+  health_checks = [google_compute_health_check.hc.id]
+  backend {
+    group = "ig"
+  }
+}
+resource "google_compute_global_forwarding_rule" "fr" {
+  name       = "fr"
+  port_range = "80"
+  target     = google_compute_target_http_proxy.p.id
+}
+resource "google_compute_target_http_proxy" "p" {
+  url_map = google_compute_url_map.m.id
+}
+resource "google_compute_url_map" "m" {
+  default_service = google_compute_backend_service.web.id
+}
+"#;
+    let resources = netwhy_policy::terraform::resources(&[("lb.tf".into(), text)]);
+    assert!(resources.unread.is_empty(), "{:?}", resources.unread);
+    let read = terraform(&resources);
+    let found: Vec<String> = read.balancers.iter().flat_map(|one| kinds(one, &Known::default())).collect();
+    for wanted in ["health-timeout 19", "pool-unused 25", "health-timeout 34"] {
+        assert!(found.iter().any(|one| one == wanted), "{wanted} is not among {found:?}");
+    }
+    let [shop, loose, google] = read.balancers.as_slice() else { panic!("{:?}", read.balancers) };
+    assert_eq!(
+        (shop.listeners[0].pools.as_slice(), shop.subnets.as_slice()),
+        (&["web".to_owned()][..], &["subnet-1".to_owned()][..])
+    );
+    assert_eq!(loose.pools[0].name, "old");
+    assert_eq!(google.listeners[0].pools, ["google_compute_backend_service.web"]);
+    let health = &google.pools[0].health;
+    assert_eq!((health.check, health.port, health.path.as_deref()), (Check::Http, Some(8080), Some("/x")));
 }
 
 proptest! {

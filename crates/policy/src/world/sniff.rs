@@ -245,6 +245,11 @@ impl Gathered {
         }
         let mut estates: Vec<Box<dyn Estate>> = Vec::new();
         let mut findings: Vec<Finding> = Vec::new();
+        if !terraform.is_empty() {
+            let files: Vec<_> = terraform.iter().map(|one| (Arc::clone(&one.file), one.text.as_str())).collect();
+            // What is not understood of the files is said by the estates that read them.
+            self.balancers.extend(balancer::terraform(&terraform::resources(&files)).balancers);
+        }
         if !self.aws.is_empty() || !terraform.is_empty() {
             let own = self.aws.iter().map(|(file, text)| (Arc::clone(file), text.as_str()));
             let planned = terraform.iter().map(|one| (Arc::clone(&one.file), one.text.as_str()));
