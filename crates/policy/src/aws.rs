@@ -3,6 +3,7 @@
 
 mod balance;
 mod complete;
+mod declared;
 mod describe;
 mod ends;
 mod fix;
@@ -58,7 +59,9 @@ impl Aws {
             documents.extend(read.documents);
         }
         describe::read(&documents, &mut model, &mut unread);
-        let _ = terraform;
+        let declared = crate::terraform::resources(&terraform);
+        declared::read(&declared.resources, &mut model);
+        unread.extend(declared.unread);
         complete::complete(&mut model);
         let (gates, endpoints) = (Gates::new(&model), endpoints(&model));
         Aws { model, gates, endpoints, unread }

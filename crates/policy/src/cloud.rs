@@ -3,8 +3,10 @@
 //! A reader of a vendor's files fills it in; the way of a packet through it is the same for all (see `cloud/way.rs`).
 
 pub(crate) mod change;
+pub(crate) mod facts;
 pub(crate) mod fields;
 pub(crate) mod list;
+pub(crate) mod notes;
 mod route;
 mod way;
 

@@ -58,6 +58,7 @@ pub struct Kube {
     options: Options,
     namespaces: BTreeMap<String, Namespace>,
     pods: Vec<Pod>,
+    by_id: HashMap<String, usize>,
     nodes: Vec<KubeNode>,
     policies: Vec<Policy>,
     services: Vec<Service>,
@@ -68,6 +69,7 @@ pub struct Kube {
     networks: Networks,
     /// Policies of a kind that is not modelled, and the namespace they act in (`None`: everywhere).
     foreign: Vec<object::Foreign>,
+    twice: Vec<object::Twice>,
     endpoints: Vec<Endpoint>,
     unread: Vec<Unread>,
     /// What stands in a gate for each pod whose addresses are not known.

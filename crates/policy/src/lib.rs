@@ -1,10 +1,12 @@
 //! Every rule that can stand between A and B, in one model: read, asked, checked, compared.
 
+pub mod aliyun;
 pub mod azure;
 pub mod cloud;
 pub mod aws;
 pub mod can;
 pub mod changes;
+pub mod check;
 pub mod balancer;
 pub mod doc;
 pub mod estate;
@@ -13,6 +15,7 @@ pub mod gate;
 pub mod intents;
 pub mod matrix;
 pub mod gcp;
+pub mod huawei;
 pub mod kube;
 pub mod lint;
 pub mod list;
@@ -23,6 +26,7 @@ pub mod read;
 pub mod ranges;
 pub mod sarif;
 pub mod space;
+pub mod tencent;
 pub mod suggest;
 pub mod zero_trust;
 pub mod terraform;

@@ -5,12 +5,35 @@ mod exposure;
 use crate::finding::{Finding, Level};
 use crate::gate::{Action, Gate, Order, Rule};
 use crate::list::{Cover, Fate, List};
-use crate::place::Place;
+use crate::place::{Place, both};
+use crate::sarif::RuleText;
 
 /// Conflicts told of one gate; more are counted in the last one's text.
 const CONFLICT_COUNT_MAX: usize = 200;
 /// Rules named in a sentence.
 const NAMED_COUNT_MAX: usize = 5;
+
+/// Every kind of finding that rules give, with what it is about.
+const KINDS: [(&str, &str, &str); 12] = [
+    ("dead", "a rule that never matches", "永不匹配的规则"),
+    ("redundant", "a rule without which nothing changes", "删除后没有影响的规则"),
+    ("conflict", "rules that overlap and do the opposite", "部分重叠且作用相反的规则"),
+    ("one-way", "packets may go and their answers may not come back", "去程放行而回程被拦"),
+    ("over-permissive", "open to far more than one would want", "过度放行"),
+    ("unused", "what nothing uses", "无人使用的对象"),
+    ("dangling", "a name of what is not there", "引用了不存在的对象"),
+    ("faulty", "what cannot work as written", "按现有写法无法工作"),
+    ("undecided", "a rule too entangled to be judged", "重叠过于复杂、无法判定的规则"),
+    ("missing-range", "a protection node that is not let in", "未放行的防护节点网段"),
+    ("bypass", "an origin that is reached without its protection node", "可绕过防护节点直达源站"),
+    ("health-check-blocked", "a health check that rules stop", "被规则拦截的健康检查"),
+];
+
+/// Every kind of finding, of rules and of balancers, for the rule list of a SARIF report.
+pub fn kinds() -> Vec<RuleText> {
+    let all = KINDS.iter().chain(&crate::balancer::KINDS);
+    all.map(|(id, en, zh)| RuleText { id, text: both(*en, *zh) }).collect()
+}
 
 /// Everything that is wrong with the rules of one gate, in the order of its rules.
 pub fn gate(gate: &Gate) -> Vec<Finding> {

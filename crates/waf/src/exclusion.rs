@@ -59,7 +59,8 @@ pub fn plan(waf: &Waf, request: &Request) -> Plan {
     let mut answer = waf.ask(request);
     for _ in 0..ROUNDS_COUNT_MAX {
         let controls = controls(waf, &answer);
-        let fresh: Vec<Control> = controls.into_iter().filter(|control| known.insert(control.text())).collect();
+        let fresh: Vec<Control> =
+            controls.into_iter().filter(|control| known.insert(control.text())).collect();
         if fresh.is_empty() || exclusions.len() >= EXCLUSIONS_COUNT_MAX {
             break;
         }
@@ -107,7 +108,9 @@ fn controls(waf: &Waf, answer: &Answer) -> Vec<Control> {
     let matters = |tripped: &&Tripped| tripped.score > 0 || stops == Some(tripped.id);
     let mut controls: Vec<Control> = Vec::new();
     for tripped in answer.tripped.iter().filter(matters) {
-        let Some(rule) = waf.rules().find(|rule| rule.id == tripped.id).filter(|rule| !is_total(rule)) else { continue };
+        let Some(rule) = waf.rules().find(|rule| rule.id == tripped.id).filter(|rule| !is_total(rule)) else {
+            continue;
+        };
         for hit in &tripped.hits {
             let control = control(rule, hit);
             if !controls.contains(&control) {
@@ -144,7 +147,9 @@ fn checked(waf: &Waf, request: &Request, path: &Path, control: &Control) -> Excl
     let changed = with(waf, &change);
     let trips = |request: &Request, variable: Option<&String>| {
         let tripped = changed.ask(request).tripped.into_iter().find(|tripped| tripped.id == control.id);
-        tripped.is_some_and(|tripped| variable.is_none_or(|name| tripped.hits.iter().any(|hit| hit.variable == *name)))
+        tripped.is_some_and(|tripped| {
+            variable.is_none_or(|name| tripped.hits.iter().any(|hit| hit.variable == *name))
+        })
     };
     let silences = !trips(request, control.variable.as_ref());
     let target = control.variable.as_deref().map(crate::seclang::target::target);
@@ -180,10 +185,15 @@ impl Path {
         let asked = if plain {
             format!("@streq {shown}")
         } else {
-            let escaped: String = path.iter().map(|byte| match byte {
-                byte if byte.is_ascii_alphanumeric() || b"/_-".contains(byte) => char::from(*byte).to_string(),
-                byte => format!("\\x{byte:02x}"),
-            }).collect();
+            let escaped: String = path
+                .iter()
+                .map(|byte| match byte {
+                    byte if byte.is_ascii_alphanumeric() || b"/_-".contains(byte) => {
+                        char::from(*byte).to_string()
+                    }
+                    byte => format!("\\x{byte:02x}"),
+                })
+                .collect();
             format!("@rx ^{escaped}$")
         };
         Path { shown, asked }
@@ -193,6 +203,10 @@ impl Path {
         let taken: BTreeSet<u64> = waf.rules().map(|rule| rule.id).collect();
         let id = (ID_FIRST..).find(|id| !taken.contains(id)).unwrap_or(ID_FIRST);
         let controls: Vec<&str> = controls.map(String::as_str).collect();
-        format!("SecRule REQUEST_FILENAME \"{}\" \"id:{id},phase:1,pass,nolog,t:none,{}\"", self.asked, controls.join(","))
+        format!(
+            "SecRule REQUEST_FILENAME \"{}\" \"id:{id},phase:1,pass,nolog,t:none,{}\"",
+            self.asked,
+            controls.join(",")
+        )
     }
 }

@@ -1,13 +1,14 @@
 //! `netwhy policy`: what the rules on the way say, asked, checked and compared without sending a packet.
 
-mod can;
-mod check;
+pub(crate) mod can;
+pub(crate) mod check;
 mod diff;
 mod files;
+pub(crate) mod join;
 mod lint;
-mod packet;
+pub(crate) mod packet;
 mod tell;
-mod waf;
+pub(crate) mod waf;
 mod who;
 
 use crate::Common;

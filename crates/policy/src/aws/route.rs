@@ -114,6 +114,17 @@ impl Trip<'_> {
                 let fix = self.route_fix(start, end);
                 self.ends(way, what, why, &place, fix)
             }
+            Found::NoTable if end.is_outside() && self.has_no_exit(start) => {
+                let why = both(
+                    format!(
+                        "{} has no public address, and no NAT gateway or other way out is among the files",
+                        start.title
+                    ),
+                    format!("{} 没有公网地址，所给文件中也没有 NAT 网关等出口", start.title),
+                );
+                let fix = fix::public_address(start, self.model);
+                self.ends(way, what, why, &start.place, fix)
+            }
             Found::NoTable => {
                 let on = both(
                     "the route table of this subnet is not among the files",
@@ -132,6 +143,20 @@ impl Trip<'_> {
                 self.depends(way, what, on, &route.place)
             }
         }
+    }
+
+    /// Whatever its routes are, nothing they could lead to lets it out.
+    fn has_no_exit(&self, start: &Party) -> bool {
+        let model = self.model;
+        let has_gateway =
+            model.internet.iter().any(|each| each.vpcs.iter().any(|vpc| Some(vpc) == start.vpc.as_ref()));
+        has_gateway
+            && start.public.is_none()
+            && !start.public_later
+            && model.nats.is_empty()
+            && model.exits.is_empty()
+            && model.attachments.is_empty()
+            && model.peerings.is_empty()
     }
 
     fn local(

@@ -53,7 +53,7 @@ impl Kube {
         for network in networks {
             self.in_network(&network, &mut connections);
         }
-        connections.extend(self.from_controllers());
+        connections.extend(self.controllers_ask());
         connections.sort();
         connections
     }
@@ -80,7 +80,8 @@ impl Kube {
         let mut sides: Vec<Side> = pods
             .filter_map(|(at, pod)| {
                 let span = *self.spans(at, network, Blocks::Apart).first()?;
-                let gate = self.gate(Key { pod: at, direction, network: network.clone(), blocks: Blocks::Apart });
+                let gate =
+                    self.gate(Key { pod: at, direction, network: network.clone(), blocks: Blocks::Apart });
                 Some(Side { name: name(pod, network), span, pod: Some(at), gate })
             })
             .collect();
@@ -111,10 +112,14 @@ impl Kube {
         }
         let starts: Vec<u128> = starts.into_iter().filter(|start| *start <= Family::V4.last()).collect();
         let ends = starts.iter().skip(1).map(|next| next - 1).chain([Family::V4.last()]);
-        starts.iter().zip(ends).map(|(first, last)| Span { family: Family::V4, first: *first, last }).collect()
+        starts
+            .iter()
+            .zip(ends)
+            .map(|(first, last)| Span { family: Family::V4, first: *first, last })
+            .collect()
     }
 
-    fn from_controllers(&self) -> Vec<Connection> {
+    fn controllers_ask(&self) -> Vec<Connection> {
         let mut found: BTreeMap<usize, BTreeSet<u16>> = BTreeMap::new();
         for ingress in &self.ingresses {
             for (at, port) in self.reached_by(ingress) {

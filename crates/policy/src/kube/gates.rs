@@ -25,6 +25,8 @@ const STAND_IN_COUNT: u64 = 0x0fff_0000;
 /// Where an ingress controller stands that is not among the pods.
 pub(super) const CONTROLLER: Span =
     Span { family: Family::V4, first: STAND_IN_FIRST - 1, last: STAND_IN_FIRST - 1 };
+/// How many pairs of a rule and a pod are looked at for lint.
+const WORK_COUNT_MAX: usize = 20_000_000;
 /// How many cubes one rule of a gate may have.
 const CUBE_COUNT_MAX: usize = 100_000;
 
@@ -71,9 +73,9 @@ impl Kube {
 
     fn is_for(&self, policy: &Policy, network: &Network) -> bool {
         match (&policy.networks, network) {
-            (Some(targets), Network::Secondary { name }) => {
-                targets.iter().any(|(namespace, target)| target == name && self.networks.has(namespace, target))
-            }
+            (Some(targets), Network::Secondary { name }) => targets
+                .iter()
+                .any(|(namespace, target)| target == name && self.networks.has(namespace, target)),
             (targets, network) => targets.is_none() && !network.is_secondary(),
         }
     }
@@ -116,10 +118,14 @@ impl Kube {
     /// Every policy by itself: what its own rules make of each other holds for every pod that it selects.
     pub(super) fn policy_gates(&self) -> Vec<Arc<Gate>> {
         let blocks = Blocks::Plugin(self.options.blocks_match_pods);
-        let mut gates = Vec::new();
+        let (mut gates, mut work) = (Vec::new(), 0_usize);
         for policy in &self.policies {
             for direction in [Direction::Ingress, Direction::Egress] {
                 let Some(rules) = policy.rules(direction).filter(|rules| !rules.is_empty()) else { continue };
+                work = work.saturating_add(rules.len().saturating_mul(self.pods.len()));
+                if work > WORK_COUNT_MAX {
+                    return gates;
+                }
                 let network = policy.networks.iter().flatten().next();
                 let network =
                     network.map_or(Network::Pod, |(_, name)| Network::Secondary { name: name.clone() });
@@ -164,7 +170,9 @@ pub(super) fn isolates(policy: &Policy, direction: Direction) -> Because {
         rule: None,
         text: format!("podSelector: {}", policy.subject.pods),
         why: both(
-            format!("it selects the pod, which is thereby isolated for {en}, and none of its rules allows this"),
+            format!(
+                "it selects the pod, which is thereby isolated for {en}, and none of its rules allows this"
+            ),
             format!("它选中该 Pod，{zh}流量因此被隔离，且它没有规则放行"),
         ),
     }
@@ -196,7 +204,8 @@ fn compile(kube: &Kube, pod: &Pod, key: &Key) -> Gate {
     }
     let first = selecting.iter().find(|(policy, _)| !isolated || policy.layer == Layer::Network);
     let place = first.map_or(&pod.place, |(policy, _)| &policy.subject.place).clone();
-    let gate = Gate { name: name(pod, key.direction, &key.network), place, ..stack.gate(key.direction, isolated) };
+    let gate =
+        Gate { name: name(pod, key.direction, &key.network), place, ..stack.gate(key.direction, isolated) };
     let isolating = selecting.iter().filter(|(policy, _)| policy.layer == Layer::Network);
     let default_text = default_text(key.direction, isolating.map(|(policy, _)| *policy).collect());
     Gate { default_text, ..gate }

@@ -280,6 +280,10 @@ impl Estate for HostFilter {
         Vec::new()
     }
 
+    fn through(&mut self, from: Option<&str>, to: Option<&str>) {
+        self.interfaces = (from.map(str::to_owned), to.map(str::to_owned));
+    }
+
     fn allow_decided(&self, decisions: &[Decision]) -> Vec<Fix> {
         let stopped =
             decisions.iter().filter(|one| matches!(one.outcome, Outcome::Denied | Outcome::Rejected));

@@ -199,3 +199,37 @@ pub fn may_hit(packet: &Packet, boxes: &[Cube]) -> bool {
         .destination(destination.first, destination.last);
     boxes.iter().any(|cube| cube.meets(&one))
 }
+
+/// A rule of the generated list: whom it matches but for source ports, and whether it allows.
+pub fn abstract_rules() -> Vec<(Cube, bool)> {
+    let Some(at) = shared() else { return Vec::new() };
+    let lines = std::fs::read_to_string(at.join("gen/acl-1000-seed7/rules.jsonl")).expect("rules");
+    let rule = |line: &str| {
+        let rule = documents("rules", line).remove(0);
+        let span = |name| Span::read(rule.word(name).expect("prefix")).expect("prefix");
+        let protocol = netwhy_policy::read::protocols(rule.word("proto").expect("protocol")).expect("protocol");
+        let ports: Vec<u16> =
+            rule.each("dport").iter().filter_map(|port| u16::try_from(port.integer()?).ok()).collect();
+        let (source, destination) = (span("src"), span("dst"));
+        let cube = Cube::all(source.family)
+            .source(source.first, source.last)
+            .destination(destination.first, destination.last)
+            .protocols(protocol)
+            .destination_ports(ports[0]..=ports[1]);
+        (cube, rule.word("action") == Some("allow"))
+    };
+    lines.lines().map(rule).collect()
+}
+
+/// What a list says when only priorities order it, and deny wins ties.
+pub fn by_priority(rules: &[(Cube, bool)], packet: &Packet, priority: impl Fn(usize) -> usize) -> bool {
+    let span = |text: &str| Span::one(text.parse().expect("address"));
+    let (source, destination) = (span(&packet.ask.0), span(&packet.ask.1));
+    let one = Cube::all(source.family)
+        .source(source.first, source.last)
+        .destination(destination.first, destination.last)
+        .protocols(netwhy_policy::space::Protocols::of(&[packet.ask.2]));
+    let one = if matches!(packet.ask.2, 6 | 17) { one.destination_ports(packet.ask.4..=packet.ask.4) } else { one };
+    let hits = rules.iter().enumerate().filter(|(_, (cube, _))| cube.meets(&one));
+    hits.min_by_key(|(at, (_, allow))| (priority(*at), *allow)).is_some_and(|(_, (_, allow))| *allow)
+}

@@ -28,6 +28,11 @@ pub fn build(packet: &Packet, id: u32, end: End) -> Vec<u8> {
     frame
 }
 
+/// The length of the packet in its frame, in bytes.
+pub fn length(packet: &Packet) -> u32 {
+    network(packet, 0).len() as u32
+}
+
 fn network(packet: &Packet, id: u32) -> Vec<u8> {
     let transport = transport(packet, id);
     let (dscp, ttl) = (packet.dscp.unwrap_or(0), packet.ttl.unwrap_or(TTL));

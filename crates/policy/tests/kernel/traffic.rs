@@ -54,6 +54,7 @@ impl<'a> Traffic<'a> {
             packet = error_about(&packet, dice);
         }
         packet.input = Some(end.interface().to_owned());
+        packet.length = Some(super::frame::length(&packet));
         (packet, end, at)
     }
 
@@ -134,7 +135,9 @@ fn shape(packet: &mut Packet, dice: &mut Dice, reply: bool) {
                 if reply { (ANSWERER_SEQUENCE, ASKER_SEQUENCE) } else { (ASKER_SEQUENCE, ANSWERER_SEQUENCE) };
             packet.flags = Some(flags);
             packet.sequence = Some(if flags & 2 != 0 { mine } else { mine + 1 });
-            packet.acknowledgment = Some(if flags & 16 != 0 { theirs + 1 } else { 0 });
+            // With its payload a SYN ends nine later; who answers may or may not have taken it.
+            let taken = if dice.percent(50) { 1 } else { 9 };
+            packet.acknowledgment = Some(if flags & 16 != 0 { theirs + taken } else { 0 });
         }
         ICMP => packet.icmp_type = Some(pick_type(dice, reply, [8, 0], &[13, 14, 17, 9, 30])),
         ICMPV6 => packet.icmp_type = Some(pick_type(dice, reply, [128, 129], &[139, 140, 200])),

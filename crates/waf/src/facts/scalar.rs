@@ -6,24 +6,67 @@ use netwhy_model::Text;
 
 /// What only a running server knows.
 const UNKNOWN: &[&str] = &[
-    "DURATION", "ENV", "GEO", "GLOBAL", "IP", "MODSEC_BUILD", "PERF_ALL", "REMOTE_HOST", "REMOTE_PORT", "RESOURCE",
-    "SCRIPT_BASENAME", "SCRIPT_FILENAME", "SCRIPT_GID", "SCRIPT_GROUPNAME", "SCRIPT_MODE", "SCRIPT_UID",
-    "SCRIPT_USERNAME", "SDBM_DELETE_ERROR", "SERVER_ADDR", "SERVER_PORT", "SESSION", "SESSIONID", "TIME", "TIME_DAY",
-    "TIME_EPOCH", "TIME_HOUR", "TIME_MIN", "TIME_MON", "TIME_SEC", "TIME_WDAY", "TIME_YEAR", "UNIQUE_ID",
-    "USERAGENT_IP", "USER", "USERID", "WEBAPPID", "WEBSERVER_ERROR_LOG",
+    "DURATION",
+    "ENV",
+    "GEO",
+    "GLOBAL",
+    "IP",
+    "MODSEC_BUILD",
+    "PERF_ALL",
+    "REMOTE_HOST",
+    "REMOTE_PORT",
+    "RESOURCE",
+    "SCRIPT_BASENAME",
+    "SCRIPT_FILENAME",
+    "SCRIPT_GID",
+    "SCRIPT_GROUPNAME",
+    "SCRIPT_MODE",
+    "SCRIPT_UID",
+    "SCRIPT_USERNAME",
+    "SDBM_DELETE_ERROR",
+    "SERVER_ADDR",
+    "SERVER_PORT",
+    "SESSION",
+    "SESSIONID",
+    "TIME",
+    "TIME_DAY",
+    "TIME_EPOCH",
+    "TIME_HOUR",
+    "TIME_MIN",
+    "TIME_MON",
+    "TIME_SEC",
+    "TIME_WDAY",
+    "TIME_YEAR",
+    "UNIQUE_ID",
+    "USERAGENT_IP",
+    "USER",
+    "USERID",
+    "WEBAPPID",
+    "WEBSERVER_ERROR_LOG",
 ];
 
 /// What only exists once there is an answer.
 const LATER: &[&str] = &[
-    "RESPONSE_BODY", "RESPONSE_CONTENT_LENGTH", "RESPONSE_CONTENT_TYPE", "RESPONSE_HEADERS",
-    "RESPONSE_HEADERS_NAMES", "RESPONSE_PROTOCOL", "RESPONSE_STATUS", "STATUS", "STATUS_LINE",
-    "OUTBOUND_DATA_ERROR", "FILES_TMPNAMES", "RES_BODY_ERROR", "RES_BODY_PROCESSOR",
+    "RESPONSE_BODY",
+    "RESPONSE_CONTENT_LENGTH",
+    "RESPONSE_CONTENT_TYPE",
+    "RESPONSE_HEADERS",
+    "RESPONSE_HEADERS_NAMES",
+    "RESPONSE_PROTOCOL",
+    "RESPONSE_STATUS",
+    "STATUS",
+    "STATUS_LINE",
+    "OUTBOUND_DATA_ERROR",
+    "FILES_TMPNAMES",
+    "RES_BODY_ERROR",
+    "RES_BODY_PROCESSOR",
 ];
 
 impl Facts<'_> {
     /// The value; none when the request has none, and an error when it cannot be known.
     pub(super) fn scalar(&self, name: &str) -> Result<Option<Vec<u8>>, Text> {
-        if let Some(value) = self.of_line(name).or_else(|| self.of_body(name)).or_else(|| self.of_parts(name)) {
+        if let Some(value) = self.of_line(name).or_else(|| self.of_body(name)).or_else(|| self.of_parts(name))
+        {
             return Ok(value);
         }
         match name {
@@ -54,8 +97,12 @@ impl Facts<'_> {
             "REQUEST_BASENAME" => {
                 self::path(request).rsplit(|byte| matches!(byte, b'/' | b'\\')).next().map(<[u8]>::to_vec)
             }
-            "SERVER_NAME" => request.header("host").and_then(|host| Some(host.split(|byte| *byte == b':').next()?.to_vec())),
-            "AUTH_TYPE" => request.header("authorization").and_then(|value| Some(value.split(|byte| *byte == b' ').next()?.to_vec())),
+            "SERVER_NAME" => request
+                .header("host")
+                .and_then(|host| Some(host.split(|byte| *byte == b':').next()?.to_vec())),
+            "AUTH_TYPE" => request
+                .header("authorization")
+                .and_then(|value| Some(value.split(|byte| *byte == b' ').next()?.to_vec())),
             "REMOTE_USER" => None,
             "FULL_REQUEST" => Some(self.whole()),
             "FULL_REQUEST_LENGTH" => Some(number(self.whole().len())),
@@ -84,8 +131,12 @@ impl Facts<'_> {
             "REQBODY_ERROR_MSG" | "REQBODY_PROCESSOR_ERROR_MSG" => Some(fault),
             "INBOUND_DATA_ERROR" => Some(flag(self.body_too_long)),
             "URLENCODED_ERROR" => Some(flag(self.url_fault)),
-            "ARGS_COMBINED_SIZE" => Some(number(arguments.map(|(name, value)| name.len() + value.len()).sum())),
-            "FILES_COMBINED_SIZE" => Some(number(self.multipart.files.iter().map(|file| file.content.len()).sum())),
+            "ARGS_COMBINED_SIZE" => {
+                Some(number(arguments.map(|(name, value)| name.len() + value.len()).sum()))
+            }
+            "FILES_COMBINED_SIZE" => {
+                Some(number(self.multipart.files.iter().map(|file| file.content.len()).sum()))
+            }
             _ => return None,
         })
     }
@@ -151,6 +202,7 @@ fn without_host(uri: &[u8]) -> &[u8] {
 
 /// Only the escapes of a path: a plus stays.
 fn decoded(path: &[u8]) -> Vec<u8> {
-    let guarded: Vec<u8> = path.iter().flat_map(|byte| if *byte == b'+' { b"%2b".to_vec() } else { vec![*byte] }).collect();
+    let guarded: Vec<u8> =
+        path.iter().flat_map(|byte| if *byte == b'+' { b"%2b".to_vec() } else { vec![*byte] }).collect();
     crate::transform::url_checked(&guarded).0
 }

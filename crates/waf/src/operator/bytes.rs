@@ -32,7 +32,8 @@ pub fn number(value: &[u8]) -> i64 {
         rest => (false, rest),
     };
     let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
-    let number = digits.fold(0i64, |sum, digit| sum.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
+    let number =
+        digits.fold(0i64, |sum, digit| sum.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
     if negative { -number } else { number }
 }
 
@@ -55,7 +56,11 @@ pub fn cross_site(value: &[u8]) -> Result<Said, Text> {
 /// The port slices without looking in places; a value it stumbles over is not decided.
 fn guarded<T>(value: &[u8], ask: impl Fn(&[u8]) -> T + std::panic::RefUnwindSafe) -> Result<T, Text> {
     if value.len() > INJECTION_BYTES_MAX {
-        return Err(both("the value is too long for libinjection here", "该值过长，无法交给 libinjection 判断"));
+        return Err(both(
+            "the value is too long for libinjection here",
+            "该值过长，无法交给 libinjection 判断",
+        ));
     }
-    catch_unwind(|| ask(value)).map_err(|_| both("libinjection could not decide it", "libinjection 无法判断该值"))
+    catch_unwind(|| ask(value))
+        .map_err(|_| both("libinjection could not decide it", "libinjection 无法判断该值"))
 }

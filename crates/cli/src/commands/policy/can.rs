@@ -25,7 +25,7 @@ pub struct Args {
 }
 
 /// What a question goes by.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(super) struct How {
     /// The transport protocol, as a name or number
     #[arg(long, value_name = "NAME", default_value = "tcp")]

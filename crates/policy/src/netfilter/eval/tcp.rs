@@ -94,7 +94,10 @@ impl Tcp {
     pub fn take(&mut self, packet: &Packet, flags: u8, reply: bool, status: u16) -> Said {
         let kind = segment(flags);
         let mut old = self.state;
-        let end = packet.sequence.map(|sequence| sequence.wrapping_add(u32::from(flags & (SYN | FIN) != 0)));
+        let end = packet.sequence.map(|sequence| {
+            let flagged = u32::from(flags & SYN != 0) + u32::from(flags & FIN != 0);
+            sequence.wrapping_add(payload_bytes(packet)).wrapping_add(flagged)
+        });
         let new = match next(kind, reply, old) {
             Next::Invalid => return Said::Invalid,
             Next::To(State::SynSent) if old >= State::TimeWait && old != State::SynSent2 => {
@@ -147,6 +150,12 @@ impl Tcp {
         };
         kind == Segment::SynAck && last == Segment::Syn && side != reply && acknowledged
     }
+}
+
+/// What a segment carries, when its length is told; options are taken for none.
+fn payload_bytes(packet: &Packet) -> u32 {
+    let headers = if packet.is_v6() { 60 } else { 40 };
+    packet.length.map_or(0, |length| length.saturating_sub(headers))
 }
 
 fn segment(flags: u8) -> Segment {

@@ -148,7 +148,13 @@ impl<'i> Draft<'i> {
     /// A key of one or more fields, after what the packet must be for it.
     pub fn sides(&mut self, key: &Expression) -> Outcome<Vec<Side>> {
         let sides = match key.bare() {
-            Expression::Chain(parts) => parts.iter().map(side).collect::<Outcome<Vec<Side>>>()?,
+            Expression::Chain(parts) => {
+                let each = parts.iter().map(|part| match part.word().and_then(constant) {
+                    Some(constant) => Ok(constant),
+                    None => side(part),
+                });
+                each.collect::<Outcome<Vec<Side>>>()?
+            }
             one => vec![side(one)?],
         };
         for side in &sides {
@@ -185,6 +191,14 @@ impl<'i> Draft<'i> {
             }
             self.network = Some(needs.ether);
         }
+        if !needs.types.is_empty() && !self.icmp {
+            let field = if needs.ether == ETHER_IP6 { Field::Icmp6Type } else { Field::IcmpType };
+            let spans = needs.types.iter().map(|number| u128::from(*number));
+            let elements = spans.map(|number| Element::of(Span::Numbers(number, number))).collect();
+            let test = Test::In(SetUse::Inline(Arc::new(elements)));
+            self.parts.push(Part::Match(Match { keys: vec![Operand::plain(field)], test, negated: false }));
+            (self.icmp, self.transport) = (true, needs.protocol);
+        }
         if let Some(protocol) = needs.protocol
             && self.transport != Some(protocol)
         {
@@ -192,14 +206,6 @@ impl<'i> Draft<'i> {
                 self.parts.push(equals(Field::Protocol, u128::from(protocol)));
             }
             self.transport = Some(protocol);
-        }
-        if !needs.types.is_empty() && !self.icmp {
-            self.icmp = true;
-            let field = if needs.ether == ETHER_IP6 { Field::Icmp6Type } else { Field::IcmpType };
-            let spans = needs.types.iter().map(|number| u128::from(*number));
-            let elements = spans.map(|number| Element::of(Span::Numbers(number, number))).collect();
-            let test = Test::In(SetUse::Inline(Arc::new(elements)));
-            self.parts.push(Part::Match(Match { keys: vec![Operand::plain(field)], test, negated: false }));
         }
     }
 
@@ -256,7 +262,10 @@ impl<'i> Draft<'i> {
                 Written::Map { keys, set }
             }
             Expression::Field(_) | Expression::Binary(..) => self.written(key, new)?,
-            constant => Written::Value(value::number(constant, key.kind, key.bits)?),
+            constant => match (value::number(constant, key.kind, key.bits), key.field) {
+                (Err(_), Field::Opaque(_)) => Written::Unknown,
+                (number, _) => Written::Value(number?),
+            },
         };
         self.parts.push(Part::Write { field: key.field, value });
         Ok(())
@@ -328,6 +337,14 @@ fn side(expression: &Expression) -> Outcome<Side> {
         }
         _ => Err(NO_FIELD),
     }
+}
+
+/// A constant in a key: `add @knocked { ip saddr . 10002 }`.
+fn constant(word: &str) -> Option<Side> {
+    let kinds = [Kind::Integer, Kind::Ip4, Kind::Ip6, Kind::Ether, Kind::Service, Kind::Protocol];
+    let (kind, number) = kinds.iter().find_map(|kind| Some((*kind, kind.number(word)?)))?;
+    let operand = Operand { xor: number, ..Operand::plain(Field::Zero) };
+    Some(Side { operand, kind, bits: kind.bits(), needs: Needs::default() })
 }
 
 /// One more operation on a field: what was masked, turned and shifted stays of that form.

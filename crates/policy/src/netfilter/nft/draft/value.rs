@@ -58,6 +58,14 @@ impl Types {
         Types::of([(Kind::Verdict, 0)])
     }
 
+    /// By the names of a set's types.
+    pub fn named(names: &[String]) -> Types {
+        Types::of(names.iter().map(|name| {
+            let kind = Kind::of_name(name).unwrap_or(Kind::Integer);
+            (kind, kind.bits())
+        }))
+    }
+
     pub fn of(fields: impl IntoIterator<Item = (Kind, u16)>) -> Types {
         Types { fields: fields.into_iter().collect() }
     }

@@ -358,14 +358,9 @@ impl<'a> Parser<'a> {
         let Some(known) = self.builder.find_set(table, name) else {
             return Err(Fault::Meaning(Why("no set of this name is in the file", "文件中没有这个名称的集合")));
         };
-        let types = |names: &[String]| {
-            Types::of(names.iter().map(|name| {
-                let kind = Kind::of_name(name).unwrap_or(Kind::Integer);
-                (kind, kind.bits())
-            }))
-        };
-        let (key, data) = (types(&known.key), types(&known.data));
-        Ok(draft::elements(set, &key, if with_data { &data } else { const { &Types { fields: Vec::new() } } })?)
+        let key = Types::named(&known.key);
+        let data = if with_data { Types::named(&known.data) } else { Types::none() };
+        Ok(draft::elements(set, &key, &data)?)
     }
 
     pub(super) fn family_word(&mut self) -> Option<TableFamily> {

@@ -95,7 +95,7 @@ impl<'a> Parser<'a> {
         let how = self.comparison();
         let right = match self.cursor.token.kind {
             Sign::Open | Sign::At => self.set_or_name()?,
-            _ => self.listed(false)?,
+            _ => self.class_or(|parser| parser.listed(false))?,
         };
         if !self.cursor.accept(Sign::Slash) {
             return Ok(draft.compare(&left, how, &right)?);
@@ -136,7 +136,7 @@ impl<'a> Parser<'a> {
         let Expression::Field(key) = left.bare() else {
             return syntax("only a field can be set", "只有字段可以赋值");
         };
-        let mut new = self.mapped()?;
+        let mut new = self.class_or(Self::mapped)?;
         // `ct event set new,related`
         if self.cursor.is(Sign::Comma) {
             let mut values = vec![new];

@@ -5,7 +5,6 @@ use super::cursor::{Read, syntax};
 use crate::netfilter::ast::{NatKind, Part, UpdateKind, Verdict};
 use crate::netfilter::nft::draft::{Draft, NatText, Rate, Why, bytes_of};
 use crate::netfilter::nft::expression::Expression;
-use crate::netfilter::nft::kind;
 use crate::netfilter::nft::lexer::Sign;
 
 impl<'a> Parser<'a> {
@@ -30,6 +29,7 @@ impl<'a> Parser<'a> {
                 self.cursor.advance();
                 draft.parts.push(Part::Notrack);
             }
+            "synproxy" if self.cursor.peek_second().1 == "name" => self.named_object(draft)?,
             "tproxy" | "synproxy" | "dup" | "fwd" | "flow" => self.taking(draft)?,
             "add" | "update" | "delete" => self.update(draft)?,
             "set" | "map" => self.update_before(draft)?,
@@ -309,9 +309,6 @@ impl<'a> Parser<'a> {
     }
 
     fn synproxy(&mut self, draft: &mut Draft) -> Read {
-        if self.cursor.is(Sign::Word) && self.cursor.slice() == "name" {
-            return syntax("a name is missing here", "此处缺少名称");
-        }
         self.synproxy_values()?;
         draft.require_transport(6);
         Self::stolen(draft, "synproxy");
@@ -460,9 +457,4 @@ fn update_kind(word: &str) -> UpdateKind {
         "delete" => UpdateKind::Delete,
         _ => UpdateKind::Add,
     }
-}
-
-/// Whether a word is a number.
-pub(super) fn is_number(word: &str) -> bool {
-    kind::number(word).is_some()
 }

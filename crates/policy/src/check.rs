@@ -1,0 +1,105 @@
+//! Intents held against the rules: what must be reached and what must not.
+
+use crate::can::Verdict;
+use crate::estate::{Ask, Because, End};
+use crate::intents::{Exception, Intent, Must};
+use crate::world::World;
+use serde::Serialize;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kept {
+    Kept,
+    Broken,
+    /// The rules do not say.
+    Depends,
+}
+
+/// One intent, and whether the rules keep it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Checked {
+    pub name: String,
+    pub result: Kept,
+    #[serde(flatten)]
+    pub place: crate::Place,
+    /// What was asked and not answered as it must: from, to, and why.
+    pub failures: Vec<Failure>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    pub from: String,
+    pub to: String,
+    pub verdict: Verdict,
+    pub by: Vec<Because>,
+}
+
+/// Holds one intent against the rules. A name that the files do not know makes it depend.
+pub fn check(world: &World, intent: &Intent) -> Checked {
+    let mut result = Kept::Kept;
+    let mut failures = Vec::new();
+    for ask in intent.asks.iter().filter(|ask| !is_excepted(&intent.exceptions, ask)) {
+        let (verdict, by) = answer(world, ask);
+        let own = match (intent.must, verdict) {
+            (Must::Reach, Verdict::Allowed) | (Must::NotReach, Verdict::Denied) => continue,
+            (_, Verdict::Depends) => Kept::Depends,
+            (Must::Reach, Verdict::Denied) | (Must::NotReach, Verdict::Allowed) => Kept::Broken,
+        };
+        if result != Kept::Broken {
+            result = own;
+        }
+        let port = ask.port.map_or_else(String::new, |port| format!(":{port}"));
+        failures.push(Failure { from: words(&ask.from), to: format!("{}{port}", words(&ask.to)), verdict, by });
+    }
+    Checked { name: intent.name.clone(), result, place: intent.place.clone(), failures }
+}
+
+fn answer(world: &World, ask: &Ask) -> (Verdict, Vec<Because>) {
+    let known = |end: &End| match end {
+        End::Known(name) => world.end(name).ok_or_else(|| name.clone()),
+        other => Ok(other.clone()),
+    };
+    let (from, to) = match (known(&ask.from), known(&ask.to)) {
+        (Ok(from), Ok(to)) => (from, to),
+        (Err(name), _) | (_, Err(name)) => {
+            let why = crate::place::both(format!("the files know no {name:?}"), format!("文件中没有 {name:?}"));
+            let place = crate::Place::whole(&"".into());
+            return (
+                Verdict::Depends,
+                vec![Because { place, within: String::new(), rule: None, text: String::new(), why }],
+            );
+        }
+    };
+    let answer = world.can(&Ask { from, to, ..ask.clone() });
+    let by = match answer.verdict {
+        Verdict::Denied => answer.blockers,
+        Verdict::Depends => answer.depends,
+        Verdict::Allowed => answer.steps.into_iter().flat_map(|step| step.by).collect(),
+    };
+    (answer.verdict, by)
+}
+
+/// Whether a question lies within an exception, as far as ends alone show it.
+fn is_excepted(exceptions: &[Exception], ask: &Ask) -> bool {
+    let within = |end: &End, ends: &[End]| ends.is_empty() || ends.iter().any(|one| holds(one, end));
+    exceptions.iter().any(|one| within(&ask.from, &one.from) && within(&ask.to, &one.to))
+}
+
+fn holds(outer: &End, inner: &End) -> bool {
+    match (outer, inner) {
+        (End::Addresses(a, b), End::Addresses(c, d)) => a <= c && d <= b && a.is_ipv4() == c.is_ipv4(),
+        (outer, inner) => outer == inner,
+    }
+}
+
+fn words(end: &End) -> String {
+    match end {
+        End::Known(name) => name.clone(),
+        End::Addresses(first, last) if first == last => first.to_string(),
+        End::Addresses(first, last) => {
+            let family = crate::space::Family::of(*first);
+            crate::space::range(family, (crate::space::number(*first), crate::space::number(*last)))
+        }
+        End::Outside => "outside".to_owned(),
+    }
+}
