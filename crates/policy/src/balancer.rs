@@ -14,6 +14,7 @@ mod nginx;
 mod nginx_files;
 mod nginx_tree;
 mod terraform;
+mod way;
 
 pub use aliyun::aliyun;
 pub use aws::aws;
@@ -25,6 +26,7 @@ pub use haproxy::haproxy;
 pub use nginx::nginx;
 pub use nginx_files::nginx_files;
 pub use terraform::terraform;
+pub use way::{CheckAsk, check_asks, stopped};
 
 use crate::place::{Place, Unread};
 use crate::read::Span;

@@ -6,6 +6,7 @@ use netwhy_policy::balancer::{
     nginx, nginx_files, terraform,
 };
 use netwhy_policy::doc::{Node, json};
+use netwhy_policy::world::{Source, World};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -349,6 +350,30 @@ resource "google_compute_url_map" "m" {
     assert_eq!(google.listeners[0].pools, ["google_compute_backend_service.web"]);
     let health = &google.pools[0].health;
     assert_eq!((health.check, health.port, health.path.as_deref()), (Check::Http, Some(8080), Some("/x")));
+}
+
+#[test]
+fn rules_that_stop_the_health_check_are_found_by_asking_its_own_way() {
+    let balancer = r#"{"LoadBalancerId": "lb-1", "ListenerPort": 80, "XForwardedFor": "on", "HealthCheck": "on", "HealthCheckConnectPort": 9000,
+ "HealthCheckInterval": 2, "HealthCheckTimeout": 1, "HealthyThreshold": 3, "UnhealthyThreshold": 3, "VServerGroupId": "g"}
+{"VServerGroupId": "g", "BackendServers": {"BackendServer": [{"ServerId": "i-1", "ServerIp": "10.0.0.1", "Port": 9000}, {"ServerId": "i-2", "ServerIp": "10.0.0.2", "Port": 80}]}}"#;
+    let policy = |from: &str| {
+        format!(
+            "{{\"schema\": \"netwhy.zero-trust/1\", \"protects\": [\"10.0.0.0/31\"], \"rules\": [{{\"from\": [\"{from}\"], \"ports\": [9000]}}]}}"
+        )
+    };
+    let stopped = |from: &str| {
+        let sources = [("slb.json", balancer.to_owned()), ("policy.json", policy(from))];
+        let sources = sources.map(|(file, text)| Source { file: file.into(), text });
+        let world = World::read(&sources, None);
+        assert!(world.unread().is_empty(), "{:?}", world.unread());
+        world.lint(None).into_iter().filter(|one| one.kind == "health-stopped").collect::<Vec<_>>()
+    };
+    let found = stopped("10.0.0.0/8");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].text.en.contains("100.64.0.0/10 → 10.0.0.1/32:9000"), "{found:?}");
+    assert!(found[0].fix[0].change.contains("100.64.0.0/10"));
+    assert!(stopped("100.64.0.0/10").is_empty());
 }
 
 proptest! {

@@ -27,7 +27,7 @@ pub struct Answer {
 }
 
 /// Every kind of finding, with what it is about in English and Chinese.
-pub const KINDS: [(&str, &str, &str); 21] = [
+pub const KINDS: [(&str, &str, &str); 22] = [
     ("health-timeout", "a check's timeout is not shorter than its interval", "健康检查超时不短于检查间隔"),
     ("health-port", "a check asks another port than the one that serves", "健康检查的端口与服务端口不同"),
     ("health-port-closed", "a check asks a port nobody listens on", "健康检查的端口无人监听"),
@@ -39,6 +39,7 @@ pub const KINDS: [(&str, &str, &str); 21] = [
     ("health-host", "the check sends no Host header that the members need", "健康检查缺少成员需要的 Host 头"),
     ("health-protocol", "HTTPS asked of an HTTP port, or the reverse", "向 HTTP 端口做 HTTPS 检查，或相反"),
     ("health-flapping", "a member goes up and down again and again", "成员反复上下线（抖动）"),
+    ("health-stopped", "rules on the way stop a health check", "途中的规则拦截了健康检查"),
     ("member-down", "a member is out", "成员已下线"),
     ("pool-down", "no member can serve", "没有可用成员"),
     ("pool-backup-only", "only backups are left", "只剩备用成员"),
