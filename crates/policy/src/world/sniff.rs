@@ -19,17 +19,6 @@ use std::sync::Arc;
 /// Lines looked at to tell what a text is.
 const HEAD_LINE_COUNT: usize = 400;
 
-/// Whether a document is of a cloud, and how its documents are read.
-type CloudReader = (fn(&Node) -> bool, fn(&[Node], Vec<Unread>) -> Cloud);
-
-const CLOUDS: [CloudReader; 5] = [
-    (azure::claims, azure::read),
-    (gcp::claims, gcp::read),
-    (aliyun::claims, aliyun::read),
-    (tencent::claims, tencent::read),
-    (huawei::claims, huawei::read),
-];
-
 /// What a file turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
