@@ -135,6 +135,11 @@ impl Lab {
             ("2001:db8:a::9", "2001:db8:b::1", End::A),
             ("2001:db8:b::1", "2001:db8:a::9", End::B),
         ];
+        for local in ["2001:db8:ff::1", "2001:db8:a::1"] {
+            netwhy_testing::until("an address to be the router's", PASSES_WITHIN, || {
+                netwhy_testing::attempt(&format!("ip -6 route get {local} | grep -q ^local"))
+            });
+        }
         for (source, destination, from) in ways {
             let address = |text: &str| text.parse().expect("address");
             let packet = Packet::new(UDP, address(source), address(destination)).ports(9, 9);
