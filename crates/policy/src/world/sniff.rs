@@ -1,7 +1,7 @@
 //! Which reader a file is for, by what stands in it.
 
 use super::host::HostFilter;
-use super::{Role, Source, World};
+use super::{Role, Source, World, one_way};
 use crate::aws::Aws;
 use crate::balancer::{self, Balancers};
 use crate::cloud::READERS;
@@ -287,7 +287,9 @@ impl Gathered {
         }
         for (_, name, ruleset) in self.filters {
             findings.extend(faults::faults(&ruleset));
-            estates.push(Box::new(HostFilter::new(name, ruleset, role)));
+            let filter = HostFilter::new(name, ruleset, role);
+            findings.extend(one_way::findings(&filter));
+            estates.push(Box::new(filter));
         }
         for balancer in &self.balancers {
             findings.extend(balancer::faults(balancer, &balancer::Known::default()));
