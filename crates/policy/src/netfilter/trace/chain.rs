@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 /// How deep jumps may go; the kernel's limit is 16.
 const DEPTH_MAX: usize = 32;
+/// How many rules are asked for one question, all chains and pieces together.
+const ASKED_COUNT_MAX: usize = 1 << 24;
 
 /// How a chain ends for some packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,7 @@ pub(super) struct Walk<'t, 'a> {
     tracer: &'t Tracer<'a>,
     limit: usize,
     pieces: usize,
+    asked: usize,
     outcomes: Vec<Outcome>,
     pub hook: Hook,
     priority: i32,
@@ -67,6 +70,7 @@ impl<'t, 'a> Walk<'t, 'a> {
             tracer,
             limit,
             pieces: 0,
+            asked: 0,
             outcomes: Vec::new(),
             hook: Hook::Forward,
             priority: 0,
@@ -109,18 +113,23 @@ impl<'t, 'a> Walk<'t, 'a> {
         let tracer = self.tracer;
         let rules = &tracer.lowering.ruleset.tables[table].chains[chain].rules;
         let mut ended = Vec::new();
+        let candidates = tracer.bounds(table, chain).candidates(&flows);
+        self.asked += candidates.len() + 1;
         let mut current = flows;
-        for (number, rule) in rules.iter().enumerate() {
-            if current.is_empty() {
-                break;
+        for (number, bounds) in candidates {
+            if !current.iter().any(|flow| flow.now.meets(&bounds)) {
+                continue;
             }
-            let mut result = Result::default();
-            for flow in current {
-                self.rule(At { table, chain, number, rule, depth }, flow, &mut result);
+            let (asked, others): (Vec<Flow>, Vec<Flow>) =
+                current.into_iter().partition(|flow| flow.now.meets(&bounds));
+            self.asked += asked.len();
+            let mut result = Result { going_on: others, ..Result::default() };
+            for flow in asked {
+                self.rule(At { table, chain, number, rule: &rules[number], depth }, flow, &mut result);
             }
             ended.append(&mut result.ended);
             current = result.going_on;
-            if self.pieces > self.limit {
+            if self.pieces > self.limit || self.asked > ASKED_COUNT_MAX {
                 for mut flow in current {
                     flow.lose(&[too_many_pieces()]);
                     ended.push((flow, End::Lost));
