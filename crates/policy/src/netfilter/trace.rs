@@ -180,7 +180,13 @@ impl<'a> Tracer<'a> {
                 // Empty chains of iptables that accept do nothing.
                 let idle = table.backend == Backend::Xtables && chain.rules.is_empty();
                 if !(idle && base.policy == Policy::Accept) {
-                    turns.push(Turn { priority, own: base.priority, table: table_at, chain: chain_at, is_nat });
+                    turns.push(Turn {
+                        priority,
+                        own: base.priority,
+                        table: table_at,
+                        chain: chain_at,
+                        is_nat,
+                    });
                 }
             }
         }

@@ -2,7 +2,9 @@
 
 use super::{Lowered, Lowering, families};
 use crate::gate::{Action, Direction, Gate, Kind, Order, Rule as GateRule};
-use crate::netfilter::ast::{Backend, Base, Chain, Data, Part, Policy, Rule, Ruleset, SetUse, Table, Verdict};
+use crate::netfilter::ast::{
+    Backend, Base, Chain, Data, Part, Policy, Rule, Ruleset, SetUse, Table, Verdict,
+};
 use crate::place::both;
 use crate::space::{Cube, subtract};
 use std::collections::HashMap;
@@ -28,10 +30,13 @@ pub struct ChainGate {
 pub fn gates(ruleset: &Ruleset) -> Vec<ChainGate> {
     let lowering = Lowering::new(ruleset);
     let mut out = Vec::new();
-    for (at, table) in ruleset.tables.iter().enumerate().filter(|(_, table)| !families(table.family).is_empty()) {
+    for (at, table) in
+        ruleset.tables.iter().enumerate().filter(|(_, table)| !families(table.family).is_empty())
+    {
         let directions = super::direction::directions(table);
         let chains = table.chains.iter().zip(directions);
-        let mut lists: Vec<Gate> = chains.map(|(chain, way)| gate(&lowering, at, table, chain, way)).collect();
+        let mut lists: Vec<Gate> =
+            chains.map(|(chain, way)| gate(&lowering, at, table, chain, way)).collect();
         let entries = entries(table, &lists);
         for ((chain, gate), entry) in lists.drain(..).enumerate().zip(entries) {
             out.push(ChainGate { gate, table: at, chain, entry });
@@ -126,7 +131,9 @@ fn entries(table: &Table, gates: &[Gate]) -> Vec<Option<Vec<Cube>>> {
             for callee in callees(table, rule).filter_map(|name| by_name.get(name)) {
                 let coming = coming(lowered, &takers, entries[caller].as_deref(), &mut left);
                 match (&mut entries[*callee], coming) {
-                    (Some(entry), Some(coming)) if entry.len() + coming.len() <= ENTRY_COUNT_MAX => entry.extend(coming),
+                    (Some(entry), Some(coming)) if entry.len() + coming.len() <= ENTRY_COUNT_MAX => {
+                        entry.extend(coming)
+                    }
                     (entry, _) => *entry = None,
                 }
             }
@@ -139,7 +146,12 @@ fn entries(table: &Table, gates: &[Gate]) -> Vec<Option<Vec<Cube>>> {
 }
 
 /// The packets that come to a rule: those it matches, without those that earlier rules took.
-fn coming(rule: &GateRule, takers: &[&GateRule], entry: Option<&[Cube]>, left: &mut usize) -> Option<Vec<Cube>> {
+fn coming(
+    rule: &GateRule,
+    takers: &[&GateRule],
+    entry: Option<&[Cube]>,
+    left: &mut usize,
+) -> Option<Vec<Cube>> {
     let mut region = match entry {
         None => rule.cubes.clone(),
         Some(entry) => {

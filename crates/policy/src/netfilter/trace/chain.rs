@@ -3,7 +3,9 @@
 use super::flow::Flow;
 use super::nat;
 use super::{CONNTRACK_PRIORITY, Outcome, Role, RuleRef, Tracer, Verdict, too_many_pieces};
-use crate::netfilter::ast::{Data, Element, Field, Hook, Match, Operand, Part, Rule, SetUse, Test, Verdict as Said, Written};
+use crate::netfilter::ast::{
+    Data, Element, Field, Hook, Match, Operand, Part, Rule, SetUse, Test, Verdict as Said, Written,
+};
 use crate::netfilter::lower::condition;
 use crate::netfilter::lower::matching::{Hits, View, hits};
 use crate::place::both;
@@ -94,7 +96,13 @@ impl<'t, 'a> Walk<'t, 'a> {
         let changed = moved.source || moved.destination || moved.source_ports || moved.destination_ports;
         let rewritten = changed.then_some(flow.now);
         let untracked = flow.untracked;
-        self.outcomes.push(Outcome { packets: flow.origin, verdict, rules: flow.rules, rewritten, untracked });
+        self.outcomes.push(Outcome {
+            packets: flow.origin,
+            verdict,
+            rules: flow.rules,
+            rewritten,
+            untracked,
+        });
         None
     }
 
@@ -145,7 +153,8 @@ impl<'t, 'a> Walk<'t, 'a> {
     where
         't: 'v,
     {
-        let before = matches!(self.hook, Hook::Prerouting | Hook::Output) && self.priority < CONNTRACK_PRIORITY;
+        let before =
+            matches!(self.hook, Hook::Prerouting | Hook::Output) && self.priority < CONNTRACK_PRIORITY;
         let role = match self.hook {
             Hook::Input => Some(Role::Input),
             Hook::Forward => Some(Role::Forward),
@@ -214,7 +223,13 @@ impl<'t, 'a> Walk<'t, 'a> {
         }
     }
 
-    fn matched(&mut self, table: usize, found: &Match, matching: Vec<Matching>, result: &mut Result) -> Vec<Matching> {
+    fn matched(
+        &mut self,
+        table: usize,
+        found: &Match,
+        matching: Vec<Matching>,
+        result: &mut Result,
+    ) -> Vec<Matching> {
         let mut out = Vec::with_capacity(matching.len());
         let mut found_here = Hits::default();
         for Matching { flow, reasons } in matching {
@@ -328,7 +343,8 @@ impl<'t, 'a> Walk<'t, 'a> {
         let mut on = Vec::new();
         for mut one in matching {
             let Some(list) = &list else {
-                one.reasons.push(both("a map is not known, or filled at run time", "映射未知，或在运行时填充"));
+                one.reasons
+                    .push(both("a map is not known, or filled at run time", "映射未知，或在运行时填充"));
                 one.flow.lose(&one.reasons);
                 result.going_on.push(one.flow);
                 continue;
@@ -365,7 +381,8 @@ impl<'t, 'a> Walk<'t, 'a> {
     }
 
     fn notrack(&self, one: &mut Matching) {
-        let in_time = matches!(self.hook, Hook::Prerouting | Hook::Output) && self.priority < CONNTRACK_PRIORITY;
+        let in_time =
+            matches!(self.hook, Hook::Prerouting | Hook::Output) && self.priority < CONNTRACK_PRIORITY;
         if !in_time || one.flow.untracked {
             return;
         }
@@ -378,9 +395,16 @@ impl<'t, 'a> Walk<'t, 'a> {
         one.flow.moved.state = true;
     }
 
-    fn translate(&mut self, at: At<'_>, change: &crate::netfilter::ast::Nat, one: Matching, result: &mut Result) {
+    fn translate(
+        &mut self,
+        at: At<'_>,
+        change: &crate::netfilter::ast::Nat,
+        one: Matching,
+        result: &mut Result,
+    ) {
         let Matching { flow, reasons } = one;
-        if change.family.is_some_and(|family| (family == 4) != (flow.now.family == crate::space::Family::V4)) {
+        if change.family.is_some_and(|family| (family == 4) != (flow.now.family == crate::space::Family::V4))
+        {
             result.going_on.push(flow);
             return;
         }
@@ -400,7 +424,10 @@ impl<'t, 'a> Walk<'t, 'a> {
         };
         let Some(list) = self.elements(at.table, &map.set) else {
             let mut flow = flow;
-            flow.lose(&[both("a map of addresses is not known, or filled at run time", "地址映射未知，或在运行时填充")]);
+            flow.lose(&[both(
+                "a map of addresses is not known, or filled at run time",
+                "地址映射未知，或在运行时填充",
+            )]);
             result.going_on.push(flow);
             return;
         };
@@ -413,7 +440,9 @@ impl<'t, 'a> Walk<'t, 'a> {
             for mut found in hit {
                 found.flow.lose(&found.reasons);
                 let ports = ports.or(change.ports);
-                for mut flow in nat::apply(found.flow, self.hook, change, addresses.or(change.addresses), ports) {
+                for mut flow in
+                    nat::apply(found.flow, self.hook, change, addresses.or(change.addresses), ports)
+                {
                     flow.rules.push(me);
                     result.ended.push((flow, End::Accept));
                 }
@@ -451,7 +480,9 @@ fn write(one: &mut Matching, field: Field, value: &Written) {
     let written = |before: Option<u32>| {
         let after = match value {
             Written::Value(value) => u32::try_from(*value).ok(),
-            Written::Masked { and, xor } => before.and_then(|old| u32::try_from((u128::from(old) & and) ^ xor).ok()),
+            Written::Masked { and, xor } => {
+                before.and_then(|old| u32::try_from((u128::from(old) & and) ^ xor).ok())
+            }
             Written::Of(key) if key.is_plain() && key.field == Field::Mark => mark,
             Written::Of(key) if key.is_plain() && key.field == Field::CtMark => of_connection,
             _ => None,
