@@ -2,6 +2,7 @@
 
 use super::rules::{Groups, Pair};
 use super::{Files, Kind, Resource, key};
+use crate::cloud::faults::{dangling, unused};
 use crate::cloud::fields::{addresses, each, field, flag, last, reference, spans, word, words};
 use crate::cloud::{Cloud, Exit, Guard, Hop, Interface, Peer, Route, Subnet};
 use crate::doc::Node;
@@ -33,6 +34,10 @@ pub(super) fn fill(cloud: &mut Cloud, files: &Files<'_>) {
         if let Some(pair) = groups.pair(cloud, at, None) {
             let what = both(format!("NSG {name}, inbound"), format!("NSG {name}，入方向"));
             cloud.loose.push(Guard { gate: pair.inbound, what, within_subnet: true });
+            let described = !cloud.interfaces.is_empty() || !cloud.subnets.is_empty();
+            let elsewhere =
+                ["subnets", "networkInterfaces"].iter().any(|list| !each(group.node, list).is_empty());
+            cloud.findings.extend((described && !elsewhere).then(|| unused(&group.node.place, name)));
         }
     }
 }
@@ -267,6 +272,7 @@ fn guarded(
             "this network security group is in no file",
             "文件中没有这个网络安全组",
         ));
+        cloud.findings.push(dangling(place, last(id), None, last(id)));
         return Some(groups.unknown(last(id), place));
     }
     pair

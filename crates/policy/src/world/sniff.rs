@@ -261,7 +261,9 @@ impl Gathered {
         for (reader, mut nodes) in READERS.iter().zip(self.clouds) {
             nodes.extend((reader.terraform)(&planned.resources));
             if !nodes.is_empty() {
-                estates.push(Box::new((reader.read)(&nodes, Vec::new())));
+                let cloud = (reader.read)(&nodes, Vec::new());
+                findings.extend(cloud.findings());
+                estates.push(Box::new(cloud));
             }
         }
         if !self.kubernetes.is_empty() {
