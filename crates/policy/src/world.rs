@@ -85,6 +85,8 @@ impl World {
         let mut found: Vec<Finding> = self.estates.iter().flat_map(|one| one.lint_gates()).flat_map(|gate| lint::gate(&gate)).collect();
         found.extend(self.findings.iter().cloned());
         found.extend(nodes::missing(&self.gates(), ranges));
+        let can = |ask: &Ask| self.can(ask);
+        found.extend(self.balancers.iter().flat_map(|one| crate::balancer::stopped(one, &can)));
         found.sort_by(|a, b| (&a.place, a.rule, a.kind).cmp(&(&b.place, b.rule, b.kind)));
         found
     }

@@ -43,13 +43,14 @@ enum Form {
 pub(super) fn read(sources: &[Source], role: Option<Role>) -> World {
     let mut gathered = Gathered::default();
     let mut terraform: Vec<&Source> = Vec::new();
+    let mut nginx: Vec<(Arc<str>, &str)> = Vec::new();
     for source in sources {
         match form(source) {
             Form::Nft | Form::NftJson | Form::Xtables(_) | Form::Ipset => gathered.filter(source),
             Form::Terraform => terraform.push(source),
             Form::Json => gathered.json(source),
             Form::Yaml => gathered.kubernetes.push(doc::yaml(&source.file, &source.text)),
-            Form::Nginx => gathered.balancers(balancer::nginx(&source.file, &source.text, &|_| Vec::new())),
+            Form::Nginx => nginx.push((Arc::clone(&source.file), source.text.as_str())),
             Form::Haproxy => gathered.balancers(balancer::haproxy(&source.file, &source.text)),
             Form::Other => {}
             Form::Unknown => gathered.unread.push(Unread::new(
@@ -60,6 +61,7 @@ pub(super) fn read(sources: &[Source], role: Option<Role>) -> World {
             )),
         }
     }
+    gathered.balancers(balancer::nginx_files(&nginx));
     gathered.world(&terraform, role)
 }
 
@@ -172,6 +174,8 @@ struct Gathered {
     clouds: [Vec<Node>; READERS.len()],
     zero_trust: Vec<Node>,
     balancers: Vec<balancer::Balancer>,
+    /// Documents of cloud load balancers.
+    balancing: Vec<Node>,
     unread: Vec<Unread>,
 }
 
@@ -213,15 +217,11 @@ impl Gathered {
             }
         }
         self.aws.dedup_by(|a, b| a.0 == b.0);
-        let balancers = [
-            balancer::aws(&read.documents),
-            balancer::gcp(&read.documents),
-            balancer::aliyun(&read.documents),
-        ];
-        for found in balancers {
-            known |= !found.balancers.is_empty();
-            self.balancers(found);
-        }
+        // Listeners, groups and their health stand in files of their own: they are joined at the end.
+        let balancing = read.documents.iter().filter(|node| balancer::claims(node));
+        let before = self.balancing.len();
+        self.balancing.extend(balancing.cloned());
+        known |= self.balancing.len() > before;
         if !known {
             let en = "this JSON is of none of the tools that netwhy reads";
             self.unread.push(Unread::new(
@@ -247,13 +247,24 @@ impl Gathered {
         self.unread.extend(found.unread);
     }
 
-    fn world(self, terraform: &[&Source], role: Option<Role>) -> World {
+    fn world(mut self, terraform: &[&Source], role: Option<Role>) -> World {
+        let documents = std::mem::take(&mut self.balancing);
+        for read in [balancer::aws, balancer::gcp, balancer::aliyun] {
+            self.balancers(read(&documents));
+        }
         let mut estates: Vec<Box<dyn Estate>> = Vec::new();
         let mut findings: Vec<Finding> = Vec::new();
+        if !terraform.is_empty() {
+            let files: Vec<_> = terraform.iter().map(|one| (Arc::clone(&one.file), one.text.as_str())).collect();
+            // What is not understood of the files is said by the estates that read them.
+            self.balancers.extend(balancer::terraform(&terraform::resources(&files)).balancers);
+        }
         if !self.aws.is_empty() || !terraform.is_empty() {
             let own = self.aws.iter().map(|(file, text)| (Arc::clone(file), text.as_str()));
             let planned = terraform.iter().map(|one| (Arc::clone(&one.file), one.text.as_str()));
-            estates.push(Box::new(Aws::read(&own.chain(planned).collect::<Vec<_>>())));
+            let aws = Aws::read(&own.chain(planned).collect::<Vec<_>>());
+            findings.extend(aws.findings());
+            estates.push(Box::new(aws));
         }
         let files: Vec<terraform::File<'_>> =
             terraform.iter().map(|one| (Arc::clone(&one.file), one.text.as_str())).collect();
