@@ -128,3 +128,46 @@ fn what_nobody_uses_and_what_is_gone_is_found() {
     assert!(kinds("sg-2.json").contains(&"dangling"), "{found:?}");
     assert!(kinds("acl.json").contains(&"one-way"), "{found:?}");
 }
+
+const POLICY: &str = "
+kind: compute#firewallPolicy
+name: guard
+associations:
+- attachmentTarget: https://www.googleapis.com/compute/v1/projects/p/global/networks/net
+rules:
+- action: allow
+  direction: INGRESS
+  priority: 10
+  match:
+    srcIpRanges: [198.51.100.0/24]
+    layer4Configs:
+    - ipProtocol: tcp
+      ports: ['443']
+- action: deny
+  direction: INGRESS
+  priority: 20
+  match:
+    srcIpRanges: [0.0.0.0/0]
+    layer4Configs:
+    - ipProtocol: all
+- action: allow
+  direction: INGRESS
+  priority: 30
+  match:
+    srcIpRanges: [203.0.113.0/24]
+    layer4Configs:
+    - ipProtocol: tcp
+      ports: ['22']
+";
+
+#[test]
+fn a_firewall_policy_as_yaml_answers_and_its_dead_rule_is_found() {
+    let world = world(&[("policy.yaml", POLICY)]);
+    assert_eq!(world.unread(), []);
+    assert_eq!(can(&world, "198.51.100.7", "10.0.0.4", 443).verdict, Verdict::Allowed);
+    let denied = can(&world, "203.0.113.9", "10.0.0.4", 22);
+    assert_eq!((denied.verdict, denied.blockers[0].rule), (Verdict::Denied, Some(1)));
+    let dead: Vec<Option<u32>> =
+        world.lint(None).iter().filter(|one| one.kind == "dead").map(|one| one.rule).collect();
+    assert_eq!(dead, [Some(2)]);
+}

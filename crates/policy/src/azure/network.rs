@@ -310,10 +310,22 @@ fn interfaces(cloud: &mut Cloud, files: &Files<'_>, groups: &mut Groups<'_, '_>)
         });
         let interface = interface(cloud, files, groups, nic, endpoint);
         let known = &mut cloud.endpoints[endpoint];
-        known.names.push(nic_name.to_owned());
+        known.names.extend(names(files, nic, nic_name, &owner.0));
         known.addresses.extend(interface.private.iter().chain(&interface.public));
         cloud.interfaces.push(interface);
     }
+}
+
+/// Other names of an endpoint: its interface, its host's name, its own in small letters.
+fn names(files: &Files<'_>, nic: &Node, nic_name: &str, owner: &str) -> Vec<String> {
+    let machine = reference(nic, "virtualMachine").and_then(|id| files.find(Kind::Machine, id));
+    let profile = machine.and_then(|machine| field(machine.node, "osProfile"));
+    let host = profile.and_then(|profile| word(profile, "computerName"));
+    let small = owner.to_lowercase();
+    let mut names: Vec<String> = [nic_name, small.as_str()].into_iter().chain(host).map(str::to_owned).collect();
+    names.retain(|name| name != owner);
+    names.dedup();
+    names
 }
 
 /// The machine of an interface: its name and place.

@@ -357,6 +357,13 @@ fn whole_lists(cloud: &mut Cloud, files: &Files<'_>, lists: &mut Lists<'_, '_>) 
             networks.push(id);
         }
     }
+    for at in 0..lists.levels.len() {
+        for inbound in [true, false] {
+            let mut unread = Vec::new();
+            cloud.lists.extend(lists.policy(at, inbound, &mut unread).map(Arc::new));
+            cloud.unread.extend(unread);
+        }
+    }
     for id in networks {
         for inbound in [true, false] {
             let mut unread = Vec::new();

@@ -49,7 +49,7 @@ pub(super) fn read(sources: &[Source], role: Option<Role>) -> World {
             Form::Nft | Form::NftJson | Form::Xtables(_) | Form::Ipset => gathered.filter(source),
             Form::Terraform => terraform.push(source),
             Form::Json => gathered.json(source),
-            Form::Yaml => gathered.kubernetes.push(doc::yaml(&source.file, &source.text)),
+            Form::Yaml => gathered.yaml(source),
             Form::Nginx => nginx.push((Arc::clone(&source.file), source.text.as_str())),
             Form::Haproxy => gathered.balancers(balancer::haproxy(&source.file, &source.text)),
             Form::Other => {}
@@ -230,6 +230,15 @@ impl Gathered {
                 en,
                 "该 JSON 不属于 netwhy 可读取的任何工具",
             ));
+        }
+    }
+
+    /// Manifests; or what `gcloud` and `az` print as YAML.
+    fn yaml(&mut self, source: &Source) {
+        let mut read = doc::yaml(&source.file, &source.text);
+        read.documents.retain(|node| !self.cloud(node));
+        if !read.documents.is_empty() || !read.unread.is_empty() {
+            self.kubernetes.push(read);
         }
     }
 
