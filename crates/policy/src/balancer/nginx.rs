@@ -1,6 +1,6 @@
 //! nginx as a load balancer: upstreams, servers, what passes where, and the three ways it finds out who is well.
 
-use super::nginx_tree::{Directive, Include, tree};
+use super::nginx_tree::{Directive, Include, Tree, tree};
 use super::{
     Balancer, Balancers, Check, Health, Kind, Listener, Member, Pool, Protocol, address_port, codes,
 };
@@ -26,17 +26,24 @@ const READ_TIMEOUT_S: f64 = 60.0;
 
 /// Reads a configuration of nginx; `include` gives the files it includes.
 pub fn nginx(file: &Arc<str>, text: &str, include: Include<'_>) -> Balancers {
-    let (directives, unread) = tree(file, text, include);
-    let mut reader = Reader { unread, ..Reader::default() };
+    balancer(file, tree(file, text, include))
+}
+
+/// What a tree of directives balances.
+pub(super) fn balancer(file: &Arc<str>, tree: Tree) -> Balancers {
+    let mut reader = Reader { unread: tree.unread, ..Reader::default() };
     // A file of conf.d has no `http` around it.
-    reader.find(&directives);
-    reader.context(&directives, false);
-    let pools: Vec<Pool> = reader.pools.into_values().collect();
+    reader.find(&tree.directives);
+    reader.context(&tree.directives, false);
+    if !tree.whole {
+        // What uses them may stand in a file that was not given.
+        reader.pools.values_mut().for_each(|pool| pool.used = true);
+    }
     let balancer = Balancer {
         name: "nginx".to_owned(),
         kind: Kind::Nginx,
         listeners: reader.listeners,
-        pools,
+        pools: reader.pools.into_values().collect(),
         subnets: Vec::new(),
         place: Place::whole(file),
     };

@@ -137,7 +137,7 @@ pub enum Part {
         count: u64,
         over: bool,
     },
-    /// Counter, log, comment and whatever else decides nothing.
+    /// Log and whatever else decides nothing but does something; counters and comments are left out.
     Aside,
     /// Not understood: may match or not, and if it is a statement may do anything.
     Unknown {
@@ -327,6 +327,8 @@ pub enum Field {
     Ip6Extension { header: u8, offset_bits: u16, length_bits: u16 },
     /// Well understood, but nothing that a question about a packet tells: never known.
     Opaque(Opaque),
+    /// Always there and 0: with `xor` a constant in a key (`add @knocked { ip saddr . 10002 }`).
+    Zero,
     /// The conntrack helper, string match, u32, bpf … : never known.
     Other,
 }

@@ -140,9 +140,19 @@ impl Machine {
         }
         if alive {
             way.ends.accept = true;
-            confirm(memory, &work, &way);
+            confirm(memory, &work, &mut way);
         }
         self.decision(&work, way)
+    }
+
+    /// Takes in how a packet was seen to leave the host, where the kernel was free to choose.
+    pub fn learn(&mut self, packet: &Packet, seen: &Rewritten) {
+        let work = Work::new(packet, &self.host, true);
+        let Some(original) = track::tuple(&work) else { return };
+        let reply = track::rewritten(&original, seen).and_then(|new| track::invert(&new));
+        if let Some(reply) = reply {
+            self.memory.learn(&original, reply);
+        }
     }
 
     fn decision(&self, work: &Work<'_>, way: Way) -> Decision {
@@ -308,15 +318,22 @@ fn on_device(work: &Work<'_>, base: &super::ast::Base) -> Option<bool> {
     interface.map(|interface| base.devices.iter().any(|device| device == interface))
 }
 
-/// Only what was let through for certain is kept as a connection.
-fn confirm(memory: &mut Memory, work: &Work<'_>, way: &Way) {
+/// Only what was let through for certain is kept as a connection. One whose answers would be those of another is
+/// dropped here, whatever the rules said.
+fn confirm(memory: &mut Memory, work: &Work<'_>, way: &mut Way) {
     let ends = matches!(work.asked, Hook::Input | Hook::Forward | Hook::Output | Hook::Postrouting);
     let (None, None, Some(connection)) = (work.entry, work.packet.state, &work.connection) else { return };
-    if ends && way.ends == (Ends { accept: true, ..Ends::default() }) {
-        let mut connection = connection.clone();
-        connection.status |= CONFIRMED;
-        memory.keep(connection);
+    if !ends || way.ends != (Ends { accept: true, ..Ends::default() }) {
+        return;
     }
+    if !connection.is_opaque() && memory.find(&connection.reply).is_some() {
+        way.ends = Ends { drop: true, ..Ends::default() };
+        way.log.ended = None;
+        return;
+    }
+    let mut connection = connection.clone();
+    connection.status |= CONFIRMED;
+    memory.keep(connection);
 }
 
 fn rewritten(work: &Work<'_>) -> Option<Rewritten> {

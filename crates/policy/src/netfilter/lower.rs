@@ -14,7 +14,7 @@ pub use gates::{ChainGate, gates};
 use crate::netfilter::ast::{Backend, Element, Match, Part, Rule, Ruleset, Set, SetUse, Span, Table, TableFamily, Test};
 use crate::place::both;
 use crate::space::{Cube, Family, Names};
-use matching::{View, hits};
+use matching::{Hits, View, hits};
 use netwhy_model::Text;
 use std::collections::{HashMap, HashSet};
 
@@ -87,10 +87,12 @@ impl<'a> Lowering<'a> {
             names: self.names.as_ref(),
             sets,
             mark: None,
-            ct_mark: None,
+            ct_marks: [None; 2],
             no_input: false,
             no_output: false,
             untracked_yet: false,
+            from_here: None,
+            to_here: None,
         }
     }
 }
@@ -119,8 +121,12 @@ fn sets_of<'a>(ruleset: &'a Ruleset, table: &'a Table) -> Sets<'a> {
 fn mentioned(ruleset: &Ruleset) -> HashSet<(String, bool)> {
     let mut names = HashSet::new();
     let mut add = |elements: &[Element]| {
+        // The elements of a set are all of the same fields.
+        if elements.first().is_none_or(|first| first.spans.iter().all(|span| matches!(span, Span::Numbers(..)))) {
+            return;
+        }
         for span in elements.iter().flat_map(|element| &element.spans) {
-            let Span::Name { text, prefix } = span else { break };
+            let Span::Name { text, prefix } = span else { continue };
             if !names.contains(&(text.clone(), *prefix)) {
                 names.insert((text.clone(), *prefix));
             }
@@ -147,20 +153,21 @@ fn mentioned(ruleset: &Ruleset) -> HashSet<(String, bool)> {
 fn lower(view: &View<'_>, families: &[Family], rule: &Rule) -> Lowered {
     let mut cubes: Vec<Cube> = families.iter().copied().map(Cube::all).collect();
     let mut unmodelled = Vec::new();
-    let mut next = Vec::new();
+    let mut next = Hits::default();
     for part in &rule.parts {
         match part {
             Part::Match(found) => {
                 next.clear();
                 for cube in &cubes {
-                    unmodelled.extend(hits(view, cube, found, &mut next));
+                    hits(view, cube, found, &mut next);
                 }
-                if next.len() > CUBE_COUNT_MAX {
-                    next.clear();
-                    next.extend_from_slice(&cubes);
+                unmodelled.extend(next.reason.take());
+                if next.sure.len() + next.perhaps.len() > CUBE_COUNT_MAX {
                     unmodelled.push(both("the rule stands for more than a million pieces", "该规则的分片超过一百万"));
+                    continue;
                 }
-                std::mem::swap(&mut cubes, &mut next);
+                next.sure.append(&mut next.perhaps);
+                std::mem::swap(&mut cubes, &mut next.sure);
             }
             Part::Verdict(_) | Part::VerdictMap { .. } | Part::Nat(_) => break,
             part => unmodelled.extend(condition(part)),

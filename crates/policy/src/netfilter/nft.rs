@@ -8,9 +8,11 @@ mod draft;
 mod expression;
 mod field;
 mod hook;
+mod json;
 mod kind;
 mod lexer;
 mod names;
+mod print;
 mod text;
 
 use super::ast::Ruleset;
@@ -28,6 +30,5 @@ pub fn read_text_with(file: &Arc<str>, text: &str, include: &dyn Fn(&str) -> Opt
 
 /// Reads rules as JSON.
 pub fn read_json(file: &Arc<str>, text: &str) -> Ruleset {
-    let _ = (file, text);
-    Ruleset::default()
+    json::read(file, text)
 }

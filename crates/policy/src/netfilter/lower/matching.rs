@@ -1,7 +1,7 @@
 //! Which packets of a cube one match lets through.
 
 use super::fields::{Place, Shape, place};
-use super::values::{Ranges, before, elements, holds, others, seen, tidy};
+use super::values::{Ranges, before, elements, holds, others, tidy};
 use super::{CUBE_COUNT_MAX, Sets};
 use crate::netfilter::ast::{Element, Field, Match, Operand, SetUse, Span, Test};
 use crate::place::both;
@@ -13,20 +13,47 @@ use netwhy_model::Text;
 pub(crate) struct View<'a> {
     pub names: Option<&'a Names>,
     pub sets: &'a Sets<'a>,
-    /// The packet's mark, and that of its connection.
     pub mark: Option<u32>,
-    pub ct_mark: Option<u32>,
+    /// The mark of the connection: when it is new, when it is not.
+    pub ct_marks: [Option<u32>; 2],
     /// No interface it came in by, or goes out by, at this hook.
     pub no_input: bool,
     pub no_output: bool,
     /// Before connection tracking: the state of every packet is invalid.
     pub untracked_yet: bool,
+    /// Whether the packet is from this host, and whether it goes to it; `None` is not known.
+    pub from_here: Option<bool>,
+    pub to_here: Option<bool>,
 }
 
 const PORT_LAST: u128 = u16::MAX as u128;
 
-/// Adds the packets of the cube that match. With a reason they may match or not; those left out do not.
-pub(crate) fn hits(view: &View<'_>, cube: &Cube, found: &Match, out: &mut Vec<Cube>) -> Option<Text> {
+/// The packets of a cube that match; those in neither list do not.
+#[derive(Debug, Default)]
+pub(crate) struct Hits {
+    pub sure: Vec<Cube>,
+    /// They match or not, for this reason.
+    pub perhaps: Vec<Cube>,
+    pub reason: Option<Text>,
+}
+
+impl Hits {
+    pub fn clear(&mut self) {
+        self.sure.clear();
+        self.perhaps.clear();
+        self.reason = None;
+    }
+
+    fn perhaps(&mut self, cube: Option<Cube>, en: &str, zh: &str) {
+        if let Some(cube) = cube {
+            self.perhaps.push(cube);
+            self.reason.get_or_insert_with(|| both(en, zh));
+        }
+    }
+}
+
+/// Adds the packets of the cube that match.
+pub(crate) fn hits(view: &View<'_>, cube: &Cube, found: &Match, out: &mut Hits) {
     if let Test::In(SetUse::Named(name)) = &found.test {
         match view.sets.get(name) {
             None => return unsure(cube, found, out, "a set is not in the files", "集合不在文件中"),
@@ -42,13 +69,13 @@ pub(crate) fn hits(view: &View<'_>, cube: &Cube, found: &Match, out: &mut Vec<Cu
     }
 }
 
-fn unsure(cube: &Cube, found: &Match, out: &mut Vec<Cube>, en: &str, zh: &str) -> Option<Text> {
-    let mut present = Some(*cube);
-    for key in &found.keys {
-        present = present.and_then(|cube| with_field(&cube, &place(key.field)));
-    }
-    out.extend(present);
-    Some(both(en, zh))
+fn unsure(cube: &Cube, found: &Match, out: &mut Hits, en: &str, zh: &str) {
+    out.perhaps(present(cube, found), en, zh);
+}
+
+/// The packets that have every field of a match.
+fn present(cube: &Cube, found: &Match) -> Option<Cube> {
+    found.keys.iter().try_fold(*cube, |cube, key| with_field(&cube, &place(key.field)))
 }
 
 /// The packets that have the field at all.
@@ -61,9 +88,9 @@ fn with_field(cube: &Cube, place: &Place) -> Option<Cube> {
     (!protocols.is_empty()).then_some(Cube { protocols, ..*cube })
 }
 
-fn one_key(view: &View<'_>, cube: &Cube, key: &Operand, found: &Match, out: &mut Vec<Cube>) -> Option<Text> {
+fn one_key(view: &View<'_>, cube: &Cube, key: &Operand, found: &Match, out: &mut Hits) {
     let place = place(key.field);
-    let present = with_field(cube, &place)?;
+    let Some(present) = with_field(cube, &place) else { return raw_ports(cube, key.field, out) };
     if matches!(found.test, Test::Same(_)) {
         return unsure(cube, found, out, "two fields are compared", "比较了两个字段");
     }
@@ -72,33 +99,27 @@ fn one_key(view: &View<'_>, cube: &Cube, key: &Operand, found: &Match, out: &mut
         Shape::SourcePort | Shape::DestinationPort => PORT_LAST,
         _ => return small(view, &present, &place, found, out),
     };
-    if let Some(text) = raw_ports(cube, key.field) {
-        out.push(present);
-        return Some(text);
-    }
+    raw_ports(cube, key.field, out);
     // The most common test of all: one span.
-    if let (Test::In(SetUse::Inline(list)), None, 0, 0, false) =
-        (&found.test, key.mask, key.xor, key.shift, found.negated)
+    if let (Test::In(SetUse::Inline(list)), true, false) = (&found.test, key.is_plain(), found.negated)
         && let [Element { spans, excluded: false, .. }] = list.as_slice()
         && let [Span::Numbers(first, last)] = spans.as_slice()
     {
-        out.extend(narrowed(&present, place.shape, (*first, *last)));
-        return None;
+        return out.sure.extend(narrowed(&present, place.shape, (*first, *last)));
     }
     let Some(ranges) = ranges(view.sets, key, found, last) else {
         return unsure(cube, found, out, "this mask is not modelled", "未建模该掩码");
     };
-    for range in ranges {
-        out.extend(narrowed(&present, place.shape, range));
-    }
-    None
+    out.sure.extend(ranges.into_iter().filter_map(|range| narrowed(&present, place.shape, range)));
 }
 
 /// `th dport` of a protocol without ports reads whatever bytes are there.
-fn raw_ports(cube: &Cube, field: Field) -> Option<Text> {
-    let raw = matches!(field, Field::ThSource | Field::ThDestination)
-        && !cube.protocols.without(&PORT_PROTOCOLS).is_empty();
-    raw.then(|| both("ports of any protocol are asked for", "询问了任意协议的端口"))
+fn raw_ports(cube: &Cube, field: Field, out: &mut Hits) {
+    if matches!(field, Field::ThSource | Field::ThDestination) {
+        let protocols = cube.protocols.without(&PORT_PROTOCOLS);
+        let raw = (!protocols.is_empty()).then_some(Cube { protocols, ..*cube });
+        out.perhaps(raw, "ports of a protocol that has none are asked for", "询问了无端口协议的端口");
+    }
 }
 
 /// The values that match, as tidy ranges.
@@ -177,33 +198,107 @@ fn narrowed(cube: &Cube, shape: Shape, (first, last): (u128, u128)) -> Option<Cu
 }
 
 /// Fields with few values: each is asked for.
-fn small(view: &View<'_>, cube: &Cube, place: &Place, found: &Match, out: &mut Vec<Cube>) -> Option<Text> {
-    let constant = |value: u128, out: &mut Vec<Cube>| match holds(found, view.sets, value) {
-        Some(true) => {
-            out.push(*cube);
-            None
-        }
-        Some(false) => None,
-        None => unsure(cube, found, out, "this comparison is not modelled", "未建模该比较"),
-    };
+fn small(view: &View<'_>, cube: &Cube, place: &Place, found: &Match, out: &mut Hits) {
     match place.shape {
         Shape::Protocol | Shape::Flags => bytes(view, cube, place.shape, found, out),
-        Shape::State | Shape::StateNat if view.untracked_yet => constant(1, out),
-        Shape::Status | Shape::Direction if view.untracked_yet => None,
-        Shape::State | Shape::StateNat | Shape::Status | Shape::Direction => state(view, cube, place.shape, found, out),
+        Shape::State | Shape::StateNat if view.untracked_yet => constant(view, cube, found, 1, out),
+        Shape::Status | Shape::Direction | Shape::CtMark if view.untracked_yet => {}
+        Shape::State | Shape::StateNat | Shape::Status | Shape::Direction => {
+            state(view, cube, place.shape, found, out);
+        }
         Shape::Input | Shape::Output => interface(view, cube, place.shape, found, out),
-        Shape::Families { v4, v6 } => constant(if cube.family == Family::V4 { v4 } else { v6 }, out),
-        Shape::Fixed(value) => constant(value, out),
-        Shape::Mark | Shape::CtMark => {
-            match if place.shape == Shape::Mark { view.mark } else { view.ct_mark } {
-                Some(mark) => constant(mark.into(), out),
-                None => unsure(cube, found, out, "the mark is not known", "标记未知"),
+        Shape::Families { v4, v6 } => {
+            constant(view, cube, found, if cube.family == Family::V4 { v4 } else { v6 }, out);
+        }
+        Shape::Fixed(value) => constant(view, cube, found, value, out),
+        Shape::AddressType(_) | Shape::PacketType => address_type(view, cube, place.shape, found, out),
+        Shape::Mark => mark(view, cube, found, view.mark, out),
+        Shape::CtMark => {
+            let old = State::ESTABLISHED.or(State::RELATED);
+            for (states, value) in [State::NEW, old].into_iter().zip(view.ct_marks) {
+                let state = cube.state.and(states);
+                if !state.is_empty() {
+                    mark(view, &Cube { state, ..*cube }, found, value, out);
+                }
             }
         }
         _ => {
-            out.push(*cube);
-            Some(unknown_field(found.keys.first().map(|key| key.field)))
+            out.perhaps.push(*cube);
+            out.reason.get_or_insert_with(|| unknown_field(found.keys.first().map(|key| key.field)));
         }
+    }
+}
+
+/// A field that has the same value in all packets of the cube.
+fn constant(view: &View<'_>, cube: &Cube, found: &Match, value: u128, out: &mut Hits) {
+    match holds(found, view.sets, value) {
+        Some(true) => out.sure.push(*cube),
+        Some(false) => {}
+        None => unsure(cube, found, out, "this comparison is not modelled", "未建模该比较"),
+    }
+}
+
+const UNICAST: u128 = 1;
+const LOCAL: u128 = 2;
+const BROADCAST: u128 = 3;
+const MULTICAST: u128 = 5;
+
+/// Addresses whose type needs no routes to be known, sorted; all others are this host's or another's.
+fn special(family: Family) -> &'static [(u128, u128, u128)] {
+    match family {
+        Family::V4 => &[
+            (0, 0x00ff_ffff, BROADCAST),
+            (0x7f00_0000, 0x7fff_ffff, LOCAL),
+            (0xe000_0000, 0xefff_ffff, MULTICAST),
+            (0xffff_ffff, 0xffff_ffff, BROADCAST),
+        ],
+        Family::V6 => &[(1, 1, LOCAL), (0xff << 120, u128::MAX, MULTICAST)],
+    }
+}
+
+/// The type of an address, and of the packet by that of its destination. Broadcast addresses of single networks
+/// are not in the rules: they count as this host's when the packet goes to it.
+fn address_type(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mut Hits) {
+    let of_source = shape == Shape::AddressType(true);
+    let side = if of_source { Shape::Source } else { Shape::Destination };
+    let of_link = shape == Shape::PacketType;
+    let number = |kind| match kind {
+        MULTICAST if of_link => 2,
+        BROADCAST if of_link => 1,
+        _ if of_link => 0,
+        kind => kind,
+    };
+    let mut next = 0;
+    for (first, last, kind) in special(cube.family) {
+        if let Some(cube) = narrowed(cube, side, (*first, *last)) {
+            constant(view, &cube, found, number(*kind), out);
+        }
+        if let Some(cube) = first.checked_sub(1).filter(|end| next <= *end).and_then(|end| narrowed(cube, side, (next, end))) {
+            usual(view, &cube, (of_source, of_link), found, out);
+        }
+        next = last.saturating_add(1);
+    }
+    if next < cube.family.last()
+        && let Some(cube) = narrowed(cube, side, (next, cube.family.last()))
+    {
+        usual(view, &cube, (of_source, of_link), found, out);
+    }
+}
+
+fn usual(view: &View<'_>, cube: &Cube, (of_source, of_link): (bool, bool), found: &Match, out: &mut Hits) {
+    let here = if of_source { view.from_here } else { view.to_here };
+    match here {
+        Some(_) if of_link && view.from_here == Some(false) => constant(view, cube, found, 0, out),
+        Some(true) if !of_link => constant(view, cube, found, LOCAL, out),
+        Some(false) if !of_link => constant(view, cube, found, UNICAST, out),
+        _ => unsure(cube, found, out, "it depends on the routes of the host", "取决于主机的路由"),
+    }
+}
+
+fn mark(view: &View<'_>, cube: &Cube, found: &Match, value: Option<u32>, out: &mut Hits) {
+    match value {
+        Some(mark) => constant(view, cube, found, mark.into(), out),
+        None => unsure(cube, found, out, "the mark is not known", "标记未知"),
     }
 }
 
@@ -212,7 +307,7 @@ fn unknown_field(field: Option<Field>) -> Text {
     both(format!("it depends on a field of the packet that is not given: {name}"), format!("取决于未给出的报文字段：{name}"))
 }
 
-fn bytes(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mut Vec<Cube>) -> Option<Text> {
+fn bytes(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mut Hits) {
     let allowed = match single(found) {
         Some(value) => value.map_or(Protocols::NONE, |value| Protocols::of(&[value])),
         None => {
@@ -229,12 +324,11 @@ fn bytes(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mut Ve
     };
     if shape == Shape::Protocol {
         let protocols = cube.protocols.and(&allowed);
-        out.extend((!protocols.is_empty()).then_some(Cube { protocols, ..*cube }));
+        out.sure.extend((!protocols.is_empty()).then_some(Cube { protocols, ..*cube }));
     } else {
         let flags = Protocols(cube.flags).and(&allowed);
-        out.extend((!flags.is_empty()).then_some(Cube { flags: flags.0, ..*cube }));
+        out.sure.extend((!flags.is_empty()).then_some(Cube { flags: flags.0, ..*cube }));
     }
-    None
 }
 
 /// The only value of a plain test for one; `Some(None)` when no byte is it.
@@ -258,7 +352,7 @@ const STATUS_SOURCE: u128 = 16;
 const STATUS_DESTINATION: u128 = 32;
 const STATUS_DONE: [(u128, u128); 2] = [(STATUS_SOURCE, 128), (STATUS_DESTINATION, 256)];
 
-fn state(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mut Vec<Cube>) -> Option<Text> {
+fn state(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mut Hits) {
     let (mut sure, mut perhaps) = (0_u32, 0_u32);
     for at in 0..20_usize {
         let bit = 1 << at;
@@ -286,11 +380,9 @@ fn state(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mut Ve
             None => perhaps |= bit,
         }
     }
-    let all = State(sure | perhaps);
-    if !all.is_empty() {
-        out.push(Cube { state: all, ..*cube });
-    }
-    (perhaps != 0).then(|| both("it depends on the state of the connection", "取决于连接的状态"))
+    let of = |bits: u32| (bits != 0).then_some(Cube { state: State(bits), ..*cube });
+    out.sure.extend(of(sure));
+    out.perhaps(of(perhaps), "it depends on the state of the connection", "取决于连接的状态");
 }
 
 /// What a test of `ct status` says when only the two bits of NAT are known.
@@ -318,7 +410,7 @@ fn status(found: &Match, sets: &Sets<'_>, source: bool, destination: bool) -> Op
     }
 }
 
-fn interface(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mut Vec<Cube>) -> Option<Text> {
+fn interface(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mut Hits) {
     let none = if shape == Shape::Input { view.no_input } else { view.no_output };
     let (Some(names), Some(list)) = (view.names, elements(found, view.sets)) else {
         return unsure(cube, found, out, "too many names of interfaces", "接口名称过多");
@@ -338,81 +430,78 @@ fn interface(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mu
     // A packet that has no interface here keeps the one it will have.
     let side = if none { side & if bits == 0 { 0 } else { u64::MAX } } else { side & bits };
     if side != 0 {
-        out.push(if shape == Shape::Input { Cube { from: side, ..*cube } } else { Cube { to: side, ..*cube } });
+        out.sure.push(if shape == Shape::Input { Cube { from: side, ..*cube } } else { Cube { to: side, ..*cube } });
     }
-    None
 }
 
 /// A concatenation: a cube for each element.
-fn many_keys(view: &View<'_>, cube: &Cube, found: &Match, out: &mut Vec<Cube>) -> Option<Text> {
+fn many_keys(view: &View<'_>, cube: &Cube, found: &Match, out: &mut Hits) {
     let Some(list) = elements(found, view.sets) else {
         return unsure(cube, found, out, "this comparison is not modelled", "未建模该比较");
     };
     if list.iter().any(|element| element.excluded) {
         return unsure(cube, found, out, "exceptions of a set of several fields", "多字段集合中的例外");
     }
-    let mut reason = None;
-    let mut inside = Vec::new();
-    for element in list {
-        let mut current = vec![*cube];
-        for (key, span) in found.keys.iter().zip(&element.spans) {
-            let mut next = Vec::new();
-            for cube in &current {
-                if let Some(text) = narrow(view, cube, key, span, &mut next) {
-                    reason = Some(text);
-                }
-            }
-            current = next;
-        }
-        if element.spans.len() == found.keys.len() {
-            inside.append(&mut current);
-        }
-        if inside.len() > CUBE_COUNT_MAX {
+    let mut inside = Hits::default();
+    for element in list.iter().filter(|element| element.spans.len() == found.keys.len()) {
+        of_element(view, cube, &found.keys, element, &mut inside);
+        if inside.sure.len() + inside.perhaps.len() > CUBE_COUNT_MAX {
             return unsure(cube, found, out, "the set makes too many pieces", "集合产生的分片过多");
         }
     }
     if !found.negated {
-        out.append(&mut inside);
-        return reason;
+        out.sure.append(&mut inside.sure);
+        out.perhaps.append(&mut inside.perhaps);
+        out.reason = out.reason.take().or(inside.reason);
+        return;
     }
-    let mut present = Some(*cube);
-    for key in &found.keys {
-        present = present.and_then(|cube| with_field(&cube, &place(key.field)));
-    }
-    let mut left = Vec::from_iter(present);
-    if reason.is_none() {
-        for taken in &inside {
-            left = crate::space::subtract(&left, taken);
-            if left.len() > CUBE_COUNT_MAX {
-                return unsure(cube, found, out, "the set makes too many pieces", "集合产生的分片过多");
-            }
+    let mut left = Vec::from_iter(present(cube, found));
+    for taken in inside.sure.iter().chain(&inside.perhaps) {
+        left = crate::space::subtract(&left, taken);
+        if left.len() > CUBE_COUNT_MAX {
+            return unsure(cube, found, out, "the set makes too many pieces", "集合产生的分片过多");
         }
     }
-    out.append(&mut left);
-    reason
+    out.sure.append(&mut left);
+    out.perhaps.append(&mut inside.perhaps);
+    out.reason = out.reason.take().or(inside.reason);
 }
 
-fn narrow(view: &View<'_>, cube: &Cube, key: &Operand, span: &Span, out: &mut Vec<Cube>) -> Option<Text> {
+/// The packets that one element of a concatenation holds.
+fn of_element(view: &View<'_>, cube: &Cube, keys: &[Operand], element: &Element, out: &mut Hits) {
+    let mut current = Hits { sure: vec![*cube], ..Hits::default() };
+    for (key, span) in keys.iter().zip(&element.spans) {
+        let mut next = Hits { reason: current.reason.take(), ..Hits::default() };
+        for cube in &current.sure {
+            narrow(view, cube, key, span, &mut next);
+        }
+        let sure = std::mem::take(&mut next.sure);
+        for cube in &current.perhaps {
+            narrow(view, cube, key, span, &mut next);
+        }
+        next.perhaps.append(&mut next.sure);
+        current = Hits { sure, ..next };
+    }
+    out.sure.append(&mut current.sure);
+    out.perhaps.append(&mut current.perhaps);
+    out.reason = out.reason.take().or(current.reason);
+}
+
+fn narrow(view: &View<'_>, cube: &Cube, key: &Operand, span: &Span, out: &mut Hits) {
     let at = place(key.field);
     if let (Shape::SetPort(source), Span::Numbers(first, last)) = (at.shape, span) {
-        set_port(cube, source, (*first, *last), out);
-        return None;
-    }
-    let present = with_field(cube, &at)?;
-    if let Some(text) = raw_ports(cube, key.field) {
-        out.push(present);
-        return Some(text);
+        return set_port(cube, source, (*first, *last), &mut out.sure);
     }
     if let (Shape::Source | Shape::Destination | Shape::SourcePort | Shape::DestinationPort, Span::Numbers(first, last)) =
         (at.shape, span)
-        && key.mask.is_none()
-        && seen(key, *first) == *first
+        && key.is_plain()
     {
-        out.extend(narrowed(&present, at.shape, (*first, *last)));
-        return None;
+        raw_ports(cube, key.field, out);
+        let present = with_field(cube, &at);
+        return out.sure.extend(present.and_then(|cube| narrowed(&cube, at.shape, (*first, *last))));
     }
     let test = Test::In(SetUse::Inline(std::sync::Arc::new(vec![Element::of(span.clone())])));
-    one_key(view, cube, key, &Match { keys: vec![*key], test, negated: false }, out)
+    one_key(view, cube, key, &Match { keys: vec![*key], test, negated: false }, out);
 }
 
 /// The protocols whose ports ipset reads.

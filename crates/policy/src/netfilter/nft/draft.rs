@@ -6,7 +6,7 @@ mod value;
 
 pub(super) use nat::NatText;
 pub(super) use statement::{Rate, bytes_of, object_name, resolve_object};
-pub(super) use value::{Interner, Types, elements};
+pub(super) use value::{Interner, Types};
 
 use super::expression::{Comparison, Expression, Operator};
 use super::field::{ETHER_ARP, ETHER_IP4, ETHER_IP6, Key, Needs, all_bits};
@@ -48,14 +48,15 @@ pub(super) struct Side {
 }
 
 impl<'i> Draft<'i> {
-    pub fn new(family: TableFamily, interner: &'i mut Interner) -> Draft<'i> {
+    /// Begins a rule, with an empty list for its parts that an earlier one may have used.
+    pub fn new(family: TableFamily, interner: &'i mut Interner, parts: Vec<Part>) -> Draft<'i> {
         let network = match family {
             TableFamily::Ip => Some(ETHER_IP4),
             TableFamily::Ip6 => Some(ETHER_IP6),
             TableFamily::Arp => Some(ETHER_ARP),
             _ => None,
         };
-        Draft { family, parts: Vec::new(), interner, network, transport: None, icmp: false }
+        Draft { family, parts, interner, network, transport: None, icmp: false }
     }
 
     /// Adds what may do anything.
@@ -65,22 +66,23 @@ impl<'i> Draft<'i> {
 
     /// Adds a match of one side with another.
     pub fn compare(&mut self, left: &Expression, how: Comparison, right: &Expression) -> Outcome {
-        let mut sides = self.sides(left)?;
         let negated = matches!(how, Comparison::NotEqual | Comparison::NoBit);
-        let test = match sides.as_mut_slice() {
-            [side] => self.test_one(side, how, right.bare())?,
-            sides => {
-                if !matches!(how, Comparison::Implied | Comparison::Equal | Comparison::NotEqual) {
-                    return Err(NO_COMPARISON);
-                }
-                let set = self.set_use(sides, right, &Types::none())?;
-                Test::In(set)
+        let (keys, test) = if let Expression::Chain(_) = left.bare() {
+            let mut sides = self.sides(left)?;
+            if !matches!(how, Comparison::Implied | Comparison::Equal | Comparison::NotEqual) {
+                return Err(NO_COMPARISON);
             }
+            let set = self.set_use(&mut sides, right, &Types::none())?;
+            (sides.iter().map(|side| side.operand).collect(), Test::In(set))
+        } else {
+            let mut side = side(left)?;
+            self.need(side.operand.field, side.needs);
+            let test = self.test_one(&mut side, how, right.bare())?;
+            if !negated {
+                self.settle(side.operand, &test);
+            }
+            (vec![side.operand], test)
         };
-        if !negated && let [side] = sides.as_slice() {
-            self.settle(side.operand, &test);
-        }
-        let keys = sides.iter().map(|side| side.operand).collect();
         self.parts.push(Part::Match(Match { keys, test, negated }));
         Ok(())
     }
@@ -148,7 +150,13 @@ impl<'i> Draft<'i> {
     /// A key of one or more fields, after what the packet must be for it.
     pub fn sides(&mut self, key: &Expression) -> Outcome<Vec<Side>> {
         let sides = match key.bare() {
-            Expression::Chain(parts) => parts.iter().map(side).collect::<Outcome<Vec<Side>>>()?,
+            Expression::Chain(parts) => {
+                let each = parts.iter().map(|part| match part.word().and_then(constant) {
+                    Some(constant) => Ok(constant),
+                    None => side(part),
+                });
+                each.collect::<Outcome<Vec<Side>>>()?
+            }
             one => vec![side(one)?],
         };
         for side in &sides {
@@ -170,7 +178,7 @@ impl<'i> Draft<'i> {
             _ => return Err(NO_COMPARISON),
         };
         let types = Types::of(sides.iter().map(|side| (side.kind, side.bits)));
-        let elements = elements(list, &types, data)?;
+        let elements = self.interner.elements(list, &types, data)?;
         for (at, side) in sides.iter_mut().enumerate() {
             side.suit(elements.iter().filter_map(|element| element.spans.get(at)))?;
         }
@@ -185,6 +193,14 @@ impl<'i> Draft<'i> {
             }
             self.network = Some(needs.ether);
         }
+        if !needs.types.is_empty() && !self.icmp {
+            let field = if needs.ether == ETHER_IP6 { Field::Icmp6Type } else { Field::IcmpType };
+            let spans = needs.types.iter().map(|number| u128::from(*number));
+            let elements = spans.map(|number| Element::of(Span::Numbers(number, number))).collect();
+            let test = Test::In(SetUse::Inline(Arc::new(elements)));
+            self.parts.push(Part::Match(Match { keys: vec![Operand::plain(field)], test, negated: false }));
+            (self.icmp, self.transport) = (true, needs.protocol);
+        }
         if let Some(protocol) = needs.protocol
             && self.transport != Some(protocol)
         {
@@ -192,14 +208,6 @@ impl<'i> Draft<'i> {
                 self.parts.push(equals(Field::Protocol, u128::from(protocol)));
             }
             self.transport = Some(protocol);
-        }
-        if !needs.types.is_empty() && !self.icmp {
-            self.icmp = true;
-            let field = if needs.ether == ETHER_IP6 { Field::Icmp6Type } else { Field::IcmpType };
-            let spans = needs.types.iter().map(|number| u128::from(*number));
-            let elements = spans.map(|number| Element::of(Span::Numbers(number, number))).collect();
-            let test = Test::In(SetUse::Inline(Arc::new(elements)));
-            self.parts.push(Part::Match(Match { keys: vec![Operand::plain(field)], test, negated: false }));
         }
     }
 
@@ -256,7 +264,10 @@ impl<'i> Draft<'i> {
                 Written::Map { keys, set }
             }
             Expression::Field(_) | Expression::Binary(..) => self.written(key, new)?,
-            constant => Written::Value(value::number(constant, key.kind, key.bits)?),
+            constant => match (value::number(constant, key.kind, key.bits), key.field) {
+                (Err(_), Field::Opaque(_)) => Written::Unknown,
+                (number, _) => Written::Value(number?),
+            },
         };
         self.parts.push(Part::Write { field: key.field, value });
         Ok(())
@@ -328,6 +339,14 @@ fn side(expression: &Expression) -> Outcome<Side> {
         }
         _ => Err(NO_FIELD),
     }
+}
+
+/// A constant in a key: `add @knocked { ip saddr . 10002 }`.
+fn constant(word: &str) -> Option<Side> {
+    let kinds = [Kind::Integer, Kind::Ip4, Kind::Ip6, Kind::Ether, Kind::Service, Kind::Protocol];
+    let (kind, number) = kinds.iter().find_map(|kind| Some((*kind, kind.number(word)?)))?;
+    let operand = Operand { xor: number, ..Operand::plain(Field::Zero) };
+    Some(Side { operand, kind, bits: kind.bits(), needs: Needs::default() })
 }
 
 /// One more operation on a field: what was masked, turned and shifted stays of that form.

@@ -2,12 +2,12 @@
 
 use super::flow::Flow;
 use super::nat;
-use super::{CONNTRACK_PRIORITY, Outcome, RuleRef, Tracer, Verdict, too_many_pieces};
+use super::{CONNTRACK_PRIORITY, Outcome, Role, RuleRef, Tracer, Verdict, too_many_pieces};
 use crate::netfilter::ast::{Data, Element, Field, Hook, Match, Operand, Part, Rule, SetUse, Test, Verdict as Said, Written};
 use crate::netfilter::lower::condition;
-use crate::netfilter::lower::matching::{View, hits};
+use crate::netfilter::lower::matching::{Hits, View, hits};
 use crate::place::both;
-use crate::space::{Cube, State};
+use crate::space::State;
 use netwhy_model::Text;
 use std::sync::Arc;
 
@@ -34,8 +34,8 @@ pub(super) struct Walk<'t, 'a> {
     outcomes: Vec<Outcome>,
     pub hook: Hook,
     priority: i32,
-    /// Packets of the host itself, that came in nowhere.
-    pub has_no_input: bool,
+    /// Which way the packets take through the host, if that was said.
+    pub role: Option<Role>,
 }
 
 /// Packets that match a rule so far, and why that may be wrong.
@@ -70,7 +70,7 @@ impl<'t, 'a> Walk<'t, 'a> {
             outcomes: Vec::new(),
             hook: Hook::Forward,
             priority: 0,
-            has_no_input: false,
+            role: None,
         }
     }
 
@@ -137,14 +137,28 @@ impl<'t, 'a> Walk<'t, 'a> {
         't: 'v,
     {
         let before = matches!(self.hook, Hook::Prerouting | Hook::Output) && self.priority < CONNTRACK_PRIORITY;
+        let role = match self.hook {
+            Hook::Input => Some(Role::Input),
+            Hook::Forward => Some(Role::Forward),
+            Hook::Output => Some(Role::Output),
+            _ => self.role,
+        };
+        let from_here = role.map(|role| role == Role::Output).filter(|_| !flow.moved.source);
+        let to_here = match (self.hook, role) {
+            (_, None | Some(Role::Output)) => None,
+            (Hook::Prerouting, Some(role)) => Some(flow.stays(role == Role::Input)),
+            (_, Some(role)) => Some(role == Role::Input),
+        };
         View {
             names: self.tracer.lowering.names(),
             sets: self.tracer.lowering.sets(table),
             mark: flow.mark,
-            ct_mark: flow.connection_mark(),
-            no_input: self.has_no_input || self.hook == Hook::Output,
+            ct_marks: flow.ct_marks,
+            no_input: self.role == Some(Role::Output) || self.hook == Hook::Output,
             no_output: matches!(self.hook, Hook::Ingress | Hook::Prerouting | Hook::Input),
             untracked_yet: (before || self.hook == Hook::Ingress) && !flow.untracked,
+            from_here,
+            to_here,
         }
     }
 
@@ -169,10 +183,7 @@ impl<'t, 'a> Walk<'t, 'a> {
                     return;
                 }
                 Part::Write { field, value } => {
-                    for one in &mut matching {
-                        let view = self.view(at.table, &one.flow);
-                        write(one, *field, value, &view);
-                    }
+                    matching.iter_mut().for_each(|one| write(one, *field, value));
                 }
                 Part::Notrack => matching.iter_mut().for_each(|one| self.notrack(one)),
                 part => {
@@ -187,9 +198,6 @@ impl<'t, 'a> Walk<'t, 'a> {
         }
         // Without a verdict the next rule is asked; what an unknown statement does is not known.
         for mut one in matching {
-            if at.rule.parts.iter().all(|part| !matches!(part, Part::Match(_) | Part::Aside)) && !one.reasons.is_empty() {
-                one.flow.doubt(&one.reasons);
-            }
             if at.rule.parts.last().is_some_and(|part| matches!(part, Part::Unknown { .. })) {
                 one.flow.lose(&one.reasons);
             }
@@ -199,23 +207,29 @@ impl<'t, 'a> Walk<'t, 'a> {
 
     fn matched(&mut self, table: usize, found: &Match, matching: Vec<Matching>, result: &mut Result) -> Vec<Matching> {
         let mut out = Vec::with_capacity(matching.len());
-        let mut cubes: Vec<Cube> = Vec::new();
+        let mut found_here = Hits::default();
         for Matching { flow, reasons } in matching {
-            cubes.clear();
-            let view = self.view(table, &flow);
-            let reason = hits(&view, &flow.now, found, &mut cubes);
-            if cubes.is_empty() {
+            found_here.clear();
+            hits(&self.view(table, &flow), &flow.now, found, &mut found_here);
+            let Hits { sure, perhaps, reason } = &found_here;
+            if sure.is_empty() && perhaps.is_empty() {
                 result.going_on.push(flow);
                 continue;
             }
-            let (hit, missed) = flow.split(&cubes);
-            self.pieces += (hit.len() + missed.len()).saturating_sub(1);
-            result.going_on.extend(missed);
-            out.extend(hit.into_iter().map(|flow| {
-                let reasons = reasons.iter().cloned().chain(reason.clone()).collect();
-                Matching { flow, reasons }
-            }));
+            let (hit, left) = flow.split(sure);
+            self.pieces += hit.len();
+            out.extend(hit.into_iter().map(|flow| Matching { flow, reasons: reasons.clone() }));
+            for flow in left {
+                let (unsure, missed) = flow.split(perhaps);
+                self.pieces += unsure.len() + missed.len();
+                result.going_on.extend(missed);
+                out.extend(unsure.into_iter().map(|flow| {
+                    let reasons = reasons.iter().chain(reason).cloned().collect();
+                    Matching { flow, reasons }
+                }));
+            }
         }
+        self.pieces = self.pieces.saturating_sub(1);
         out
     }
 
@@ -279,7 +293,9 @@ impl<'t, 'a> Walk<'t, 'a> {
                 note(&mut flow, *end, &reasons);
             }
             flow.mark = flow.mark.filter(|mark| called.mark == Some(*mark));
-            flow.ct_mark = flow.ct_mark.filter(|mark| called.ct_mark == Some(*mark));
+            for (mine, other) in flow.ct_marks.iter_mut().zip(called.ct_marks) {
+                *mine = mine.filter(|mark| other == Some(*mark));
+            }
             flow.may_accept |= called.may_accept;
             flow.may_drop |= called.may_drop;
             flow.doubt(&called.doubts);
@@ -412,27 +428,30 @@ fn of_element(keys: &[Operand], element: &Element) -> Match {
     Match { keys: keys.to_vec(), test: Test::In(SetUse::Inline(Arc::new(vec![one]))), negated: false }
 }
 
-fn write(one: &mut Matching, field: Field, value: &Written, view: &View<'_>) {
+/// Writes a mark; what may or may not have been written is not known, unless it is the same.
+fn write(one: &mut Matching, field: Field, value: &Written) {
     let sure = one.reasons.is_empty();
-    let old = match field {
-        Field::Mark => one.flow.mark,
-        Field::CtMark => one.flow.connection_mark(),
-        _ => return,
-    };
-    let new = match value {
-        _ if !sure => None,
-        Written::Value(value) => u32::try_from(*value).ok(),
-        Written::Masked { and, xor } => old.and_then(|old| u32::try_from((u128::from(old) & and) ^ xor).ok()),
-        Written::Of(key) if key.mask.is_none() && key.xor == 0 && key.shift == 0 => match key.field {
-            Field::Mark => view.mark,
-            Field::CtMark => view.ct_mark,
-            _ => None,
-        },
+    let state = one.flow.now.state;
+    let [new, old] = one.flow.ct_marks;
+    let of_connection = match (state.without(State::NEW).is_empty(), state.and(State::NEW).is_empty()) {
+        (true, _) => new,
+        (_, true) if state.and(State::INVALID.or(State::UNTRACKED)).is_empty() => old,
         _ => None,
     };
-    let new = new.filter(|_| sure).or(old.filter(|old| !sure && new == Some(*old)));
+    let mark = one.flow.mark;
+    let written = |before: Option<u32>| {
+        let after = match value {
+            Written::Value(value) => u32::try_from(*value).ok(),
+            Written::Masked { and, xor } => before.and_then(|old| u32::try_from((u128::from(old) & and) ^ xor).ok()),
+            Written::Of(key) if key.is_plain() && key.field == Field::Mark => mark,
+            Written::Of(key) if key.is_plain() && key.field == Field::CtMark => of_connection,
+            _ => None,
+        };
+        after.filter(|_| sure || after == before)
+    };
     match field {
-        Field::Mark => one.flow.mark = new,
-        _ => one.flow.ct_mark = new,
+        Field::Mark => one.flow.mark = written(mark),
+        Field::CtMark => one.flow.ct_marks = [written(new), written(old)],
+        _ => {}
     }
 }

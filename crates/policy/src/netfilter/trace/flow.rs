@@ -24,7 +24,8 @@ pub(super) struct Flow {
     pub now: Cube,
     pub moved: Moved,
     pub mark: Option<u32>,
-    pub ct_mark: Option<u32>,
+    /// The mark of its connection: if that is new, if it is not.
+    pub ct_marks: [Option<u32>; 2],
     /// Connection tracking was told to leave it alone.
     pub untracked: bool,
     /// NAT of this hook is done.
@@ -49,7 +50,7 @@ impl Flow {
             now: cube,
             moved: Moved::default(),
             mark: Some(0),
-            ct_mark: Some(0),
+            ct_marks: [Some(0), None],
             untracked: false,
             translated_here: false,
             local: false,
@@ -59,12 +60,6 @@ impl Flow {
             doubts: Vec::new(),
             unsure: Vec::new(),
         }
-    }
-
-    /// The mark of its connection: 0 for a new one, else not known.
-    pub fn connection_mark(&self) -> Option<u32> {
-        let new = self.now.state.without(crate::space::State::NEW).is_empty();
-        self.ct_mark.filter(|mark| new || *mark != 0)
     }
 
     pub fn doubt(&mut self, reasons: &[Text]) {

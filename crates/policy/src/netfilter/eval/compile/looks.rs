@@ -1,22 +1,15 @@
 //! What the rules look at: the kernel tracks connections only when one of them asks.
 
-use super::{Index, Program, Step, Value};
+use super::{ChainId, Index, Program, Step, Value};
 use crate::netfilter::ast::{Field, Operand};
 
 /// Chains shorter than this are scanned.
 const INDEXED_RULES_MIN: usize = 12;
 
 impl Program {
-    /// Finds the families whose rules look at connections.
-    pub(super) fn looks(&mut self) {
-        for chain in &self.chains {
-            let looks = chain.rules.iter().any(|rule| rule.steps.iter().any(looks_at_connections));
-            if looks {
-                for six in [false, true] {
-                    self.tracks[usize::from(six)] |= chain.serves(six);
-                }
-            }
-        }
+    /// Whether a rule of the chain does.
+    pub(super) fn looks_at_connections(&self, id: ChainId) -> bool {
+        self.chains[id].rules.iter().any(|rule| rule.steps.iter().any(looks_at_connections))
     }
 
     pub(super) fn indexes(&mut self) {

@@ -37,62 +37,75 @@ pub fn place(hook: Hook) -> usize {
 impl Program {
     /// Hangs the chains of tables that are awake into their hooks.
     pub(super) fn hang(&mut self, tables: &[Table], first_chains: &[ChainId]) {
-        let mut bases: Vec<ChainId> = Vec::new();
-        for (table, first) in tables.iter().zip(first_chains) {
-            if !table.dormant {
-                let chains = *first..*first + table.chains.len();
-                bases.extend(chains.filter(|id| self.chains[*id].base.is_some()));
-            }
-        }
-        self.looks();
         for six in [false, true] {
+            let mut bases = Bases::default();
+            for (table, first) in tables.iter().zip(first_chains) {
+                self.register(&mut bases, table, *first, six);
+            }
             let family = usize::from(six);
-            let nat =
-                |id: &ChainId| self.chains[*id].base.as_ref().is_some_and(|base| base.kind == ChainKind::Nat);
-            let mine: Vec<ChainId> =
-                bases.iter().copied().filter(|id| self.chains[*id].serves(six)).collect();
-            let first_nat = mine.iter().position(nat);
-            self.translates[family] = first_nat.is_some();
-            self.tracks[family] |= first_nat.is_some();
+            self.tracks[family] = bases.before_track.is_some();
+            self.translates[family] = bases.before_nat.is_some();
             for hook in HOOKS {
-                self.stations[family][place(hook)] =
-                    self.at_hook(hook, &mine, first_nat, self.tracks[family]);
+                self.stations[family][place(hook)] = self.at_hook(hook, &bases);
             }
         }
     }
 
-    /// Of chains with equal priority the one registered last is asked first; so is tracking, registered when a
-    /// rule first needs it.
-    fn at_hook(&self, hook: Hook, bases: &[ChainId], first_nat: Option<usize>, tracks: bool) -> Vec<Station> {
-        let mut order: Vec<(i32, Reverse<usize>, Station)> = Vec::new();
-        let mut nat: Vec<(i32, Reverse<usize>, ChainId)> = Vec::new();
-        for (registered, id) in bases.iter().enumerate() {
-            let Some(base) = &self.chains[*id].base else { continue };
-            if base.hook != hook {
-                continue;
-            }
+    /// A table's chains come before its rules, and tracking with the first nat chain or rule that needs it.
+    fn register(&self, bases: &mut Bases, table: &Table, first: ChainId, six: bool) {
+        let chains = (first..first + table.chains.len()).filter(|id| self.chains[*id].serves(six));
+        for id in chains.clone() {
+            let Some(base) = &self.chains[id].base else { continue };
             if base.kind == ChainKind::Nat {
-                nat.push((base.priority, Reverse(registered), *id));
-            } else {
-                order.push((base.priority, Reverse(registered), Station::Chain(*id)));
+                bases.before_nat.get_or_insert(bases.chains.len());
+                bases.before_track.get_or_insert(bases.chains.len());
+            }
+            if !table.dormant {
+                bases.chains.push(id);
             }
         }
-        if tracks && matches!(hook, Hook::Prerouting | Hook::Output) {
-            order.push((TRACK_PRIORITY, Reverse(usize::MAX), Station::Track));
+        if chains.into_iter().any(|id| self.looks_at_connections(id)) {
+            bases.before_track.get_or_insert(bases.chains.len());
+        }
+    }
+
+    /// Of what has equal priority the one registered last is asked first.
+    fn at_hook(&self, hook: Hook, bases: &Bases) -> Vec<Station> {
+        let mut order: Vec<(i32, Reverse<usize>, Station)> = Vec::new();
+        let mut nat: Vec<(i32, Reverse<usize>, ChainId)> = Vec::new();
+        for (at, id) in bases.chains.iter().enumerate() {
+            let Some(base) = &self.chains[*id].base else { continue };
+            let registered = Reverse(2 * at + 1);
+            match base.kind {
+                _ if base.hook != hook => {}
+                ChainKind::Nat => nat.push((base.priority, registered, *id)),
+                _ => order.push((base.priority, registered, Station::Chain(*id))),
+            }
+        }
+        if let (Some(before), Hook::Prerouting | Hook::Output) = (bases.before_track, hook) {
+            order.push((TRACK_PRIORITY, Reverse(2 * before), Station::Track));
         }
         let priority = match hook {
             Hook::Prerouting | Hook::Output => Some(DESTINATION_PRIORITY),
             Hook::Input | Hook::Postrouting => Some(SOURCE_PRIORITY),
             _ => None,
         };
-        if let (Some(priority), Some(registered)) = (priority, first_nat) {
+        if let (Some(priority), Some(before)) = (priority, bases.before_nat) {
             nat.sort_unstable();
             let chains = nat.into_iter().map(|(_, _, id)| id).collect();
-            order.push((priority, Reverse(registered), Station::Translate(chains)));
+            order.push((priority, Reverse(2 * before), Station::Translate(chains)));
         }
         order.sort_by_key(|(priority, registered, _)| (*priority, *registered));
         order.into_iter().map(|(_, _, station)| station).collect()
     }
+}
+
+/// The base chains of one family as they were registered, and how many of them before tracking, before translation.
+#[derive(Debug, Default)]
+struct Bases {
+    chains: Vec<ChainId>,
+    before_track: Option<usize>,
+    before_nat: Option<usize>,
 }
 
 impl Chain {

@@ -6,6 +6,7 @@ use super::rule::NOT_READ;
 use crate::netfilter::ast::TableFamily;
 use crate::netfilter::nft::build::{ChainId, Spot, TableId};
 use crate::netfilter::nft::draft::Why;
+use crate::netfilter::nft::kind::number;
 use crate::netfilter::nft::lexer::Sign;
 
 const NOT_THERE: Why = Why("it changes what this file does not have", "要修改的内容不在此文件中");
@@ -127,7 +128,7 @@ impl<'a> Parser<'a> {
     fn spot(&mut self, verb: &str, chain: ChainId) -> Read<Spot> {
         let word = self.cursor.peek_word();
         let numbered = self.cursor.peek_second().0 == Sign::Word
-            && super::statement::is_number(self.cursor.peek_second().1);
+            && number(self.cursor.peek_second().1).is_some();
         match word {
             "index" if numbered => {
                 self.cursor.advance();
@@ -157,9 +158,7 @@ impl<'a> Parser<'a> {
         };
         let elements = self.elements_for(table, name, &set, add)?;
         if add {
-            if let Some(known) = self.builder.find_set(table, name) {
-                std::sync::Arc::make_mut(&mut known.elements).extend(elements);
-            }
+            self.builder.add_elements(table, name, elements);
         } else {
             self.builder.delete_elements(table, name, &elements);
         }

@@ -267,7 +267,27 @@ impl<'a> Parser<'a> {
         if let Some(verdict) = self.plain_verdict()? {
             return Ok(Expression::Verdict(verdict));
         }
-        self.concatenation(false)
+        self.class_or(|parser| parser.concatenation(false))
+    }
+
+    /// `1:2`, a class of traffic control; or else what is read otherwise.
+    pub(super) fn class_or(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Read<Expression<'a>>,
+    ) -> Read<Expression<'a>> {
+        let start = self.cursor.token;
+        let mut ahead = self.cursor;
+        ahead.advance();
+        if start.kind != Sign::Word || !ahead.is(Sign::Colon) || ahead.token.start != start.end {
+            return read(self);
+        }
+        ahead.advance();
+        if !ahead.is(Sign::Word) || ahead.token.start != start.end + 1 {
+            return read(self);
+        }
+        ahead.advance();
+        self.cursor = ahead;
+        Ok(Expression::Word(&self.cursor.text[start.start..self.cursor.last_end]))
     }
 
     /// A verdict that a map can give.
