@@ -8,16 +8,20 @@ pub(crate) mod fields;
 pub(crate) mod list;
 pub(crate) mod notes;
 mod route;
+pub(crate) mod shape;
 mod way;
 
 pub(crate) use route::{Hop, Route};
 pub(crate) use way::internet;
 
+use crate::doc::Node;
 use crate::estate::{Ask, Endpoint, Estate, Fix, Step};
 use crate::gate::Gate;
 use crate::place::{Place, Unread};
 use crate::read::Span;
 use crate::space::Cube;
+use crate::terraform::Resource;
+use crate::{aliyun, azure, gcp, huawei, tencent};
 use netwhy_model::Text;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -124,6 +128,26 @@ pub(crate) struct Vendor {
     pub connect: fn(&Network, &Network) -> Vec<Fix>,
     pub publish: fn(&Endpoint) -> Vec<Fix>,
 }
+
+/// One vendor's reader, for those that look for the right one.
+pub struct Reader {
+    /// `azure`, `gcp`, `aliyun`, `tencent`, `huawei`.
+    pub name: &'static str,
+    /// Whether a document of JSON holds something of this vendor.
+    pub claims: fn(&Node) -> bool,
+    /// The resources of this vendor's Terraform provider, as documents for `read`.
+    pub terraform: fn(&[Resource]) -> Vec<Node>,
+    pub read: fn(&[Node], Vec<Unread>) -> Cloud,
+}
+
+/// Every reader of a cloud that has this model.
+pub const READERS: [Reader; 5] = [
+    Reader { name: "azure", claims: azure::claims, terraform: azure::terraform, read: azure::read },
+    Reader { name: "gcp", claims: gcp::claims, terraform: gcp::terraform, read: gcp::read },
+    Reader { name: "aliyun", claims: aliyun::claims, terraform: aliyun::terraform, read: aliyun::read },
+    Reader { name: "tencent", claims: tencent::claims, terraform: tencent::terraform, read: tencent::read },
+    Reader { name: "huawei", claims: huawei::claims, terraform: huawei::terraform, read: huawei::read },
+];
 
 /// A vendor's files, read.
 pub struct Cloud {

@@ -196,6 +196,26 @@ fn marks_decide_and_published_ports_leave_input() {
 }
 
 #[test]
+fn a_port_that_docker_publishes_is_forwarded_to_its_container() {
+    let ruleset = v4(
+        "*nat\n:DOCKER - [0:0]\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n-A OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j DOCKER\n\
+         -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE\n-A DOCKER -i docker0 -j RETURN\n\
+         -A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80\nCOMMIT\n\
+         *filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:DOCKER - [0:0]\n-A FORWARD -o docker0 -j DOCKER\n\
+         -A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT\nCOMMIT\n",
+    );
+    let tracer = Tracer::new(&ruleset);
+    let bits = |name| tracer.names().expect("few names").bits(name, false);
+    let packets = Cube { from: bits("eth0"), to: bits("docker0"), ..tcp(8080) }.destination(0xc000_0201, 0xc000_0201).source(1 << 24, 1 << 24);
+    let outcomes = tracer.path(Role::Input, &[packets], PIECES);
+    let [outcome] = outcomes.as_slice() else { panic!("{outcomes:?}") };
+    assert_eq!(outcome.verdict, Verdict::Accept);
+    assert_eq!(outcome.rewritten.map(|cube| cube.destination_ports), Some((80, 80)));
+    let outcomes = tracer.path(Role::Forward, &[packets], PIECES);
+    assert!(outcomes.iter().all(|outcome| outcome.verdict == Verdict::Drop), "{outcomes:?}");
+}
+
+#[test]
 fn a_circle_of_chains_ends() {
     let ruleset = v4("*filter\n:A - [0:0]\n:B - [0:0]\n-A FORWARD -j A\n-A A -j B\n-A B -j A\nCOMMIT\n");
     assert!(matches!(verdict(&ruleset, Role::Forward, tcp(80)), Verdict::Depends(_)));

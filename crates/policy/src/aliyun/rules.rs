@@ -3,11 +3,11 @@
 use crate::cloud::facts::{Acl, Facts, Group};
 use crate::cloud::fields::{field, word};
 use crate::cloud::list::Entry;
-use crate::cloud::notes::{Notes, private};
+use crate::cloud::notes::Notes;
 use crate::doc::Node;
 use crate::gate::Action;
 use crate::place::{Place, Unread, both};
-use crate::read::{Match, Span};
+use crate::read::{Match, Span, private};
 use netwhy_model::Text;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,7 +34,9 @@ pub(super) fn read(nodes: &[&Node], facts: &mut Facts, unread: &mut Vec<Unread>)
 fn prefix_lists(nodes: &[&Node]) -> Prefixes {
     let mut lists = Prefixes::new();
     for node in nodes {
-        let (Some(id), Some(entries)) = (word(node, "PrefixListId"), field(node, "Entries")) else { continue };
+        let (Some(id), Some(entries)) = (word(node, "PrefixListId"), field(node, "Entries")) else {
+            continue;
+        };
         let entries = entries.get("Entry").map_or(entries.list(), Node::list);
         let spans = entries.iter().filter_map(|entry| word(entry, "Cidr")).filter_map(Span::read);
         lists.entry(id.to_owned()).or_default().extend(spans);
@@ -114,8 +116,12 @@ fn permission(
 fn text(rule: &Node, policy: &str, priority: i64) -> String {
     let part = |name: &str| word(rule, name).filter(|text| !text.is_empty());
     let end = |end: &str| {
-        let names =
-            [format!("{end}CidrIp"), format!("Ipv6{end}CidrIp"), format!("{end}GroupId"), format!("{end}PrefixListId")];
+        let names = [
+            format!("{end}CidrIp"),
+            format!("Ipv6{end}CidrIp"),
+            format!("{end}GroupId"),
+            format!("{end}PrefixListId"),
+        ];
         names.iter().find_map(|name| part(name)).unwrap_or("*").to_owned()
     };
     let described = part("Description").map_or_else(String::new, |text| format!(" ({text})"));
@@ -213,7 +219,8 @@ fn default_entry(group: &Group, sources: Vec<Span>, unmodelled: Option<Text>) ->
 fn acl(node: &Node, unread: &mut Vec<Unread>) -> Option<Acl> {
     let id = word(node, "NetworkAclId")?;
     let mut list = |outer: &str, inner: &str, cidr: &str, inbound: bool| {
-        let entries = field(node, outer).map_or(&[][..], |list| list.get(inner).map_or(list.list(), Node::list));
+        let entries =
+            field(node, outer).map_or(&[][..], |list| list.get(inner).map_or(list.list(), Node::list));
         let read = |(number, entry): (usize, &Node)| acl_entry(entry, number, id, cidr, inbound, unread);
         entries.iter().enumerate().map(read).collect()
     };

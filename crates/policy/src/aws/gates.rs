@@ -3,8 +3,9 @@
 use super::model::{Acl, AclEntry, Group, Model, Peer};
 use super::net::Net;
 use crate::gate::{Action, Direction, Gate, Kind, Order, Rule};
+use crate::list::{Decided, List};
 use crate::place::both;
-use crate::space::Family;
+use crate::space::{Cube, Family};
 use netwhy_model::Text;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -75,6 +76,15 @@ impl Gates {
         };
         (Some(Arc::new(joined)), missing)
     }
+}
+
+/// Whether a list lets none of some packets through.
+pub fn denies_all(list: &List, packets: &Cube) -> bool {
+    let denied = |decided: &Decided| match decided {
+        Decided::Rule(_, action) | Decided::Default(action) => *action != Action::Allow,
+        Decided::Depends { .. } => false,
+    };
+    list.decide(packets).is_ok_and(|parts| parts.iter().all(|part| denied(&part.decided)))
 }
 
 const INBOUND: &str = " inbound";

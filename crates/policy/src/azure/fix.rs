@@ -39,7 +39,10 @@ fn place_for(used: &[i64], before: Option<i64>) -> Option<i64> {
 fn full(owner: &Owner, before: Option<i64>) -> Fix {
     let before = before.map_or_else(|| "4097".to_owned(), |before| before.to_string());
     let what = both(
-        format!("no priority is free before {before}: renumber the rules of {}, or change the rule that denies", owner.group),
+        format!(
+            "no priority is free before {before}: renumber the rules of {}, or change the rule that denies",
+            owner.group
+        ),
         format!("{before} 之前没有空闲的优先级：请重排 {} 的规则，或修改拒绝的那条规则", owner.group),
     );
     let change = what.en.clone();
@@ -122,6 +125,7 @@ pub(super) fn publish(endpoint: &Endpoint) -> Vec<Fix> {
         shell(nic),
         shell(&format!("{nic}-ip")),
     );
-    let what = both(format!("gives {} a public address", endpoint.id), format!("给 {} 分配公网地址", endpoint.id));
+    let what =
+        both(format!("gives {} a public address", endpoint.id), format!("给 {} 分配公网地址", endpoint.id));
     vec![Fix { syntax: "az", what, change }]
 }

@@ -5,7 +5,7 @@ use super::{Files, Kind, Resource, key};
 use crate::cloud::fields::{each, integer, last, word, words};
 use crate::cloud::list::{Budget, Entry, Head, gate};
 use crate::cloud::{Cloud, Owner};
-use crate::doc::Node;
+use crate::doc::{Node, Value};
 use crate::gate::{Action, Gate, Kind as GateKind};
 use crate::place::{Place, Unread, both};
 use crate::read::{ALL_PORTS, Match, Span, ports, protocols};
@@ -69,7 +69,7 @@ impl<'a, 'f> Groups<'a, 'f> {
             let way = if inbound { "inbound" } else { "outbound" };
             let head = Head {
                 kind: GateKind::AzureNetworkSecurityGroup,
-        inbound,
+                inbound,
                 name: format!("{name} {way} (in no file)"),
                 place: place.clone(),
                 stateful: true,
@@ -165,6 +165,38 @@ fn own_rules<'a>(files: &Files<'a>, group: &Resource<'a>) -> Vec<&'a Node> {
         alone.filter(|rule| !known.iter().any(|name| word(rule, "name") == Some(name))).collect();
     rules.extend(alone);
     rules
+}
+
+/// Rules that were listed without their groups (`az network nsg rule list`): a group for each name in their ids.
+pub(super) fn groups_of_bare_rules(documents: &[Node]) -> Vec<Node> {
+    let mut files = Files::default();
+    documents.iter().for_each(|document| files.collect(document, None, 0));
+    let mut names: Vec<(String, &Node)> = Vec::new();
+    for rule in files.each(Kind::SecurityRule) {
+        let id = word(rule.node, "id").map(str::to_lowercase).unwrap_or_default();
+        let path = id.split("/networksecuritygroups/").nth(1).and_then(|rest| rest.split('/').next());
+        let full = word(rule.node, "name").and_then(|name| name.split_once('/')).map(|(group, _)| key(group));
+        let told = word(rule.node, "networkSecurityGroupName").map(key);
+        let name = path.map(str::to_owned).or(told).or(full).unwrap_or_else(|| "nsg".to_owned());
+        let known = rule.parent.is_some() || files.at(Kind::SecurityGroup, &name).is_some();
+        if !known && !names.iter().any(|(own, _)| *own == name) {
+            names.push((name, rule.node));
+        }
+    }
+    let text = |place: &Place, text: &str| Node { place: place.clone(), value: Value::Text(text.to_owned()) };
+    let group = |(name, first): (String, &Node)| {
+        let place = &first.place;
+        // Rules of no known group are in the one that is named after none.
+        let nameless = |rule: &&Resource<'_>| name == "nsg" && rule.parent.is_none();
+        let own = files.each(Kind::SecurityRule).iter().filter(nameless).map(|rule| rule.node.clone());
+        let members = vec![
+            ("name".to_owned(), text(place, &name)),
+            ("type".to_owned(), text(place, "Microsoft.Network/networkSecurityGroups")),
+            ("securityRules".to_owned(), Node { place: place.clone(), value: Value::List(own.collect()) }),
+        ];
+        Node { place: place.clone(), value: Value::Map(members) }
+    };
+    names.into_iter().map(group).collect()
 }
 
 fn entries(

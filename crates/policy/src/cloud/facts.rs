@@ -78,13 +78,18 @@ pub(crate) struct Group {
     pub inner_accept: Option<bool>,
 }
 
+/// A network: id, name, addresses, place.
+pub(crate) type Told = (String, String, Vec<Span>, Place);
+
 #[derive(Default)]
 pub(crate) struct Facts {
-    pub networks: Vec<(String, String, Vec<Span>, Place)>,
+    /// By id and name.
+    pub networks: Vec<Told>,
     pub zones: Vec<Zone>,
     pub nics: Vec<Nic>,
     pub acls: Vec<Acl>,
     pub tables: Vec<Table>,
+    /// Two networks, and whether their peering works.
     pub peers: Vec<(String, String, bool, Place)>,
     pub groups: Vec<Group>,
     /// Gateways that translate addresses for a network.
@@ -95,14 +100,17 @@ pub(crate) struct Facts {
     pub members: HashMap<String, Vec<Span>>,
 }
 
+/// Joins the lists of the groups of one interface, inbound or not: entries in the order they are asked, and what
+/// happens at the end.
+type Join = fn(&Facts, &[&Group], bool) -> (Vec<Entry>, Action);
+
 /// What is a vendor's own about its lists.
 pub(crate) struct Habits {
     pub group: Kind,
     pub acl: Kind,
     pub acl_stateful: bool,
-    /// The list of the groups of one interface, without the cubes: entries in the order they are asked, what
-    /// happens at the end, and the group a new rule should go to.
-    pub join: fn(&Facts, &[&Group], bool) -> (Vec<Entry>, Action),
+    /// The list of the groups of one interface.
+    pub join: Join,
     /// The words for the end of a list.
     pub end: (&'static str, &'static str),
 }
@@ -195,9 +203,8 @@ impl Facts {
     fn subnets(&self, cloud: &mut Cloud, acls: &HashMap<String, (Guard, Guard)>) {
         for zone in &self.zones {
             let network = cloud.network(&zone.network, &zone.place);
-            let named = |names: &[String]| {
-                names.iter().any(|name| *name == zone.id || zone.names.contains(name))
-            };
+            let named =
+                |names: &[String]| names.iter().any(|name| *name == zone.id || zone.names.contains(name));
             let listed = self.acls.iter().find(|acl| named(&acl.subnets)).map(|acl| &acl.id);
             let guards = zone.acl.as_ref().or(listed).and_then(|id| acls.get(id));
             let own = |table: &&Table| zone.table.as_ref() == Some(&table.id) || named(&table.subnets);
@@ -309,7 +316,10 @@ impl Lists<'_> {
             text: id.clone(),
             action: Action::Allow,
             matches: vec![Match::everything()],
-            unmodelled: vec![both(format!("the rules of {id} are in no file"), format!("文件中没有 {id} 的规则"))],
+            unmodelled: vec![both(
+                format!("the rules of {id} are in no file"),
+                format!("文件中没有 {id} 的规则"),
+            )],
             priority: i64::MAX,
         })
     }
@@ -358,7 +368,8 @@ impl Lists<'_> {
             cloud.endpoints.len() - 1
         });
         let keys = |key: &str| {
-            key == nic.owner || nic.names.iter().any(|name| name == key)
+            key == nic.owner
+                || nic.names.iter().any(|name| name == key)
                 || nic.private.iter().any(|address| address.to_string() == key)
         };
         let mut public = nic.public.clone();
@@ -371,7 +382,8 @@ impl Lists<'_> {
         known.names.dedup();
         known.addresses.extend(nic.private.iter().chain(&public));
         let subnet = cloud.subnets.iter().position(|subnet| subnet.id == nic.subnet);
-        let subnet = subnet.or_else(|| self.facts.zones.iter().position(|zone| zone.names.contains(&nic.subnet)));
+        let subnet =
+            subnet.or_else(|| self.facts.zones.iter().position(|zone| zone.names.contains(&nic.subnet)));
         let network = match (subnet, nic.network.as_str()) {
             (Some(at), _) => Some(cloud.subnets[at].network),
             (None, "") => None,
@@ -416,7 +428,10 @@ impl Lists<'_> {
                 "没有公网地址；是否有 NAT 网关作为出口：文件中没有",
             )),
             false => Exit::Yes(
-                both("no file tells of the network; only the rules are asked", "文件中没有网络信息；只判断规则"),
+                both(
+                    "no file tells of the network; only the rules are asked",
+                    "文件中没有网络信息；只判断规则",
+                ),
                 nic.place.clone(),
             ),
         }

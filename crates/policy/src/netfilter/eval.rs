@@ -145,6 +145,16 @@ impl Machine {
         self.decision(&work, way)
     }
 
+    /// Takes in how a packet was seen to leave the host, where the kernel was free to choose.
+    pub fn learn(&mut self, packet: &Packet, seen: &Rewritten) {
+        let work = Work::new(packet, &self.host, true);
+        let Some(original) = track::tuple(&work) else { return };
+        let reply = track::rewritten(&original, seen).and_then(|new| track::invert(&new));
+        if let Some(reply) = reply {
+            self.memory.learn(&original, reply);
+        }
+    }
+
     fn decision(&self, work: &Work<'_>, way: Way) -> Decision {
         let Ends { accept, drop, reject, gone } = way.ends;
         let verdict = match (accept, drop, reject, gone) {

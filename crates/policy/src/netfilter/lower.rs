@@ -91,6 +91,8 @@ impl<'a> Lowering<'a> {
             no_input: false,
             no_output: false,
             untracked_yet: false,
+            from_here: None,
+            to_here: None,
         }
     }
 }

@@ -119,6 +119,7 @@ impl<'a> Tracer<'a> {
     /// Follows packets through all hooks of a way. A new connection begins without NAT.
     pub fn path(&self, role: Role, packets: &[Cube], limit: usize) -> Vec<Outcome> {
         let mut walk = Walk::new(self, limit);
+        walk.role = Some(role);
         let translated = State::NEW.without(State::nat(Nat::None));
         let flows: Vec<Flow> = packets
             .iter()
@@ -128,7 +129,6 @@ impl<'a> Tracer<'a> {
             .collect();
         let left = if role == Role::Output {
             let left = self.hook(&mut walk, Hook::Output, flows);
-            walk.has_no_input = true;
             self.hook(&mut walk, Hook::Postrouting, left)
         } else {
             let flows = self.hook(&mut walk, Hook::Ingress, flows);

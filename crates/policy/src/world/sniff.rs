@@ -4,6 +4,7 @@ use super::host::HostFilter;
 use super::{Role, Source, World};
 use crate::aws::Aws;
 use crate::balancer::{self, Balancers};
+use crate::cloud::READERS;
 use crate::doc::{self, Node, Read};
 use crate::estate::Estate;
 use crate::finding::Finding;
@@ -12,7 +13,7 @@ use crate::netfilter::ast::Ruleset;
 use crate::netfilter::{faults, nft, xtables};
 use crate::place::{Place, Unread};
 use crate::space::Family;
-use crate::{azure, gcp, terraform, zero_trust};
+use crate::{terraform, zero_trust};
 use std::sync::Arc;
 
 /// Lines looked at to tell what a text is.
@@ -165,12 +166,12 @@ fn nft_command(line: &str) -> bool {
 /// What the files hold, by reader.
 #[derive(Default)]
 struct Gathered {
-    /// By the name of the host they seem to be of.
-    filters: Vec<(String, Ruleset)>,
+    /// The folder, the name of the host they seem to be of, and the rules.
+    filters: Vec<(String, String, Ruleset)>,
     kubernetes: Vec<Read>,
     aws: Vec<(Arc<str>, String)>,
-    azure: Vec<Node>,
-    gcp: Vec<Node>,
+    /// By the reader of a cloud that claims them.
+    clouds: [Vec<Node>; READERS.len()],
     zero_trust: Vec<Node>,
     balancers: Vec<balancer::Balancer>,
     /// Documents of cloud load balancers.
@@ -182,17 +183,19 @@ impl Gathered {
     fn filter(&mut self, source: &Source) {
         let Some(ruleset) = netfilter(source) else { return };
         // The files of one folder that no other file of their kind is beside are of one host.
-        let (folder, name) = source.file.rsplit_once('/').unwrap_or(("", &source.file));
-        let host = if folder.is_empty() { name } else { folder };
-        let beside = |one: &&mut (String, Ruleset)| one.0 == host && joins(&one.1, &ruleset);
+        let folder = source.file.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let beside = |one: &&mut (String, String, Ruleset)| one.0 == folder && joins(&one.2, &ruleset);
         match self.filters.iter_mut().find(beside) {
-            Some((_, own)) => {
+            Some((_, host, own)) => {
+                if !folder.is_empty() {
+                    folder.clone_into(host);
+                }
                 own.tables.extend(ruleset.tables);
                 own.ipsets.extend(ruleset.ipsets);
                 own.unread.extend(ruleset.unread);
                 xtables::bind(own);
             }
-            None => self.filters.push((host.to_owned(), ruleset)),
+            None => self.filters.push((folder.to_owned(), source.file.to_string(), ruleset)),
         }
     }
 
@@ -207,8 +210,7 @@ impl Gathered {
                 () if crate::aws::is_aws(node) => {
                     self.aws.push((Arc::clone(&source.file), source.text.clone()))
                 }
-                () if azure::claims(node) => self.azure.push(node.clone()),
-                () if gcp::claims(node) => self.gcp.push(node.clone()),
+                () if self.cloud(node) => {}
                 () if zero_trust::resembles(node) => self.zero_trust.push(node.clone()),
                 () if Kube::is(node) => {
                     self.kubernetes.push(Read { documents: vec![node.clone()], unread: Vec::new() })
@@ -233,6 +235,15 @@ impl Gathered {
         }
     }
 
+    /// Gives a document to the cloud it is of.
+    fn cloud(&mut self, node: &Node) -> bool {
+        let claims = READERS.iter().position(|reader| (reader.claims)(node));
+        if let Some(nodes) = claims.and_then(|at| self.clouds.get_mut(at)) {
+            nodes.push(node.clone());
+        }
+        claims.is_some()
+    }
+
     fn balancers(&mut self, found: Balancers) {
         self.balancers.extend(found.balancers);
         self.unread.extend(found.unread);
@@ -253,13 +264,18 @@ impl Gathered {
         if !self.aws.is_empty() || !terraform.is_empty() {
             let own = self.aws.iter().map(|(file, text)| (Arc::clone(file), text.as_str()));
             let planned = terraform.iter().map(|one| (Arc::clone(&one.file), one.text.as_str()));
-            estates.push(Box::new(Aws::read(&own.chain(planned).collect::<Vec<_>>())));
+            let aws = Aws::read(&own.chain(planned).collect::<Vec<_>>());
+            findings.extend(aws.findings());
+            estates.push(Box::new(aws));
         }
-        if !self.azure.is_empty() {
-            estates.push(Box::new(azure::read(&self.azure, Vec::new())));
-        }
-        if !self.gcp.is_empty() {
-            estates.push(Box::new(gcp::read(&self.gcp, Vec::new())));
+        let files: Vec<terraform::File<'_>> =
+            terraform.iter().map(|one| (Arc::clone(&one.file), one.text.as_str())).collect();
+        let planned = terraform::resources(&files);
+        for (reader, mut nodes) in READERS.iter().zip(self.clouds) {
+            nodes.extend((reader.terraform)(&planned.resources));
+            if !nodes.is_empty() {
+                estates.push(Box::new((reader.read)(&nodes, Vec::new())));
+            }
         }
         if !self.kubernetes.is_empty() {
             let kube = Kube::of(self.kubernetes, Options::default());
@@ -269,7 +285,7 @@ impl Gathered {
         if !self.zero_trust.is_empty() {
             estates.push(Box::new(zero_trust::zero_trust(&self.zero_trust, &zero_trust::Facts::default())));
         }
-        for (name, ruleset) in self.filters {
+        for (_, name, ruleset) in self.filters {
             findings.extend(faults::faults(&ruleset));
             estates.push(Box::new(HostFilter::new(name, ruleset, role)));
         }
@@ -278,6 +294,10 @@ impl Gathered {
         }
         let mut unread = self.unread;
         unread.extend(estates.iter().flat_map(|estate| estate.unread().iter().cloned()));
+        // Every reader of Terraform tells of the same places.
+        unread.extend(planned.unread);
+        unread.sort_by(|one, two| one.place.cmp(&two.place));
+        unread.dedup();
         World { estates, balancers: self.balancers, unread, findings }
     }
 }

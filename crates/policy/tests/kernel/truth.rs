@@ -51,13 +51,14 @@ impl Loaded {
         let tables = xtables::read_save(&"rules.ipt".into(), &self.iptables, Family::V4);
         all.tables.extend(tables.tables);
         all.unread.extend(tables.unread);
-        with_ipsets(&mut all, &self.ipsets);
+        let sets = xtables::read_ipset(&"sets".into(), &self.ipsets);
+        all.ipsets.extend(sets.ipsets);
+        all.unread.extend(sets.unread);
+        xtables::bind(&mut all);
         assert!(all.unread.is_empty(), "{:?}", all.unread);
         all
     }
 }
-
-fn with_ipsets(_ruleset: &mut Ruleset, _text: &str) {}
 
 fn host() -> Host {
     let address = |text: &str| -> IpAddr { text.parse().expect("address") };

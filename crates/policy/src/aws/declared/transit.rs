@@ -7,7 +7,7 @@ use crate::terraform::Resource;
 
 /// How the default table of a gateway is called here.
 fn default_id(gateway: &str) -> String {
-    format!("{gateway} default")
+    format!("{gateway}.association_default_route_table_id")
 }
 
 fn new(id: &str, gateway: &str, is_default: bool, place: &Place) -> TransitTable {

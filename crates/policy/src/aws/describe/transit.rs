@@ -118,7 +118,7 @@ pub fn routes(model: &mut Model, node: &Node) -> Option<()> {
     for route in node.each("Routes") {
         let to = match (route.word("DestinationCidrBlock"), route.word("PrefixListId")) {
             (Some(text), _) => {
-                Net::parse(text).map_or_else(|| Destination::Unknown(text.to_owned()), Destination::Net)
+                Net::read(text).map_or_else(|| Destination::Unknown(text.to_owned()), Destination::Net)
             }
             (None, Some(list)) => Destination::Prefixes(list.to_owned()),
             (None, None) => Destination::Unknown(String::new()),

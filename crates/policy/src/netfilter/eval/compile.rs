@@ -73,7 +73,8 @@ pub enum Step {
 pub enum Act {
     Accept,
     Drop,
-    Reject,
+    /// With a reset, which also closes the connection it belongs to.
+    Reject { reset: bool },
     Return,
     Continue,
     Jump(ChainId),
@@ -277,7 +278,7 @@ impl<'a> Compiler<'a> {
         match verdict {
             Verdict::Accept => Act::Accept,
             Verdict::Drop => Act::Drop,
-            Verdict::Reject(_) => Act::Reject,
+            Verdict::Reject(with) => Act::Reject { reset: with.contains("reset") },
             Verdict::Return => Act::Return,
             Verdict::Continue => Act::Continue,
             Verdict::Jump(name) => chain(name, Act::Jump),

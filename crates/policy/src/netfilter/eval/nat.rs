@@ -167,7 +167,7 @@ fn port_of(tuple: &mut Tuple, side: Side) -> &mut u16 {
 
 /// Gives a packet the addresses that its connection has beyond this hook.
 pub fn translate(work: &mut Work<'_>) {
-    let Some(connection) = &work.connection else { return };
+    let Some(connection) = &work.connection else { return unknown(work) };
     let reply = work.reply == Bits::of(1);
     let side = side(work.hook);
     let wanted = match (side, reply) {
@@ -187,6 +187,23 @@ pub fn translate(work: &mut Work<'_>) {
         Side::Destination => {
             work.destination = address;
             work.destination_port = port.or(work.destination_port);
+        }
+    }
+}
+
+/// A packet that may or may not belong to a connection may or may not be translated with it.
+fn unknown(work: &mut Work<'_>) {
+    if work.state.unknown == 0 {
+        return;
+    }
+    match side(work.hook) {
+        Side::Source => {
+            work.source = Bits::UNKNOWN;
+            work.source_port = work.source_port.map(|_| Bits::UNKNOWN);
+        }
+        Side::Destination => {
+            work.destination = Bits::UNKNOWN;
+            work.destination_port = work.destination_port.map(|_| Bits::UNKNOWN);
         }
     }
 }

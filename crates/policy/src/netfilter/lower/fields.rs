@@ -26,6 +26,10 @@ pub(crate) enum Shape {
     CtMark,
     /// What ipset takes for a port; `true` of the source.
     SetPort(bool),
+    /// What routing says of an address; `true` of the source.
+    AddressType(bool),
+    /// To whom the link said it goes.
+    PacketType,
     /// A cube does not know it.
     Unknown,
 }
@@ -77,6 +81,9 @@ pub(crate) fn place(field: Field) -> Place {
         F::Ip6ExtensionPresent(_) => at(S::Fixed(0), Some(V6), None),
         F::Mark => at(S::Mark, None, None),
         F::CtMark => at(S::CtMark, None, None),
+        F::FibSourceType => at(S::AddressType(true), None, None),
+        F::FibDestinationType => at(S::AddressType(false), None, None),
+        F::PacketType => at(S::PacketType, None, None),
         F::SetSourcePort => at(S::SetPort(true), None, None),
         F::SetDestinationPort => at(S::SetPort(false), None, None),
         F::TcpSequence

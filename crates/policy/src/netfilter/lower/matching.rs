@@ -21,6 +21,9 @@ pub(crate) struct View<'a> {
     pub no_output: bool,
     /// Before connection tracking: the state of every packet is invalid.
     pub untracked_yet: bool,
+    /// Whether the packet is from this host, and whether it goes to it; `None` is not known.
+    pub from_here: Option<bool>,
+    pub to_here: Option<bool>,
 }
 
 const PORT_LAST: u128 = u16::MAX as u128;
@@ -208,6 +211,7 @@ fn small(view: &View<'_>, cube: &Cube, place: &Place, found: &Match, out: &mut H
             constant(view, cube, found, if cube.family == Family::V4 { v4 } else { v6 }, out);
         }
         Shape::Fixed(value) => constant(view, cube, found, value, out),
+        Shape::AddressType(_) | Shape::PacketType => address_type(view, cube, place.shape, found, out),
         Shape::Mark => mark(view, cube, found, view.mark, out),
         Shape::CtMark => {
             let old = State::ESTABLISHED.or(State::RELATED);
@@ -231,6 +235,63 @@ fn constant(view: &View<'_>, cube: &Cube, found: &Match, value: u128, out: &mut 
         Some(true) => out.sure.push(*cube),
         Some(false) => {}
         None => unsure(cube, found, out, "this comparison is not modelled", "未建模该比较"),
+    }
+}
+
+const UNICAST: u128 = 1;
+const LOCAL: u128 = 2;
+const BROADCAST: u128 = 3;
+const MULTICAST: u128 = 5;
+
+/// Addresses whose type needs no routes to be known, sorted; all others are this host's or another's.
+fn special(family: Family) -> &'static [(u128, u128, u128)] {
+    match family {
+        Family::V4 => &[
+            (0, 0x00ff_ffff, BROADCAST),
+            (0x7f00_0000, 0x7fff_ffff, LOCAL),
+            (0xe000_0000, 0xefff_ffff, MULTICAST),
+            (0xffff_ffff, 0xffff_ffff, BROADCAST),
+        ],
+        Family::V6 => &[(1, 1, LOCAL), (0xff << 120, u128::MAX, MULTICAST)],
+    }
+}
+
+/// The type of an address, and of the packet by that of its destination. Broadcast addresses of single networks
+/// are not in the rules: they count as this host's when the packet goes to it.
+fn address_type(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mut Hits) {
+    let of_source = shape == Shape::AddressType(true);
+    let side = if of_source { Shape::Source } else { Shape::Destination };
+    let of_link = shape == Shape::PacketType;
+    let number = |kind| match kind {
+        MULTICAST if of_link => 2,
+        BROADCAST if of_link => 1,
+        _ if of_link => 0,
+        kind => kind,
+    };
+    let mut next = 0;
+    for (first, last, kind) in special(cube.family) {
+        if let Some(cube) = narrowed(cube, side, (*first, *last)) {
+            constant(view, &cube, found, number(*kind), out);
+        }
+        if let Some(cube) = first.checked_sub(1).filter(|end| next <= *end).and_then(|end| narrowed(cube, side, (next, end))) {
+            usual(view, &cube, (of_source, of_link), found, out);
+        }
+        next = last.saturating_add(1);
+    }
+    if next < cube.family.last()
+        && let Some(cube) = narrowed(cube, side, (next, cube.family.last()))
+    {
+        usual(view, &cube, (of_source, of_link), found, out);
+    }
+}
+
+fn usual(view: &View<'_>, cube: &Cube, (of_source, of_link): (bool, bool), found: &Match, out: &mut Hits) {
+    let here = if of_source { view.from_here } else { view.to_here };
+    match here {
+        Some(_) if of_link && view.from_here == Some(false) => constant(view, cube, found, 0, out),
+        Some(true) if !of_link => constant(view, cube, found, LOCAL, out),
+        Some(false) if !of_link => constant(view, cube, found, UNICAST, out),
+        _ => unsure(cube, found, out, "it depends on the routes of the host", "取决于主机的路由"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::flow::Flow;
 use super::nat;
-use super::{CONNTRACK_PRIORITY, Outcome, RuleRef, Tracer, Verdict, too_many_pieces};
+use super::{CONNTRACK_PRIORITY, Outcome, Role, RuleRef, Tracer, Verdict, too_many_pieces};
 use crate::netfilter::ast::{Data, Element, Field, Hook, Match, Operand, Part, Rule, SetUse, Test, Verdict as Said, Written};
 use crate::netfilter::lower::condition;
 use crate::netfilter::lower::matching::{Hits, View, hits};
@@ -34,8 +34,8 @@ pub(super) struct Walk<'t, 'a> {
     outcomes: Vec<Outcome>,
     pub hook: Hook,
     priority: i32,
-    /// Packets of the host itself, that came in nowhere.
-    pub has_no_input: bool,
+    /// Which way the packets take through the host, if that was said.
+    pub role: Option<Role>,
 }
 
 /// Packets that match a rule so far, and why that may be wrong.
@@ -70,7 +70,7 @@ impl<'t, 'a> Walk<'t, 'a> {
             outcomes: Vec::new(),
             hook: Hook::Forward,
             priority: 0,
-            has_no_input: false,
+            role: None,
         }
     }
 
@@ -137,14 +137,28 @@ impl<'t, 'a> Walk<'t, 'a> {
         't: 'v,
     {
         let before = matches!(self.hook, Hook::Prerouting | Hook::Output) && self.priority < CONNTRACK_PRIORITY;
+        let role = match self.hook {
+            Hook::Input => Some(Role::Input),
+            Hook::Forward => Some(Role::Forward),
+            Hook::Output => Some(Role::Output),
+            _ => self.role,
+        };
+        let from_here = role.map(|role| role == Role::Output).filter(|_| !flow.moved.source);
+        let to_here = match (self.hook, role) {
+            (_, None | Some(Role::Output)) => None,
+            (Hook::Prerouting, Some(role)) => Some(flow.stays(role == Role::Input)),
+            (_, Some(role)) => Some(role == Role::Input),
+        };
         View {
             names: self.tracer.lowering.names(),
             sets: self.tracer.lowering.sets(table),
             mark: flow.mark,
             ct_marks: flow.ct_marks,
-            no_input: self.has_no_input || self.hook == Hook::Output,
+            no_input: self.role == Some(Role::Output) || self.hook == Hook::Output,
             no_output: matches!(self.hook, Hook::Ingress | Hook::Prerouting | Hook::Input),
             untracked_yet: (before || self.hook == Hook::Ingress) && !flow.untracked,
+            from_here,
+            to_here,
         }
     }
 
@@ -184,9 +198,6 @@ impl<'t, 'a> Walk<'t, 'a> {
         }
         // Without a verdict the next rule is asked; what an unknown statement does is not known.
         for mut one in matching {
-            if at.rule.parts.iter().all(|part| !matches!(part, Part::Match(_) | Part::Aside)) && !one.reasons.is_empty() {
-                one.flow.doubt(&one.reasons);
-            }
             if at.rule.parts.last().is_some_and(|part| matches!(part, Part::Unknown { .. })) {
                 one.flow.lose(&one.reasons);
             }
