@@ -2,6 +2,7 @@
 
 mod host;
 mod nodes;
+mod one_way;
 mod sniff;
 
 pub use crate::netfilter::trace::Role;

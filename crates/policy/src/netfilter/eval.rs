@@ -266,13 +266,7 @@ fn meet(
 }
 
 /// Through one base chain; whether any of what the packet stands for is accepted there.
-fn base(
-    program: &Program,
-    memory: &mut Memory,
-    work: &mut Work<'_>,
-    way: &mut Way,
-    id: ChainId,
-) -> bool {
+fn base(program: &Program, memory: &mut Memory, work: &mut Work<'_>, way: &mut Way, id: ChainId) -> bool {
     let Some(base) = &program.chains[id].base else { return true };
     match on_device(work, base) {
         Some(false) => return true,

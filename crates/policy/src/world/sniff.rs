@@ -1,7 +1,7 @@
 //! Which reader a file is for, by what stands in it.
 
 use super::host::HostFilter;
-use super::{Role, Source, World};
+use super::{Role, Source, World, one_way};
 use crate::aws::Aws;
 use crate::balancer::{self, Balancers};
 use crate::cloud::READERS;
@@ -166,8 +166,8 @@ fn nft_command(line: &str) -> bool {
 /// What the files hold, by reader.
 #[derive(Default)]
 struct Gathered {
-    /// By the name of the host they seem to be of.
-    filters: Vec<(String, Ruleset)>,
+    /// The folder, the name of the host they seem to be of, and the rules.
+    filters: Vec<(String, String, Ruleset)>,
     kubernetes: Vec<Read>,
     aws: Vec<(Arc<str>, String)>,
     /// By the reader of a cloud that claims them.
@@ -183,17 +183,19 @@ impl Gathered {
     fn filter(&mut self, source: &Source) {
         let Some(ruleset) = netfilter(source) else { return };
         // The files of one folder that no other file of their kind is beside are of one host.
-        let (folder, name) = source.file.rsplit_once('/').unwrap_or(("", &source.file));
-        let host = if folder.is_empty() { name } else { folder };
-        let beside = |one: &&mut (String, Ruleset)| one.0 == host && joins(&one.1, &ruleset);
+        let folder = source.file.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let beside = |one: &&mut (String, String, Ruleset)| one.0 == folder && joins(&one.2, &ruleset);
         match self.filters.iter_mut().find(beside) {
-            Some((_, own)) => {
+            Some((_, host, own)) => {
+                if !folder.is_empty() {
+                    folder.clone_into(host);
+                }
                 own.tables.extend(ruleset.tables);
                 own.ipsets.extend(ruleset.ipsets);
                 own.unread.extend(ruleset.unread);
                 xtables::bind(own);
             }
-            None => self.filters.push((host.to_owned(), ruleset)),
+            None => self.filters.push((folder.to_owned(), source.file.to_string(), ruleset)),
         }
     }
 
@@ -294,9 +296,11 @@ impl Gathered {
         if !self.zero_trust.is_empty() {
             estates.push(Box::new(zero_trust::zero_trust(&self.zero_trust, &zero_trust::Facts::default())));
         }
-        for (name, ruleset) in self.filters {
+        for (_, name, ruleset) in self.filters {
             findings.extend(faults::faults(&ruleset));
-            estates.push(Box::new(HostFilter::new(name, ruleset, role)));
+            let filter = HostFilter::new(name, ruleset, role);
+            findings.extend(one_way::findings(&filter));
+            estates.push(Box::new(filter));
         }
         for balancer in &self.balancers {
             findings.extend(balancer::faults(balancer, &balancer::Known::default()));

@@ -40,8 +40,10 @@ impl End {
 
 /// What the machine is told of the router.
 pub fn host() -> Host {
-    let addresses = |texts: &[&str]| -> Vec<IpAddr> { texts.iter().map(|text| text.parse().expect("address")).collect() };
-    let route = |text: &str, length, end: End| (text.parse().expect("network"), length, end.interface().to_owned());
+    let addresses =
+        |texts: &[&str]| -> Vec<IpAddr> { texts.iter().map(|text| text.parse().expect("address")).collect() };
+    let route =
+        |text: &str, length, end: End| (text.parse().expect("network"), length, end.interface().to_owned());
     Host {
         interfaces: vec![
             ("pr0".to_owned(), addresses(&["198.51.100.1", "2001:db8:a::1"])),
@@ -135,6 +137,11 @@ impl Lab {
             ("2001:db8:a::9", "2001:db8:b::1", End::A),
             ("2001:db8:b::1", "2001:db8:a::9", End::B),
         ];
+        for local in ["2001:db8:ff::1", "2001:db8:a::1"] {
+            netwhy_testing::until("an address to be the router's", PASSES_WITHIN, || {
+                netwhy_testing::attempt(&format!("ip -6 route get {local} | grep -q ^local"))
+            });
+        }
         for (source, destination, from) in ways {
             let address = |text: &str| text.parse().expect("address");
             let packet = Packet::new(UDP, address(source), address(destination)).ports(9, 9);
