@@ -322,7 +322,8 @@ fn names(files: &Files<'_>, nic: &Node, nic_name: &str, owner: &str) -> Vec<Stri
     let profile = machine.and_then(|machine| field(machine.node, "osProfile"));
     let host = profile.and_then(|profile| word(profile, "computerName"));
     let small = owner.to_lowercase();
-    let mut names: Vec<String> = [nic_name, small.as_str()].into_iter().chain(host).map(str::to_owned).collect();
+    let mut names: Vec<String> =
+        [nic_name, small.as_str()].into_iter().chain(host).map(str::to_owned).collect();
     names.retain(|name| name != owner);
     names.dedup();
     names
