@@ -5,7 +5,7 @@ use super::value::{Bits, Value, known_or_not, name_number};
 use crate::netfilter::ast::{Field, Hook};
 use crate::netfilter::eval::Host;
 use crate::netfilter::eval::index::Key;
-use crate::netfilter::packet::{self, Fragment, ICMP, ICMPV6, Packet, TCP, UDP, has_ports};
+use crate::netfilter::packet::{self, Fragment, ICMP, ICMPV6, Packet, SCTP, TCP, UDP, UDP_LITE, has_ports};
 
 /// The state of a packet without a connection, in the bits of [`Field::CtState`].
 pub const INVALID: u128 = 1;
@@ -173,10 +173,14 @@ impl<'a> Work<'a> {
             Field::UdpDestination => of(UDP, self.destination_port),
             Field::ThSource => self.transport(self.source_port),
             Field::ThDestination => self.transport(self.destination_port),
+            Field::SetSourcePort => self.set_port(self.source_port),
+            Field::SetDestinationPort => self.set_port(self.destination_port),
             Field::TcpFlags => of(TCP, known_or_not(packet.flags)),
             Field::TcpSequence => of(TCP, known_or_not(packet.sequence)),
             Field::TcpAcknowledgment => of(TCP, known_or_not(packet.acknowledgment)),
-            Field::TcpWindow | Field::TcpOptionPresent(_) | Field::TcpMaxSegment => of(TCP, Some(Bits::UNKNOWN)),
+            Field::TcpWindow | Field::TcpOptionPresent(_) | Field::TcpMaxSegment => {
+                of(TCP, Some(Bits::UNKNOWN))
+            }
             Field::UdpLength => of(UDP, Some(Bits::UNKNOWN)),
             Field::IcmpType => of(ICMP, known_or_not(packet.icmp_type)),
             Field::IcmpCode => of(ICMP, known_or_not(packet.icmp_code)),
@@ -246,9 +250,20 @@ impl<'a> Work<'a> {
             }
             None => Bits::of(0),
         };
-        Bits {
-            bits: self.state.bits | translated.bits,
-            unknown: self.state.unknown | translated.unknown,
+        Bits { bits: self.state.bits | translated.bits, unknown: self.state.unknown | translated.unknown }
+    }
+
+    /// What ipset takes for a port.
+    fn set_port(&self, port: Value) -> Value {
+        let packet = self.packet;
+        match packet.protocol {
+            TCP | UDP | SCTP | UDP_LITE if self.later() => Some(Bits::UNKNOWN),
+            TCP | UDP | SCTP | UDP_LITE => port,
+            ICMP | ICMPV6 => Some(match (packet.icmp_type, packet.icmp_code) {
+                (Some(kind), Some(code)) => Bits::of(u128::from(kind) << 8 | u128::from(code)),
+                _ => Bits::UNKNOWN,
+            }),
+            _ => Some(Bits::of(0)),
         }
     }
 
