@@ -5,6 +5,9 @@
 
 mod fix;
 mod rules;
+mod terraform;
+
+pub use terraform::terraform;
 
 use crate::cloud::facts::{Facts, Habits, Nic, RANK_OWN, RANK_SYSTEM, Table, Zone, maps};
 use crate::cloud::fields::{addresses, field, spans, word, words};
@@ -57,7 +60,9 @@ pub fn read(documents: &[Node], unread: Vec<Unread>) -> Cloud {
     let mut later = Vec::new();
     maps(documents, &mut |node| {
         place(node, &mut facts, &mut cloud);
-        if node.get("Permissions").is_some() || node.get("NetworkAclId").is_some() || node.get("PrefixListId").is_some()
+        if node.get("Permissions").is_some()
+            || node.get("NetworkAclId").is_some()
+            || node.get("PrefixListId").is_some()
         {
             later.push(node);
         }
@@ -72,18 +77,25 @@ pub fn read(documents: &[Node], unread: Vec<Unread>) -> Cloud {
 fn place(node: &Node, facts: &mut Facts, cloud: &mut Cloud) {
     let has = |name: &str| node.get(name).is_some();
     match () {
-        () if has("InstanceId") && (has("VpcAttributes") || has("SecurityGroupIds") && has("InstanceType")) => {
+        () if has("InstanceId")
+            && (has("VpcAttributes") || has("SecurityGroupIds") && has("InstanceType")) =>
+        {
             instance(node, facts);
         }
         () if has("SecurityGroupId") && has("SecurityGroupType") && !has("Permissions") => {
             let basic = word(node, "SecurityGroupType").map(|kind| kind.eq_ignore_ascii_case("normal"));
             facts.group(word(node, "SecurityGroupId").unwrap_or_default()).basic = basic;
         }
-        () if has("NetworkInterfaceId") && (has("VSwitchId") || has("PrivateIpSets")) => interface(node, facts),
+        () if has("NetworkInterfaceId") && (has("VSwitchId") || has("PrivateIpSets")) => {
+            interface(node, facts)
+        }
         () if has("VSwitchId") && has("CidrBlock") && has("VpcId") => vswitch(node, facts),
         () if has("VpcId") && has("CidrBlock") => {
             let mut own = spans(node, &["CidrBlock", "Ipv6CidrBlock"]);
-            own.extend(field(node, "SecondaryCidrBlocks").map_or_else(Vec::new, |more| spans(more, &["SecondaryCidrBlock"])));
+            own.extend(
+                field(node, "SecondaryCidrBlocks")
+                    .map_or_else(Vec::new, |more| spans(more, &["SecondaryCidrBlock"])),
+            );
             let id = word(node, "VpcId").unwrap_or_default();
             let name = word(node, "VpcName").filter(|name| !name.is_empty()).unwrap_or(id);
             facts.networks.push((id.to_owned(), name.to_owned(), own, node.place.clone()));
@@ -95,7 +107,9 @@ fn place(node: &Node, facts: &mut Facts, cloud: &mut Cloud) {
         () if has("LoadBalancerId") && has("Address") => cloud.relays = Some(node.place.clone()),
         () if has("AllocationId") && has("IpAddress") => {
             let to = word(node, "InstanceId").unwrap_or_default().to_owned();
-            facts.published.extend(addresses(node, &["IpAddress"]).into_iter().map(|address| (to.clone(), address)));
+            facts
+                .published
+                .extend(addresses(node, &["IpAddress"]).into_iter().map(|address| (to.clone(), address)));
         }
         () if has("AcceptingVpc") => peering(node, facts),
         () => {}
@@ -119,7 +133,10 @@ fn instance(node: &Node, facts: &mut Facts) {
     let vpc = field(node, "VpcAttributes").unwrap_or(node);
     let mut public = parsed(wrapped(node, "PublicIpAddress", "IpAddress"));
     public.extend(field(node, "EipAddress").map_or_else(Vec::new, |eip| addresses(eip, &["IpAddress"])));
-    let names = ["InstanceName", "HostName"].iter().filter_map(|name| word(node, name)).filter(|name| !name.is_empty());
+    let names = ["InstanceName", "HostName"]
+        .iter()
+        .filter_map(|name| word(node, name))
+        .filter(|name| !name.is_empty());
     facts.nics.push(Nic {
         names: names.map(str::to_owned).collect(),
         place: node.place.clone(),
@@ -136,13 +153,19 @@ fn instance(node: &Node, facts: &mut Facts) {
 fn interface(node: &Node, facts: &mut Facts) {
     let id = word(node, "NetworkInterfaceId").unwrap_or("?").to_owned();
     let mut private = addresses(node, &["PrivateIpAddress", "PrimaryIpAddress"]);
-    let mut public = field(node, "AssociatedPublicIp").map_or_else(Vec::new, |one| addresses(one, &["PublicIpAddress"]));
-    let sets = field(node, "PrivateIpSets").map_or(&[][..], |sets| sets.get("PrivateIpSet").map_or(sets.list(), Node::list));
+    let mut public =
+        field(node, "AssociatedPublicIp").map_or_else(Vec::new, |one| addresses(one, &["PublicIpAddress"]));
+    let sets = field(node, "PrivateIpSets")
+        .map_or(&[][..], |sets| sets.get("PrivateIpSet").map_or(sets.list(), Node::list));
     for set in sets {
         private.extend(addresses(set, &["PrivateIpAddress"]));
-        public.extend(field(set, "AssociatedPublicIp").map_or_else(Vec::new, |one| addresses(one, &["PublicIpAddress"])));
+        public.extend(
+            field(set, "AssociatedPublicIp")
+                .map_or_else(Vec::new, |one| addresses(one, &["PublicIpAddress"])),
+        );
     }
-    let six = field(node, "Ipv6Sets").map_or(&[][..], |sets| sets.get("Ipv6Set").map_or(sets.list(), Node::list));
+    let six =
+        field(node, "Ipv6Sets").map_or(&[][..], |sets| sets.get("Ipv6Set").map_or(sets.list(), Node::list));
     private.extend(six.iter().flat_map(|set| addresses(set, &["Ipv6Address"])));
     private.sort();
     private.dedup();
@@ -201,9 +224,15 @@ fn table(node: &Node) -> Option<Table> {
 
 fn route(node: &Node) -> Option<Route> {
     let to = Span::read(word(node, "DestinationCidrBlock")?)?;
-    let hops = field(node, "NextHops").map_or(&[][..], |hops| hops.get("NextHop").map_or(hops.list(), Node::list));
-    let kind = hops.first().and_then(|hop| word(hop, "NextHopType")).or(word(node, "NextHopType")).unwrap_or_default();
-    let next = hops.first().and_then(|hop| word(hop, "NextHopId")).or(word(node, "InstanceId")).unwrap_or_default();
+    let hops =
+        field(node, "NextHops").map_or(&[][..], |hops| hops.get("NextHop").map_or(hops.list(), Node::list));
+    let kind = hops
+        .first()
+        .and_then(|hop| word(hop, "NextHopType"))
+        .or(word(node, "NextHopType"))
+        .unwrap_or_default();
+    let next =
+        hops.first().and_then(|hop| word(hop, "NextHopId")).or(word(node, "InstanceId")).unwrap_or_default();
     let text = format!("{to} → {} {next}", if kind.is_empty() { "local" } else { kind });
     let hop = match kind.to_ascii_lowercase().as_str() {
         "" | "local" | "service" => Hop::Local,

@@ -5,6 +5,9 @@
 
 mod fix;
 mod rules;
+mod terraform;
+
+pub use terraform::terraform;
 
 use crate::cloud::facts::{Facts, Habits, Nic, RANK_OWN, RANK_SYSTEM, Table, Zone, maps};
 use crate::cloud::fields::{addresses, each, field, spans, word, words};
@@ -103,7 +106,10 @@ fn place(node: &Node, all: &[&Node], facts: &mut Facts) {
             acl: None,
             table: None,
         }),
-        () if has("cidr") && has("id") && (has("routes") || has("extend_cidrs") || has("enterprise_project_id")) => {
+        () if has("cidr")
+            && has("id")
+            && (has("routes") || has("extend_cidrs") || has("enterprise_project_id")) =>
+        {
             let own = spans(node, &["cidr", "extend_cidrs"]);
             let id = text(node, "id");
             let name = word(node, "name").filter(|name| !name.is_empty()).unwrap_or(&id).to_owned();
@@ -118,7 +124,9 @@ fn place(node: &Node, all: &[&Node], facts: &mut Facts) {
         }),
         () if has("public_ip_address") => {
             let nic = field(node, "vnic").unwrap_or(node);
-            let to = word(nic, "private_ip_address").or(word(node, "private_ip_address")).or(word(node, "port_id"));
+            let to = word(nic, "private_ip_address")
+                .or(word(node, "private_ip_address"))
+                .or(word(node, "port_id"));
             let public = addresses(node, &["public_ip_address"]);
             facts.published.extend(public.into_iter().map(|one| (to.unwrap_or_default().to_owned(), one)));
         }
@@ -166,7 +174,10 @@ fn server(node: &Node, all: &[&Node], facts: &mut Facts) {
         Some(group_id(told, all).unwrap_or(told).to_owned())
     });
     let groups = groups.collect();
-    let zone = facts.zones.iter().find(|zone| private.iter().any(|one| zone.spans.iter().any(|span| span.has(*one))));
+    let zone = facts
+        .zones
+        .iter()
+        .find(|zone| private.iter().any(|one| zone.spans.iter().any(|span| span.has(*one))));
     facts.nics.push(Nic {
         subnet: zone.map(|zone| zone.id.clone()).unwrap_or_default(),
         owner: id,
@@ -181,7 +192,8 @@ fn server(node: &Node, all: &[&Node], facts: &mut Facts) {
 
 /// The id of a group of this name.
 fn group_id<'a>(name: &str, all: &[&'a Node]) -> Option<&'a str> {
-    let named = |node: &&&Node| word(node, "name") == Some(name) && node.get("security_group_rules").is_some();
+    let named =
+        |node: &&&Node| word(node, "name") == Some(name) && node.get("security_group_rules").is_some();
     all.iter().find(named).and_then(|node| word(node, "id"))
 }
 

@@ -3,10 +3,11 @@
 mod exposure;
 
 use crate::finding::{Finding, Level};
-use crate::gate::{Action, Gate, Order, Rule};
+use crate::gate::{Action, Gate, Kind, Order, Rule};
 use crate::list::{Cover, Fate, List};
 use crate::place::{Place, both};
 use crate::sarif::RuleText;
+use crate::space::Cube;
 
 /// Conflicts told of one gate; more are counted in the last one's text.
 const CONFLICT_COUNT_MAX: usize = 200;
@@ -45,6 +46,8 @@ pub fn gate(gate: &Gate) -> Vec<Finding> {
     }
     conflicts(gate, &list, &audit.fates, &mut found);
     exposure::findings(gate, &list, &mut found);
+    // What stands in no line of a file is the owner's own rule (Azure's defaults): nobody can mend it.
+    found.retain(|one| one.place.line != 0);
     found.sort_by_key(|one| (one.rule, one.kind));
     found
 }
@@ -58,6 +61,14 @@ fn fate_finding(gate: &Gate, rule: &Rule, fate: &Fate) -> Option<Finding> {
     };
     Some(match fate {
         Fate::Lives => return None,
+        // Of a cloud or a cluster it names a group that has nobody in the files.
+        Fate::Empty if !matches!(gate.kind, Kind::Nft | Kind::Iptables) => finding(
+            "dead",
+            Level::Note,
+            &[],
+            "this rule matches nothing as the files stand: what it refers to has no address in them".to_owned(),
+            "按现有文件，该规则不匹配任何报文：其引用的对象在文件中没有地址".to_owned(),
+        ),
         Fate::Empty => finding(
             "dead",
             Level::Error,
@@ -151,7 +162,15 @@ fn conflicts(gate: &Gate, list: &List, fates: &[Fate], found: &mut Vec<Finding>)
 fn is_conflict(rule: &Rule, other: &Rule) -> bool {
     let decides = |rule: &Rule| matches!(rule.action, Action::Allow | Action::Deny | Action::Reject);
     let holds = |a: &Rule, b: &Rule| b.cubes.iter().all(|cube| a.cubes.iter().any(|own| own.contains(cube)));
-    decides(rule) && decides(other) && !rule.action.is_like(other.action) && !holds(rule, other) && !holds(other, rule)
+    // A rule for all addresses and ports (of a state, an interface) is meant to stand apart from the others.
+    let whole = |rule: &Rule| {
+        let all = |cube: &Cube| {
+            let addresses = (0, cube.family.last());
+            cube.source == addresses && cube.destination == addresses && cube.destination_ports == (0, u16::MAX)
+        };
+        rule.cubes.iter().any(all)
+    };
+    decides(rule) && decides(other) && !whole(rule) && !whole(other) && !rule.action.is_like(other.action) && !holds(rule, other) && !holds(other, rule)
 }
 
 fn conflict(gate: &Gate, rule: &Rule, against: &[usize]) -> Finding {

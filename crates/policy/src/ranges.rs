@@ -9,7 +9,7 @@ use crate::finding::{Finding, Level};
 use crate::gate::{Action, Gate};
 use crate::list::{Decided, List};
 use crate::place::{Place, both};
-use crate::read::{Span, merge, private, shared, without};
+use crate::read::{Span, merge, private, without};
 use crate::space::{Cube, Family, Protocols};
 use netwhy_model::Text;
 use std::collections::BTreeSet;
@@ -260,14 +260,16 @@ impl Opening {
     }
 }
 
-/// Which of the nodes a set of allowed sources stands for, by how much of the node's ranges it covers: tells behind
-/// which node an origin sits when nobody says.
+/// Which of the nodes an allow list is made for, by how many of the node's ranges it names: tells behind which node an
+/// origin sits when nobody says. A range wider than the node's (everyone) names none.
 pub fn guess<'a>(nodes: &'a [ProtectionNode], allowed: &[Span]) -> Option<&'a ProtectionNode> {
-    let covered = |node: &ProtectionNode| {
-        let whole = |range: &&Span| shared(&[**range], allowed) == [**range];
-        node.ranges.iter().filter(whole).count()
+    let named = |node: &ProtectionNode| {
+        let own = merge(&node.ranges);
+        let within = |span: &&Span| own.iter().any(|range| range.contains(span));
+        let within: Vec<Span> = allowed.iter().filter(within).copied().collect();
+        node.ranges.iter().filter(|range| without(&[**range], &within).is_empty()).count()
     };
-    let most = nodes.iter().filter(|node| !node.ranges.is_empty()).max_by_key(|node| covered(node))?;
+    let most = nodes.iter().filter(|node| !node.ranges.is_empty()).max_by_key(|node| named(node))?;
     // A single range may be there by chance; half of them are not.
-    (covered(most) * 2 > most.ranges.len()).then_some(most)
+    (named(most) * 2 > most.ranges.len()).then_some(most)
 }

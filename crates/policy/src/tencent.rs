@@ -5,6 +5,9 @@
 
 mod fix;
 mod rules;
+mod terraform;
+
+pub use terraform::terraform;
 
 use crate::cloud::facts::{Facts, Habits, Nic, RANK_OWN, RANK_SYSTEM, Table, Zone, maps};
 use crate::cloud::fields::{addresses, each, field, flag, spans, word, words};
@@ -141,7 +144,8 @@ fn interface(node: &Node, facts: &mut Facts) {
     private.extend(each(node, "Ipv6AddressSet").iter().flat_map(|one| addresses(one, &["Address"])));
     let public: Vec<_> = sets.iter().flat_map(|one| addresses(one, &["PublicIpAddress", "WanIp"])).collect();
     let id = text(node, "NetworkInterfaceId");
-    if let Some(known) = facts.nics.iter_mut().find(|nic| nic.private.iter().any(|one| private.contains(one))) {
+    if let Some(known) = facts.nics.iter_mut().find(|nic| nic.private.iter().any(|one| private.contains(one)))
+    {
         known.names.push(id);
         known.public.extend(public);
         return;
@@ -160,7 +164,9 @@ fn interface(node: &Node, facts: &mut Facts) {
 }
 
 fn route(node: &Node) -> Option<Route> {
-    let to = word(node, "DestinationCidrBlock").filter(|to| !to.is_empty()).or(word(node, "DestinationIpv6CidrBlock"))?;
+    let to = word(node, "DestinationCidrBlock")
+        .filter(|to| !to.is_empty())
+        .or(word(node, "DestinationIpv6CidrBlock"))?;
     let to = Span::read(to)?;
     if flag(node, "Enabled") == Some(false) {
         return None;

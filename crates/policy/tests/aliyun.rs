@@ -1,4 +1,5 @@
 //! Aliyun: conformance cases for its traps, and the generated group.
+#![allow(clippy::expect_used, reason = "a test fails with the place")]
 
 #[path = "clouds/verdict.rs"]
 mod clouds;
@@ -97,14 +98,18 @@ fn an_enterprise_group_denies_both_ways_and_isolates_its_members() {
     let verdict = between(&cloud, "i-b", "i-a", 443);
     assert_eq!(verdict.denied_by(), ["default of sg-1 outbound"]);
     assert!(between(&one("enterprise", "Accept", &[]), "i-b", "i-a", 443).denied());
-    let out = [rule("egress", "Accept", 1, "0.0.0.0/0", "443/443"), rule("ingress", "Accept", 1, "10.0.0.0/8", "443/443")];
+    let out = [
+        rule("egress", "Accept", 1, "0.0.0.0/0", "443/443"),
+        rule("ingress", "Accept", 1, "10.0.0.0/8", "443/443"),
+    ];
     assert!(between(&one("enterprise", "Accept", &out), "i-b", "i-a", 443).allowed());
 }
 
 #[test]
 fn a_basic_group_lets_everything_out_until_a_rule_drops_it() {
     let open = one("normal", "Accept", &[]);
-    let out = |cloud: &Cloud| verdict(cloud, &ask(End::Known("i-a".to_owned()), addresses("8.8.8.8"), 6, 443));
+    let out =
+        |cloud: &Cloud| verdict(cloud, &ask(End::Known("i-a".to_owned()), addresses("8.8.8.8"), 6, 443));
     assert!(out(&open).allowed());
     let closed = one("normal", "Accept", &[rule("egress", "Drop", 1, "0.0.0.0/0", "1/65535")]);
     assert_eq!(out(&closed).denied_by(), ["0 of sg-1"]);
@@ -149,7 +154,11 @@ fn a_network_acl_is_stateless_and_not_asked_within_a_switch() {
         ])
     };
     let closed = with(acl(""));
-    assert_eq!(from(&closed, "8.8.8.8", "i-a", 443).denied_by(), ["default of nacl-1 outbound"], "the answers");
+    assert_eq!(
+        from(&closed, "8.8.8.8", "i-a", 443).denied_by(),
+        ["default of nacl-1 outbound"],
+        "the answers"
+    );
     assert!(between(&closed, "i-c", "i-a", 443).allowed(), "not within a switch");
     let open = with(acl(
         r#"{"Policy": "accept", "Protocol": "tcp", "DestinationCidrIp": "0.0.0.0/0", "Port": "1024/65535"}"#,
@@ -210,10 +219,10 @@ fn a_generated_group_answers_like_the_list_it_was_made_from_by_its_own_prioritie
     let Some((text, packets)) = clouds::generated("aliyun_sg.json") else { return };
     let cloud = aliyun::read(&documents("aliyun_sg.json", &text), Vec::new());
     let gate = cloud.gates().remove(0);
-    assert_eq!(gate.rules.len(), 1000);
     // A hundred priorities for a thousand rules: ten rules share one, and drop wins among them. What is expected
     // is worked out from the abstract list by that.
     let list = clouds::abstract_rules();
+    assert_eq!(gate.rules.iter().filter(|rule| rule.number != u32::MAX).count(), list.len());
     let mut wrong = 0;
     for packet in &packets {
         let expected = clouds::by_priority(&list, packet, |number| 1 + number * 100 / list.len());

@@ -1,4 +1,5 @@
 //! AWS's semantics, one case for each trap.
+#![allow(clippy::expect_used)]
 
 use netwhy_policy::aws::Aws;
 use netwhy_policy::can::{Answer, Verdict, can};
@@ -498,9 +499,20 @@ fn a_balancer_leads_to_its_targets_and_its_health_checks_must_get_there_too() {
         step.outcome == Verdict::Denied
             && step.what.en.starts_with("health check: security groups of aws_instance.db")
     }));
-    // A network balancer keeps the client's address: the group of the balancer is not its source any more.
+    // A network balancer keeps the client's address; a rule that names its group still holds for it.
     let network = BALANCER.replace("\"application\"", "\"network\"");
-    is(&into(&network), Verdict::Denied);
+    is(&into(&network), Verdict::Allowed);
+    // Without groups of its own the target sees only clients, and the nodes that check its health.
+    let bare = network.replace("  security_groups    = [aws_security_group.lb.id]\n", "");
+    is(&into(&bare), Verdict::Denied);
+    let subnet =
+        bare.replace("security_groups = [aws_security_group.lb.id]", "cidr_blocks = [\"10.0.1.0/24\"]");
+    let answer = into(&subnet);
+    is(&answer, Verdict::Denied);
+    assert_eq!(answer.blockers.len(), 1, "only the client is stopped: {:#?}", answer.blockers);
+    let anyone =
+        bare.replace("security_groups = [aws_security_group.lb.id]", "cidr_blocks = [\"0.0.0.0/0\"]");
+    is(&into(&anyone), Verdict::Allowed);
 }
 
 #[test]
@@ -532,6 +544,87 @@ fn commands_are_given_where_aws_knows_the_ids() {
         "aws ec2 authorize-security-group-ingress --group-id sg-1 --ip-permissions \
          'IpProtocol=tcp,FromPort=443,ToPort=443,IpRanges=[{CidrIp=10.0.0.4/32}]'"
     );
+}
+
+#[test]
+fn an_address_that_is_not_given_yet_is_not_taken_for_a_part_of_its_subnet() {
+    let base = BASE.replace("  private_ip             = \"10.0.1.10\"\n", "");
+    let db = |cidr: &str| {
+        format!(
+            "resource \"aws_security_group\" \"db\" {{\n  vpc_id = aws_vpc.v.id\n  ingress {{\n    protocol = \"tcp\"\n    \
+             from_port = 5432\n    to_port = 5432\n    cidr_blocks = [\"{cidr}\"]\n  }}\n}}\n"
+        )
+    };
+    is(&web_to_db(&[&base, WEB_OUT, &db("10.0.1.0/24")]), Verdict::Allowed);
+    is(&web_to_db(&[&base, WEB_OUT, &db("10.0.1.0/25")]), Verdict::Depends);
+    is(&web_to_db(&[&base, WEB_OUT, &db("10.0.3.0/24")]), Verdict::Denied);
+}
+
+#[test]
+fn ipv6_has_rules_and_routes_of_its_own() {
+    let base = BASE.replace(
+        "  private_ip             = \"10.0.1.10\"\n",
+        "  private_ip             = \"10.0.1.10\"\n  ipv6_addresses = [\"2001:db8:0:1::10\"]\n",
+    );
+    let web = r#"
+resource "aws_security_group" "web" {
+  vpc_id = aws_vpc.v.id
+  ingress {
+    protocol         = "tcp"
+    from_port        = 443
+    to_port          = 443
+    ipv6_cidr_blocks = ["::/0"]
+  }
+}
+"#;
+    let table = TO_INTERNET.replace("cidr_block = \"0.0.0.0/0\"", "ipv6_cidr_block = \"::/0\"");
+    let into = |table: &str, port| ask_of(&[&base, web, table], "outside", "aws_instance.web", 6, Some(port));
+    is(&into(&table, 443), Verdict::Allowed);
+    is(&into(&table, 80), Verdict::Denied);
+    is(&into(TO_INTERNET, 443), Verdict::Denied);
+    let gateway = "egress_only_gateway_id = aws_egress_only_internet_gateway.e.id";
+    let egress_only = table.replace("gateway_id = aws_internet_gateway.g.id", gateway)
+        + "resource \"aws_egress_only_internet_gateway\" \"e\" { vpc_id = aws_vpc.v.id }\n";
+    is(&into(&egress_only, 443), Verdict::Denied);
+}
+
+#[test]
+fn the_main_table_of_a_vpc_that_terraform_makes_leads_nowhere_else() {
+    let answer = ask_of(&[BASE, OPEN, PUBLIC], "aws_instance.web", "8.8.8.8", 6, Some(443));
+    is(&answer, Verdict::Denied);
+    assert!(
+        fixes(&answer).contains("route_table_id = aws_vpc.v.main_route_table_id\n"),
+        "{}",
+        fixes(&answer)
+    );
+}
+
+#[test]
+fn lint_tells_unused_groups_black_holes_and_acls_that_let_no_answers_through() {
+    let listing = r#"{"Vpcs":[{"VpcId":"vpc-1","CidrBlock":"10.0.0.0/16"}],
+      "Subnets":[{"SubnetId":"subnet-1","VpcId":"vpc-1","CidrBlock":"10.0.0.0/24"}],
+      "SecurityGroups":[{"GroupId":"sg-1","GroupName":"old","VpcId":"vpc-1","IpPermissions":[
+        {"IpProtocol":"tcp","FromPort":22,"ToPort":22,"UserIdGroupPairs":[{"GroupId":"sg-gone"}]}],"IpPermissionsEgress":[]},
+        {"GroupId":"sg-2","GroupName":"default","VpcId":"vpc-1"}],
+      "NetworkAcls":[{"NetworkAclId":"acl-1","VpcId":"vpc-1","Associations":[{"SubnetId":"subnet-1"}],"Entries":[
+        {"RuleNumber":100,"Protocol":"6","PortRange":{"From":443,"To":443},"CidrBlock":"0.0.0.0/0","RuleAction":"allow","Egress":false},
+        {"RuleNumber":110,"Protocol":"6","PortRange":{"From":22,"To":22},"CidrBlock":"10.0.0.0/8","RuleAction":"allow","Egress":false},
+        {"RuleNumber":100,"Protocol":"6","PortRange":{"From":1024,"To":65535},"CidrBlock":"10.0.0.0/8","RuleAction":"allow","Egress":true}]}],
+      "RouteTables":[{"RouteTableId":"rtb-1","VpcId":"vpc-1","Routes":[{"DestinationCidrBlock":"0.0.0.0/0","NatGatewayId":"nat-1","State":"blackhole"}]}],
+      "NetworkInterfaces":[]}"#;
+    let found = Aws::read(&[("any.json".into(), listing)]).findings();
+    let told: Vec<(&str, &str, Option<u32>)> =
+        found.iter().map(|one| (one.kind, one.within.as_str(), one.rule)).collect();
+    // Of the entry for anywhere only a part of the answers, those to 10.0.0.0/8, comes back: that is not none.
+    assert_eq!(
+        told,
+        [("unused", "sg-1", None), ("dangling", "rtb-1", None), ("dangling", "sg-1 inbound", Some(0))]
+    );
+    let narrow = listing.replace("\"From\":1024,\"To\":65535", "\"From\":443,\"To\":443");
+    let found = Aws::read(&[("any.json".into(), narrow.as_str())]).findings();
+    let one_way: Vec<Option<u32>> =
+        found.iter().filter(|one| one.kind == "one-way").map(|one| one.rule).collect();
+    assert_eq!(one_way, [Some(100), Some(110), Some(100)]);
 }
 
 /// A listing with a bit of everything, to be broken.

@@ -1,4 +1,5 @@
 //! AWS against what others found: Batfish's snapshots with their dispositions, np-guard's connectivity.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 use netwhy_policy::aws::Aws;
 use netwhy_policy::can::{Verdict, can};

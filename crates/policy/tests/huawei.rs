@@ -1,4 +1,5 @@
 //! Huawei Cloud: conformance cases for its traps.
+#![allow(clippy::expect_used, reason = "a test fails with the place")]
 
 #[path = "clouds/verdict.rs"]
 mod clouds;
@@ -52,7 +53,10 @@ fn priority_decides_and_deny_wins_a_tie() {
     let one = |rules: &[String]| read(rules, &[server("s-a", "10.0.1.1", "ns-a", "\"sg-1\"")]);
     let tie = [rule("sg-1", "1", "allow", 1, "443", ANY), rule("sg-1", "2", "deny", 1, "1-65535", ANY)];
     assert_eq!(from(&one(&tie), "8.8.8.8", 443).denied_by(), ["1 of sg-1"]);
-    let order = [rule("sg-1", "1", "deny", 2, "1-65535", ANY), rule("sg-1", "2", "allow", 1, "22,443,8000-8010", ANY)];
+    let order = [
+        rule("sg-1", "1", "deny", 2, "1-65535", ANY),
+        rule("sg-1", "2", "allow", 1, "22,443,8000-8010", ANY),
+    ];
     assert!(from(&one(&order), "8.8.8.8", 8005).allowed());
     assert_eq!(from(&one(&order), "8.8.8.8", 80).denied_by(), ["0 of sg-1"]);
     assert_eq!(from(&one(&[out("sg-1")]), "8.8.8.8", 80).denied_by(), ["default of sg-1 inbound"]);
@@ -61,8 +65,14 @@ fn priority_decides_and_deny_wins_a_tie() {
 #[test]
 fn groups_are_asked_in_their_order() {
     let rules = [rule("sg-1", "1", "allow", 100, "443", ANY), rule("sg-2", "2", "deny", 1, "443", ANY)];
-    assert!(from(&read(&rules, &[server("s-a", "10.0.1.1", "ns-a", "\"sg-1\",\"sg-2\"")]), "8.8.8.8", 443).allowed());
-    assert!(from(&read(&rules, &[server("s-a", "10.0.1.1", "ns-a", "\"sg-2\",\"sg-1\"")]), "8.8.8.8", 443).denied());
+    assert!(
+        from(&read(&rules, &[server("s-a", "10.0.1.1", "ns-a", "\"sg-1\",\"sg-2\"")]), "8.8.8.8", 443)
+            .allowed()
+    );
+    assert!(
+        from(&read(&rules, &[server("s-a", "10.0.1.1", "ns-a", "\"sg-2\",\"sg-1\"")]), "8.8.8.8", 443)
+            .denied()
+    );
 }
 
 #[test]
@@ -72,7 +82,8 @@ fn remote_groups_and_address_groups_are_their_members() {
         rule("sg-1", "2", "allow", 1, "22", r#", "remote_address_group_id": "ag-1""#),
         out("sg-1"),
     ];
-    let group = r#"{"address_groups": [{"id": "ag-1", "ip_version": 4, "ip_set": ["8.8.8.0/24"]}]}"#.to_owned();
+    let group =
+        r#"{"address_groups": [{"id": "ag-1", "ip_version": 4, "ip_set": ["8.8.8.0/24"]}]}"#.to_owned();
     let servers =
         [server("s-a", "10.0.1.1", "ns-a", "\"sg-1\""), server("s-b", "10.0.2.1", "ns-b", "\"sg-1\"")];
     let cloud = read(&rules, &[servers.as_slice(), &[group]].concat());
@@ -99,13 +110,19 @@ fn a_network_acl_comes_first_and_remembers_connections() {
 
 #[test]
 fn a_fix_comes_before_the_rule_that_denies() {
-    let cloud = read(&[rule("sg-1", "1", "deny", 10, "1-65535", ANY)], &[server("s-a", "10.0.1.1", "ns-a", "\"sg-1\"")]);
+    let cloud = read(
+        &[rule("sg-1", "1", "deny", 10, "1-65535", ANY)],
+        &[server("s-a", "10.0.1.1", "ns-a", "\"sg-1\"")],
+    );
     let steps = cloud.way(&ask(addresses("8.8.8.8"), End::Known("s-a".to_owned()), 6, 443));
     let gates = steps.iter().filter_map(|step| match &step.look {
         Look::Gate { gate, packets } => Some(cloud.allow(gate, packets)),
         _ => None,
     });
     let fixes: Vec<String> = gates.flatten().map(|fix| fix.change).collect();
-    assert!(fixes[0].contains("--security_group_rule.priority=9") && fixes[0].contains("multiport=443"), "{fixes:?}");
+    assert!(
+        fixes[0].contains("--security_group_rule.priority=9") && fixes[0].contains("multiport=443"),
+        "{fixes:?}"
+    );
     assert!(fixes[1].contains("huaweicloud_networking_secgroup_rule"));
 }

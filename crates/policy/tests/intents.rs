@@ -1,4 +1,5 @@
 //! Files of intents: what they stand for, and what is refused.
+#![allow(clippy::expect_used, reason = "helpers of tests may fail loudly")]
 
 use netwhy_policy::estate::End;
 use netwhy_policy::finding::Level;

@@ -1,4 +1,5 @@
 //! Tencent Cloud: conformance cases for its traps.
+#![allow(clippy::expect_used, reason = "a test fails with the place")]
 
 #[path = "clouds/verdict.rs"]
 mod clouds;
@@ -53,7 +54,12 @@ fn between(cloud: &Cloud, from: &str, to: &str) -> Verdict {
 
 #[test]
 fn the_first_rule_by_index_decides_and_nothing_is_allowed_by_default() {
-    let one = |rules: &[String]| read(&[policies("sg-1", rules, &[]), instance("ins-a", "10.0.1.1", "subnet-a", "\"sg-1\"", "\"1.2.3.4\"")]);
+    let one = |rules: &[String]| {
+        read(&[
+            policies("sg-1", rules, &[]),
+            instance("ins-a", "10.0.1.1", "subnet-a", "\"sg-1\"", "\"1.2.3.4\""),
+        ])
+    };
     let rules = [rule(1, "DROP", "TCP", "ALL", "0.0.0.0/0"), rule(0, "ACCEPT", "TCP", "80,443", "0.0.0.0/0")];
     assert!(from(&one(&rules), "8.8.8.8", 443).allowed());
     assert_eq!(from(&one(&rules), "8.8.8.8", 22).denied_by(), ["1 of sg-1"]);
@@ -115,14 +121,19 @@ fn a_network_acl_is_stateless_and_ends_with_a_denial() {
         ])
     };
     assert_eq!(between(&with(acl("")), "ins-b", "ins-a").denied_by(), ["default of acl-1 outbound"]);
-    let answers = r#"{"Protocol": "tcp", "Port": "1024-65535", "CidrBlock": "0.0.0.0/0", "Action": "Accept"}"#;
+    let answers =
+        r#"{"Protocol": "tcp", "Port": "1024-65535", "CidrBlock": "0.0.0.0/0", "Action": "Accept"}"#;
     assert!(between(&with(acl(answers)), "ins-b", "ins-a").allowed());
 }
 
 #[test]
 fn a_fix_takes_the_place_of_the_rule_that_drops() {
     let cloud = read(&[
-        policies("sg-1", &[rule(0, "ACCEPT", "TCP", "80", "0.0.0.0/0"), rule(1, "DROP", "ALL", "ALL", "0.0.0.0/0")], &[]),
+        policies(
+            "sg-1",
+            &[rule(0, "ACCEPT", "TCP", "80", "0.0.0.0/0"), rule(1, "DROP", "ALL", "ALL", "0.0.0.0/0")],
+            &[],
+        ),
         instance("ins-a", "10.0.1.1", "subnet-a", "\"sg-1\"", "\"1.2.3.4\""),
     ]);
     let steps = cloud.way(&ask(addresses("8.8.8.8"), End::Known("ins-a".to_owned()), 6, 443));
@@ -136,7 +147,11 @@ fn a_fix_takes_the_place_of_the_rule_that_drops() {
         "tccli vpc CreateSecurityGroupPolicies --SecurityGroupId sg-1 --SecurityGroupPolicySet \
          '{\"Ingress\":[{\"PolicyIndex\":1,\"Protocol\":\"TCP\",\"Port\":\"443\",\"CidrBlock\":\"8.8.8.8/32\",\"Action\":\"ACCEPT\"}]}'"
     );
-    assert!(fixes[1].contains("tencentcloud_security_group_rule_set") && fixes[1].ends_with("  }\n}\n"), "{}", fixes[1]);
+    assert!(
+        fixes[1].contains("tencentcloud_security_group_rule_set") && fixes[1].ends_with("  }\n}\n"),
+        "{}",
+        fixes[1]
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Zero-trust policies under the names of several products, asked as gates.
+#![allow(clippy::expect_used, reason = "helpers of tests may fail loudly")]
 
 use netwhy_policy::doc::{Node, json};
 use netwhy_policy::estate::{Ask, End, Estate, Look};

@@ -108,7 +108,11 @@ fn controls(waf: &Waf, answer: &Answer) -> Vec<Control> {
     let matters = |tripped: &&Tripped| tripped.score > 0 || stops == Some(tripped.id);
     let mut controls: Vec<Control> = Vec::new();
     for tripped in answer.tripped.iter().filter(matters) {
-        let Some(rule) = waf.rules().find(|rule| rule.id == tripped.id).filter(|rule| !is_total(rule)) else {
+        let Some(rule) = waf
+            .rules()
+            .find(|rule| rule.id == tripped.id)
+            .filter(|rule| tripped.score > 0 || !is_total(rule))
+        else {
             continue;
         };
         for hit in &tripped.hits {
@@ -123,8 +127,7 @@ fn controls(waf: &Waf, answer: &Answer) -> Vec<Control> {
 
 /// A rule that only adds up what others said.
 fn is_total(rule: &Rule) -> bool {
-    let first = rule.links.first();
-    first.is_some_and(|link| link.targets.iter().all(|target| target.collection == "TX"))
+    rule.links.iter().flat_map(|link| &link.targets).all(|target| target.collection == "TX")
 }
 
 fn control(rule: &Rule, hit: &Hit) -> Control {
@@ -135,9 +138,17 @@ fn control(rule: &Rule, hit: &Hit) -> Control {
             "规则统计的是数量，没有可以单独排除的变量",
         );
     }
-    let safe = |c: char| c.is_ascii_graphic() && !",;'\"|\\".contains(c);
-    if !hit.variable.chars().all(safe) || hit.variable.contains("%{") {
-        return whole("the variable's name cannot be written in a rule", "变量名无法写入规则");
+    // All that ModSecurity 3 reads in the target of a `ctl`.
+    let safe = |c: char| c.is_ascii_alphanumeric() || "_/.-*:[]$".contains(c);
+    if !hit.variable.chars().all(safe) {
+        return whole("a rule's ctl cannot name this variable", "规则的 ctl 无法写出该变量名");
+    }
+    // What a rule worked out itself is none of the request's.
+    if hit.variable.starts_with("TX:") {
+        return whole(
+            "the rule begins with a variable of its own: there is none of the request to leave out",
+            "规则以自身变量开头，没有可以排除的请求变量",
+        );
     }
     Control { id: rule.id, variable: Some(hit.variable.clone()), note: None }
 }

@@ -72,7 +72,7 @@ pub enum Dialect {
     /// `REQUEST_BODY` is the body of a form, or one that is forced: ModSecurity 2, and every manual.
     #[default]
     Documented,
-    /// `REQUEST_BODY` is any body.
+    /// `REQUEST_BODY` is any body, `REQUEST_URI` is decoded.
     ModSecurity3,
 }
 
@@ -87,6 +87,8 @@ pub struct Facts<'a> {
     separator: u8,
     get: Vec<Pair>,
     post: Vec<Pair>,
+    /// What JSON gives are arguments, but not of the POST kind.
+    json: Vec<Pair>,
     cookies: Vec<Pair>,
     multipart: multipart::Multipart,
     xml: xml::Document,
@@ -99,7 +101,7 @@ pub struct Facts<'a> {
 impl<'a> Facts<'a> {
     /// What is known before the body is read.
     pub fn of_head(request: &'a Request, separator: u8) -> Facts<'a> {
-        let query = request.uri.splitn(2, |byte| *byte == b'?').nth(1).unwrap_or_default();
+        let query = request.query().unwrap_or_default();
         let (get, valid) = form::arguments(query, separator);
         let sent = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("cookie"));
         let kind = request.header("content-type").unwrap_or_default().to_ascii_lowercase();
@@ -118,6 +120,7 @@ impl<'a> Facts<'a> {
             separator,
             get,
             post: Vec::new(),
+            json: Vec::new(),
             cookies: sent.flat_map(|(_, value)| form::cookies(value)).collect(),
             multipart: multipart::Multipart::default(),
             xml: xml::Document::default(),
@@ -154,7 +157,7 @@ impl<'a> Facts<'a> {
             }
             Processor::Json => {
                 let (pairs, fault) = json::arguments(body);
-                self.post = pairs;
+                self.json = pairs;
                 let fault = fault.filter(|_| !body.is_empty());
                 self.body_fault = fault.map(|fault| format!("JSON parsing error: {fault}"));
             }
@@ -209,8 +212,8 @@ impl<'a> Facts<'a> {
         let headers = &self.request.headers;
         let files = &self.multipart.files;
         Some(match collection {
-            "ARGS" => [values(&self.get), values(&self.post)].concat(),
-            "ARGS_NAMES" => [names(&self.get), names(&self.post)].concat(),
+            "ARGS" => [values(&self.get), values(&self.post), values(&self.json)].concat(),
+            "ARGS_NAMES" => [names(&self.get), names(&self.post), names(&self.json)].concat(),
             "ARGS_GET" => values(&self.get),
             "ARGS_GET_NAMES" => names(&self.get),
             "ARGS_POST" => values(&self.post),

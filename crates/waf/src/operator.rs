@@ -120,7 +120,7 @@ impl Test {
         Ok(match self {
             Test::Rx(pattern) => pattern.groups(value)?.map_or(Said::No, Said::Yes),
             Test::RxOf(template) => {
-                let pattern = Pattern::new(&String::from_utf8_lossy(&expand(template)?));
+                let pattern = Pattern::new(&bytes::as_pattern(&expand(template)?));
                 pattern.groups(value)?.map_or(Said::No, Said::Yes)
             }
             Test::Pm(words) => {

@@ -1,5 +1,5 @@
 //! What the model says beside what nginx and haproxy themselves answer, over loopback.
-#![allow(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests may fail loudly")]
 
 use netwhy_waf::answer::Verdict;
 use netwhy_waf::haproxy::Haproxy;

@@ -75,10 +75,13 @@ pub(crate) struct Sources {
     /// The same as a flag; may be repeated
     #[arg(long = "policy", value_name = "PATH")]
     more: Vec<PathBuf>,
+    /// Also read the objects of the cluster that kubectl reaches, or of that context
+    #[arg(long, value_name = "CONTEXT", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    cluster: Option<String>,
 }
 
 impl Sources {
-    fn all(&self) -> Vec<PathBuf> {
+    fn paths(&self) -> Vec<PathBuf> {
         self.paths.iter().chain(&self.more).cloned().collect()
     }
 }

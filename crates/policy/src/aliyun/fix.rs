@@ -31,8 +31,11 @@ fn peer_prefix(owner: &Owner, wanted: &Wanted) -> Vec<String> {
 }
 
 fn command(owner: &Owner, wanted: &Wanted, priority: i64) -> Fix {
-    let (action, end) =
-        if owner.inbound { ("AuthorizeSecurityGroup", "Source") } else { ("AuthorizeSecurityGroupEgress", "Dest") };
+    let (action, end) = if owner.inbound {
+        ("AuthorizeSecurityGroup", "Source")
+    } else {
+        ("AuthorizeSecurityGroupEgress", "Dest")
+    };
     let six = if wanted.family == Family::V6 { "Ipv6" } else { "" };
     let rules: Vec<String> = peer_prefix(owner, wanted)
         .iter()
@@ -78,7 +81,8 @@ fn resource(owner: &Owner, wanted: &Wanted, priority: i64) -> Fix {
 fn entry(owner: &Owner, wanted: &Wanted, before: Option<i64>) -> Fix {
     let (list, end) =
         if owner.inbound { ("Ingress", "SourceCidrIp") } else { ("Egress", "DestinationCidrIp") };
-    let place = before.map_or_else(|| "at the end".to_owned(), |before| format!("before entry {}", before + 1));
+    let place =
+        before.map_or_else(|| "at the end".to_owned(), |before| format!("before entry {}", before + 1));
     let prefix = peer_prefix(owner, wanted).join(",");
     let change = format!(
         "# keep the other entries, and put this one {place}\n\
@@ -100,7 +104,8 @@ pub(super) fn connect(one: &Network, two: &Network) -> Vec<Fix> {
         shell(&one.id),
         shell(&two.id),
     );
-    let what = both(format!("connects {} and {}", one.name, two.name), format!("连接 {} 与 {}", one.name, two.name));
+    let what =
+        both(format!("connects {} and {}", one.name, two.name), format!("连接 {} 与 {}", one.name, two.name));
     vec![Fix { syntax: "aliyun", what, change }]
 }
 
@@ -110,6 +115,7 @@ pub(super) fn publish(endpoint: &Endpoint) -> Vec<Fix> {
         "aliyun vpc AllocateEipAddress\naliyun vpc AssociateEipAddress --AllocationId EIP --InstanceId {}",
         shell(&endpoint.id)
     );
-    let what = both(format!("gives {} a public address", endpoint.id), format!("给 {} 绑定公网地址", endpoint.id));
+    let what =
+        both(format!("gives {} a public address", endpoint.id), format!("给 {} 绑定公网地址", endpoint.id));
     vec![Fix { syntax: "aliyun", what, change }]
 }

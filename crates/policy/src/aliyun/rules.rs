@@ -3,11 +3,11 @@
 use crate::cloud::facts::{Acl, Facts, Group};
 use crate::cloud::fields::{field, word};
 use crate::cloud::list::Entry;
-use crate::cloud::notes::{Notes, private};
+use crate::cloud::notes::Notes;
 use crate::doc::Node;
 use crate::gate::Action;
 use crate::place::{Place, Unread, both};
-use crate::read::{Match, Span};
+use crate::read::{Match, Span, private};
 use netwhy_model::Text;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,7 +34,9 @@ pub(super) fn read(nodes: &[&Node], facts: &mut Facts, unread: &mut Vec<Unread>)
 fn prefix_lists(nodes: &[&Node]) -> Prefixes {
     let mut lists = Prefixes::new();
     for node in nodes {
-        let (Some(id), Some(entries)) = (word(node, "PrefixListId"), field(node, "Entries")) else { continue };
+        let (Some(id), Some(entries)) = (word(node, "PrefixListId"), field(node, "Entries")) else {
+            continue;
+        };
         let entries = entries.get("Entry").map_or(entries.list(), Node::list);
         let spans = entries.iter().filter_map(|entry| word(entry, "Cidr")).filter_map(Span::read);
         lists.entry(id.to_owned()).or_default().extend(spans);
@@ -56,6 +58,11 @@ fn group(
         let ingress = word(rule, "Direction").is_none_or(|way| way.eq_ignore_ascii_case("ingress"));
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         let entry = permission(rule, number, id, facts, prefixes, unread);
+        let named = ["SourceGroupId", "DestGroupId"].iter().filter_map(|name| word(rule, name));
+        let named =
+            named.filter(|other| !other.is_empty() && word(rule, "SourceGroupOwnerAccount").is_none());
+        let named = named.map(|other| (other.to_owned(), rule.place.clone(), id.to_owned(), number));
+        facts.references.extend(named.collect::<Vec<_>>());
         if ingress { inbound.push(entry) } else { outbound.push(entry) }
     }
     let inner = word(node, "InnerAccessPolicy").map(|policy| policy.eq_ignore_ascii_case("Accept"));
@@ -114,8 +121,12 @@ fn permission(
 fn text(rule: &Node, policy: &str, priority: i64) -> String {
     let part = |name: &str| word(rule, name).filter(|text| !text.is_empty());
     let end = |end: &str| {
-        let names =
-            [format!("{end}CidrIp"), format!("Ipv6{end}CidrIp"), format!("{end}GroupId"), format!("{end}PrefixListId")];
+        let names = [
+            format!("{end}CidrIp"),
+            format!("Ipv6{end}CidrIp"),
+            format!("{end}GroupId"),
+            format!("{end}PrefixListId"),
+        ];
         names.iter().find_map(|name| part(name)).unwrap_or("*").to_owned()
     };
     let described = part("Description").map_or_else(String::new, |text| format!(" ({text})"));
@@ -213,7 +224,8 @@ fn default_entry(group: &Group, sources: Vec<Span>, unmodelled: Option<Text>) ->
 fn acl(node: &Node, unread: &mut Vec<Unread>) -> Option<Acl> {
     let id = word(node, "NetworkAclId")?;
     let mut list = |outer: &str, inner: &str, cidr: &str, inbound: bool| {
-        let entries = field(node, outer).map_or(&[][..], |list| list.get(inner).map_or(list.list(), Node::list));
+        let entries =
+            field(node, outer).map_or(&[][..], |list| list.get(inner).map_or(list.list(), Node::list));
         let read = |(number, entry): (usize, &Node)| acl_entry(entry, number, id, cidr, inbound, unread);
         entries.iter().enumerate().map(read).collect()
     };

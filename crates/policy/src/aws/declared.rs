@@ -77,18 +77,21 @@ pub struct Reader<'a> {
     resources: &'a [Resource],
     /// The id of each resource, by its address.
     ids: HashMap<&'a str, &'a str>,
+    by_id: HashMap<&'a str, &'a Resource>,
 }
 
 /// Reads the resources of AWS among those of a configuration.
 pub fn read(resources: &[Resource], model: &mut Model) {
     let ids = resources.iter().map(|resource| (resource.address.as_str(), resource.id())).collect();
-    let mut reader = Reader { model, resources, ids };
+    let by_id = resources.iter().map(|resource| (resource.id(), resource)).collect();
+    let mut reader = Reader { model, resources, ids, by_id };
     for (kinds, handler) in HANDLERS {
         for resource in resources.iter().filter(|resource| kinds.contains(&resource.kind.as_str())) {
             let _ = handler(&mut reader, resource);
         }
     }
     firewall::default_groups(reader.model);
+    network::main_tables(&mut reader, resources);
 }
 
 impl Reader<'_> {
@@ -102,7 +105,20 @@ impl Reader<'_> {
     }
 
     fn ids(&self, node: &Node, key: &str) -> Vec<String> {
-        identities(node, key).into_iter().filter_map(|text| self.resolved(text)).collect()
+        identities(node, key).into_iter().flat_map(|text| self.copies(text)).collect()
+    }
+
+    /// The ids of all copies of a resource that a plan refers to as a whole.
+    fn copies(&self, text: &str) -> Vec<String> {
+        if self.ids.contains_key(text) {
+            return self.resolved(text).into_iter().collect();
+        }
+        let is_copy = |resource: &&Resource| {
+            resource.address.strip_prefix(text).is_some_and(|rest| rest.starts_with('['))
+        };
+        let copies: Vec<String> =
+            self.resources.iter().filter(is_copy).map(|one| one.id().to_owned()).collect();
+        if copies.is_empty() { vec![text.to_owned()] } else { copies }
     }
 
     /// The thing whose computed attribute an expression names: `aws_vpc.a` of `aws_vpc.a.default_route_table_id`.
@@ -137,7 +153,7 @@ fn bool(node: &Node, key: &str) -> Option<bool> {
 }
 
 fn nets(node: &Node, keys: &[&str]) -> Vec<Net> {
-    keys.iter().filter_map(|key| node.word(key)).filter_map(Net::parse).collect()
+    keys.iter().filter_map(|key| node.word(key)).filter_map(Net::read).collect()
 }
 
 /// A network, by the first of these keys that is set; `Err` is one that cannot be worked out.
@@ -145,7 +161,7 @@ fn net(node: &Node, keys: &[&str]) -> Result<Net, String> {
     let written =
         keys.iter().filter_map(|key| node.get(key)).find(|node| !node.is_null() && node.text() != Some(""));
     let text = written.and_then(identity).unwrap_or_default();
-    Net::parse(text).ok_or_else(|| text.to_owned())
+    Net::read(text).ok_or_else(|| text.to_owned())
 }
 
 /// Protocol and ports of a rule; what is an expression is not known.

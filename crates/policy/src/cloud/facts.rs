@@ -1,10 +1,12 @@
 //! What files of clouds with security groups on interfaces and ACLs on subnets tell, before it is joined:
 //! Aliyun, Tencent and Huawei have this shape in common.
 
+use super::faults::{dangling, unused};
 use super::list::{Budget, Entry, Head, gate};
 use super::{Cloud, Exit, Guard, Hop, Interface, Owner, Peer, Route, Subnet};
 use crate::doc::Node;
 use crate::estate::Endpoint;
+use crate::finding::Finding;
 use crate::gate::{Action, Gate, Kind};
 use crate::place::{Place, both};
 use crate::read::{Match, Span};
@@ -78,31 +80,41 @@ pub(crate) struct Group {
     pub inner_accept: Option<bool>,
 }
 
+/// A network: id, name, addresses, place.
+pub(crate) type Told = (String, String, Vec<Span>, Place);
+
 #[derive(Default)]
 pub(crate) struct Facts {
-    pub networks: Vec<(String, String, Vec<Span>, Place)>,
+    /// By id and name.
+    pub networks: Vec<Told>,
     pub zones: Vec<Zone>,
     pub nics: Vec<Nic>,
     pub acls: Vec<Acl>,
     pub tables: Vec<Table>,
+    /// Two networks, and whether their peering works.
     pub peers: Vec<(String, String, bool, Place)>,
     pub groups: Vec<Group>,
     /// Gateways that translate addresses for a network.
     pub nats: Vec<(String, Place)>,
     /// Public addresses and the instance, interface or private address they lead to.
     pub published: Vec<(String, IpAddr)>,
+    /// Groups that rules name: the group, the rule's place, its group and number.
+    pub references: Vec<(String, Place, String, u32)>,
     /// Private addresses of each group's members, filled in by [`Facts::members`].
     pub members: HashMap<String, Vec<Span>>,
 }
+
+/// Joins the lists of the groups of one interface, inbound or not: entries in the order they are asked, and what
+/// happens at the end.
+type Join = fn(&Facts, &[&Group], bool) -> (Vec<Entry>, Action);
 
 /// What is a vendor's own about its lists.
 pub(crate) struct Habits {
     pub group: Kind,
     pub acl: Kind,
     pub acl_stateful: bool,
-    /// The list of the groups of one interface, without the cubes: entries in the order they are asked, what
-    /// happens at the end, and the group a new rule should go to.
-    pub join: fn(&Facts, &[&Group], bool) -> (Vec<Entry>, Action),
+    /// The list of the groups of one interface.
+    pub join: Join,
     /// The words for the end of a list.
     pub end: (&'static str, &'static str),
 }
@@ -154,6 +166,7 @@ impl Facts {
     pub(crate) fn fill(self, cloud: &mut Cloud, habits: &Habits) {
         let mut lists = Lists { facts: &self, habits, budget: Budget::default(), made: HashMap::new() };
         self.networks(cloud);
+        cloud.findings.extend(self.dangling());
         let acls = lists.acls(cloud);
         self.subnets(cloud, &acls);
         self.routes(cloud);
@@ -164,6 +177,9 @@ impl Facts {
             let inbound = lists.list(cloud, std::slice::from_ref(&group.id), true);
             let outbound = lists.list(cloud, std::slice::from_ref(&group.id), false);
             let used = self.nics.iter().any(|nic| nic.groups.contains(&group.id));
+            if let (false, false, Some(place)) = (used, self.nics.is_empty(), &group.place) {
+                cloud.findings.push(unused(place, &group.id));
+            }
             if !used {
                 let what = both(
                     format!("security group {}, inbound", group.name),
@@ -173,6 +189,19 @@ impl Facts {
             }
             cloud.lists.extend([inbound, outbound]);
         }
+    }
+
+    /// Groups that rules or interfaces name and no file has, once the files have several.
+    fn dangling(&self) -> Vec<Finding> {
+        let gone = |id: &str| self.groups.len() > 1 && !self.groups.iter().any(|group| group.id == id);
+        let named = self.references.iter().filter(|one| gone(&one.0));
+        let mut found: Vec<Finding> =
+            named.map(|(id, place, within, rule)| dangling(place, within, Some(*rule), id)).collect();
+        for nic in &self.nics {
+            let lost = nic.groups.iter().filter(|id| gone(id));
+            found.extend(lost.map(|id| dangling(&nic.place, &nic.owner, None, id)));
+        }
+        found
     }
 
     fn networks(&self, cloud: &mut Cloud) {
@@ -195,9 +224,8 @@ impl Facts {
     fn subnets(&self, cloud: &mut Cloud, acls: &HashMap<String, (Guard, Guard)>) {
         for zone in &self.zones {
             let network = cloud.network(&zone.network, &zone.place);
-            let named = |names: &[String]| {
-                names.iter().any(|name| *name == zone.id || zone.names.contains(name))
-            };
+            let named =
+                |names: &[String]| names.iter().any(|name| *name == zone.id || zone.names.contains(name));
             let listed = self.acls.iter().find(|acl| named(&acl.subnets)).map(|acl| &acl.id);
             let guards = zone.acl.as_ref().or(listed).and_then(|id| acls.get(id));
             let own = |table: &&Table| zone.table.as_ref() == Some(&table.id) || named(&table.subnets);
@@ -309,7 +337,10 @@ impl Lists<'_> {
             text: id.clone(),
             action: Action::Allow,
             matches: vec![Match::everything()],
-            unmodelled: vec![both(format!("the rules of {id} are in no file"), format!("文件中没有 {id} 的规则"))],
+            unmodelled: vec![both(
+                format!("the rules of {id} are in no file"),
+                format!("文件中没有 {id} 的规则"),
+            )],
             priority: i64::MAX,
         })
     }
@@ -358,7 +389,8 @@ impl Lists<'_> {
             cloud.endpoints.len() - 1
         });
         let keys = |key: &str| {
-            key == nic.owner || nic.names.iter().any(|name| name == key)
+            key == nic.owner
+                || nic.names.iter().any(|name| name == key)
                 || nic.private.iter().any(|address| address.to_string() == key)
         };
         let mut public = nic.public.clone();
@@ -371,7 +403,8 @@ impl Lists<'_> {
         known.names.dedup();
         known.addresses.extend(nic.private.iter().chain(&public));
         let subnet = cloud.subnets.iter().position(|subnet| subnet.id == nic.subnet);
-        let subnet = subnet.or_else(|| self.facts.zones.iter().position(|zone| zone.names.contains(&nic.subnet)));
+        let subnet =
+            subnet.or_else(|| self.facts.zones.iter().position(|zone| zone.names.contains(&nic.subnet)));
         let network = match (subnet, nic.network.as_str()) {
             (Some(at), _) => Some(cloud.subnets[at].network),
             (None, "") => None,
@@ -416,7 +449,10 @@ impl Lists<'_> {
                 "没有公网地址；是否有 NAT 网关作为出口：文件中没有",
             )),
             false => Exit::Yes(
-                both("no file tells of the network; only the rules are asked", "文件中没有网络信息；只判断规则"),
+                both(
+                    "no file tells of the network; only the rules are asked",
+                    "文件中没有网络信息；只判断规则",
+                ),
                 nic.place.clone(),
             ),
         }

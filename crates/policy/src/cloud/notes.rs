@@ -6,13 +6,6 @@ use crate::read::{ALL_PORTS, Span, ports, protocols};
 use crate::space::Protocols;
 use netwhy_model::Text;
 
-const PRIVATE: [&str; 5] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
-
-/// Addresses of networks that are not the Internet.
-pub(crate) fn private() -> Vec<Span> {
-    PRIVATE.iter().filter_map(|text| Span::read(text)).collect()
-}
-
 /// The notes on one rule.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
@@ -73,7 +66,12 @@ impl Notes {
     /// The conditions of the rule that are not modelled; what was not understood is told.
     pub(crate) fn finish(mut self, rule: &Node, unread: &mut Vec<Unread>) -> Vec<Text> {
         for word in &self.strange {
-            unread.push(Unread::new(rule.place.clone(), word, "not understood in a rule", "规则中无法理解的内容"));
+            unread.push(Unread::new(
+                rule.place.clone(),
+                word,
+                "not understood in a rule",
+                "规则中无法理解的内容",
+            ));
             let word = excerpt(word);
             self.unmodelled.push(both(format!("“{word}” was not understood"), format!("无法理解“{word}”")));
         }

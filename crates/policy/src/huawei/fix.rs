@@ -43,9 +43,9 @@ fn ether(wanted: &Wanted) -> &'static str {
 fn command(owner: &Owner, wanted: &Wanted, prefix: &str, priority: i64) -> Fix {
     let ports = wanted.ports_or("", '-');
     let ports = if ports.is_empty() { ports } else { format!(" --security_group_rule.multiport={ports}") };
-    let protocol = wanted.protocol.map_or_else(String::new, |_| {
-        format!(" --security_group_rule.protocol={}", wanted.protocol_or(""))
-    });
+    let protocol = wanted
+        .protocol
+        .map_or_else(String::new, |_| format!(" --security_group_rule.protocol={}", wanted.protocol_or("")));
     let change = format!(
         "hcloud VPC CreateSecurityGroupRule/v3 --security_group_rule.security_group_id={} \
          --security_group_rule.direction={} --security_group_rule.ethertype={}{protocol}{ports} \
@@ -80,7 +80,8 @@ fn resource(owner: &Owner, wanted: &Wanted, prefix: &str, priority: i64) -> Fix 
 }
 
 fn entry(owner: &Owner, wanted: &Wanted, before: Option<i64>) -> Fix {
-    let place = before.map_or_else(|| "at the end".to_owned(), |before| format!("before rule {}", before + 1));
+    let place =
+        before.map_or_else(|| "at the end".to_owned(), |before| format!("before rule {}", before + 1));
     let change = format!(
         "# {place}\nhcloud VPC AddFirewallRules --firewall_id={} --firewall.{}_rules.1.action=allow \
          --firewall.{}_rules.1.protocol={} --firewall.{}_rules.1.source_ip_address={} \
@@ -107,7 +108,8 @@ pub(super) fn connect(one: &Network, two: &Network) -> Vec<Fix> {
         shell(&one.id),
         shell(&two.id),
     );
-    let what = both(format!("connects {} and {}", one.name, two.name), format!("连接 {} 与 {}", one.name, two.name));
+    let what =
+        both(format!("connects {} and {}", one.name, two.name), format!("连接 {} 与 {}", one.name, two.name));
     vec![Fix { syntax: "hcloud", what, change }]
 }
 
@@ -119,6 +121,7 @@ pub(super) fn publish(endpoint: &Endpoint) -> Vec<Fix> {
          hcloud EIP UpdatePublicip --publicip_id=EIP --publicip.port_id={}",
         shell(port)
     );
-    let what = both(format!("gives {} a public address", endpoint.id), format!("给 {} 绑定公网地址", endpoint.id));
+    let what =
+        both(format!("gives {} a public address", endpoint.id), format!("给 {} 绑定公网地址", endpoint.id));
     vec![Fix { syntax: "hcloud", what, change }]
 }

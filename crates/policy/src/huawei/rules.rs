@@ -4,11 +4,11 @@ use super::said;
 use crate::cloud::facts::{Acl, Facts, Group};
 use crate::cloud::fields::{each, field, flag, word, words};
 use crate::cloud::list::Entry;
-use crate::cloud::notes::{Notes, private};
+use crate::cloud::notes::Notes;
 use crate::doc::Node;
 use crate::gate::Action;
 use crate::place::Unread;
-use crate::read::{ALL_PORTS, Match, Span};
+use crate::read::{ALL_PORTS, Match, Span, private};
 use crate::space::{Family, Protocols};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use std::sync::Arc;
 /// "The priority ranges from 1 to 100, 1 is the highest"; one without has it.
 const PRIORITY_DEFAULT: i64 = 1;
 
+type Ports = Vec<(u16, u16)>;
 type Sets<'a> = HashMap<&'a str, Vec<&'a str>>;
 
 pub(super) fn read(nodes: &[&Node], facts: &mut Facts, unread: &mut Vec<Unread>) {
@@ -38,6 +39,9 @@ pub(super) fn read(nodes: &[&Node], facts: &mut Facts, unread: &mut Vec<Unread>)
             let number = counts.entry(id.to_owned()).or_default();
             let inbound = direction.eq_ignore_ascii_case("ingress");
             let entry = rule_entry(node, *number, id, inbound, facts, &sets, unread);
+            if let Some(other) = word(node, "remote_group_id").filter(|other| !other.is_empty()) {
+                facts.references.push((other.to_owned(), node.place.clone(), id.to_owned(), *number));
+            }
             *number += 1;
             let group = facts.group(id);
             group.place.get_or_insert_with(|| node.place.clone());
@@ -51,7 +55,8 @@ pub(super) fn read(nodes: &[&Node], facts: &mut Facts, unread: &mut Vec<Unread>)
 
 fn address_groups<'a>(nodes: &[&'a Node]) -> Sets<'a> {
     let of = |node: &&'a Node| {
-        let id = word(node, "id").filter(|_| node.get("ip_set").is_some() || node.get("ip_extra_set").is_some())?;
+        let id = word(node, "id")
+            .filter(|_| node.get("ip_set").is_some() || node.get("ip_extra_set").is_some())?;
         let mut listed = words(node, "ip_set");
         listed.extend(each(node, "ip_extra_set").iter().filter_map(|one| word(one, "ip")));
         Some((id, listed))
@@ -106,11 +111,7 @@ fn rule_entry(
 }
 
 /// Source ports, destination ports and protocols; for ICMP the type and the code stand where the ports would.
-fn layers(
-    rule: &Node,
-    family: Option<Family>,
-    notes: &mut Notes,
-) -> (Vec<(u16, u16)>, Vec<(u16, u16)>, Protocols) {
+fn layers(rule: &Node, family: Option<Family>, notes: &mut Notes) -> (Ports, Ports, Protocols) {
     let name = word(rule, "protocol");
     let mut protocols = notes.protocols(name);
     if name.is_some_and(|name| name.eq_ignore_ascii_case("icmp")) && family == Some(Family::V6) {
@@ -175,7 +176,8 @@ fn acl(node: &Node, sets: &Sets<'_>, unread: &mut Vec<Unread>) -> Option<Acl> {
         rules.map(|(at, rule)| acl_entry(rule, at, &id, sets, unread)).collect()
     };
     let (inbound, outbound) = (list("ingress_rules"), list("egress_rules"));
-    let subnets = each(node, "associations").iter().filter_map(|one| word(one, "virsubnet_id")).map(str::to_owned);
+    let subnets =
+        each(node, "associations").iter().filter_map(|one| word(one, "virsubnet_id")).map(str::to_owned);
     Some(Acl { place: node.place.clone(), subnets: subnets.collect(), inbound, outbound, id })
 }
 

@@ -30,9 +30,14 @@ pub(super) struct Compiler<'a> {
     pods: Vec<Span>,
 }
 
-/// What two lists of ranges share.
-pub(super) fn shared(some: &[Span], others: &[Span]) -> Vec<Span> {
-    some.iter().flat_map(|one| others.iter().filter_map(|other| one.and(other))).collect()
+/// What two lists of ranges share; those of the second are sorted and do not overlap.
+fn shared(some: &[Span], others: &[Span]) -> Vec<Span> {
+    let of = |one: &Span| {
+        let before = |other: &Span| (other.family, other.last) < (one.family, one.first);
+        let (one, from) = (*one, others.partition_point(before));
+        others.iter().skip(from).map_while(move |other| one.and(other))
+    };
+    some.iter().flat_map(of).collect()
 }
 
 impl<'a> Compiler<'a> {
@@ -117,7 +122,7 @@ impl<'a> Compiler<'a> {
         others.certain.extend(without(block, &self.pods));
         let mut pods = shared(block, &self.pods);
         let pod_spans: Vec<Span> = self.kube.nodes.iter().flat_map(|node| node.pod_spans.clone()).collect();
-        if self.blocks != Blocks::Apart && !shared(block, &pod_spans).is_empty() {
+        if self.blocks != Blocks::Apart && !shared(block, &merge(&pod_spans)).is_empty() {
             // Pods whose addresses are not known get them from there.
             pods.extend(
                 self.kube.stand_ins.iter().filter(|one| self.pods.iter().any(|pod| pod.contains(one))),

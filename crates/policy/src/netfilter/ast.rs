@@ -137,7 +137,7 @@ pub enum Part {
         count: u64,
         over: bool,
     },
-    /// Counter, log, comment and whatever else decides nothing.
+    /// Log and whatever else decides nothing but does something; counters and comments are left out.
     Aside,
     /// Not understood: may match or not, and if it is a statement may do anything.
     Unknown {

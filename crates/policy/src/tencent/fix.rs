@@ -89,7 +89,8 @@ pub(super) fn connect(one: &Network, two: &Network) -> Vec<Fix> {
         shell(&one.id),
         shell(&two.id),
     );
-    let what = both(format!("connects {} and {}", one.name, two.name), format!("连接 {} 与 {}", one.name, two.name));
+    let what =
+        both(format!("connects {} and {}", one.name, two.name), format!("连接 {} 与 {}", one.name, two.name));
     vec![Fix { syntax: "tccli", what, change }]
 }
 
@@ -99,6 +100,7 @@ pub(super) fn publish(endpoint: &Endpoint) -> Vec<Fix> {
         "tccli vpc AllocateAddresses --AddressCount 1\ntccli vpc AssociateAddress --AddressId EIP --InstanceId {}",
         shell(&endpoint.id)
     );
-    let what = both(format!("gives {} a public address", endpoint.id), format!("给 {} 绑定公网地址", endpoint.id));
+    let what =
+        both(format!("gives {} a public address", endpoint.id), format!("给 {} 绑定公网地址", endpoint.id));
     vec![Fix { syntax: "tccli", what, change }]
 }

@@ -3,11 +3,11 @@
 use crate::cloud::facts::{Acl, Facts, Group};
 use crate::cloud::fields::{each, field, word, words};
 use crate::cloud::list::Entry;
-use crate::cloud::notes::{Notes, private};
+use crate::cloud::notes::Notes;
 use crate::doc::Node;
 use crate::gate::Action;
 use crate::place::Unread;
-use crate::read::{Match, Span};
+use crate::read::{Match, Span, private};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -50,7 +50,8 @@ impl<'a> Templates<'a> {
         for node in nodes {
             if let Some(id) = word(node, "AddressTemplateGroupId") {
                 let ids = words(node, "AddressTemplateIdSet");
-                let all = ids.iter().filter_map(|id| templates.addresses.get(id)).flatten().copied().collect();
+                let all =
+                    ids.iter().filter_map(|id| templates.addresses.get(id)).flatten().copied().collect();
                 templates.addresses.insert(id, all);
             }
             if let Some(id) = word(node, "ServiceTemplateGroupId") {
@@ -65,9 +66,11 @@ impl<'a> Templates<'a> {
 
 /// The answer with a group's rules does not name the group: the request did. A file may be named after it.
 fn id_of(node: &Node, nodes: &[&Node]) -> String {
-    let inside = |outer: &&&Node| outer.get("SecurityGroupPolicySet").is_some_and(|set| std::ptr::eq(set, node));
+    let inside =
+        |outer: &&&Node| outer.get("SecurityGroupPolicySet").is_some_and(|set| std::ptr::eq(set, node));
     let outer = nodes.iter().find(inside);
-    let told = word(node, "SecurityGroupId").or_else(|| outer.and_then(|outer| word(outer, "SecurityGroupId")));
+    let told =
+        word(node, "SecurityGroupId").or_else(|| outer.and_then(|outer| word(outer, "SecurityGroupId")));
     let file = &node.place.file;
     let named = file.find("sg-").map(|at| {
         let rest = &file[at..];
@@ -93,6 +96,12 @@ fn group(
         entries
     };
     let (inbound, outbound) = (list("Ingress", true), list("Egress", false));
+    for rule in ["Ingress", "Egress"].iter().flat_map(|name| each(node, name)) {
+        if let Some(other) = word(rule, "SecurityGroupId").filter(|other| !other.is_empty()) {
+            let number = word(rule, "PolicyIndex").and_then(|text| text.parse().ok()).unwrap_or(0);
+            facts.references.push((other.to_owned(), rule.place.clone(), id.clone(), number));
+        }
+    }
     let group = facts.group(&id);
     group.place = Some(node.place.clone());
     group.inbound = inbound;

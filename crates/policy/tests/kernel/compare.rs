@@ -5,13 +5,17 @@ use super::frame::{self, Seen};
 use super::lab::{self, End, Lab};
 use super::traffic::Traffic;
 use netwhy_policy::netfilter::ast::Ruleset;
-use netwhy_policy::netfilter::eval::{Decision, Machine, Outcome};
+use netwhy_policy::netfilter::eval::{Decision, Machine, Outcome, Rewritten};
 use netwhy_policy::netfilter::packet::Packet;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// How long the wire must be quiet before all is taken to have come.
-const QUIET: Duration = Duration::from_millis(15);
+/// How long what must come may take, and how long more may come after it.
+const ALL_WITHIN: Duration = Duration::from_millis(1_500);
+const QUIET: Duration = Duration::from_millis(10);
+/// How long the kernel's own choice may take to be seen.
+const CHOICE_WITHIN: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_micros(500);
 /// How many packets are on their way before the sockets are emptied.
 const BATCH: usize = 500;
 /// How many mismatches of one rule set are told.
@@ -64,6 +68,18 @@ pub fn compare(
         let (packet, end, flow) = traffic.next(dice);
         lab.send(end, &frame::build(&packet, id as u32, end));
         let decision = machine.packet(&packet);
+        if decision.rewritten.is_some_and(|new| is_free(&packet, &new)) {
+            // What the kernel was free to choose it is asked.
+            within(CHOICE_WITHIN, || {
+                collect(lab, &mut seen);
+                seen.contains_key(&(id as u32))
+            });
+            if let Some((_, seen)) = seen.get(&(id as u32)) {
+                let (sport, dport) = seen.ports.unzip();
+                let chosen = Rewritten { src: Some(seen.source), dst: Some(seen.destination), sport, dport };
+                machine.learn(&packet, &chosen);
+            }
+        }
         for at in &decision.trail {
             *expected.entry((at.table.to_string(), at.chain.to_string(), at.rule)).or_default() += 1;
         }
@@ -73,7 +89,15 @@ pub fn compare(
             collect(lab, &mut seen);
         }
     }
-    settle(lab, &mut seen);
+    let coming = asked.iter().filter(|one| one.decision.verdict == Outcome::Accept && !is_local(one)).count();
+    within(ALL_WITHIN, || {
+        collect(lab, &mut seen);
+        seen.len() >= coming
+    });
+    within(QUIET, || {
+        collect(lab, &mut seen);
+        false
+    });
     score(&asked, &seen, &expected, &counts())
 }
 
@@ -84,14 +108,18 @@ fn collect(lab: &Lab, seen: &mut HashMap<u32, (End, Seen)>) -> bool {
     any
 }
 
-fn settle(lab: &Lab, seen: &mut HashMap<u32, (End, Seen)>) {
-    let mut last = Instant::now();
-    while last.elapsed() < QUIET {
-        if collect(lab, seen) {
-            last = Instant::now();
-        }
-        std::thread::sleep(Duration::from_millis(1));
+/// Looks again and again until something holds or the time is over.
+fn within(time: Duration, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + time;
+    while !holds() && Instant::now() < end {
+        std::thread::sleep(LOOK_EVERY);
     }
+}
+
+fn is_free(packet: &Packet, new: &Rewritten) -> bool {
+    new.src.is_none()
+        || new.dst.is_none()
+        || packet.has_ports() && (new.sport.is_none() || new.dport.is_none())
 }
 
 fn score(asked: &[Asked], seen: &HashMap<u32, (End, Seen)>, expected: &Counts, counts: &Counts) -> Score {
@@ -105,8 +133,21 @@ fn score(asked: &[Asked], seen: &HashMap<u32, (End, Seen)>, expected: &Counts, c
             && score.mismatches.len() < TOLD_MAX
         {
             let before = history(&asked[..id], &one.packet);
-            score.mismatches.push(format!("packet {id}: {wrong}{before}\n  {:?}\n  from {:?}: {:?}\n  kernel: {seen:?}", one.decision, one.end, one.packet));
+            score.mismatches.push(format!(
+                "packet {id}: {wrong}{before}\n  {:?}\n  from {:?}: {:?}\n  kernel: {seen:?}",
+                one.decision, one.end, one.packet
+            ));
         }
+    }
+    let show = std::env::var("NETWHY_KERNEL_SHOW").ok().and_then(|text| text.parse::<usize>().ok());
+    if let Some((id, one)) = show.and_then(|id| Some((id, asked.get(id)?))) {
+        println!(
+            "SHOWN {id}{}\n  {:?}\n  {:?}\n  kernel: {:?}",
+            history(&asked[..id], &one.packet),
+            one.packet,
+            one.decision,
+            seen.get(&(id as u32))
+        );
     }
     // Rules without a counter are not among the counts.
     let mut rules: Vec<_> = counts.keys().collect();
@@ -114,7 +155,9 @@ fn score(asked: &[Asked], seen: &HashMap<u32, (End, Seen)>, expected: &Counts, c
     for rule in rules {
         let (machine, kernel) = (expected.get(rule).unwrap_or(&0), counts.get(rule).unwrap_or(&0));
         if machine != kernel && score.mismatches.len() < TOLD_MAX {
-            score.mismatches.push(format!("rule {rule:?}: matched {machine} times, by the kernel {kernel} times"));
+            score
+                .mismatches
+                .push(format!("rule {rule:?}: matched {machine} times, by the kernel {kernel} times"));
         }
     }
     score
@@ -132,8 +175,16 @@ fn history(before: &[Asked], packet: &Packet) -> String {
         let packet = &one.packet;
         text.push_str(&format!(
             "\n    {id} {:?} {}:{:?} > {}:{:?} {} flags {:?} icmp {:?} {:?} {:?}",
-            one.end, packet.source, packet.source_port, packet.destination, packet.destination_port, packet.protocol,
-            packet.flags, packet.icmp_type, one.decision.verdict, one.decision.rewritten
+            one.end,
+            packet.source,
+            packet.source_port,
+            packet.destination,
+            packet.destination_port,
+            packet.protocol,
+            packet.flags,
+            packet.icmp_type,
+            one.decision.verdict,
+            one.decision.rewritten
         ));
     }
     text
@@ -148,7 +199,11 @@ fn wrong(asked: &Asked, seen: Option<&(End, Seen)>) -> Option<&'static str> {
         (Outcome::Accept, Some((_, seen))) => {
             let packet = &asked.packet;
             let (source, destination, ports) = match asked.decision.rewritten {
-                None => (Some(packet.source), Some(packet.destination), (packet.source_port, packet.destination_port)),
+                None => (
+                    Some(packet.source),
+                    Some(packet.destination),
+                    (packet.source_port, packet.destination_port),
+                ),
                 Some(rewritten) => (rewritten.src, rewritten.dst, (rewritten.sport, rewritten.dport)),
             };
             let same = source.is_none_or(|source| source == seen.source)

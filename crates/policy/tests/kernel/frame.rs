@@ -1,7 +1,7 @@
 //! Frames from packets, and back: each carries a number by which it is known again.
 
 use super::lab::{End, SENDER_A, SENDER_B};
-use netwhy_policy::netfilter::packet::{ICMP, ICMPV6, Packet, TCP, UDP};
+use netwhy_policy::netfilter::packet::{ICMP, ICMPV6, Packet, SYN, TCP, UDP};
 use std::net::IpAddr;
 
 const MAGIC: [u8; 4] = *b"nwhy";
@@ -62,7 +62,7 @@ fn network(packet: &Packet, id: u32) -> Vec<u8> {
 }
 
 fn transport(packet: &Packet, id: u32) -> Vec<u8> {
-    let payload = [MAGIC, id.to_be_bytes()].concat();
+    let mut payload = [MAGIC, id.to_be_bytes()].concat();
     let port = |port: Option<u16>| port.expect("a port").to_be_bytes();
     let mut bytes = Vec::new();
     let at = match packet.protocol {
@@ -71,7 +71,15 @@ fn transport(packet: &Packet, id: u32) -> Vec<u8> {
             bytes.extend(port(packet.destination_port));
             bytes.extend(packet.sequence.unwrap_or(1000).to_be_bytes());
             bytes.extend(packet.acknowledgment.unwrap_or(0).to_be_bytes());
-            bytes.extend([0x50, packet.flags.expect("flags"), 0x20, 0, 0, 0, 0, 0]);
+            let flags = packet.flags.expect("flags");
+            if flags & SYN != 0 {
+                // A SYN that carried something would end elsewhere: the number stands in an option.
+                bytes.extend([0x80, flags, 0x20, 0, 0, 0, 0, 0, 253, 10]);
+                bytes.extend(std::mem::take(&mut payload));
+                bytes.extend([1, 1]);
+            } else {
+                bytes.extend([0x50, flags, 0x20, 0, 0, 0, 0, 0]);
+            }
             Some(16)
         }
         UDP => {
@@ -144,11 +152,15 @@ pub fn read(frame: &[u8]) -> Option<Seen> {
     let body = frame.get(14..)?;
     let (source, destination, protocol, header): (IpAddr, IpAddr, u8, usize) = match frame.get(12..14)? {
         [0x08, 0x00] => {
-            let four = |at: usize| -> Option<IpAddr> { Some(<[u8; 4]>::try_from(body.get(at..at + 4)?).ok()?.into()) };
+            let four = |at: usize| -> Option<IpAddr> {
+                Some(<[u8; 4]>::try_from(body.get(at..at + 4)?).ok()?.into())
+            };
             (four(12)?, four(16)?, *body.get(9)?, 20)
         }
         [0x86, 0xdd] => {
-            let six = |at: usize| -> Option<IpAddr> { Some(<[u8; 16]>::try_from(body.get(at..at + 16)?).ok()?.into()) };
+            let six = |at: usize| -> Option<IpAddr> {
+                Some(<[u8; 16]>::try_from(body.get(at..at + 16)?).ok()?.into())
+            };
             (six(8)?, six(24)?, *body.get(6)?, 40)
         }
         _ => return None,

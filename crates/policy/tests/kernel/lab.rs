@@ -2,11 +2,15 @@
 
 use super::frame::{self, Seen};
 use netwhy_policy::netfilter::eval::Host;
+use netwhy_policy::netfilter::packet::{Packet, UDP};
 use netwhy_testing::{in_namespace, run};
 use std::fs::File;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
 
+/// How long the router may take to come up.
+const PASSES_WITHIN: Duration = Duration::from_secs(10);
 /// How much a socket keeps before it loses frames, in bytes.
 const BUFFER_BYTES: i32 = 256 << 20;
 const ROUTER_A: &str = "02:00:00:00:00:0a";
@@ -36,8 +40,10 @@ impl End {
 
 /// What the machine is told of the router.
 pub fn host() -> Host {
-    let addresses = |texts: &[&str]| -> Vec<IpAddr> { texts.iter().map(|text| text.parse().expect("address")).collect() };
-    let route = |text: &str, length, end: End| (text.parse().expect("network"), length, end.interface().to_owned());
+    let addresses =
+        |texts: &[&str]| -> Vec<IpAddr> { texts.iter().map(|text| text.parse().expect("address")).collect() };
+    let route =
+        |text: &str, length, end: End| (text.parse().expect("network"), length, end.interface().to_owned());
     Host {
         interfaces: vec![
             ("pr0".to_owned(), addresses(&["198.51.100.1", "2001:db8:a::1"])),
@@ -68,7 +74,12 @@ pub fn with(tools: &'static [&'static str], test: impl FnOnce(Lab) + Send + 'sta
         let path = format!("/proc/{}/fd/{}", std::process::id(), outside.as_raw_fd());
         in_namespace(&[], move || {
             let _keep = outside;
+            // On one processor, so that frames of both cables stay in the order they were sent in.
+            let thread = std::fs::read_link("/proc/thread-self").expect("this thread");
+            let thread = thread.file_name().and_then(|name| name.to_str()).expect("a number").to_owned();
+            run(&format!("taskset -pc 0 {thread}"));
             router(&path);
+            lab.wait();
             test(lab);
         });
     });
@@ -116,6 +127,30 @@ impl Lab {
     pub fn send(&self, end: End, frame: &[u8]) {
         let socket = if end == End::A { &self.a } else { &self.b };
         netwhy_socket::frames::send(socket, frame);
+    }
+
+    /// Waits until packets of both families pass both ways: an interface takes its time to come up.
+    fn wait(&self) {
+        let ways = [
+            ("198.51.100.9", "10.0.0.1", End::A),
+            ("10.0.0.1", "198.51.100.9", End::B),
+            ("2001:db8:a::9", "2001:db8:b::1", End::A),
+            ("2001:db8:b::1", "2001:db8:a::9", End::B),
+        ];
+        for local in ["2001:db8:ff::1", "2001:db8:a::1"] {
+            netwhy_testing::until("an address to be the router's", PASSES_WITHIN, || {
+                netwhy_testing::attempt(&format!("ip -6 route get {local} | grep -q ^local"))
+            });
+        }
+        for (source, destination, from) in ways {
+            let address = |text: &str| text.parse().expect("address");
+            let packet = Packet::new(UDP, address(source), address(destination)).ports(9, 9);
+            let frame = frame::build(&packet, 0, from);
+            netwhy_testing::until("a packet to pass", PASSES_WITHIN, || {
+                self.send(from, &frame);
+                self.seen().iter().any(|(to, seen)| *to != from && seen.source == packet.source)
+            });
+        }
     }
 
     /// Everything that came out since the last look.

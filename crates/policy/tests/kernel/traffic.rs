@@ -12,6 +12,7 @@ struct Flow {
     from: End,
     /// What came out of it on the other side.
     beyond: Option<Packet>,
+    over: bool,
 }
 
 pub struct Traffic<'a> {
@@ -43,6 +44,9 @@ impl<'a> Traffic<'a> {
             }
         }
         let at = dice.below(self.flows.len());
+        if self.flows[at].over {
+            self.flows[at] = self.open(dice);
+        }
         let flow = &self.flows[at];
         let answers = flow.beyond.as_ref().filter(|_| dice.percent(45));
         let (mut packet, end, reply) = match answers {
@@ -61,7 +65,21 @@ impl<'a> Traffic<'a> {
     /// Remembers what became of a packet of a connection, so that answers can come.
     pub fn became(&mut self, at: usize, packet: &Packet, end: End, decision: &Decision) {
         let flow = &mut self.flows[at];
-        if decision.verdict != Outcome::Accept || end != flow.from || packet.source != flow.first.source || packet.inner.is_some() {
+        let rewritten = decision.rewritten;
+        if rewritten.is_some_and(|new| {
+            new.src.is_none()
+                || new.dst.is_none()
+                || packet.has_ports() && (new.sport.is_none() || new.dport.is_none())
+        }) {
+            // Only the kernel knows what it chose: nothing more can be said of this connection.
+            flow.over = true;
+            return;
+        }
+        if decision.verdict != Outcome::Accept
+            || end != flow.from
+            || packet.source != flow.first.source
+            || packet.inner.is_some()
+        {
             return;
         }
         let mut beyond = packet.clone();
@@ -107,7 +125,7 @@ impl<'a> Traffic<'a> {
         packet.dscp = Some(if dice.percent(20) { dice.pick(&[8, 10, 46]) } else { 0 });
         packet.ecn = Some(0);
         packet.mac = Some(if from == End::A { 0x0200_0000_001a } else { 0x0200_0000_001b });
-        Flow { first: packet, from, beyond: None }
+        Flow { first: packet, from, beyond: None, over: false }
     }
 }
 
@@ -128,16 +146,15 @@ fn turned(beyond: &Packet) -> Packet {
 fn shape(packet: &mut Packet, dice: &mut Dice, reply: bool) {
     match packet.protocol {
         TCP => {
-            let usual: &[u8] = if reply { &[18, 18, 16, 16, 24, 17, 20, 4] } else { &[2, 2, 2, 16, 16, 24, 17, 4] };
+            let usual: &[u8] =
+                if reply { &[18, 18, 16, 16, 24, 17, 20, 4] } else { &[2, 2, 2, 16, 16, 24, 17, 4] };
             let odd: &[u8] = &[0, 1, 2, 3, 4, 16, 18, 20, 17, 25, 41, 63, 194, 34, 48, 6];
             let flags = if dice.percent(88) { dice.pick(usual) } else { dice.pick(odd) };
             let (mine, theirs) =
                 if reply { (ANSWERER_SEQUENCE, ASKER_SEQUENCE) } else { (ASKER_SEQUENCE, ANSWERER_SEQUENCE) };
             packet.flags = Some(flags);
             packet.sequence = Some(if flags & 2 != 0 { mine } else { mine + 1 });
-            // With its payload a SYN ends nine later; who answers may or may not have taken it.
-            let taken = if dice.percent(50) { 1 } else { 9 };
-            packet.acknowledgment = Some(if flags & 16 != 0 { theirs + taken } else { 0 });
+            packet.acknowledgment = Some(if flags & 16 != 0 { theirs + 1 } else { 0 });
         }
         ICMP => packet.icmp_type = Some(pick_type(dice, reply, [8, 0], &[13, 14, 17, 9, 30])),
         ICMPV6 => packet.icmp_type = Some(pick_type(dice, reply, [128, 129], &[139, 140, 200])),

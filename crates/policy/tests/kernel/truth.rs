@@ -51,13 +51,14 @@ impl Loaded {
         let tables = xtables::read_save(&"rules.ipt".into(), &self.iptables, Family::V4);
         all.tables.extend(tables.tables);
         all.unread.extend(tables.unread);
-        with_ipsets(&mut all, &self.ipsets);
+        let sets = xtables::read_ipset(&"sets".into(), &self.ipsets);
+        all.ipsets.extend(sets.ipsets);
+        all.unread.extend(sets.unread);
+        xtables::bind(&mut all);
         assert!(all.unread.is_empty(), "{:?}", all.unread);
         all
     }
 }
-
-fn with_ipsets(_ruleset: &mut Ruleset, _text: &str) {}
 
 fn host() -> Host {
     let address = |text: &str| -> IpAddr { text.parse().expect("address") };
@@ -130,7 +131,9 @@ pub fn faults(case: &Value) -> Vec<String> {
             kernel.get(key).and_then(Value::as_u64).is_none_or(|port| ours.map(u64::from) == Some(port))
         };
         let (source, destination, sport, dport) = match rewritten {
-            None => (Some(packet.source), Some(packet.destination), packet.source_port, packet.destination_port),
+            None => {
+                (Some(packet.source), Some(packet.destination), packet.source_port, packet.destination_port)
+            }
             Some(new) => (new.src, new.dst, new.sport, new.dport),
         };
         let right = decision.verdict == verdict

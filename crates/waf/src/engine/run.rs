@@ -73,7 +73,21 @@ enum Outcome {
 #[derive(Default)]
 pub(super) struct Noted {
     hits: Vec<Hit>,
+    /// The first thing of the request itself that any condition matched.
+    shown: Option<Hit>,
     pub(super) score: i64,
+}
+
+impl Noted {
+    fn keep(&mut self, found: &Found, matched: &[u8], count: bool, first: bool) {
+        let hit = Hit { variable: found.name(), matched: shown(matched), count };
+        if self.shown.is_none() && !count && found.collection != "TX" {
+            self.shown = Some(hit.clone());
+        }
+        if first && self.hits.len() < HITS_COUNT_MAX {
+            self.hits.push(hit);
+        }
+    }
 }
 
 impl<'a> Run<'a> {
@@ -225,7 +239,7 @@ impl<'a> Run<'a> {
                 }
             };
             for value in found.into_iter().take(VALUES_COUNT_MAX) {
-                match self.value(rule, link, value, target.count, first.then_some(&mut *noted)) {
+                match self.value(rule, link, value, (target.count, first), noted) {
                     Outcome::Yes => {
                         yes = true;
                         self.sets(rule, link, noted);
@@ -266,8 +280,8 @@ impl<'a> Run<'a> {
         rule: &Rule,
         link: &Link,
         found: Found,
-        count: bool,
-        noted: Option<&mut Noted>,
+        (count, first): (bool, bool),
+        noted: &mut Noted,
     ) -> Outcome {
         let mut stages = vec![found.value.clone()];
         for transform in &link.transforms {
@@ -278,7 +292,7 @@ impl<'a> Run<'a> {
                 stages.push(made);
             }
         }
-        let (mut outcome, mut noted) = (Outcome::No, noted);
+        let mut outcome = Outcome::No;
         for stage in stages {
             let said = link.operator.ask(&stage, &|template| self.expand(template, rule));
             match said {
@@ -289,9 +303,7 @@ impl<'a> Run<'a> {
                     if link.capture {
                         self.memory.capture(&groups);
                     }
-                    if let Some(noted) = noted.as_mut().filter(|noted| noted.hits.len() < HITS_COUNT_MAX) {
-                        noted.hits.push(Hit { variable: found.name(), matched: shown(&matched), count });
-                    }
+                    noted.keep(&found, &matched, count, first);
                     self.memory.matched.push(Found { value: stage, ..found.clone() });
                     return Outcome::Yes;
                 }
@@ -301,7 +313,7 @@ impl<'a> Run<'a> {
     }
 
     fn tripped(&self, rule: &Rule, noted: Noted) -> Tripped {
-        let first = noted.hits.first().cloned();
+        let first = noted.shown.or_else(|| noted.hits.first().cloned());
         let (variable, matched) = first.map(|hit| (hit.variable, hit.matched)).unwrap_or_default();
         let paranoia =
             rule.about.tags.iter().find_map(|tag| tag.strip_prefix("paranoia-level/")?.parse().ok());

@@ -1,6 +1,6 @@
 //! Variables that have one value.
 
-use super::Facts;
+use super::{Dialect, Facts};
 use crate::place::both;
 use netwhy_model::Text;
 
@@ -85,13 +85,16 @@ impl Facts<'_> {
 
     fn of_line(&self, name: &str) -> Option<Option<Vec<u8>>> {
         let request = self.request;
-        let query = request.uri.splitn(2, |byte| *byte == b'?').nth(1);
+        let query = request.query();
         Some(match name {
             "REQUEST_METHOD" => Some(request.method.clone().into_bytes()),
             "REQUEST_PROTOCOL" => Some(request.version.clone().into_bytes()),
             "REQUEST_LINE" => Some(request.line()),
             "REQUEST_URI_RAW" => Some(request.uri.clone()),
-            "REQUEST_URI" => Some(without_host(&request.uri).to_vec()),
+            "REQUEST_URI" => match self.dialect {
+                Dialect::Documented => Some(without_host(request.target()).to_vec()),
+                Dialect::ModSecurity3 => Some(decoded(without_host(request.target()))),
+            },
             "QUERY_STRING" => Some(query.unwrap_or_default().to_vec()),
             "REQUEST_FILENAME" | "PATH_INFO" => Some(self::path(request)),
             "REQUEST_BASENAME" => {
@@ -122,7 +125,7 @@ impl Facts<'_> {
 
     fn of_body(&self, name: &str) -> Option<Option<Vec<u8>>> {
         let fault = self.body_fault.clone().unwrap_or_default().into_bytes();
-        let arguments = self.get.iter().chain(&self.post);
+        let arguments = self.get.iter().chain(&self.post).chain(&self.json);
         Some(match name {
             "REQUEST_BODY" => self.body_shown.then(|| self.request.body.clone()),
             "REQUEST_BODY_LENGTH" => Some(number(self.request.body.len())),

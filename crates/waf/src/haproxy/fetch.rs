@@ -117,13 +117,13 @@ fn values(request: &Request, name: &str, argument: &str) -> Option<Vec<String>> 
         let named = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(argument));
         named.map(|(_, value)| text(value)).collect::<Vec<_>>()
     };
-    let query = || request.uri.splitn(2, |byte| *byte == b'?').nth(1).unwrap_or_default();
+    let query = || request.query().unwrap_or_default();
     Some(match name {
         "src" => vec![request.client?.to_string()],
         "method" => vec![request.method.clone()],
         "path" => vec![text(request.path())],
         "url" | "pathq" => vec![text(&request.uri)],
-        "query" => request.uri.splitn(2, |byte| *byte == b'?').nth(1).map(text).into_iter().collect(),
+        "query" => request.query().map(text).into_iter().collect(),
         "base" => vec![text(request.header("host").unwrap_or_default()) + &text(request.path())],
         "req.ver" | "req_ver" => vec![request.version.trim_start_matches("HTTP/").to_owned()],
         // The comma-separated values of a header count one by one; `fhdr` takes them whole.

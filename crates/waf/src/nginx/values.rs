@@ -118,7 +118,7 @@ impl<'a> Values<'a> {
     fn of_request(&self, name: &str) -> Option<String> {
         let request = self.request;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let query = || request.uri.splitn(2, |byte| *byte == b'?').nth(1).unwrap_or_default();
+        let query = || request.query().unwrap_or_default();
         let header = |name: &str| Some(text(request.header(&name.replace('_', "-")).unwrap_or_default()));
         if let Some(name) = name.strip_prefix("arg_") {
             let raw = query().split(|byte| *byte == b'&').find_map(|piece| {

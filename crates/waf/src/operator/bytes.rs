@@ -12,6 +12,16 @@ pub fn contains(hay: &[u8], needle: &[u8]) -> bool {
     needle.is_empty() || hay.windows(needle.len()).any(|window| window == needle)
 }
 
+/// A pattern as text: bytes that are none as escapes.
+pub fn as_pattern(pattern: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in pattern.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    text
+}
+
 /// Whether the word stands in the value with no letter or digit beside it.
 pub fn contains_word(hay: &[u8], needle: &[u8]) -> bool {
     let is_letter = |at: Option<usize>| {

@@ -119,7 +119,8 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<u8> {
     }
     let answers = read.requests.iter().map(|request| {
         let answer = waf.ask(request);
-        let plan = (args.exclude && answer.verdict != Verdict::Passed).then(|| exclusion::plan(&waf, request));
+        let plan =
+            (args.exclude && answer.verdict != Verdict::Passed).then(|| exclusion::plan(&waf, request));
         Answered { request: request.title(), answer, plan }
     });
     let answers: Vec<Answered> = answers.collect();
@@ -175,7 +176,14 @@ fn page(document: &Document, lang: Lang) -> String {
             );
         }
         for unsure in &answer.unsure {
-            let _ = writeln!(page, "    ? {} {}:{} {}", unsure.id, unsure.file, unsure.line, unsure.why.get(lang));
+            let _ = writeln!(
+                page,
+                "    ? {} {}:{} {}",
+                unsure.id,
+                unsure.file,
+                unsure.line,
+                unsure.why.get(lang)
+            );
         }
         let Some(plan) = plan else { continue };
         for one in &plan.exclusions {

@@ -8,9 +8,9 @@ use anyhow::Result;
 use netwhy_policy::can::Verdict;
 use netwhy_policy::estate::{Ask, End};
 use netwhy_policy::matrix::{self, Cell, Matrix};
-use netwhy_policy::space::Ranges;
 use netwhy_policy::place::both;
 use netwhy_policy::reach::{self, Reach};
+use netwhy_policy::space::Ranges;
 use netwhy_policy::world::World;
 use serde::Serialize;
 use std::fmt::Write;
@@ -81,7 +81,8 @@ fn page(all: &[Reach], common: &Common) -> String {
 
 pub(super) fn matrix(args: &MatrixArgs, common: &Common) -> Result<u8> {
     let world = world(&args.sources, &args.how, common)?;
-    let wanted = |id: &str| args.only.is_empty() || args.only.iter().any(|only| id.starts_with(only.as_str()));
+    let wanted =
+        |id: &str| args.only.is_empty() || args.only.iter().any(|only| id.starts_with(only.as_str()));
     let ids: Vec<String> = world.endpoints().map(|one| one.id.clone()).filter(|id| wanted(id)).collect();
     if ids.is_empty() || ids.len() > reach::ENDPOINT_COUNT_MAX {
         return Err(no_matrix(ids.len()));
@@ -93,7 +94,10 @@ pub(super) fn matrix(args: &MatrixArgs, common: &Common) -> Result<u8> {
         .chain([("outside".to_owned(), End::Outside)])
         .collect();
     let matrix = Matrix {
-        title: both(format!("who reaches whom, {}", args.how.protocol), format!("谁能访问谁（{}）", args.how.protocol)),
+        title: both(
+            format!("who reaches whom, {}", args.how.protocol),
+            format!("谁能访问谁（{}）", args.how.protocol),
+        ),
         rows: ends.iter().map(|end| end.0.clone()).collect(),
         columns: ends.iter().map(|end| end.0.clone()).collect(),
         cells: ends
@@ -133,8 +137,10 @@ fn cell(world: &World, from: &(String, End), to: &(String, End), protocol: u8) -
 /// The contract `netwhy.policy-matrix/1`.
 fn told(matrix: &Matrix) -> serde_json::Value {
     let rows = matrix.rows.iter().zip(&matrix.cells).map(|(from, cells)| {
-        let cells = matrix.columns.iter().zip(cells).filter(|(_, cell)| cell.verdict != matrix::Verdict::Itself);
-        let to: serde_json::Map<_, _> = cells.map(|(to, cell)| (to.clone(), cell.on.clone().into())).collect();
+        let cells =
+            matrix.columns.iter().zip(cells).filter(|(_, cell)| cell.verdict != matrix::Verdict::Itself);
+        let to: serde_json::Map<_, _> =
+            cells.map(|(to, cell)| (to.clone(), cell.on.clone().into())).collect();
         serde_json::json!({ "from": from, "to": to })
     });
     serde_json::json!({ "schema": "netwhy.policy-matrix/1", "rows": rows.collect::<Vec<_>>() })

@@ -24,6 +24,8 @@ pub fn balancer(reader: &mut Reader<'_>, resource: &Resource) -> Option<()> {
         vpc: vpc.map(|subnet| subnet.vpc.clone()).unwrap_or_default(),
         subnets,
         groups: reader.ids(node, "security_groups"),
+        cross_zone: node.word("load_balancer_type") != Some("network")
+            || bool(node, "enable_cross_zone_load_balancing") == Some(true),
         place: node.place.clone(),
     };
     let at = reader.model.balancers.add(id, made);

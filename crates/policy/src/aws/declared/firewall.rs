@@ -70,6 +70,7 @@ pub fn default_groups(model: &mut Model) {
         let group = Group {
             inbound: vec![rule(Peer::Group(id.clone()))],
             outbound: [Family::V4, Family::V6].map(|family| rule(Peer::Net(Net::all(family)))).to_vec(),
+            is_default: true,
             ..Group::empty(&id, &vpc, &place)
         };
         model.groups.add(&id, group);
@@ -105,7 +106,7 @@ fn rules_of(reader: &Reader<'_>, node: &Node, own: &str) -> Vec<GroupRule> {
 }
 
 fn net_peer(text: &str) -> Peer {
-    Net::parse(text).map_or_else(|| Peer::Unknown(text.to_owned()), Peer::Net)
+    Net::read(text).map_or_else(|| Peer::Unknown(text.to_owned()), Peer::Net)
 }
 
 pub fn group_rule(reader: &mut Reader<'_>, resource: &Resource) -> Option<()> {

@@ -14,7 +14,7 @@ pub fn vpc(reader: &mut Reader<'_>, resource: &Resource) -> Option<()> {
     let (id, node) = (resource.id(), &resource.node);
     let mut cidrs = nets(node, &["cidr_block", "ipv6_cidr_block"]);
     if cidrs.is_empty() && resource.kind == "aws_default_vpc" {
-        cidrs.extend(Net::parse("172.31.0.0/16"));
+        cidrs.extend(Net::read("172.31.0.0/16"));
     }
     reader.model.vpcs.add(id, Vpc { id: id.to_owned(), cidrs, place: node.place.clone() });
     Some(())
@@ -232,6 +232,13 @@ fn main_of_vpc<'m>(reader: &'m mut Reader<'_>, vpc: &str, place: &Place) -> Opti
     reader.model.tables.get_mut(&id)
 }
 
+/// A VPC that Terraform makes has a main table, which routes only the VPC's own networks until it is told more.
+pub fn main_tables(reader: &mut Reader<'_>, resources: &[Resource]) {
+    for vpc in resources.iter().filter(|resource| resource.kind == "aws_vpc") {
+        main_of_vpc(reader, vpc.id(), &vpc.node.place);
+    }
+}
+
 /// The keys of destinations: of networks, and of prefix lists.
 struct RouteKeys {
     nets: [&'static str; 2],
@@ -258,8 +265,10 @@ fn made_route(reader: &Reader<'_>, node: &Node, keys: &RouteKeys) -> Route {
     Route { to, target: target(reader, node), blackhole: false, propagated: false, place: node.place.clone() }
 }
 
+type MakeTarget = fn(String) -> Target;
+
 fn target(reader: &Reader<'_>, node: &Node) -> Target {
-    let makers: [(&str, fn(String) -> Target); 9] = [
+    let makers: [(&str, MakeTarget); 9] = [
         ("nat_gateway_id", Target::Nat),
         ("vpc_peering_connection_id", Target::Peering),
         ("transit_gateway_id", Target::Transit),

@@ -7,7 +7,7 @@ use crate::terraform::Resource;
 
 /// How the default table of a gateway is called here.
 fn default_id(gateway: &str) -> String {
-    format!("{gateway} default")
+    format!("{gateway}.association_default_route_table_id")
 }
 
 fn new(id: &str, gateway: &str, is_default: bool, place: &Place) -> TransitTable {
@@ -28,6 +28,9 @@ pub fn gateway(reader: &mut Reader<'_>, resource: &Resource) -> Option<()> {
     table.default_association = node.word("default_route_table_association") != Some("disable");
     table.default_propagation = node.word("default_route_table_propagation") != Some("disable");
     reader.model.transit_tables.add(&default_id(id), table);
+    if node.word("security_group_referencing_support") == Some("enable") {
+        reader.model.referring.insert(id.to_owned());
+    }
     Some(())
 }
 

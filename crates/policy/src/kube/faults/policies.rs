@@ -6,7 +6,7 @@ use crate::gate::Gate;
 use crate::kube::Kube;
 use crate::kube::ends::beyond;
 use crate::kube::gates::{Blocks, Key};
-use crate::kube::judge::judge;
+use crate::kube::judge::{judge, lets_some};
 use crate::kube::network::Network;
 use crate::kube::pod::Pod;
 use crate::kube::policy::{Direction, Layer, Peer, Policy, Where};
@@ -187,13 +187,12 @@ pub(super) fn controllers(kube: &Kube) -> Vec<Finding> {
 
 /// Probes of the kubelet on ports that policies close: most plugins let a pod's own node in all the same.
 pub(super) fn probes(kube: &Kube) -> Vec<Finding> {
-    let mut found = Vec::new();
+    let (mut found, outside) = (Vec::new(), beyond(kube));
     for (at, pod) in kube.pods.iter().enumerate().filter(|(_, pod)| !pod.host_network) {
         for probe in &pod.probes {
-            let Some(judged) = judged(kube, at, Direction::Ingress, &beyond(kube), (TCP, probe.port)) else {
-                continue;
-            };
-            if judged.denied.is_empty() {
+            let on = (TCP, probe.port);
+            let asked = asked(kube, at, Direction::Ingress, &outside, on);
+            if asked.is_none_or(|(gate, packets)| judge(&gate, &packets).denied.is_empty()) {
                 continue;
             }
             let en = format!(
@@ -222,8 +221,8 @@ pub(super) fn names(kube: &Kube) -> Vec<Finding> {
             }
         };
         let may = |protocol, port| {
-            let judged = judged(kube, at, Direction::Egress, &targets, (protocol, port))?;
-            Some(!judged.allowed.is_empty() || !judged.doubtful.is_empty())
+            let (gate, packets) = asked(kube, at, Direction::Egress, &targets, (protocol, port))?;
+            Some(lets_some(&gate, &packets))
         };
         if !DNS_PORTS.iter().all(|port| may(UDP, *port) == Some(false)) || servers.contains(&at) {
             continue;
@@ -262,14 +261,14 @@ fn name_servers(kube: &Kube) -> Vec<usize> {
     kube.pods.iter().enumerate().filter(|(_, pod)| is_one(pod)).map(|(at, _)| at).collect()
 }
 
-/// What the policies of a pod do on one port; nothing when none speaks of the direction.
-fn judged(
+/// The gate of a pod and packets on one port; nothing when no policy speaks of the direction.
+fn asked(
     kube: &Kube,
     at: usize,
     direction: Direction,
     others: &[Span],
     on: (u8, u16),
-) -> Option<crate::kube::judge::Judged> {
+) -> Option<(Arc<Gate>, Vec<Cube>)> {
     let (protocol, port) = on;
     let network: Network = kube.pods.get(at)?.primary.clone();
     let key = Key { pod: at, direction, network, blocks: blocks(kube) };
@@ -286,5 +285,5 @@ fn judged(
             Direction::Egress => cube.destination(other.first, other.last),
         }
     });
-    Some(judge(&*kube.gate(key)?, &packets.collect::<Vec<_>>()))
+    Some((kube.gate(key)?, packets.collect()))
 }

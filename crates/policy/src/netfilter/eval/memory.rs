@@ -168,6 +168,17 @@ impl Memory {
         self.connections[entry] = Some(connection);
     }
 
+    /// Takes in what the kernel chose for a connection of which that was not known.
+    pub fn learn(&mut self, original: &Tuple, reply: Tuple) {
+        let Some((entry, false)) = self.find(original) else { return };
+        let Some(mut connection) = self.get(entry).filter(|one| one.is_opaque()).cloned() else { return };
+        self.forget(entry);
+        connection.reply = reply;
+        connection.source_free = Freedom::Nothing;
+        connection.destination_free = Freedom::Nothing;
+        self.keep(connection);
+    }
+
     pub fn forget(&mut self, entry: usize) {
         let Some(connection) = self.connections.get_mut(entry).and_then(Option::take) else { return };
         self.ways.remove(&connection.original);

@@ -56,7 +56,9 @@ pub fn is_asked(work: &Work<'_>) -> bool {
 pub fn choice(work: &Work<'_>, step: &NatStep, mapped: Option<Choice>) -> Choice {
     let address = match step.kind {
         NatKind::Masquerade => Some(main_address(work, false)),
-        NatKind::Redirect if work.hook == Hook::Output => Some(Bits::of(if work.six { 1 } else { 0x7f00_0001 })),
+        NatKind::Redirect if work.hook == Hook::Output => {
+            Some(Bits::of(if work.six { 1 } else { 0x7f00_0001 }))
+        }
         NatKind::Redirect => Some(main_address(work, true)),
         NatKind::Netmap => step.addresses.map(|range| netmap(work, range)),
         NatKind::Source | NatKind::Destination => step.addresses.map(|(first, last)| {
@@ -167,7 +169,7 @@ fn port_of(tuple: &mut Tuple, side: Side) -> &mut u16 {
 
 /// Gives a packet the addresses that its connection has beyond this hook.
 pub fn translate(work: &mut Work<'_>) {
-    let Some(connection) = &work.connection else { return };
+    let Some(connection) = &work.connection else { return unknown(work) };
     let reply = work.reply == Bits::of(1);
     let side = side(work.hook);
     let wanted = match (side, reply) {
@@ -191,14 +193,29 @@ pub fn translate(work: &mut Work<'_>) {
     }
 }
 
+/// A packet that may or may not belong to a connection may or may not be translated with it.
+fn unknown(work: &mut Work<'_>) {
+    if work.state.unknown == 0 {
+        return;
+    }
+    match side(work.hook) {
+        Side::Source => {
+            work.source = Bits::UNKNOWN;
+            work.source_port = work.source_port.map(|_| Bits::UNKNOWN);
+        }
+        Side::Destination => {
+            work.destination = Bits::UNKNOWN;
+            work.destination_port = work.destination_port.map(|_| Bits::UNKNOWN);
+        }
+    }
+}
+
 fn beyond(connection: &Connection, side: Side, reply: bool) -> (Bits, Bits) {
     let original = &connection.original;
     match (side, reply) {
         (Side::Source, false) => (connection.reply_destination(), connection.reply_destination_port()),
         (Side::Destination, false) => (connection.reply_source(), connection.reply_source_port()),
-        (Side::Source, true) => {
-            (Bits::of(original.destination), Bits::of(original.destination_port.into()))
-        }
+        (Side::Source, true) => (Bits::of(original.destination), Bits::of(original.destination_port.into())),
         (Side::Destination, true) => (Bits::of(original.source), Bits::of(original.source_port.into())),
     }
 }

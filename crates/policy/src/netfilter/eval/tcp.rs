@@ -8,17 +8,8 @@ use crate::netfilter::packet::{ACK, FIN, Packet, RST, SYN, URG};
 /// Flags that no rule of the handshake looks at: PSH, ECE, CWR.
 const FREE_FLAGS: u8 = 0x08 | 0x40 | 0x80;
 /// The combinations of the other flags that occur in TCP.
-const VALID_FLAGS: [u8; 9] = [
-    SYN,
-    SYN | URG,
-    SYN | ACK,
-    RST,
-    RST | ACK,
-    FIN | ACK,
-    FIN | ACK | URG,
-    ACK,
-    ACK | URG,
-];
+const VALID_FLAGS: [u8; 9] =
+    [SYN, SYN | URG, SYN | ACK, RST, RST | ACK, FIN | ACK, FIN | ACK | URG, ACK, ACK | URG];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
 pub enum State {
@@ -60,6 +51,8 @@ pub struct Tcp {
     last: Option<(Segment, bool, Option<u32>)>,
     simultaneous: bool,
     close_began: bool,
+    /// A SYN into a connection that is nearly closed: the answer may be a challenge (RFC 5961), not the last ACK.
+    challenged: bool,
 }
 
 /// What tracking says to a segment.
@@ -94,10 +87,8 @@ impl Tcp {
     pub fn take(&mut self, packet: &Packet, flags: u8, reply: bool, status: u16) -> Said {
         let kind = segment(flags);
         let mut old = self.state;
-        let end = packet.sequence.map(|sequence| {
-            let flagged = u32::from(flags & SYN != 0) + u32::from(flags & FIN != 0);
-            sequence.wrapping_add(payload_bytes(packet)).wrapping_add(flagged)
-        });
+        // Only asked for of a SYN, which carries nothing.
+        let end = packet.sequence.map(|sequence| sequence.wrapping_add(1));
         let new = match next(kind, reply, old) {
             Next::Invalid => return Said::Invalid,
             Next::To(State::SynSent) if old >= State::TimeWait && old != State::SynSent2 => {
@@ -112,7 +103,12 @@ impl Tcp {
                     return self.ignore(kind, reply, end);
                 }
                 old = State::SynSent;
+                (self.close_began, self.challenged) = (false, false);
                 State::SynReceived
+            }
+            Next::To(State::TimeWait) if self.is_challenge(kind, reply) => {
+                self.challenged = false;
+                return Said::Fits;
             }
             Next::To(State::SynSent2) => {
                 self.simultaneous = true;
@@ -136,9 +132,23 @@ impl Tcp {
         Said::Fits
     }
 
+    /// Closed by the host itself.
+    pub fn close(&mut self) {
+        self.state = State::Close;
+    }
+
     fn ignore(&mut self, kind: Segment, reply: bool, end: Option<u32>) -> Said {
+        if kind == Segment::Syn && !reply {
+            self.simultaneous = false;
+            self.challenged = self.state == State::LastAck;
+        }
         self.last = Some((kind, reply, end));
         Said::Fits
+    }
+
+    fn is_challenge(&self, kind: Segment, reply: bool) -> bool {
+        let after_syn = self.last.is_some_and(|(last, side, _)| last == Segment::Syn && side != reply);
+        self.state == State::LastAck && kind == Segment::Ack && after_syn && self.challenged
     }
 
     /// A SYN/ACK that answers a SYN that was ignored: the two ends know better.
@@ -150,12 +160,6 @@ impl Tcp {
         };
         kind == Segment::SynAck && last == Segment::Syn && side != reply && acknowledged
     }
-}
-
-/// What a segment carries, when its length is told; options are taken for none.
-fn payload_bytes(packet: &Packet) -> u32 {
-    let headers = if packet.is_v6() { 60 } else { 40 };
-    packet.length.map_or(0, |length| length.saturating_sub(headers))
 }
 
 fn segment(flags: u8) -> Segment {

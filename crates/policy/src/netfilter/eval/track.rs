@@ -4,6 +4,7 @@ use super::memory::{ASSURED, Connection, Freedom, Memory, SEEN_REPLY, Tuple};
 use super::tcp::{self, Said, Tcp};
 use super::value::Bits;
 use super::work::{ESTABLISHED, INVALID, NEW, RELATED, UNTRACKED, Work};
+use crate::netfilter::eval::Rewritten;
 use crate::netfilter::packet::{self, ICMP, ICMPV6, Packet, TCP, has_ports};
 
 /// Types of ICMP that ask something of which the answer can be told, with the type of that answer.
@@ -215,6 +216,19 @@ pub fn tuple(work: &Work<'_>) -> Option<Tuple> {
 
 fn port(packet: &Packet, source: bool) -> Option<u16> {
     if source { packet.source_port } else { packet.destination_port }
+}
+
+/// The tuple of a packet with these addresses and ports instead of its own.
+pub fn rewritten(tuple: &Tuple, as_seen: &Rewritten) -> Option<Tuple> {
+    let number = |address: Option<std::net::IpAddr>| address.map(packet::number);
+    let ports = has_ports(tuple.protocol);
+    Some(Tuple {
+        source: number(as_seen.src)?,
+        destination: number(as_seen.dst)?,
+        source_port: if ports { as_seen.sport? } else { tuple.source_port },
+        destination_port: if ports { as_seen.dport? } else { tuple.destination_port },
+        ..*tuple
+    })
 }
 
 /// The way back of a way there; `None` for what has no answer.

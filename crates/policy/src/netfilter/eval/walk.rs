@@ -10,6 +10,7 @@ use super::compile::{Act, Chain, ChainId, Given, Program, Rule, Step};
 use super::memory::Memory;
 use super::value::Truth;
 use super::work::Work;
+use crate::netfilter::packet::RST;
 use crate::place::both;
 use netwhy_model::Text;
 
@@ -167,7 +168,9 @@ impl Walk<'_, '_> {
             }
         }
         self.work.optional = optional;
-        if all == Truth::Yes && let Some(trail) = &mut self.log.trail {
+        if all == Truth::Yes
+            && let Some(trail) = &mut self.log.trail
+        {
             trail.push(here);
         }
         (all, does)
@@ -203,8 +206,11 @@ impl Walk<'_, '_> {
                 self.ends.drop = true;
                 self.ended(here)
             }
-            Does::Act(Act::Reject) => {
+            Does::Act(Act::Reject { reset }) => {
                 self.ends.reject = true;
+                if reset && sure {
+                    self.close();
+                }
                 self.ended(here)
             }
             Does::Act(Act::Stolen) => {
@@ -227,6 +233,16 @@ impl Walk<'_, '_> {
                 self.ends = Ends { accept: true, drop: true, ..self.ends };
                 true
             }
+        }
+    }
+
+    /// A reset that the host sends closes the connection, unless it would answer a reset.
+    fn close(&mut self) {
+        let answered = self.work.packet.flags.is_some_and(|flags| flags & RST == 0);
+        if let Some(kept) = self.work.entry.and_then(|entry| self.memory.get_mut(entry))
+            && answered
+        {
+            kept.tcp.close();
         }
     }
 

@@ -6,7 +6,7 @@ mod value;
 
 pub(super) use nat::NatText;
 pub(super) use statement::{Rate, bytes_of, object_name, resolve_object};
-pub(super) use value::{Interner, Types, elements};
+pub(super) use value::{Interner, Types};
 
 use super::expression::{Comparison, Expression, Operator};
 use super::field::{ETHER_ARP, ETHER_IP4, ETHER_IP6, Key, Needs, all_bits};
@@ -48,14 +48,15 @@ pub(super) struct Side {
 }
 
 impl<'i> Draft<'i> {
-    pub fn new(family: TableFamily, interner: &'i mut Interner) -> Draft<'i> {
+    /// Begins a rule, with an empty list for its parts that an earlier one may have used.
+    pub fn new(family: TableFamily, interner: &'i mut Interner, parts: Vec<Part>) -> Draft<'i> {
         let network = match family {
             TableFamily::Ip => Some(ETHER_IP4),
             TableFamily::Ip6 => Some(ETHER_IP6),
             TableFamily::Arp => Some(ETHER_ARP),
             _ => None,
         };
-        Draft { family, parts: Vec::new(), interner, network, transport: None, icmp: false }
+        Draft { family, parts, interner, network, transport: None, icmp: false }
     }
 
     /// Adds what may do anything.
@@ -65,22 +66,23 @@ impl<'i> Draft<'i> {
 
     /// Adds a match of one side with another.
     pub fn compare(&mut self, left: &Expression, how: Comparison, right: &Expression) -> Outcome {
-        let mut sides = self.sides(left)?;
         let negated = matches!(how, Comparison::NotEqual | Comparison::NoBit);
-        let test = match sides.as_mut_slice() {
-            [side] => self.test_one(side, how, right.bare())?,
-            sides => {
-                if !matches!(how, Comparison::Implied | Comparison::Equal | Comparison::NotEqual) {
-                    return Err(NO_COMPARISON);
-                }
-                let set = self.set_use(sides, right, &Types::none())?;
-                Test::In(set)
+        let (keys, test) = if let Expression::Chain(_) = left.bare() {
+            let mut sides = self.sides(left)?;
+            if !matches!(how, Comparison::Implied | Comparison::Equal | Comparison::NotEqual) {
+                return Err(NO_COMPARISON);
             }
+            let set = self.set_use(&mut sides, right, &Types::none())?;
+            (sides.iter().map(|side| side.operand).collect(), Test::In(set))
+        } else {
+            let mut side = side(left)?;
+            self.need(side.operand.field, side.needs);
+            let test = self.test_one(&mut side, how, right.bare())?;
+            if !negated {
+                self.settle(side.operand, &test);
+            }
+            (vec![side.operand], test)
         };
-        if !negated && let [side] = sides.as_slice() {
-            self.settle(side.operand, &test);
-        }
-        let keys = sides.iter().map(|side| side.operand).collect();
         self.parts.push(Part::Match(Match { keys, test, negated }));
         Ok(())
     }
@@ -176,7 +178,7 @@ impl<'i> Draft<'i> {
             _ => return Err(NO_COMPARISON),
         };
         let types = Types::of(sides.iter().map(|side| (side.kind, side.bits)));
-        let elements = elements(list, &types, data)?;
+        let elements = self.interner.elements(list, &types, data)?;
         for (at, side) in sides.iter_mut().enumerate() {
             side.suit(elements.iter().filter_map(|element| element.spans.get(at)))?;
         }

@@ -14,7 +14,7 @@ use super::build::Builder;
 use super::draft::Why;
 use super::expression::Expression;
 use super::lexer::{Sign, Token};
-use crate::netfilter::ast::{Ruleset, TableFamily};
+use crate::netfilter::ast::{Part, Ruleset, TableFamily};
 use crate::place::{Place, Unread};
 use cursor::{Cursor, Fault, Read};
 use sources::{Source, Sources};
@@ -42,6 +42,7 @@ pub(super) fn read(file: &Arc<str>, text: &str, include: &dyn Fn(&str) -> Option
         depth: 0,
         deepest: 0,
         braces: 0,
+        scratch: Vec::new(),
     };
     parser.file();
     parser.builder.finish()
@@ -49,8 +50,8 @@ pub(super) fn read(file: &Arc<str>, text: &str, include: &dyn Fn(&str) -> Option
 
 /// Everything that reading a file needs to know.
 struct Parser<'a> {
-    sources: &'a Sources,
-    source: &'a Source,
+    sources: &'a Sources<'a>,
+    source: &'a Source<'a>,
     cursor: Cursor<'a>,
     builder: Builder,
     /// Values of variables, and how deep each is nested.
@@ -64,6 +65,8 @@ struct Parser<'a> {
     deepest: usize,
     /// Braces of sets that are open.
     braces: usize,
+    /// A list of parts that is used for one rule after another.
+    scratch: Vec<Part>,
 }
 
 impl<'a> Parser<'a> {

@@ -21,7 +21,7 @@ impl<'a> Parser<'a> {
         let start = self.cursor.token.start;
         let mut comment = None;
         let mut interner = std::mem::take(&mut self.builder.interner);
-        let mut draft = Draft::new(self.family, &mut interner);
+        let mut draft = Draft::new(self.family, &mut interner, std::mem::take(&mut self.scratch));
         for count in 0.. {
             if self.cursor.at_end() {
                 break;
@@ -44,9 +44,11 @@ impl<'a> Parser<'a> {
                 }
             }
         }
-        let mut parts = draft.parts;
-        parts.shrink_to_fit();
-        self.builder.interner = interner;
+        // The parts move into a list of just their number; the long one is used again.
+        let mut scratch = draft.parts;
+        let mut parts = Vec::with_capacity(scratch.len());
+        parts.append(&mut scratch);
+        (self.scratch, self.builder.interner) = (scratch, interner);
         let text = rule_text(&self.cursor.text[start..self.cursor.last_end.max(start)]);
         Rule { number: 0, place, text, comment, parts }
     }
@@ -61,7 +63,7 @@ impl<'a> Parser<'a> {
     /// Parts that a statement beside an element of a set comes to.
     pub(super) fn beside(&mut self, read: impl FnOnce(&mut Self, &mut Draft) -> Read) -> Read<Vec<Part>> {
         let mut builder = Builder::default();
-        let mut draft = Draft::new(self.family, &mut builder.interner);
+        let mut draft = Draft::new(self.family, &mut builder.interner, Vec::new());
         read(self, &mut draft)?;
         Ok(draft.parts)
     }

@@ -3,6 +3,7 @@
 use crate::doc::FILE_BYTES_MAX;
 use crate::netfilter::nft::lexer::{Lexer, Sign, Token};
 use crate::place::{Place, Unread};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// How deep files may include one another.
@@ -10,32 +11,32 @@ const INCLUDE_DEPTH_MAX: usize = 16;
 /// How many files may be included in all.
 const INCLUDE_COUNT_MAX: usize = 256;
 
-pub(super) struct Source {
+pub(super) struct Source<'t> {
     pub file: Arc<str>,
-    pub text: String,
+    pub text: Cow<'t, str>,
     /// Where a name of a file stands, and its number in the list.
     pub includes: Vec<(usize, usize)>,
 }
 
 #[derive(Default)]
-pub(super) struct Sources {
+pub(super) struct Sources<'t> {
     /// The file itself first.
-    pub list: Vec<Source>,
+    pub list: Vec<Source<'t>>,
     pub unread: Vec<Unread>,
     bytes: u64,
 }
 
-impl Sources {
-    pub fn load(file: &Arc<str>, text: &str, include: &dyn Fn(&str) -> Option<String>) -> Sources {
+impl<'t> Sources<'t> {
+    pub fn load(file: &Arc<str>, text: &'t str, include: &dyn Fn(&str) -> Option<String>) -> Sources<'t> {
         let mut sources = Sources::default();
-        sources.add(file, text.to_owned(), include, 0);
+        sources.add(file, Cow::Borrowed(text), include, 0);
         sources
     }
 
     fn add(
         &mut self,
         file: &Arc<str>,
-        text: String,
+        text: Cow<'t, str>,
         include: &dyn Fn(&str) -> Option<String>,
         depth: usize,
     ) -> Option<usize> {
@@ -79,7 +80,7 @@ impl Sources {
             }
             return None;
         };
-        self.add(&path.into(), text, include, depth + 1)
+        self.add(&path.into(), Cow::Owned(text), include, depth + 1)
     }
 }
 

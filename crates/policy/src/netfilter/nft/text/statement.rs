@@ -42,13 +42,12 @@ impl<'a> Parser<'a> {
         Ok(true)
     }
 
+    /// A counter decides nothing and stands in most rules: it takes no part of its own.
     fn counter(&mut self, draft: &mut Draft) -> Read {
         if self.cursor.peek_second().1 == "name" {
             return self.named_object(draft);
         }
-        self.counter_values()?;
-        draft.parts.push(Part::Aside);
-        Ok(())
+        self.counter_values()
     }
 
     /// `limit name "x"`, `counter name tcp dport map { … }`.
@@ -72,7 +71,7 @@ impl<'a> Parser<'a> {
         };
         draft.only_entries(&map.0, &map.1)?;
         match kind {
-            "counter" => draft.parts.push(Part::Aside),
+            "counter" => {}
             "synproxy" => Self::stolen(draft, "synproxy"),
             _ => return Err(Why("a limit from a map is not modelled", "未建模：来自映射的限制").into()),
         }
@@ -81,7 +80,7 @@ impl<'a> Parser<'a> {
 
     fn use_object(draft: &mut Draft, kind: &str, name: &str) -> Read {
         match kind {
-            "counter" => draft.parts.push(Part::Aside),
+            "counter" => {}
             "synproxy" => Self::stolen(draft, "synproxy"),
             _ => draft.object(kind, name),
         }
@@ -405,15 +404,10 @@ impl<'a> Parser<'a> {
 
     /// `xt match "comment"`: an extension of iptables, whose options nft does not print.
     fn foreign(&mut self, draft: &mut Draft) -> Read {
-        let start = self.cursor.token.start;
         self.cursor.advance();
         self.cursor.word()?;
-        self.cursor.word()?;
-        draft.unknown(
-            &self.cursor.text[start..self.cursor.last_end],
-            Why("an extension of iptables whose options nft does not tell", "iptables 扩展，nft 不显示其选项"),
-        );
-        Ok(())
+        let name = self.cursor.word()?;
+        Ok(draft.foreign(name)?)
     }
 
     /// `reset tcp option sack-perm`.
