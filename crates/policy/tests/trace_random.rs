@@ -279,12 +279,16 @@ impl std::fmt::Debug for One {
 }
 
 impl One {
-    fn packet(self) -> Packet {
+    fn packet(self, role: Role) -> Packet {
         let address = |last| IpAddr::V4(Ipv4Addr::new(10, 0, 0, last));
         let mut packet = Packet::new(self.protocol, address(self.source), address(self.destination));
-        packet.hook = Hook::Forward;
-        packet.input = Some(NAMES[self.input].to_owned());
-        packet.output = Some(NAMES[self.output].to_owned());
+        packet.hook = match role {
+            Role::Input => Hook::Input,
+            Role::Forward => Hook::Forward,
+            Role::Output => Hook::Output,
+        };
+        packet.input = Some(NAMES[self.input].to_owned()).filter(|_| role != Role::Output);
+        packet.output = Some(NAMES[self.output].to_owned()).filter(|_| role != Role::Input);
         packet.state = Some(self.state);
         match self.protocol {
             6 => {
@@ -357,18 +361,18 @@ fn same(text: &str, one: One, outcome: &Outcome, decided: &netwhy_policy::netfil
     assert_eq!(word, decided.verdict, "\n{text}\n{one:?}\n{outcome:?}\n{decided:?}");
 }
 
-fn compare(text: &str, ruleset: &Ruleset, ones: &[One]) {
+fn compare(text: &str, ruleset: &Ruleset, ones: &[One], role: Role) {
     assert!(ruleset.unread.is_empty(), "{text}\n{:?}", ruleset.unread);
     let tracer = Tracer::new(ruleset);
-    let region = tracer.path(Role::Forward, &[Cube::all(Family::V4)], PIECES);
+    let region = tracer.path(role, &[Cube::all(Family::V4)], PIECES);
     let untracks = text.contains("NOTRACK");
     for one in ones.iter().filter(|one| !untracks || one.opens()) {
         let cube = one.cube(&tracer);
-        let mut packet = one.packet();
+        let mut packet = one.packet(role);
         // A state that is said holds whatever the rules do.
         packet.state = packet.state.filter(|_| !untracks);
         let decided = Machine::new(ruleset).packet(&packet);
-        let alone = tracer.path(Role::Forward, &[cube], PIECES);
+        let alone = tracer.path(role, &[cube], PIECES);
         assert_eq!(alone.len(), 1, "{text}\n{alone:?}");
         same(text, *one, &alone[0], &decided);
         // A packet without ports is in every piece that differs from another by ports alone.
@@ -390,13 +394,22 @@ proptest! {
         let mut ruleset = read_save(&"rules".into(), &text, Family::V4);
         ruleset.ipsets = read_ipset(&"sets".into(), SETS).ipsets;
         bind(&mut ruleset);
-        compare(&text, &ruleset, &ones);
+        compare(&text, &ruleset, &ones, Role::Forward);
         tell("iptables");
     }
 
     #[test]
     fn regions_through_nft_fare_as_their_packets(text in nft(), ones in proptest::collection::vec(one(), 40)) {
         let ruleset = read_text(&"rules".into(), &text);
-        compare(&text, &ruleset, &ones);
+        compare(&text, &ruleset, &ones, Role::Forward);
+    }
+
+    #[test]
+    fn regions_to_and_from_the_host_fare_as_their_packets(text in nft(), ones in proptest::collection::vec(one(), 40), leaves: bool) {
+        let (role, hook) = if leaves { (Role::Output, "output") } else { (Role::Input, "input") };
+        // Where a packet goes whose destination is changed depends on the host's addresses.
+        let text = text.replace("hook forward", &format!("hook {hook}")).replace("dnat to", "ip daddr 10.0.0.99 dnat to");
+        let ruleset = read_text(&"rules".into(), &text);
+        compare(&text, &ruleset, &ones, role);
     }
 }

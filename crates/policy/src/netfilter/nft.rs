@@ -11,7 +11,7 @@ mod hook;
 mod json;
 mod kind;
 mod lexer;
-mod names;
+pub(super) mod names;
 mod print;
 mod text;
 

@@ -6,6 +6,7 @@
 
 mod bounds;
 mod chain;
+mod effects;
 mod flow;
 mod nat;
 

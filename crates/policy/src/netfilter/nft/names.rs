@@ -1,13 +1,13 @@
 //! The names nft prints and takes for numbers.
 
 /// A list of names, each with its number.
-pub(super) type Names = &'static [(&'static str, u32)];
+pub(in crate::netfilter) type Names = &'static [(&'static str, u32)];
 
-pub(super) fn find(names: Names, word: &str) -> Option<u128> {
+pub(in crate::netfilter) fn find(names: Names, word: &str) -> Option<u128> {
     names.iter().find(|(name, _)| *name == word).map(|(_, number)| u128::from(*number))
 }
 
-pub(super) const PROTOCOLS: Names = &[
+pub(in crate::netfilter) const PROTOCOLS: Names = &[
     ("tcp", 6),
     ("udp", 17),
     ("icmp", 1),
@@ -236,7 +236,7 @@ pub(super) const CT_EVENTS: Names = &[
     ("label", 1024),
 ];
 
-pub(super) const DIFFSERV: Names = &[
+pub(in crate::netfilter) const DIFFSERV: Names = &[
     ("cs0", 0),
     ("be", 0),
     ("lephb", 1),
@@ -325,7 +325,7 @@ pub(super) const TCP_OPTIONS: Names = &[
     ("fastopen", 34),
 ];
 
-pub(super) const SERVICES: Names = &[
+pub(in crate::netfilter) const SERVICES: Names = &[
     ("tcpmux", 1),
     ("echo", 7),
     ("discard", 9),

@@ -1,10 +1,11 @@
 //! Chains and rules, worked through for regions of packets.
 
+use super::effects::write;
 use super::flow::Flow;
 use super::nat;
 use super::{CONNTRACK_PRIORITY, Outcome, Role, RuleRef, Tracer, Verdict, too_many_pieces};
 use crate::netfilter::ast::{
-    Data, Element, Field, Hook, Match, Operand, Part, Rule, SetUse, Test, Verdict as Said, Written,
+    Data, Element, Hook, Match, Operand, Part, Rule, SetUse, Test, Verdict as Said,
 };
 use crate::netfilter::lower::condition;
 use crate::netfilter::lower::matching::{Hits, View, hits};
@@ -44,9 +45,9 @@ pub(super) struct Walk<'t, 'a> {
 }
 
 /// Packets that match a rule so far, and why that may be wrong.
-struct Matching {
-    flow: Flow,
-    reasons: Vec<Text>,
+pub(super) struct Matching {
+    pub flow: Flow,
+    pub reasons: Vec<Text>,
 }
 
 /// Where a rule stands.
@@ -464,34 +465,4 @@ fn note(flow: &mut Flow, end: End, reasons: &[Text]) {
 fn of_element(keys: &[Operand], element: &Element) -> Match {
     let one = Element { data: None, ..element.clone() };
     Match { keys: keys.to_vec(), test: Test::In(SetUse::Inline(Arc::new(vec![one]))), negated: false }
-}
-
-/// Writes a mark; what may or may not have been written is not known, unless it is the same.
-fn write(one: &mut Matching, field: Field, value: &Written) {
-    let sure = one.reasons.is_empty();
-    let state = one.flow.now.state;
-    let [new, old] = one.flow.ct_marks;
-    let of_connection = match (state.without(State::NEW).is_empty(), state.and(State::NEW).is_empty()) {
-        (true, _) => new,
-        (_, true) if state.and(State::INVALID.or(State::UNTRACKED)).is_empty() => old,
-        _ => None,
-    };
-    let mark = one.flow.mark;
-    let written = |before: Option<u32>| {
-        let after = match value {
-            Written::Value(value) => u32::try_from(*value).ok(),
-            Written::Masked { and, xor } => {
-                before.and_then(|old| u32::try_from((u128::from(old) & and) ^ xor).ok())
-            }
-            Written::Of(key) if key.is_plain() && key.field == Field::Mark => mark,
-            Written::Of(key) if key.is_plain() && key.field == Field::CtMark => of_connection,
-            _ => None,
-        };
-        after.filter(|_| sure || after == before)
-    };
-    match field {
-        Field::Mark => one.flow.mark = written(mark),
-        Field::CtMark => one.flow.ct_marks = [written(new), written(old)],
-        _ => {}
-    }
 }

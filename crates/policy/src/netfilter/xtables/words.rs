@@ -27,11 +27,28 @@ pub(super) fn split<'a>(line: &'a str, words: &mut Vec<Word<'a>>) {
             None | Some(b'#') => return,
             Some(_) => {
                 let (word, end) = word(line, at);
-                words.push(word);
                 at = end;
+                match (&word.text, assigned(&word)) {
+                    (Cow::Borrowed(text), Some(length)) => {
+                        let (option, value) = (&text[..length], &text[length + 1..]);
+                        let offset = word.offset;
+                        words.push(Word { text: Cow::Borrowed(option), ..word });
+                        words.push(Word {
+                            text: Cow::Borrowed(value),
+                            offset: offset + length + 1,
+                            quoted: false,
+                        });
+                    }
+                    _ => words.push(word),
+                }
             }
         }
     }
+}
+
+/// How long the option is in `--dport=80`.
+fn assigned(word: &Word<'_>) -> Option<usize> {
+    if word.quoted || !word.text.starts_with("--") { None } else { word.text.find('=') }
 }
 
 fn word(line: &str, start: usize) -> (Word<'_>, usize) {
@@ -80,5 +97,8 @@ mod tests {
         let texts: Vec<&str> = words.iter().map(|word| word.text.as_ref()).collect();
         assert_eq!(texts, ["-A", "INPUT", "--comment", "a \"b\" c", "d ef", "g h"]);
         assert_eq!(words[3].offset, 19);
+        split("-p tcp --dport=80;x", &mut words);
+        let texts: Vec<&str> = words.iter().map(|word| word.text.as_ref()).collect();
+        assert_eq!(texts, ["-p", "tcp", "--dport", "80", ";", "x"]);
     }
 }
