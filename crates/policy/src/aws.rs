@@ -3,10 +3,13 @@
 
 mod balance;
 mod complete;
+mod declared;
 mod describe;
 mod ends;
+mod findings;
 mod fix;
 mod gates;
+mod gateway;
 mod model;
 mod net;
 mod packet;
@@ -17,6 +20,7 @@ mod trip;
 
 use crate::doc::{Node, json};
 use crate::estate::{Ask, Endpoint, Estate, Fix, Step, Way};
+use crate::finding::Finding;
 use crate::gate::Gate;
 use crate::place::{Place, Unread, both};
 use crate::space::{Cube, Family};
@@ -58,10 +62,17 @@ impl Aws {
             documents.extend(read.documents);
         }
         describe::read(&documents, &mut model, &mut unread);
-        let _ = terraform;
+        let declared = crate::terraform::resources(&terraform);
+        declared::read(&declared.resources, &mut model);
+        unread.extend(declared.unread);
         complete::complete(&mut model);
         let (gates, endpoints) = (Gates::new(&model), endpoints(&model));
         Aws { model, gates, endpoints, unread }
+    }
+
+    /// What is wrong beyond the rules of single lists: unused, dangling, one-way.
+    pub fn findings(&self) -> Vec<Finding> {
+        findings::findings(&self.model, &self.gates)
     }
 
     fn party(&self, located: &Located, family: Family) -> Option<Party> {
@@ -71,6 +82,9 @@ impl Aws {
             Located::Interface { at, address } => {
                 Party::interface(*at, model.interfaces.nth(*at)?, family, *address)
             }
+            Located::Balancer { at, address } => {
+                balance::nodes(model, model.balancers.nth(*at)?, family, *address).into_iter().next()
+            }
             Located::Nat(at) => {
                 let nat = model.nats.nth(*at)?;
                 let vpc = model.subnets.get(&nat.subnet)?.vpc.clone();
@@ -79,25 +93,52 @@ impl Aws {
             Located::Subnet { at, range, .. } => Some(Party::subnet(model.subnets.nth(*at)?, *range)),
             Located::Vpc { at, range, .. } => Some(Party::vpc(model.vpcs.nth(*at)?, *range)),
             Located::Outside { range } => Some(Party::outside(*range, family, &nowhere)),
-            Located::Balancer(_) | Located::Tunnel(_) | Located::Mixed { .. } | Located::Unknown => None,
+            Located::Tunnel(_) | Located::Mixed { .. } | Located::Unknown => None,
         }
     }
 
-    /// IPv4 unless one end has only IPv6.
-    fn family(&self, ends: [&Located; 2]) -> Family {
-        let has_v4 = |located: &Located| match located {
-            Located::Interface { address: Some(address), .. } => address.is_ipv4(),
-            Located::Interface { at, .. } => {
-                let interface = self.model.interfaces.nth(*at);
-                interface.is_none_or(|each| each.addresses.iter().any(|address| address.private.is_ipv4()))
-            }
-            Located::Subnet { family, .. } | Located::Vpc { family, .. } | Located::Mixed { family } => {
-                *family == Family::V4
-            }
-            Located::Outside { range: Some((family, _)) } => *family == Family::V4,
-            _ => true,
+    /// Whether an end has, or may have, addresses of a family.
+    fn has(&self, located: &Located, family: Family) -> bool {
+        match located {
+            Located::Interface { address: Some(address), .. } => Family::of(*address) == family,
+            Located::Interface { at, .. } => self.model.interfaces.nth(*at).is_some_and(|each| {
+                each.addresses.iter().any(|address| Family::of(address.private) == family)
+            }),
+            Located::Balancer { at, address } => self
+                .model
+                .balancers
+                .nth(*at)
+                .is_some_and(|each| !balance::nodes(&self.model, each, family, *address).is_empty()),
+            Located::Subnet { family: own, .. }
+            | Located::Vpc { family: own, .. }
+            | Located::Mixed { family: own } => *own == family,
+            Located::Outside { range: Some((own, _)) } => *own == family,
+            Located::Outside { range: None } => true,
+            Located::Nat(_) | Located::Tunnel(_) | Located::Unknown => family == Family::V4,
+        }
+    }
+
+    /// The way of one family.
+    fn way_of(&self, ask: &Ask, (from, to): (&Located, &Located), family: Family) -> Vec<Step> {
+        let mut trip = Trip { model: &self.model, gates: &self.gates, family, steps: Vec::new() };
+        if self.special(&mut trip, to) {
+            return trip.steps;
+        }
+        let Some(source) = self.party(from, family) else {
+            undecided(&mut trip, from, ("source", "源"));
+            return trip.steps;
         };
-        if ends.into_iter().all(has_v4) { Family::V4 } else { Family::V6 }
+        if let Located::Balancer { at, address } = to
+            && let Some(balancer) = self.model.balancers.nth(*at)
+        {
+            trip.balanced(&source, balancer, *address, (ask.protocol, ask.port), 0);
+            return trip.steps;
+        }
+        match self.party(to, family) {
+            Some(destination) => trip.connect(&source, &destination, ask.protocol, ask.port),
+            None => undecided(&mut trip, to, ("destination", "目的")),
+        }
+        trip.steps
     }
 
     /// What ends a way before it begins, or is its whole answer.
@@ -149,26 +190,19 @@ impl Estate for Aws {
         if is_elsewhere(&from) && is_elsewhere(&to) {
             return Vec::new();
         }
-        let family = self.family([&from, &to]);
-        let mut trip = Trip { model: &self.model, gates: &self.gates, family, steps: Vec::new() };
-        if self.special(&mut trip, &to) {
-            return trip.steps;
+        let ends = (&from, &to);
+        let has = |family| self.has(&from, family) && self.has(&to, family);
+        match (has(Family::V4), has(Family::V6)) {
+            (false, true) => self.way_of(ask, ends, Family::V6),
+            (true, true) => {
+                // Where IPv4 does not lead there, IPv6 may.
+                let steps = self.way_of(ask, ends, Family::V4);
+                let other =
+                    if trip::is_stopped(&steps) { self.way_of(ask, ends, Family::V6) } else { Vec::new() };
+                if other.is_empty() || trip::is_stopped(&other) { steps } else { other }
+            }
+            _ => self.way_of(ask, ends, Family::V4),
         }
-        let Some(source) = self.party(&from, family) else {
-            undecided(&mut trip, &from, ("source", "源"));
-            return trip.steps;
-        };
-        if let Located::Balancer(at) = to
-            && let Some(balancer) = self.model.balancers.nth(at)
-        {
-            trip.balanced(&source, balancer, ask.protocol, ask.port, 0);
-            return trip.steps;
-        }
-        match self.party(&to, family) {
-            Some(destination) => trip.connect(&source, &destination, ask.protocol, ask.port),
-            None => undecided(&mut trip, &to, ("destination", "目的")),
-        }
-        trip.steps
     }
 
     fn allow(&self, gate: &Gate, packets: &[Cube]) -> Vec<Fix> {
@@ -216,7 +250,7 @@ fn endpoints(model: &Model) -> Vec<Endpoint> {
     }
     for balancer in model.balancers.iter() {
         let names = std::iter::once(balancer.name.clone()).chain(balancer.dns.clone()).collect();
-        let mark = format!("/{}/", balancer.name);
+        let mark = balancer.mark();
         let own = model.interfaces.iter().filter(|each| {
             each.owner == Owner::Balancer && each.names.iter().any(|name| name.contains(&mark))
         });

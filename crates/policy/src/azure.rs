@@ -8,6 +8,9 @@ mod fix;
 mod network;
 mod rules;
 mod tags;
+mod terraform;
+
+pub use terraform::terraform;
 
 use crate::cloud::fields::{field, last, many, word};
 use crate::cloud::{Cloud, Vendor};
@@ -101,8 +104,9 @@ pub fn claims(document: &Node) -> bool {
 
 /// Everything the documents tell of Azure.
 pub fn read(documents: &[Node], unread: Vec<Unread>) -> Cloud {
+    let bare = rules::groups_of_bare_rules(documents);
     let mut files = Files::default();
-    for document in documents {
+    for document in documents.iter().chain(&bare) {
         files.collect(document, None, 0);
     }
     let mut cloud = Cloud::new(&VENDOR, unread);

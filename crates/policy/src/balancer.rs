@@ -11,15 +11,22 @@ mod haproxy_words;
 mod health_faults;
 mod mend;
 mod nginx;
+mod nginx_files;
 mod nginx_tree;
+mod terraform;
+mod way;
 
 pub use aliyun::aliyun;
 pub use aws::aws;
+pub use cloud::claims;
 pub use faults::{Answer, KINDS, Known, faults};
 pub use flapping::{Flap, History, flapping};
 pub use gcp::gcp;
 pub use haproxy::haproxy;
 pub use nginx::nginx;
+pub use nginx_files::nginx_files;
+pub use terraform::terraform;
+pub use way::{CheckAsk, check_asks, stopped};
 
 use crate::place::{Place, Unread};
 use crate::read::Span;

@@ -56,7 +56,10 @@ impl Class {
             | Kind::AliyunSecurityGroup
             | Kind::TencentSecurityGroup
             | Kind::HuaweiSecurityGroup => Class::SecurityGroup,
-            Kind::AwsNetworkAcl | Kind::AliyunNetworkAcl => Class::NetworkAcl,
+            Kind::AwsNetworkAcl
+            | Kind::AliyunNetworkAcl
+            | Kind::TencentNetworkAcl
+            | Kind::HuaweiNetworkAcl => Class::NetworkAcl,
             Kind::GcpFirewall => Class::CloudFirewall,
             Kind::KubernetesNetworkPolicy => Class::Kubernetes,
             Kind::ZeroTrust => Class::ZeroTrust,

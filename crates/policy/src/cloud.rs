@@ -3,19 +3,27 @@
 //! A reader of a vendor's files fills it in; the way of a packet through it is the same for all (see `cloud/way.rs`).
 
 pub(crate) mod change;
+pub(crate) mod facts;
+pub(crate) mod faults;
 pub(crate) mod fields;
 pub(crate) mod list;
+pub(crate) mod notes;
 mod route;
+pub(crate) mod shape;
 mod way;
 
 pub(crate) use route::{Hop, Route};
 pub(crate) use way::internet;
 
+use crate::doc::Node;
 use crate::estate::{Ask, Endpoint, Estate, Fix, Step};
+use crate::finding::Finding;
 use crate::gate::Gate;
 use crate::place::{Place, Unread};
 use crate::read::Span;
 use crate::space::Cube;
+use crate::terraform::Resource;
+use crate::{aliyun, azure, gcp, huawei, tencent};
 use netwhy_model::Text;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -123,6 +131,26 @@ pub(crate) struct Vendor {
     pub publish: fn(&Endpoint) -> Vec<Fix>,
 }
 
+/// One vendor's reader, for those that look for the right one.
+pub struct Reader {
+    /// `azure`, `gcp`, `aliyun`, `tencent`, `huawei`.
+    pub name: &'static str,
+    /// Whether a document of JSON holds something of this vendor.
+    pub claims: fn(&Node) -> bool,
+    /// The resources of this vendor's Terraform provider, as documents for `read`.
+    pub terraform: fn(&[Resource]) -> Vec<Node>,
+    pub read: fn(&[Node], Vec<Unread>) -> Cloud,
+}
+
+/// Every reader of a cloud that has this model.
+pub const READERS: [Reader; 5] = [
+    Reader { name: "azure", claims: azure::claims, terraform: azure::terraform, read: azure::read },
+    Reader { name: "gcp", claims: gcp::claims, terraform: gcp::terraform, read: gcp::read },
+    Reader { name: "aliyun", claims: aliyun::claims, terraform: aliyun::terraform, read: aliyun::read },
+    Reader { name: "tencent", claims: tencent::claims, terraform: tencent::terraform, read: tencent::read },
+    Reader { name: "huawei", claims: huawei::claims, terraform: huawei::terraform, read: huawei::read },
+];
+
 /// A vendor's files, read.
 pub struct Cloud {
     pub(crate) vendor: &'static Vendor,
@@ -136,6 +164,7 @@ pub struct Cloud {
     pub(crate) loose: Vec<Guard>,
     pub(crate) owners: HashMap<String, Owner>,
     pub(crate) unread: Vec<Unread>,
+    pub(crate) findings: Vec<Finding>,
     /// Load balancers or address translation are in the files and not modelled: they may lead to any interface.
     pub(crate) relays: Option<Place>,
 }
@@ -152,6 +181,7 @@ impl Cloud {
             loose: Vec::new(),
             owners: HashMap::new(),
             unread,
+            findings: Vec::new(),
             relays: None,
         }
     }

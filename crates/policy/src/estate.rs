@@ -140,6 +140,8 @@ pub trait Estate: Send + Sync {
     /// The smallest change of one gate that lets these packets through, in its owner's syntax and as Terraform
     /// where there is a provider.
     fn allow(&self, gate: &Gate, packets: &[Cube]) -> Vec<Fix>;
+    /// Says by which interfaces packets come and go, for packet filters that ask.
+    fn through(&mut self, _from: Option<&str>, _to: Option<&str>) {}
     /// The same for a filter that decided by itself.
     fn allow_decided(&self, _decisions: &[Decision]) -> Vec<Fix> {
         Vec::new()

@@ -43,7 +43,9 @@ pub enum Kind {
     AliyunSecurityGroup,
     AliyunNetworkAcl,
     TencentSecurityGroup,
+    TencentNetworkAcl,
     HuaweiSecurityGroup,
+    HuaweiNetworkAcl,
     KubernetesNetworkPolicy,
     ZeroTrust,
 }

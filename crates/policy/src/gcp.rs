@@ -7,6 +7,9 @@ mod fix;
 mod network;
 mod policy;
 mod rules;
+mod terraform;
+
+pub use terraform::terraform;
 
 use crate::cloud::fields::{field, last, many, word};
 use crate::cloud::{Cloud, Vendor};

@@ -27,9 +27,8 @@ use std::sync::Arc;
 /// How many questions one intent may stand for.
 const ASK_COUNT_MAX: usize = 4_096;
 const TOP_KEYS: [&str; 3] = ["schema", "groups", "intent"];
-const INTENT_KEYS: [&str; 11] = [
-    "name", "from", "to", "must", "protocol", "protocols", "port", "ports", "severity", "except", "why",
-];
+const INTENT_KEYS: [&str; 11] =
+    ["name", "from", "to", "must", "protocol", "protocols", "port", "ports", "severity", "except", "why"];
 const EXCEPT_KEYS: [&str; 2] = ["from", "to"];
 /// Protocols by name.
 const PROTOCOLS: [(&str, u8); 9] = [
@@ -163,7 +162,9 @@ impl Reader {
                 return None;
             }
         }
-        asks.retain(|ask| !(of_family(&ask.from) && of_family(&ask.to)) || ends::same_family(&ask.from, &ask.to));
+        asks.retain(|ask| {
+            !(of_family(&ask.from) && of_family(&ask.to)) || ends::same_family(&ask.from, &ask.to)
+        });
         ends::take_out(&mut asks, &exceptions);
         asks.dedup();
         let text = |key| node.word(key).map(str::to_owned);
@@ -172,7 +173,9 @@ impl Reader {
     }
 
     fn protocols(&mut self, node: &Node) -> Option<Vec<u8>> {
-        let Some(written) = node.get("protocols").or_else(|| node.get("protocol")) else { return Some(vec![6]) };
+        let Some(written) = node.get("protocols").or_else(|| node.get("protocol")) else {
+            return Some(vec![6]);
+        };
         let words = one_or_many(written);
         words.iter().map(|word| self.word(word, &PROTOCOLS)).collect()
     }

@@ -26,7 +26,6 @@ pub use network::Network;
 
 use crate::doc::{Node, Read, json, yaml};
 use crate::estate::Endpoint;
-use crate::gate::Gate;
 use crate::place::Unread;
 use crate::read::Span;
 use network::Networks;
@@ -58,6 +57,7 @@ pub struct Kube {
     options: Options,
     namespaces: BTreeMap<String, Namespace>,
     pods: Vec<Pod>,
+    by_id: HashMap<String, usize>,
     nodes: Vec<KubeNode>,
     policies: Vec<Policy>,
     services: Vec<Service>,
@@ -68,12 +68,12 @@ pub struct Kube {
     networks: Networks,
     /// Policies of a kind that is not modelled, and the namespace they act in (`None`: everywhere).
     foreign: Vec<object::Foreign>,
+    twice: Vec<object::Twice>,
     endpoints: Vec<Endpoint>,
     unread: Vec<Unread>,
     /// What stands in a gate for each pod whose addresses are not known.
     stand_ins: Vec<Span>,
-    /// Gates that have been built.
-    built: Mutex<HashMap<gates::Key, Arc<Gate>>>,
+    built: Mutex<gates::Built>,
 }
 
 impl Kube {

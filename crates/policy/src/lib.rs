@@ -1,5 +1,6 @@
 //! Every rule that can stand between A and B, in one model: read, asked, checked, compared.
 
+pub mod aliyun;
 pub mod azure;
 pub mod cloud;
 pub mod aws;
@@ -14,6 +15,7 @@ pub mod gate;
 pub mod intents;
 pub mod matrix;
 pub mod gcp;
+pub mod huawei;
 pub mod kube;
 pub mod lint;
 pub mod list;
@@ -24,6 +26,7 @@ pub mod read;
 pub mod ranges;
 pub mod sarif;
 pub mod space;
+pub mod tencent;
 pub mod suggest;
 pub mod zero_trust;
 pub mod terraform;

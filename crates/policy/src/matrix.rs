@@ -104,15 +104,17 @@ impl Matrix {
     /// How many cells have a verdict.
     fn count(&self, verdict: Verdict) -> usize {
         let rows = 0..self.rows.len();
-        rows.map(|row| (0..self.columns.len()).filter(|column| self.verdict(row, *column) == verdict).count()).sum()
+        rows.map(|row| (0..self.columns.len()).filter(|column| self.verdict(row, *column) == verdict).count())
+            .sum()
     }
 
     /// "allowed 3, denied 1": how many there are of each.
     fn summary(&self, lang: Lang) -> String {
         let counted = Verdict::ALL.iter().map(|verdict| (verdict, self.count(*verdict)));
         let words = counted.filter(|(_, count)| *count > 0);
-        let words: Vec<String> =
-            words.map(|(verdict, count)| format!("{} {} {count}", verdict.sign(), verdict.word(lang))).collect();
+        let words: Vec<String> = words
+            .map(|(verdict, count)| format!("{} {} {count}", verdict.sign(), verdict.word(lang)))
+            .collect();
         words.join(lang.pick(", ", "，"))
     }
 

@@ -9,7 +9,7 @@ use crate::finding::{Finding, Level};
 use crate::gate::{Action, Gate};
 use crate::list::{Decided, List};
 use crate::place::{Place, both};
-use crate::read::{Span, merge, private, shared, without};
+use crate::read::{Span, merge, private, without};
 use crate::space::{Cube, Family, Protocols};
 use netwhy_model::Text;
 use std::collections::BTreeSet;
@@ -150,7 +150,8 @@ pub fn openings(ranges: &[Span], gate: &Gate, origin: &[Span], ports: &[u16]) ->
     taken.extend(ranges);
     let of = |family: Family| {
         let outside = without(&[Span::all(family)], &taken);
-        let (mut sure, mut perhaps, mut open, mut rules) = (Vec::new(), Vec::new(), Vec::new(), BTreeSet::new());
+        let (mut sure, mut perhaps, mut open, mut rules) =
+            (Vec::new(), Vec::new(), Vec::new(), BTreeSet::new());
         for port in ports {
             let asked = Asked::of(&list, &outside, origin, *port);
             if asked.allowed.is_empty() && asked.depends.is_empty() {
@@ -173,7 +174,9 @@ pub fn openings(ranges: &[Span], gate: &Gate, origin: &[Span], ports: &[u16]) ->
 
 fn families(origin: &[Span]) -> Vec<Family> {
     let both = [Family::V4, Family::V6];
-    both.into_iter().filter(|family| origin.is_empty() || origin.iter().any(|one| one.family == *family)).collect()
+    both.into_iter()
+        .filter(|family| origin.is_empty() || origin.iter().any(|one| one.family == *family))
+        .collect()
 }
 
 /// The first packets of connections from these sources to the origin.
@@ -216,7 +219,8 @@ pub fn findings(name: &Text, missing: &[Missing], openings: &[Opening], gate: &G
 impl Missing {
     fn finding(&self, name: &Text, gate: &Gate) -> Finding {
         let (ports, range, list) = (ports_text(&self.ports), self.range.to_string(), &gate.name);
-        let part = if self.sources == [self.range] { String::new() } else { format!(" ({})", shown(&self.sources)) };
+        let part =
+            if self.sources == [self.range] { String::new() } else { format!(" ({})", shown(&self.sources)) };
         let (level, en, zh) = if self.depends {
             (Level::Warning, "may not be let in", "不一定被放行")
         } else {
@@ -227,7 +231,10 @@ impl Missing {
             "missing-range",
             level,
             place,
-            format!("{range}{part} of {} {en} to port {ports} by {list}: requests through it fail now and then", name.en),
+            format!(
+                "{range}{part} of {} {en} to port {ports} by {list}: requests through it fail now and then",
+                name.en
+            ),
             format!("{list}：{} 的 {range}{part} {zh}到端口 {ports}：经过该节点的请求会间歇失败", name.zh),
         )
     }
@@ -253,14 +260,16 @@ impl Opening {
     }
 }
 
-/// Which of the nodes a set of allowed sources stands for, by how much of the node's ranges it covers: tells behind
-/// which node an origin sits when nobody says.
+/// Which of the nodes an allow list is made for, by how many of the node's ranges it names: tells behind which node an
+/// origin sits when nobody says. A range wider than the node's (everyone) names none.
 pub fn guess<'a>(nodes: &'a [ProtectionNode], allowed: &[Span]) -> Option<&'a ProtectionNode> {
-    let covered = |node: &ProtectionNode| {
-        let whole = |range: &&Span| shared(&[**range], allowed) == [**range];
-        node.ranges.iter().filter(whole).count()
+    let named = |node: &ProtectionNode| {
+        let own = merge(&node.ranges);
+        let within = |span: &&Span| own.iter().any(|range| range.contains(span));
+        let within: Vec<Span> = allowed.iter().filter(within).copied().collect();
+        node.ranges.iter().filter(|range| without(&[**range], &within).is_empty()).count()
     };
-    let most = nodes.iter().filter(|node| !node.ranges.is_empty()).max_by_key(|node| covered(node))?;
+    let most = nodes.iter().filter(|node| !node.ranges.is_empty()).max_by_key(|node| named(node))?;
     // A single range may be there by chance; half of them are not.
-    (covered(most) * 2 > most.ranges.len()).then_some(most)
+    (named(most) * 2 > most.ranges.len()).then_some(most)
 }

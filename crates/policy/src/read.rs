@@ -2,7 +2,8 @@
 
 mod span;
 
-pub use span::{Span, address, merge, number, private, shared, without};
+pub use crate::space::{address, number};
+pub use span::{Span, merge, private, shared, without};
 
 use crate::space::{Cube, Family, PORT_PROTOCOLS, Protocols};
 

@@ -5,7 +5,8 @@ use netwhy_model::{Lang, Text};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 /// What a rule is about; every kind of finding that is written should have one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,28 +19,44 @@ pub struct RuleText {
 ///
 /// # Errors
 /// None in practice: everything in it is text and numbers.
-pub fn sarif(version: &str, rules: &[RuleText], findings: &[Finding], lang: Lang) -> serde_json::Result<String> {
+pub fn sarif(
+    version: &str,
+    rules: &[RuleText],
+    findings: &[Finding],
+    lang: Lang,
+) -> serde_json::Result<String> {
     let mut listed: BTreeMap<&str, Option<&Text>> = findings.iter().map(|one| (one.kind, None)).collect();
     listed.extend(rules.iter().map(|rule| (rule.id, Some(&rule.text))));
     let index: BTreeMap<&str, usize> = listed.keys().enumerate().map(|(at, id)| (*id, at)).collect();
     let rules = listed.iter().map(|(id, text)| rule(id, *text, lang)).collect();
     let results = findings.iter().map(|finding| result(finding, &index, lang)).collect();
     let driver = Driver { name: "netwhy", version, rules };
-    let run = Run { tool: Tool { driver }, column_kind: "utf16CodeUnits", language: lang.pick("en", "zh"), results };
+    let run = Run {
+        tool: Tool { driver },
+        column_kind: "utf16CodeUnits",
+        language: lang.pick("en", "zh"),
+        results,
+    };
     serde_json::to_string_pretty(&Log { schema: SCHEMA, version: "2.1.0", runs: [run] })
 }
 
 fn rule<'a>(id: &'a str, text: Option<&'a Text>, lang: Lang) -> Rule<'a> {
     let text = text.map_or(id, |text| text.get(lang));
-    Rule { id, short_description: Message { text: clean(text) }, default_configuration: Configuration { level: Level::Warning } }
+    Rule {
+        id,
+        short_description: Message { text: clean(text) },
+        default_configuration: Configuration { level: Level::Warning },
+    }
 }
 
 fn result<'a>(finding: &'a Finding, index: &BTreeMap<&str, usize>, lang: Lang) -> Outcome<'a> {
     let place = &finding.place;
     // SARIF counts from 1; 0 is the file as a whole here.
-    let region = (place.line > 0).then(|| Region { start_line: place.line, start_column: place.column.max(1) });
+    let region =
+        (place.line > 0).then(|| Region { start_line: place.line, start_column: place.column.max(1) });
     let artifact_location = Artifact { uri: uri(&place.file) };
-    let fixes: Vec<String> = finding.fix.iter().map(|fix| clean(&format!("{}: {}", fix.syntax, fix.change))).collect();
+    let fixes: Vec<String> =
+        finding.fix.iter().map(|fix| clean(&format!("{}: {}", fix.syntax, fix.change))).collect();
     let mut text = clean(finding.text.get(lang));
     for fix in &fixes {
         text.push('\n');
@@ -60,7 +77,9 @@ fn uri(path: &str) -> String {
     let mut uri = String::with_capacity(path.len());
     for byte in path.replace('\\', "/").bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => uri.push(byte.into()),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
+                uri.push(byte.into())
+            }
             _ => uri.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -176,17 +195,28 @@ mod tests {
     fn a_report_has_what_the_schema_requires() {
         let place = Place::new(&"a dir/é.conf".into(), 3, 7);
         let findings = [
-            Finding::new("dead", Level::Error, &place, "dead\u{7}", "死").fixed("nft", "x", "x", "delete rule"),
+            Finding::new("dead", Level::Error, &place, "dead\u{7}", "死").fixed(
+                "nft",
+                "x",
+                "x",
+                "delete rule",
+            ),
             Finding::new("odd", Level::Note, &Place::whole(&"".into()), "odd", "怪"),
         ];
         let rules = [RuleText { id: "dead", text: both("never matches", "永不匹配") }];
         let text = sarif("0.1.0", &rules, &findings, Lang::Zh).expect("json");
         let log: Value = serde_json::from_str(&text).expect("valid");
-        assert_eq!((&log["version"], &log["runs"][0]["tool"]["driver"]["name"]), (&"2.1.0".into(), &"netwhy".into()));
+        assert_eq!(
+            (&log["version"], &log["runs"][0]["tool"]["driver"]["name"]),
+            (&"2.1.0".into(), &"netwhy".into())
+        );
         let results = &log["runs"][0]["results"];
         let physical = &results[0]["locations"][0]["physicalLocation"];
         assert_eq!(physical["artifactLocation"]["uri"], "a%20dir/%C3%A9.conf");
-        assert_eq!((&physical["region"]["startLine"], &physical["region"]["startColumn"]), (&3.into(), &7.into()));
+        assert_eq!(
+            (&physical["region"]["startLine"], &physical["region"]["startColumn"]),
+            (&3.into(), &7.into())
+        );
         assert_eq!(results[0]["message"]["text"], "死\nnft: delete rule");
         assert_eq!(results[0]["properties"]["en"], "dead ");
         assert_eq!(results[1]["level"], "note");

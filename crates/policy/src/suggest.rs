@@ -19,7 +19,10 @@ pub fn unknown(written: &str, known: &[&str]) -> (String, String) {
         ),
         None => {
             let all = known.join(", ");
-            (format!("{written:?} is not known; known are {all}"), format!("{written:?} 不认识；可用的有 {all}"))
+            (
+                format!("{written:?} is not known; known are {all}"),
+                format!("{written:?} 不认识；可用的有 {all}"),
+            )
         }
     }
 }

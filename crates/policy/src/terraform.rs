@@ -4,6 +4,7 @@
 //! What only a cloud knows (`id`, `arn`, `self_link`) is the address of its resource: `aws_vpc.main`,
 //! `module.net.aws_subnet.a[0]`. What cannot be worked out stays a [`Value::Expression`], as written.
 
+mod declared;
 mod evaluate;
 mod functions;
 mod module;

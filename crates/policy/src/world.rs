@@ -1,6 +1,9 @@
 //! A collection of files as one model: every file goes to the reader that knows it.
 
+mod checks;
 mod host;
+mod nodes;
+mod one_way;
 mod sniff;
 
 pub use crate::netfilter::trace::Role;
@@ -78,12 +81,26 @@ impl World {
         self.endpoints().find(known).map(|endpoint| End::Known(endpoint.id.clone()))
     }
 
-    /// What is wrong with the rules: of every list, and what the estates themselves find.
-    pub fn lint(&self) -> Vec<Finding> {
+    /// What is wrong with the rules: of every list, what the estates themselves find, and which protection nodes
+    /// (of a file of ranges, if one is given) allow lists lack.
+    pub fn lint(&self, ranges: Option<&Source>) -> Vec<Finding> {
         let mut found: Vec<Finding> = self.estates.iter().flat_map(|one| one.lint_gates()).flat_map(|gate| lint::gate(&gate)).collect();
         found.extend(self.findings.iter().cloned());
+        found.extend(checks::findings(self));
+        found.extend(nodes::missing(&self.gates(), ranges));
+        let can = |ask: &Ask| self.can(ask);
+        found.extend(self.balancers.iter().flat_map(|one| crate::balancer::stopped(one, &can)));
         found.sort_by(|a, b| (&a.place, a.rule, a.kind).cmp(&(&b.place, b.rule, b.kind)));
         found
+    }
+
+    /// Says by which interfaces packets come and go, for packet filters that ask.
+    #[must_use]
+    pub fn through(mut self, from: Option<&str>, to: Option<&str>) -> World {
+        for estate in &mut self.estates {
+            estate.through(from, to);
+        }
+        self
     }
 
     /// The endpoint that has an address.

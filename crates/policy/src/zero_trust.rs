@@ -13,14 +13,17 @@ use crate::doc::{Node, Value};
 use crate::estate::{Ask, End, Endpoint, Estate, Fix, Look, Step, Way};
 use crate::gate::{Action, Direction, Gate, Kind, Order, Rule};
 use crate::place::{Place, Unread, both};
-use crate::read::{Span, protocol_name, merge, private, shared, without};
+use crate::read::{Span, address, merge, private, protocol_name, shared, without};
 use crate::space::{Cube, Family, Protocols};
 use netwhy_model::Text;
 use rules::{DESTINATIONS, Effect, Names, Reader, Written, first_of};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How many boxes all rules of one document may have together.
 const CUBE_COUNT_MAX: usize = 200_000;
+/// How many addresses an endpoint has; one with more is a network.
+const ADDRESS_COUNT_MAX: usize = 256;
 /// How many protocols a rule that is proposed names.
 const PROTOCOL_COUNT_MAX: usize = 8;
 /// Where rules, applications, networks and levels stand in a document.
@@ -29,10 +32,12 @@ const APPLICATIONS: &[&str] = &["applications", "apps", "protected"];
 const LEVELS: &[&str] = &["accessLevels", "access_levels"];
 
 /// A policy that was read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ZeroTrust {
     gates: Vec<(Arc<Gate>, Vec<Span>)>,
     endpoints: Vec<Endpoint>,
+    /// What the names of hosts and networks stand for.
+    named: BTreeMap<String, Vec<Span>>,
     unread: Vec<Unread>,
 }
 
@@ -43,24 +48,27 @@ pub fn resembles(document: &Node) -> bool {
     let named = document.word("schema").is_some_and(|schema| schema.starts_with("netwhy.zero-trust"));
     named
         || LEVELS.iter().any(|key| document.get(key).is_some())
-        || rules.into_iter().any(|rule| {
-            words.iter().any(|word| rule.get(word).is_some()) || rule.get("policies").is_some()
-        })
+        || rules
+            .into_iter()
+            .any(|rule| words.iter().any(|word| rule.get(word).is_some()) || rule.get("policies").is_some())
 }
 
 /// Reads the documents of a policy, with what is known of who asks.
 pub fn zero_trust(documents: &[Node], facts: &Facts) -> ZeroTrust {
-    let mut policy = ZeroTrust { gates: Vec::new(), endpoints: Vec::new(), unread: Vec::new() };
+    let mut policy = ZeroTrust::default();
     let mut names = Names::default();
     let mut facts = facts.clone();
     for document in documents {
         policy.names(document, &mut names, &mut facts);
     }
-    let levels: Vec<Node> = documents.iter().flat_map(|one| first_of(one, LEVELS).map_or(&[][..], Node::list)).cloned().collect();
+    let levels: Vec<Node> =
+        documents.iter().flat_map(|one| first_of(one, LEVELS).map_or(&[][..], Node::list)).cloned().collect();
     rules::levels(&levels, &mut names, &mut policy.unread);
     for document in documents {
         policy.document(document, &names, &facts);
     }
+    policy.named = names.networks;
+    policy.named.extend(names.hosts);
     policy
 }
 
@@ -80,7 +88,8 @@ impl ZeroTrust {
             facts.groups.insert(name.to_lowercase(), members.collect());
         }
         for app in first_of(document, APPLICATIONS).map_or(&[][..], Node::list) {
-            let (Some(name), Some(node)) = (first_of(app, &["domain", "name"]).and_then(Node::text), app.get("addresses"))
+            let (Some(name), Some(node)) =
+                (first_of(app, &["domain", "name"]).and_then(Node::text), app.get("addresses"))
             else {
                 continue;
             };
@@ -126,9 +135,11 @@ impl ZeroTrust {
     fn gate(&mut self, owner: &Node, list: &[Node], around: &[Node], names: &Names, facts: &Facts) {
         let mut reader = Reader { names, unread: &mut self.unread };
         let numbered = list.iter().zip(0_u32..);
-        let mut written: Vec<Written> = numbered.filter_map(|(node, at)| reader.rule(node, at, around)).collect();
+        let mut written: Vec<Written> =
+            numbered.filter_map(|(node, at)| reader.rule(node, at, around)).collect();
         written.sort_by_key(|rule| (!rule.first, rule.precedence, rule.number));
-        let name: Arc<str> = first_of(owner, &["name", "domain", "title"]).and_then(Node::text).unwrap_or("zero trust").into();
+        let name: Arc<str> =
+            first_of(owner, &["name", "domain", "title"]).and_then(Node::text).unwrap_or("zero trust").into();
         let mut rules = Vec::new();
         let mut count = 0;
         for rule in &written {
@@ -147,7 +158,8 @@ impl ZeroTrust {
             rules = most_specific(rules);
         }
         let default = first_of(owner, &["default", "default_action"]).and_then(Node::text);
-        let default = if matches!(default, Some("allow" | "permit" | "accept")) { Action::Allow } else { Action::Deny };
+        let default =
+            if matches!(default, Some("allow" | "permit" | "accept")) { Action::Allow } else { Action::Deny };
         let protects = owner.get("protects").map_or(Vec::new(), |node| self.ranges(node));
         let governs = if protects.is_empty() { governed(&written) } else { protects };
         let gate = Gate { rules, default, ..empty(owner, &name) };
@@ -158,13 +170,8 @@ impl ZeroTrust {
     fn addresses(&self, end: &End) -> Option<Vec<Span>> {
         match end {
             End::Addresses(first, last) => Some(Span::between(*first, *last).into_iter().collect()),
-            End::Outside => {
-                Some(without(&Span::anywhere(), &private()))
-            }
-            End::Known(id) => {
-                let known = self.endpoints.iter().find(|one| one.id == *id || one.names.contains(id))?;
-                Some(known.addresses.iter().map(|address| Span::one(*address)).collect())
-            }
+            End::Outside => Some(without(&Span::anywhere(), &private())),
+            End::Known(id) => self.named.get(id).cloned(),
         }
     }
 }
@@ -193,9 +200,11 @@ fn rules_of(written: &Written, name: &Arc<str>, facts: &Facts) -> Vec<Rule> {
         Effect::Deny => &[Action::Deny],
         Effect::Unknown(_) => &[Action::Allow, Action::Deny],
     };
-    let mut more: Vec<Text> = written.unresolved.iter().map(|host| {
-        both(format!("the destination is {host}, by its name"), format!("目的是域名 {host}"))
-    }).collect();
+    let mut more: Vec<Text> = written
+        .unresolved
+        .iter()
+        .map(|host| both(format!("the destination is {host}, by its name"), format!("目的是域名 {host}")))
+        .collect();
     if let Effect::Unknown(word) = &written.effect {
         more.push(both(format!("what the action {word:?} does"), format!("动作 {word:?} 的含义")));
     }
@@ -277,13 +286,10 @@ fn governed(written: &[Written]) -> Vec<Span> {
 }
 
 fn endpoint(name: &str, ranges: &[Span], place: &Place) -> Endpoint {
-    let single = ranges.iter().filter(|range| range.first == range.last);
-    Endpoint {
-        id: name.to_owned(),
-        names: Vec::new(),
-        addresses: single.map(|range| crate::read::address(range.family, range.first)).collect(),
-        place: place.clone(),
-    }
+    let numbers =
+        ranges.iter().flat_map(|range| (range.first..=range.last).map(|number| (range.family, number)));
+    let addresses = numbers.take(ADDRESS_COUNT_MAX).map(|(family, number)| address(family, number)).collect();
+    Endpoint { id: name.to_owned(), names: Vec::new(), addresses, place: place.clone() }
 }
 
 fn one_or_many(node: &Node) -> &[Node] {
@@ -323,7 +329,10 @@ impl Estate for ZeroTrust {
             let look = match &from {
                 Some(from) => Look::Gate { gate: Arc::clone(gate), packets: packets(from, &to, ask) },
                 None => Look::Depends {
-                    on: both("the addresses of the source, which this policy does not know", "来源的地址，该策略并不知道"),
+                    on: both(
+                        "the addresses of the source, which this policy does not know",
+                        "来源的地址，该策略并不知道",
+                    ),
                     place: gate.place.clone(),
                 },
             };
@@ -369,7 +378,8 @@ fn rule_for(cube: &Cube) -> serde_json::Value {
         (first, last) if first == last => serde_json::json!([first]),
         (first, last) => serde_json::json!([format!("{first}-{last}")]),
     };
-    let protocols: Vec<String> = cube.protocols.numbers().take(PROTOCOL_COUNT_MAX).map(protocol_name).collect();
+    let protocols: Vec<String> =
+        cube.protocols.numbers().take(PROTOCOL_COUNT_MAX).map(protocol_name).collect();
     serde_json::json!({
         "name": "allow what was asked",
         "action": "allow",

@@ -1,4 +1,5 @@
 //! AWS against what others found: Batfish's snapshots with their dispositions, np-guard's connectivity.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 use netwhy_policy::aws::Aws;
 use netwhy_policy::can::{Verdict, can};
@@ -152,4 +153,83 @@ fn flows_of_batfish_end_as_batfish_says() {
     }
     println!("{right} right, {} wrong, {skipped} skipped", wrong.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What np-guard says of one pair: everything, or one protocol with some ports, or nothing.
+fn allows(told: Option<&str>, protocol: u8, port: u16) -> bool {
+    let Some(told) = told else { return false };
+    if told.contains("All Connections") {
+        return true;
+    }
+    let is_protocol = told.contains(match protocol {
+        6 => "TCP",
+        17 => "UDP",
+        _ => "ICMP",
+    });
+    let ports = told.split("dst-ports: ").nth(1).map(|ports| ports.trim().split(','));
+    let in_ports = ports.is_none_or(|mut ports| {
+        ports.any(|part| {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            (first.parse::<u16>().expect("port")..=last.parse::<u16>().expect("port")).contains(&port)
+        })
+    });
+    is_protocol && in_ports
+}
+
+fn npguard(input: &str, output: &str) {
+    let Some(root) = shared("npguard-vpc") else { return };
+    let text = std::fs::read_to_string(root.join("input").join(input)).expect("input");
+    let aws = Aws::read(&[(input.into(), text.as_str())]);
+    let told = std::fs::read_to_string(root.join("out/analysis_out").join(output)).expect("output");
+    let name = |end: &str| end.split('[').next().unwrap_or(end).trim().to_owned();
+    let mut expected = std::collections::HashMap::new();
+    let mut names = std::collections::BTreeSet::new();
+    for line in told.lines() {
+        let Some((from, rest)) = line.split_once(" => ") else { continue };
+        let Some((to, what)) = rest.split_once(" : ") else { continue };
+        names.extend([name(from), name(to)]);
+        expected.insert((name(from), name(to)), what.to_owned());
+    }
+    let known: Vec<(String, End)> = aws
+        .endpoints()
+        .iter()
+        .filter_map(|endpoint| {
+            let own = endpoint.names.iter().find(|own| names.contains(*own))?;
+            Some((own.clone(), End::Known(endpoint.id.clone())))
+        })
+        .chain([("Public Internet (all ranges)".to_owned(), address("8.8.8.8"))])
+        .collect();
+    assert_eq!(known.len(), names.len(), "{names:?} {known:?}");
+    let estates: Vec<Box<dyn Estate>> = vec![Box::new(aws)];
+    let (mut right, mut wrong) = (0, Vec::new());
+    for (from_name, from) in &known {
+        for (to_name, to) in known.iter().filter(|(to_name, _)| to_name != from_name) {
+            for (protocol, port) in [(6, 22), (6, 443), (6, 9080), (6, 9081), (17, 53), (17, 9080)] {
+                let ask = Ask { from: from.clone(), to: to.clone(), protocol, port: Some(port) };
+                let answer = can(&estates, &ask);
+                let told = expected.get(&(from_name.clone(), to_name.clone())).map(String::as_str);
+                // Its inputs have no route tables: what hangs on them alone is not denied.
+                let found = answer.verdict != Verdict::Denied;
+                match found == allows(told, protocol, port) {
+                    true => right += 1,
+                    false => wrong.push(format!(
+                        "{from_name} → {to_name} {protocol}/{port}: np-guard {told:?}, here {:?} {:#?}",
+                        answer.verdict, answer.blockers
+                    )),
+                }
+            }
+        }
+    }
+    println!("{input}: {right} right, {} wrong", wrong.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn connectivity_of_np_guard_is_found_with_groups_of_groups() {
+    npguard("input_aws_sg_1.json", "aws_sg_1_all_vpcs_.txt");
+}
+
+#[test]
+fn connectivity_of_np_guard_is_found_with_two_subnets() {
+    npguard("input_basic_config_with_sg.json", "basic_config_with_sg_all_vpcs_.txt");
 }

@@ -1,10 +1,12 @@
 //! Load balancers of every kind read into one model, and what is wrong with them.
+#![allow(clippy::expect_used, reason = "helpers of tests may fail loudly")]
 
 use netwhy_policy::balancer::{
     Answer, Balancer, Balancers, Check, Checkers, Kind, Known, Protocol, aliyun, aws, faults, gcp, haproxy,
-    nginx,
+    nginx, nginx_files, terraform,
 };
 use netwhy_policy::doc::{Node, json};
+use netwhy_policy::world::{Source, World};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -35,7 +37,8 @@ fn kinds(balancer: &Balancer, known: &Known) -> Vec<String> {
 #[test]
 fn nginx_upstreams_servers_and_what_passes_where_are_read() {
     let text = include_str!("balancer/nginx.conf");
-    let balancer = only(nginx(&"nginx.conf".into(), text, &none));
+    let empty = |_: &str| vec![("conf.d/empty.conf".into(), String::new())];
+    let balancer = only(nginx(&"nginx.conf".into(), text, &empty));
     let web = balancer.pool("web").expect("web");
     assert_eq!(web.members.len(), 4);
     assert_eq!((web.members[0].port, web.members[1].weight), (Some(8080), 3));
@@ -52,6 +55,30 @@ fn nginx_upstreams_servers_and_what_passes_where_are_read() {
     assert_eq!(
         kinds(&balancer, &Known::default()),
         ["health-threshold 11", "member-down 13", "pool-unused 16", "pool-down 17", "listener-empty 32"]
+    );
+}
+
+#[test]
+fn files_of_nginx_are_joined_by_what_they_include() {
+    let files = [
+        ("etc/nginx/conf.d/web.conf", "upstream web { server a:80; server b:80; }"),
+        (
+            "etc/nginx/nginx.conf",
+            "events {} http { include /etc/nginx/conf.d/*.conf; server { location / { proxy_pass http://web; } } }",
+        ),
+        ("lone/site.conf", "server { listen 81; location / { proxy_pass http://web; } }"),
+        ("part.conf", "http { include gone/*.conf; upstream u { server a; server b; } }"),
+    ];
+    let files: Vec<(Arc<str>, &str)> = files.iter().map(|(name, text)| ((*name).into(), *text)).collect();
+    let read = nginx_files(&files);
+    assert!(read.unread.is_empty(), "{:?}", read.unread);
+    let pools: Vec<usize> = read.balancers.iter().map(|one| one.pools[0].members.len()).collect();
+    assert_eq!(pools, [2, 2, 1], "the upstream of conf.d is the one of the main file only");
+    assert_eq!(kinds(&read.balancers[0], &Known::default()), [""; 0]);
+    assert_eq!(
+        kinds(&read.balancers[1], &Known::default()),
+        [""; 0],
+        "what uses it may be in a file not given"
     );
 }
 
@@ -246,6 +273,107 @@ fn aliyun_classic_and_application_balancers_are_read() {
     );
     assert_eq!(balancer.listeners[0].pools, ["sgp-1"]);
     assert!(faults(&balancer, &Known::default()).iter().any(|one| one.kind == "pool-empty"));
+}
+
+#[test]
+fn balancers_in_terraform_are_read_as_those_of_the_clouds() {
+    let text = r#"
+resource "aws_lb" "shop" {
+  name    = "shop"
+  subnets = ["subnet-1"]
+}
+resource "aws_lb_listener" "https" {
+  load_balancer_arn = aws_lb.shop.arn
+  port              = 443
+  protocol          = "HTTPS"
+  default_action {
+    type             = "forward"
+    target_group_arn = aws_lb_target_group.web.arn
+  }
+}
+resource "aws_lb_target_group" "web" {
+  name     = "web"
+  port     = 80
+  protocol = "HTTP"
+  health_check {
+    interval = 5
+    timeout  = 6
+    path     = "/h"
+  }
+}
+resource "aws_lb_target_group" "old" {
+  name     = "old"
+  port     = 81
+  protocol = "HTTP"
+}
+resource "google_compute_health_check" "hc" {
+  name               = "hc"
+  check_interval_sec = 5
+  timeout_sec        = 9
+  http_health_check {
+    port         = 8080
+    request_path = "/x"
+  }
+}
+resource "google_compute_backend_service" "web" {
+  name          = "web"
+  health_checks = [google_compute_health_check.hc.id]
+  backend {
+    group = "ig"
+  }
+}
+resource "google_compute_global_forwarding_rule" "fr" {
+  name       = "fr"
+  port_range = "80"
+  target     = google_compute_target_http_proxy.p.id
+}
+resource "google_compute_target_http_proxy" "p" {
+  url_map = google_compute_url_map.m.id
+}
+resource "google_compute_url_map" "m" {
+  default_service = google_compute_backend_service.web.id
+}
+"#;
+    let resources = netwhy_policy::terraform::resources(&[("lb.tf".into(), text)]);
+    assert!(resources.unread.is_empty(), "{:?}", resources.unread);
+    let read = terraform(&resources);
+    let found: Vec<String> = read.balancers.iter().flat_map(|one| kinds(one, &Known::default())).collect();
+    for wanted in ["health-timeout 19", "pool-unused 25", "health-timeout 34"] {
+        assert!(found.iter().any(|one| one == wanted), "{wanted} is not among {found:?}");
+    }
+    let [shop, loose, google] = read.balancers.as_slice() else { panic!("{:?}", read.balancers) };
+    assert_eq!(
+        (shop.listeners[0].pools.as_slice(), shop.subnets.as_slice()),
+        (&["web".to_owned()][..], &["subnet-1".to_owned()][..])
+    );
+    assert_eq!(loose.pools[0].name, "old");
+    assert_eq!(google.listeners[0].pools, ["google_compute_backend_service.web"]);
+    let health = &google.pools[0].health;
+    assert_eq!((health.check, health.port, health.path.as_deref()), (Check::Http, Some(8080), Some("/x")));
+}
+
+#[test]
+fn rules_that_stop_the_health_check_are_found_by_asking_its_own_way() {
+    let balancer = r#"{"LoadBalancerId": "lb-1", "ListenerPort": 80, "XForwardedFor": "on", "HealthCheck": "on", "HealthCheckConnectPort": 9000,
+ "HealthCheckInterval": 2, "HealthCheckTimeout": 1, "HealthyThreshold": 3, "UnhealthyThreshold": 3, "VServerGroupId": "g"}
+{"VServerGroupId": "g", "BackendServers": {"BackendServer": [{"ServerId": "i-1", "ServerIp": "10.0.0.1", "Port": 9000}, {"ServerId": "i-2", "ServerIp": "10.0.0.2", "Port": 80}]}}"#;
+    let policy = |from: &str| {
+        format!(
+            "{{\"schema\": \"netwhy.zero-trust/1\", \"protects\": [\"10.0.0.0/31\"], \"rules\": [{{\"from\": [\"{from}\"], \"ports\": [9000]}}]}}"
+        )
+    };
+    let stopped = |from: &str| {
+        let sources = [("slb.json", balancer.to_owned()), ("policy.json", policy(from))];
+        let sources = sources.map(|(file, text)| Source { file: file.into(), text });
+        let world = World::read(&sources, None);
+        assert!(world.unread().is_empty(), "{:?}", world.unread());
+        world.lint(None).into_iter().filter(|one| one.kind == "health-stopped").collect::<Vec<_>>()
+    };
+    let found = stopped("10.0.0.0/8");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].text.en.contains("100.64.0.0/10 → 10.0.0.1/32:9000"), "{found:?}");
+    assert!(found[0].fix[0].change.contains("100.64.0.0/10"));
+    assert!(stopped("100.64.0.0/10").is_empty());
 }
 
 proptest! {

@@ -1,4 +1,5 @@
 //! What Kubernetes' policies and services mean, trap by trap.
+#![allow(clippy::expect_used)]
 
 use netwhy_policy::can::{Answer, Verdict, can};
 use netwhy_policy::estate::{Ask, End, Estate};
@@ -48,7 +49,9 @@ fn read(more: &str, options: Options) -> Kube {
 }
 
 fn policy(kind_and_spec: &str) -> String {
-    format!("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: p, namespace: shop}}\nspec: {kind_and_spec}\n---\n")
+    format!(
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: p, namespace: shop}}\nspec: {kind_and_spec}\n---\n"
+    )
 }
 
 fn asked(kube: Kube, from: End, to: End, protocol: u8, port: Option<u16>) -> Answer {
@@ -92,7 +95,8 @@ fn a_pod_is_isolated_once_a_policy_selects_it_and_only_in_the_directions_it_spea
 
 #[test]
 fn every_policy_that_isolates_is_a_blocker_with_the_line_of_its_selector() {
-    let more = policy("{podSelector: {}}") + &policy("{podSelector: {matchLabels: {app: db}}}").replace("name: p,", "name: q,");
+    let more = policy("{podSelector: {}}")
+        + &policy("{podSelector: {matchLabels: {app: db}}}").replace("name: p,", "name: q,");
     let answer = answer(&more, TOOL, DB, 5432);
     let seen: Vec<&str> = answer.blockers.iter().map(|one| one.within.as_str()).collect();
     assert_eq!(seen, ["NetworkPolicy shop/p", "NetworkPolicy shop/q"]);
@@ -103,12 +107,18 @@ fn every_policy_that_isolates_is_a_blocker_with_the_line_of_its_selector() {
 
 #[test]
 fn two_selectors_in_one_peer_must_both_fit_and_two_peers_need_not() {
-    let one = policy("{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: ops}}, podSelector: {matchLabels: {app: other}}}]}]}");
+    let one = policy(
+        "{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: ops}}, podSelector: {matchLabels: {app: other}}}]}]}",
+    );
     assert_eq!(verdict(&one, TOOL, DB, 5432), Verdict::Denied);
-    let two = policy("{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: ops}}}, {podSelector: {matchLabels: {app: other}}}]}]}");
+    let two = policy(
+        "{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: ops}}}, {podSelector: {matchLabels: {app: other}}}]}]}",
+    );
     assert_eq!(verdict(&two, TOOL, DB, 5432), Verdict::Allowed);
     // A podSelector alone means the policy's own namespace.
-    let own = policy("{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]}");
+    let own = policy(
+        "{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]}",
+    );
     assert_eq!(verdict(&own, WEB, DB, 5432), Verdict::Allowed);
     assert_eq!(verdict(&own, TOOL, DB, 5432), Verdict::Denied);
     let outside = asked(read(&own, Options::default()), End::Outside, known(DB), 6, Some(5432));
@@ -132,7 +142,11 @@ fn empty_rules_lists_and_selectors_mean_different_things() {
 
 #[test]
 fn expressions_follow_the_rules_of_label_selectors() {
-    let db = |expression: &str| policy(&format!("{{podSelector: {{matchLabels: {{app: db}}}}, ingress: [{{from: [{{podSelector: {{matchExpressions: [{expression}]}}}}]}}]}}"));
+    let db = |expression: &str| {
+        policy(&format!(
+            "{{podSelector: {{matchLabels: {{app: db}}}}, ingress: [{{from: [{{podSelector: {{matchExpressions: [{expression}]}}}}]}}]}}"
+        ))
+    };
     assert_eq!(verdict(&db("{key: app, operator: In, values: [web, x]}"), WEB, DB, 1), Verdict::Allowed);
     assert_eq!(verdict(&db("{key: app, operator: NotIn, values: [web]}"), WEB, DB, 1), Verdict::Denied);
     // A label that is absent is not in any list.
@@ -143,7 +157,9 @@ fn expressions_follow_the_rules_of_label_selectors() {
 
 #[test]
 fn named_ports_are_those_of_the_pod_that_is_reached() {
-    let egress = policy("{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{ports: [{port: http}]}]}");
+    let egress = policy(
+        "{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{ports: [{port: http}]}]}",
+    );
     assert_eq!(verdict(&egress, WEB, DB, 5432), Verdict::Allowed);
     assert_eq!(verdict(&egress, WEB, DB, 8080), Verdict::Denied);
     assert_eq!(verdict(&egress, WEB, "198.51.100.7", 8080), Verdict::Denied);
@@ -152,25 +168,43 @@ fn named_ports_are_those_of_the_pod_that_is_reached() {
     assert_eq!(verdict(&ingress, TOOL, WEB, 8080), Verdict::Allowed);
     // The protocol must fit as well.
     let sctp = policy("{podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: sig}]}]}");
-    assert_eq!(asked(read(&sctp, Options::default()), known(TOOL), known(DB), 132, Some(99)).verdict, Verdict::Denied);
-    let sctp = policy("{podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: sig, protocol: SCTP}]}]}");
-    assert_eq!(asked(read(&sctp, Options::default()), known(TOOL), known(DB), 132, Some(99)).verdict, Verdict::Allowed);
+    assert_eq!(
+        asked(read(&sctp, Options::default()), known(TOOL), known(DB), 132, Some(99)).verdict,
+        Verdict::Denied
+    );
+    let sctp =
+        policy("{podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: sig, protocol: SCTP}]}]}");
+    assert_eq!(
+        asked(read(&sctp, Options::default()), known(TOOL), known(DB), 132, Some(99)).verdict,
+        Verdict::Allowed
+    );
 }
 
 #[test]
 fn ports_without_a_protocol_are_tcp_and_ranges_include_their_ends() {
-    let ports = policy("{podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: 100, endPort: 200}]}]}");
-    for (port, wanted) in [(99, Verdict::Denied), (100, Verdict::Allowed), (200, Verdict::Allowed), (201, Verdict::Denied)] {
+    let ports =
+        policy("{podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: 100, endPort: 200}]}]}");
+    for (port, wanted) in
+        [(99, Verdict::Denied), (100, Verdict::Allowed), (200, Verdict::Allowed), (201, Verdict::Denied)]
+    {
         assert_eq!(verdict(&ports, TOOL, DB, port), wanted, "{port}");
     }
-    assert_eq!(asked(read(&ports, Options::default()), known(TOOL), known(DB), 17, Some(150)).verdict, Verdict::Denied);
+    assert_eq!(
+        asked(read(&ports, Options::default()), known(TOOL), known(DB), 17, Some(150)).verdict,
+        Verdict::Denied
+    );
     // What policies make of ICMP is left to the plugin.
-    assert_eq!(asked(read(&ports, Options::default()), known(TOOL), known(DB), 1, None).verdict, Verdict::Depends);
+    assert_eq!(
+        asked(read(&ports, Options::default()), known(TOOL), known(DB), 1, None).verdict,
+        Verdict::Depends
+    );
 }
 
 #[test]
 fn blocks_are_for_what_is_outside_and_the_plugin_decides_about_pods() {
-    let block = policy("{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0, except: [198.51.100.0/24]}}]}]}");
+    let block = policy(
+        "{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0, except: [198.51.100.0/24]}}]}]}",
+    );
     assert_eq!(verdict(&block, "198.51.100.7", DB, 1), Verdict::Denied);
     assert_eq!(verdict(&block, "198.51.101.7", DB, 1), Verdict::Allowed);
     assert_eq!(verdict(&block, "2001:db8::1", DB, 1), Verdict::Denied);
@@ -179,7 +213,9 @@ fn blocks_are_for_what_is_outside_and_the_plugin_decides_about_pods() {
         let options = Options { blocks_match_pods: Some(matches), ..Options::default() };
         assert_eq!(asked(read(&block, options), known(TOOL), known(DB), 6, Some(1)).verdict, wanted);
     }
-    let narrow = policy("{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{ipBlock: {cidr: 192.0.2.0/24}}]}]}");
+    let narrow = policy(
+        "{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{ipBlock: {cidr: 192.0.2.0/24}}]}]}",
+    );
     assert_eq!(verdict(&narrow, TOOL, DB, 1), Verdict::Denied);
 }
 
@@ -228,7 +264,9 @@ fn administrators_policies_come_by_priority_pass_to_network_policies_and_end_in_
     }
     // A NetworkPolicy that selects the pod takes the place of the baseline, with isolation.
     let more = format!("{ADMIN}{}", policy("{podSelector: {}, ingress: [{ports: [{port: 85}]}]}"));
-    for (port, wanted) in [(22, Verdict::Allowed), (80, Verdict::Denied), (85, Verdict::Allowed), (5432, Verdict::Denied)] {
+    for (port, wanted) in
+        [(22, Verdict::Allowed), (80, Verdict::Denied), (85, Verdict::Allowed), (5432, Verdict::Denied)]
+    {
         assert_eq!(verdict(&more, TOOL, DB, port), wanted, "{port}");
     }
     let denied = answer(ADMIN, TOOL, DB, 50);
@@ -270,21 +308,33 @@ fn policies_see_the_port_of_the_pod_behind_a_service() {
 
 #[test]
 fn behind_a_node_port_the_source_is_the_node_unless_the_policy_is_local() {
-    let block = |cidr: &str| policy(&format!("{{podSelector: {{matchLabels: {{app: db}}}}, ingress: [{{from: [{{ipBlock: {{cidr: {cidr}}}}}]}}]}}"));
+    let block = |cidr: &str| {
+        policy(&format!(
+            "{{podSelector: {{matchLabels: {{app: db}}}}, ingress: [{{from: [{{ipBlock: {{cidr: {cidr}}}}}]}}]}}"
+        ))
+    };
     let (client, node) = (block("198.51.100.0/24"), block("192.0.2.0/24"));
-    let ask = |service: &str, policy: &str| verdict(&format!("{service}{policy}"), "198.51.100.7", "192.0.2.1", 30080);
+    let ask = |service: &str, policy: &str| {
+        verdict(&format!("{service}{policy}"), "198.51.100.7", "192.0.2.1", 30080)
+    };
     assert_eq!(ask(SERVICE, &client), Verdict::Denied);
     assert_eq!(ask(SERVICE, &node), Verdict::Allowed);
     // Whether a pod runs on that node is not in the files.
-    let local = SERVICE.replace("type: NodePort", "type: NodePort, externalTrafficPolicy: Local").replace("  type: NodePort, e", "  type: NodePort\n  e");
+    let local = SERVICE
+        .replace("type: NodePort", "type: NodePort, externalTrafficPolicy: Local")
+        .replace("  type: NodePort, e", "  type: NodePort\n  e");
     assert_eq!(ask(&local, &client), Verdict::Depends);
-    assert_eq!(verdict(&format!("{local}{client}"), "198.51.100.7", "shop/db[Service]", 80), Verdict::Allowed);
+    assert_eq!(
+        verdict(&format!("{local}{client}"), "198.51.100.7", "shop/db[Service]", 80),
+        Verdict::Allowed
+    );
 }
 
 #[test]
 fn pods_behind_one_service_that_fare_differently_make_the_answer_depend() {
     let both = SERVICE.replace("selector: {app: db}", "selector: {}").replace("{}", "{kind: any}");
-    let more = WORLD.replace("app: db}", "app: db, kind: any}").replace("tier: front}", "tier: front, kind: any}");
+    let more =
+        WORLD.replace("app: db}", "app: db, kind: any}").replace("tier: front}", "tier: front, kind: any}");
     let text = format!("{more}{both}{}", policy("{podSelector: {matchLabels: {app: db}}}"));
     let kube = Kube::read(&[("all.yaml".into(), &text)], Options::default());
     assert_eq!(asked(kube, known(TOOL), known("10.96.0.7"), 6, Some(80)).verdict, Verdict::Depends);
@@ -295,13 +345,16 @@ fn policies_that_are_not_modelled_make_the_answer_depend() {
     let cilium = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: c, namespace: shop}\nspec: {}\n---\n";
     assert_eq!(verdict(cilium, TOOL, DB, 1), Verdict::Depends);
     assert_eq!(verdict(cilium, TOOL, TOOL, 1), Verdict::Allowed);
-    let calico = "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: c}\nspec: {}\n---\n";
+    let calico =
+        "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: c}\nspec: {}\n---\n";
     assert_eq!(verdict(calico, TOOL, TOOL, 1), Verdict::Depends);
 }
 
 #[test]
 fn a_policy_the_api_server_refuses_is_named_and_makes_the_answer_depend() {
-    let bad = policy("{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8}, podSelector: {}}]}]}");
+    let bad = policy(
+        "{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8}, podSelector: {}}]}]}",
+    );
     let text = format!("{WORLD}{bad}");
     let kube = Kube::read(&[("all.yaml".into(), &text)], Options::default());
     assert_eq!(kube.unread().len(), 1);
@@ -319,7 +372,9 @@ fn the_change_that_is_proposed_mends_and_no_more() {
         let mended = format!("{shut}{}\n---\n", fix.change);
         assert_eq!(verdict(&mended, from, DB, 5432), Verdict::Allowed, "{}", fix.change);
         assert_eq!(verdict(&mended, from, DB, 5433), Verdict::Denied);
-        assert!(denied.fix.iter().any(|fix| fix.syntax == "terraform" && fix.change.contains("pod_selector")));
+        assert!(
+            denied.fix.iter().any(|fix| fix.syntax == "terraform" && fix.change.contains("pod_selector"))
+        );
     }
     let egress = policy("{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress]}");
     let fix = answer(&egress, WEB, DB, 5432).fix;
@@ -331,8 +386,11 @@ fn the_change_that_is_proposed_mends_and_no_more() {
 #[test]
 fn the_labels_of_a_namespace_that_is_not_in_the_files_are_not_known() {
     let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: stray, namespace: far}\nspec: {}\n---\n";
-    let by_label = policy("{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: far}}}]}]}");
+    let by_label =
+        policy("{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: far}}}]}]}");
     assert_eq!(verdict(&format!("{pod}{by_label}"), "far/stray[Pod]", DB, 1), Verdict::Depends);
-    let by_name = policy("{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: near}}}]}]}");
+    let by_name = policy(
+        "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: near}}}]}]}",
+    );
     assert_eq!(verdict(&format!("{pod}{by_name}"), "far/stray[Pod]", DB, 1), Verdict::Denied);
 }

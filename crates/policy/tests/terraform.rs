@@ -1,4 +1,5 @@
 //! Terraform's files, plans and states become resources that know each other.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 use netwhy_policy::doc::{Node, Value};
 use netwhy_policy::terraform::{File, Resource, Resources, identities, resources};
@@ -150,6 +151,28 @@ fn a_plan_gives_values_and_the_references_of_what_is_not_known_yet() {
     assert_eq!(identities(&group.node.each("ingress")[1], "security_groups"), ["aws_security_group.o"]);
     assert_eq!(find(&read, "module.n.aws_subnet.s").id(), "subnet-1");
     assert_eq!(find(&read, "module.n.aws_instance.i").node.word("subnet_id"), Some("module.n.aws_subnet.s"));
+}
+
+#[test]
+fn a_plan_leads_through_variables_and_outputs_of_modules() {
+    let plan = r#"{"format_version":"1.2","terraform_version":"1.7.0","planned_values":{"root_module":{"resources":[
+        {"address":"aws_lb.l","mode":"managed","type":"aws_lb","name":"l","values":{}}],
+      "child_modules":[{"address":"module.net","resources":[
+        {"address":"module.net.aws_vpc.v","mode":"managed","type":"aws_vpc","name":"v","values":{}}]},
+        {"address":"module.app","resources":[
+        {"address":"module.app.aws_security_group.g","mode":"managed","type":"aws_security_group","name":"g","values":{}}]}]}},
+     "configuration":{"root_module":{
+      "resources":[{"mode":"managed","type":"aws_lb","name":"l","expressions":{"subnets":{"references":["aws_subnet.many"]}}}],
+      "module_calls":{
+       "net":{"module":{"outputs":{"vpc":{"expression":{"references":["aws_vpc.v.id","aws_vpc.v"]}}},
+         "resources":[{"mode":"managed","type":"aws_vpc","name":"v","expressions":{}}]}},
+       "app":{"expressions":{"vpc_id":{"references":["module.net.vpc","module.net"]}},
+         "module":{"resources":[{"mode":"managed","type":"aws_security_group","name":"g",
+           "expressions":{"vpc_id":{"references":["var.vpc_id"]}}}]}}}}}}"#;
+    let read = read(&[("plan.json", plan)]);
+    let group = find(&read, "module.app.aws_security_group.g");
+    assert_eq!(group.node.word("vpc_id"), Some("module.net.aws_vpc.v"));
+    assert_eq!(find(&read, "aws_lb.l").node.word("subnets"), Some("aws_subnet.many"));
 }
 
 #[test]

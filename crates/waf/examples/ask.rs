@@ -1,8 +1,8 @@
-//! Asks a firewall about requests: `ask REQUESTS RULES…`, with `--paranoia N`, `--json`.
+//! Asks a firewall about requests: `ask REQUESTS RULES…`, with `--paranoia N`, `--modsecurity3`, `--json`.
 
 use anyhow::{Context, Result};
 use netwhy_waf::answer::{Answered, Document, SCHEMA};
-use netwhy_waf::{File, Library, Waf, exclusion, request};
+use netwhy_waf::{Dialect, File, Library, Waf, exclusion, request};
 use std::path::{Path, PathBuf};
 
 struct Disk;
@@ -23,7 +23,9 @@ fn read(path: &Path) -> Result<Vec<File>> {
     let mut paths = vec![path.to_owned()];
     if path.is_dir() {
         let entries = std::fs::read_dir(path)?.filter_map(|entry| Some(entry.ok()?.path()));
-        paths = entries.filter(|path| path.extension().is_some_and(|end| end == "conf")).collect::<Vec<PathBuf>>();
+        paths = entries
+            .filter(|path| path.extension().is_some_and(|end| end == "conf"))
+            .collect::<Vec<PathBuf>>();
         paths.sort();
     }
     let file = |path: &PathBuf| -> Result<File> {
@@ -37,13 +39,17 @@ fn read(path: &Path) -> Result<Vec<File>> {
 fn main() -> Result<()> {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
     let json = words.iter().position(|word| word == "--json").map(|at| words.remove(at)).is_some();
-    let paranoia = words.iter().position(|word| word == "--paranoia").map(|at| words.drain(at..at + 2).nth(1));
+    let paranoia =
+        words.iter().position(|word| word == "--paranoia").map(|at| words.drain(at..at + 2).nth(1));
     let (requests, rules) = words.split_first().context("ask REQUESTS RULES…")?;
     let mut files = Vec::new();
-    for path in rules {
+    for path in rules.iter().filter(|word| !word.starts_with("--")) {
         files.extend(read(Path::new(path))?);
     }
     let mut waf = Waf::load(&files, &Disk);
+    if words.iter().any(|word| word == "--modsecurity3") {
+        waf.speak(Dialect::ModSecurity3);
+    }
     if let Some(level) = paranoia.flatten() {
         waf.preset("blocking_paranoia_level", &level);
     }
@@ -61,7 +67,10 @@ fn main() -> Result<()> {
         return Ok(());
     }
     for unread in &document.unread {
-        println!("not understood: {}:{} {}: {}", unread.place.file, unread.place.line, unread.text, unread.why.en);
+        println!(
+            "not understood: {}:{} {}: {}",
+            unread.place.file, unread.place.line, unread.text, unread.why.en
+        );
     }
     document.answers.iter().for_each(show);
     Ok(())
@@ -70,9 +79,15 @@ fn main() -> Result<()> {
 #[allow(clippy::print_stdout)]
 fn show(answered: &Answered) {
     let answer = &answered.answer;
-    println!("{}\n  {:?}, score {} of {:?}", answered.request, answer.verdict, answer.score, answer.threshold);
+    println!(
+        "{}\n  {:?}, score {} of {:?}",
+        answered.request, answer.verdict, answer.score, answer.threshold
+    );
     for tripped in &answer.tripped {
-        println!("  {} {} ({}: {}) +{}", tripped.id, tripped.msg, tripped.variable, tripped.matched, tripped.score);
+        println!(
+            "  {} {} ({}: {}) +{}",
+            tripped.id, tripped.msg, tripped.variable, tripped.matched, tripped.score
+        );
     }
     for unsure in &answer.unsure {
         println!("  {} depends: {}", unsure.id, unsure.why.en);

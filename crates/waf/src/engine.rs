@@ -7,6 +7,7 @@ mod run;
 pub(crate) use run::recommended;
 
 use crate::answer::{Answer, By, Verdict};
+use crate::facts::Dialect;
 use crate::place::{Unread, both};
 use crate::request::Request;
 use crate::rule::Rule;
@@ -23,12 +24,13 @@ pub struct Waf {
     pub(crate) set: Set,
     /// Members of TX that are set before the first rule, such as `blocking_paranoia_level`.
     presets: Vec<(String, String)>,
+    dialect: Dialect,
 }
 
 impl Waf {
     /// Reads the rules of some files, in that order.
     pub fn load(files: &[File], library: &dyn Library) -> Waf {
-        Waf { set: Set::read(files, library), presets: Vec::new() }
+        Waf { set: Set::read(files, library), ..Waf::default() }
     }
 
     /// Sets a member of TX before the rules run, as a line in the rule set's own configuration would.
@@ -36,6 +38,11 @@ impl Waf {
         if self.presets.len() < PRESETS_COUNT_MAX {
             self.presets.push((name.to_ascii_lowercase(), value.to_owned()));
         }
+    }
+
+    /// Which engine is meant, where they differ.
+    pub fn speak(&mut self, dialect: Dialect) {
+        self.dialect = dialect;
     }
 
     /// What of the files was not understood.
@@ -55,7 +62,14 @@ impl Waf {
         let mut run = run::Run::new(self, request);
         run.head();
         run.body();
-        run.finish(self.assumed())
+        let mut assumed = self.assumed();
+        if run.hides_body() {
+            assumed.push(both(
+                "REQUEST_BODY is empty for a body that is no form, as documented; ModSecurity 3 shows it to the rules all the same",
+                "按文档，非表单请求体的 REQUEST_BODY 为空；但 ModSecurity 3 仍会把它交给规则",
+            ));
+        }
+        run.finish(assumed)
     }
 
     /// Whether the files say nothing of the engine: then the recommended set-up holds.

@@ -59,7 +59,8 @@ pub fn plan(waf: &Waf, request: &Request) -> Plan {
     let mut answer = waf.ask(request);
     for _ in 0..ROUNDS_COUNT_MAX {
         let controls = controls(waf, &answer);
-        let fresh: Vec<Control> = controls.into_iter().filter(|control| known.insert(control.text())).collect();
+        let fresh: Vec<Control> =
+            controls.into_iter().filter(|control| known.insert(control.text())).collect();
         if fresh.is_empty() || exclusions.len() >= EXCLUSIONS_COUNT_MAX {
             break;
         }
@@ -107,7 +108,13 @@ fn controls(waf: &Waf, answer: &Answer) -> Vec<Control> {
     let matters = |tripped: &&Tripped| tripped.score > 0 || stops == Some(tripped.id);
     let mut controls: Vec<Control> = Vec::new();
     for tripped in answer.tripped.iter().filter(matters) {
-        let Some(rule) = waf.rules().find(|rule| rule.id == tripped.id).filter(|rule| !is_total(rule)) else { continue };
+        let Some(rule) = waf
+            .rules()
+            .find(|rule| rule.id == tripped.id)
+            .filter(|rule| tripped.score > 0 || !is_total(rule))
+        else {
+            continue;
+        };
         for hit in &tripped.hits {
             let control = control(rule, hit);
             if !controls.contains(&control) {
@@ -120,8 +127,7 @@ fn controls(waf: &Waf, answer: &Answer) -> Vec<Control> {
 
 /// A rule that only adds up what others said.
 fn is_total(rule: &Rule) -> bool {
-    let first = rule.links.first();
-    first.is_some_and(|link| link.targets.iter().all(|target| target.collection == "TX"))
+    rule.links.iter().flat_map(|link| &link.targets).all(|target| target.collection == "TX")
 }
 
 fn control(rule: &Rule, hit: &Hit) -> Control {
@@ -132,9 +138,17 @@ fn control(rule: &Rule, hit: &Hit) -> Control {
             "规则统计的是数量，没有可以单独排除的变量",
         );
     }
-    let safe = |c: char| c.is_ascii_graphic() && !",;'\"|\\".contains(c);
-    if !hit.variable.chars().all(safe) || hit.variable.contains("%{") {
-        return whole("the variable's name cannot be written in a rule", "变量名无法写入规则");
+    // All that ModSecurity 3 reads in the target of a `ctl`.
+    let safe = |c: char| c.is_ascii_alphanumeric() || "_/.-*:[]$".contains(c);
+    if !hit.variable.chars().all(safe) {
+        return whole("a rule's ctl cannot name this variable", "规则的 ctl 无法写出该变量名");
+    }
+    // What a rule worked out itself is none of the request's.
+    if hit.variable.starts_with("TX:") {
+        return whole(
+            "the rule begins with a variable of its own: there is none of the request to leave out",
+            "规则以自身变量开头，没有可以排除的请求变量",
+        );
     }
     Control { id: rule.id, variable: Some(hit.variable.clone()), note: None }
 }
@@ -144,7 +158,9 @@ fn checked(waf: &Waf, request: &Request, path: &Path, control: &Control) -> Excl
     let changed = with(waf, &change);
     let trips = |request: &Request, variable: Option<&String>| {
         let tripped = changed.ask(request).tripped.into_iter().find(|tripped| tripped.id == control.id);
-        tripped.is_some_and(|tripped| variable.is_none_or(|name| tripped.hits.iter().any(|hit| hit.variable == *name)))
+        tripped.is_some_and(|tripped| {
+            variable.is_none_or(|name| tripped.hits.iter().any(|hit| hit.variable == *name))
+        })
     };
     let silences = !trips(request, control.variable.as_ref());
     let target = control.variable.as_deref().map(crate::seclang::target::target);
@@ -180,10 +196,15 @@ impl Path {
         let asked = if plain {
             format!("@streq {shown}")
         } else {
-            let escaped: String = path.iter().map(|byte| match byte {
-                byte if byte.is_ascii_alphanumeric() || b"/_-".contains(byte) => char::from(*byte).to_string(),
-                byte => format!("\\x{byte:02x}"),
-            }).collect();
+            let escaped: String = path
+                .iter()
+                .map(|byte| match byte {
+                    byte if byte.is_ascii_alphanumeric() || b"/_-".contains(byte) => {
+                        char::from(*byte).to_string()
+                    }
+                    byte => format!("\\x{byte:02x}"),
+                })
+                .collect();
             format!("@rx ^{escaped}$")
         };
         Path { shown, asked }
@@ -193,6 +214,10 @@ impl Path {
         let taken: BTreeSet<u64> = waf.rules().map(|rule| rule.id).collect();
         let id = (ID_FIRST..).find(|id| !taken.contains(id)).unwrap_or(ID_FIRST);
         let controls: Vec<&str> = controls.map(String::as_str).collect();
-        format!("SecRule REQUEST_FILENAME \"{}\" \"id:{id},phase:1,pass,nolog,t:none,{}\"", self.asked, controls.join(","))
+        format!(
+            "SecRule REQUEST_FILENAME \"{}\" \"id:{id},phase:1,pass,nolog,t:none,{}\"",
+            self.asked,
+            controls.join(",")
+        )
     }
 }

@@ -66,6 +66,16 @@ impl Processor {
     }
 }
 
+/// Where the engines differ from what they document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Dialect {
+    /// `REQUEST_BODY` is the body of a form, or one that is forced: ModSecurity 2, and every manual.
+    #[default]
+    Documented,
+    /// `REQUEST_BODY` is any body, `REQUEST_URI` is decoded.
+    ModSecurity3,
+}
+
 /// A request taken apart.
 #[derive(Debug)]
 pub struct Facts<'a> {
@@ -73,9 +83,12 @@ pub struct Facts<'a> {
     pub processor: Processor,
     /// Show the body even where no form was read.
     pub force_body: bool,
+    pub dialect: Dialect,
     separator: u8,
     get: Vec<Pair>,
     post: Vec<Pair>,
+    /// What JSON gives are arguments, but not of the POST kind.
+    json: Vec<Pair>,
     cookies: Vec<Pair>,
     multipart: multipart::Multipart,
     xml: xml::Document,
@@ -88,7 +101,7 @@ pub struct Facts<'a> {
 impl<'a> Facts<'a> {
     /// What is known before the body is read.
     pub fn of_head(request: &'a Request, separator: u8) -> Facts<'a> {
-        let query = request.uri.splitn(2, |byte| *byte == b'?').nth(1).unwrap_or_default();
+        let query = request.query().unwrap_or_default();
         let (get, valid) = form::arguments(query, separator);
         let sent = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("cookie"));
         let kind = request.header("content-type").unwrap_or_default().to_ascii_lowercase();
@@ -103,9 +116,11 @@ impl<'a> Facts<'a> {
             request,
             processor,
             force_body: false,
+            dialect: Dialect::Documented,
             separator,
             get,
             post: Vec::new(),
+            json: Vec::new(),
             cookies: sent.flat_map(|(_, value)| form::cookies(value)).collect(),
             multipart: multipart::Multipart::default(),
             xml: xml::Document::default(),
@@ -120,9 +135,12 @@ impl<'a> Facts<'a> {
     pub fn read_body(&mut self, bytes_max: Option<u64>) {
         let body = &self.request.body;
         self.body_too_long = bytes_max.is_some_and(|most| body.len() as u64 > most);
-        // As documented: only a form's body, or one that is forced, and never one that has arguments of its own.
-        let forced = self.force_body && matches!(self.processor, Processor::None | Processor::Other(_));
-        self.body_shown = !body.is_empty() && (self.processor == Processor::Form || forced);
+        let plain = matches!(self.processor, Processor::None | Processor::Other(_));
+        let shown = match self.dialect {
+            Dialect::Documented => self.processor == Processor::Form || (self.force_body && plain),
+            Dialect::ModSecurity3 => true,
+        };
+        self.body_shown = shown && !body.is_empty();
         match &self.processor {
             Processor::None => {}
             Processor::Form => {
@@ -134,11 +152,12 @@ impl<'a> Facts<'a> {
                 let kind = self.request.header("content-type").unwrap_or_default();
                 self.multipart = multipart::parts(kind, body);
                 self.post.clone_from(&self.multipart.fields);
-                self.body_fault = self.multipart.fault.map(|fault| format!("Multipart parsing error: {fault}"));
+                self.body_fault =
+                    self.multipart.fault.map(|fault| format!("Multipart parsing error: {fault}"));
             }
             Processor::Json => {
                 let (pairs, fault) = json::arguments(body);
-                self.post = pairs;
+                self.json = pairs;
                 let fault = fault.filter(|_| !body.is_empty());
                 self.body_fault = fault.map(|fault| format!("JSON parsing error: {fault}"));
             }
@@ -147,8 +166,15 @@ impl<'a> Facts<'a> {
                 self.xml = document;
                 self.body_fault = fault.map(|fault| format!("XML parsing error: {fault}"));
             }
-            Processor::Other(name) => self.body_fault = Some(format!("Unknown request body processor: {name}")),
+            Processor::Other(name) => {
+                self.body_fault = Some(format!("Unknown request body processor: {name}"))
+            }
         }
+    }
+
+    /// Whether the engines would differ about this body.
+    pub fn is_hidden(&self) -> bool {
+        !self.body_shown && !self.request.body.is_empty() && self.dialect == Dialect::Documented
     }
 
     /// The body is longer than the firewall takes.
@@ -186,19 +212,27 @@ impl<'a> Facts<'a> {
         let headers = &self.request.headers;
         let files = &self.multipart.files;
         Some(match collection {
-            "ARGS" => [values(&self.get), values(&self.post)].concat(),
-            "ARGS_NAMES" => [names(&self.get), names(&self.post)].concat(),
+            "ARGS" => [values(&self.get), values(&self.post), values(&self.json)].concat(),
+            "ARGS_NAMES" => [names(&self.get), names(&self.post), names(&self.json)].concat(),
             "ARGS_GET" => values(&self.get),
             "ARGS_GET_NAMES" => names(&self.get),
             "ARGS_POST" => values(&self.post),
             "ARGS_POST_NAMES" => names(&self.post),
             "REQUEST_COOKIES" => values(&self.cookies),
             "REQUEST_COOKIES_NAMES" => names(&self.cookies),
-            "REQUEST_HEADERS" => headers.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect(),
-            "REQUEST_HEADERS_NAMES" => headers.iter().map(|(name, _)| (name.as_bytes(), name.as_bytes())).collect(),
+            "REQUEST_HEADERS" => {
+                headers.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect()
+            }
+            "REQUEST_HEADERS_NAMES" => {
+                headers.iter().map(|(name, _)| (name.as_bytes(), name.as_bytes())).collect()
+            }
             "FILES" => files.iter().map(|file| (file.field.as_slice(), file.name.as_slice())).collect(),
-            "FILES_NAMES" => files.iter().map(|file| (file.field.as_slice(), file.field.as_slice())).collect(),
-            "FILES_TMP_CONTENT" => files.iter().map(|file| (file.field.as_slice(), file.content.as_slice())).collect(),
+            "FILES_NAMES" => {
+                files.iter().map(|file| (file.field.as_slice(), file.field.as_slice())).collect()
+            }
+            "FILES_TMP_CONTENT" => {
+                files.iter().map(|file| (file.field.as_slice(), file.content.as_slice())).collect()
+            }
             "MULTIPART_PART_HEADERS" => values(&self.multipart.headers),
             _ => return None,
         })

@@ -38,7 +38,8 @@ impl Haproxy {
     /// Which rules stop the request, in every frontend it could come to.
     pub fn ask(&self, request: &Request) -> WebAnswer {
         let mut findings = Findings::default();
-        let fronts = self.sections.iter().filter(|section| matches!(section.kind.as_str(), "frontend" | "listen"));
+        let fronts =
+            self.sections.iter().filter(|section| matches!(section.kind.as_str(), "frontend" | "listen"));
         let answers: Vec<Findings> = fronts.map(|front| self.through(front, request)).collect();
         // Where only some of the frontends stop it, it depends on which one it comes to.
         let everywhere = answers.iter().all(|answer| !answer.stops.is_empty());

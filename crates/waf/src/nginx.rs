@@ -41,17 +41,19 @@ impl Nginx {
         let mut findings = Findings::default();
         let Some(chain) = choose::server(&self.main, request) else { return findings.answer() };
         let mut values = Values::new(&self.main, request);
-        let ended = rewrite::run(chain.last().map_or(&[][..], |server| &server.block), &mut values, &mut findings);
+        let ended =
+            rewrite::run(chain.last().map_or(&[][..], |server| &server.block), &mut values, &mut findings);
         if ended {
             return findings.answer();
         }
         let (chain, doubt) = choose::location(chain, &values);
         findings.unsure.extend(doubt);
+        // The length of the body is asked as soon as the location is known.
+        limits::body(&chain, request, &mut findings);
         let inner = chain.last().map_or(&[][..], |block| &block.block);
         if rewrite::run(inner, &mut values, &mut findings) {
             return findings.answer();
         }
-        limits::body(&chain, request, &mut findings);
         limits::rates(&self.main, &chain, &values, &mut findings);
         access::check(&chain, request, &mut findings);
         findings.answer()

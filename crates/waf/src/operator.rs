@@ -55,17 +55,27 @@ pub enum Compare {
 
 /// A list of words, looked for without regard to case.
 #[derive(Debug, Clone)]
-pub struct Words(Arc<(Vec<Vec<u8>>, OnceLock<Option<AhoCorasick>>)>);
+pub struct Words(Arc<List>);
+
+#[derive(Debug)]
+struct List {
+    words: Vec<Vec<u8>>,
+    /// Built when it is first needed.
+    automaton: OnceLock<Option<AhoCorasick>>,
+}
 
 impl Words {
     pub fn new(words: Vec<Vec<u8>>) -> Words {
-        Words(Arc::new((words.into_iter().filter(|word| !word.is_empty()).collect(), OnceLock::new())))
+        Words(Arc::new(List {
+            words: words.into_iter().filter(|word| !word.is_empty()).collect(),
+            automaton: OnceLock::new(),
+        }))
     }
 
     /// The first word that stands in the value.
     fn first(&self, value: &[u8]) -> Result<Option<&[u8]>, Text> {
-        let (words, built) = &*self.0;
-        let found = built
+        let List { words, automaton } = &*self.0;
+        let found = automaton
             .get_or_init(|| AhoCorasickBuilder::new().ascii_case_insensitive(true).build(words).ok())
             .as_ref()
             .ok_or_else(|| both("its list of words is too large", "其词表过大"))?
@@ -110,7 +120,7 @@ impl Test {
         Ok(match self {
             Test::Rx(pattern) => pattern.groups(value)?.map_or(Said::No, Said::Yes),
             Test::RxOf(template) => {
-                let pattern = Pattern::new(&String::from_utf8_lossy(&expand(template)?));
+                let pattern = Pattern::new(&bytes::as_pattern(&expand(template)?));
                 pattern.groups(value)?.map_or(Said::No, Said::Yes)
             }
             Test::Pm(words) => {

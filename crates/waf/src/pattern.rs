@@ -90,5 +90,8 @@ fn invalid() -> Text {
 }
 
 fn exhausted() -> Text {
-    both("its pattern needs more steps on this request than are allowed", "其正则表达式在此请求上所需步数超过上限")
+    both(
+        "its pattern needs more steps on this request than are allowed",
+        "其正则表达式在此请求上所需步数超过上限",
+    )
 }

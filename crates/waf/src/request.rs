@@ -46,12 +46,25 @@ impl Request {
 
     /// A header, the first of that name.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_slice())
+    }
+
+    /// Path and query as sent: what follows a `#` is none of the server's.
+    pub fn target(&self) -> &[u8] {
+        self.uri.split(|byte| *byte == b'#').next().unwrap_or_default()
     }
 
     /// The path as sent, without the query.
     pub fn path(&self) -> &[u8] {
-        self.uri.split(|byte| *byte == b'?').next().unwrap_or_default()
+        self.target().split(|byte| *byte == b'?').next().unwrap_or_default()
+    }
+
+    /// The query as sent; none where there is no question mark.
+    pub fn query(&self) -> Option<&[u8]> {
+        self.target().splitn(2, |byte| *byte == b'?').nth(1)
     }
 
     /// The first line as sent.

@@ -85,7 +85,14 @@ pub struct Set {
 impl Set {
     /// Reads the files one after another, as if they were one.
     pub fn read(files: &[File], library: &dyn Library) -> Set {
-        let mut reader = Reader { set: Set { body_rejects: true, ..Set::default() }, library, changes: Vec::new(), files: 0, rules: 0, chain: None };
+        let mut reader = Reader {
+            set: Set { body_rejects: true, ..Set::default() },
+            library,
+            changes: Vec::new(),
+            files: 0,
+            rules: 0,
+            chain: None,
+        };
         for file in files {
             reader.file(file, 0);
         }

@@ -35,7 +35,11 @@ fn the_rules_that_should_fire_do_and_the_others_stay_silent() {
             unwanted += 1;
             silent += u32::from(!has(id));
             if has(id) {
-                println!("unwanted {} trips {id}: {:?}", case.name, answer.tripped.iter().find(|tripped| tripped.id == *id).map(|tripped| &tripped.hits));
+                println!(
+                    "unwanted {} trips {id}: {:?}",
+                    case.name,
+                    answer.tripped.iter().find(|tripped| tripped.id == *id).map(|tripped| &tripped.hits)
+                );
             }
         }
     }

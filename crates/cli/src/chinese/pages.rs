@@ -40,7 +40,8 @@ pub(super) const DIAGNOSE: &str = "\
   netwhy --replay case.json --format html > case.html       换个地方再次得出结论
   netwhy --at origin=ssh://root@203.0.113.7 https://shop.example/   从两端同时观察
   netwhy --at edge=ssh://node1 --at origin=ssh://web1 https://shop.example/   并诊断节点回源
-  netwhy --at client=exec:'kubectl exec -i app --' db:5432  从容器内发起询问";
+  netwhy --at client=exec:'kubectl exec -i app --' db:5432  从容器内发起询问
+  netwhy --policy aws/ --policy origin.nft https://shop.example/   并参考路径上的规则";
 
 pub(super) const EXPLAIN: &str = "\
 示例：
@@ -207,3 +208,70 @@ pub(super) const AGENT_INIT: &str = "\
 
 写出 ca.pem、agent.pem 与 agent.key，留在代理一侧；每个客户端一份 NAME.pem 与 NAME.key，并附 ca.pem。
 私钥只有其所有者可读。机构自身的私钥不保存在任何地方：要改动就重新生成一套。不覆盖任何文件。";
+
+pub(super) const POLICY: &str = "\
+示例：
+  netwhy policy can 203.0.113.9 10.0.1.20:443 aws/ origin.nft   每条拦截规则，以及如何放行
+  netwhy policy can outside web:443                             用本机自己的规则
+  netwhy policy who db:5432 k8s/                                谁能访问
+  netwhy policy matrix k8s/ --format html > matrix.html         谁能在哪些端口访问谁
+  netwhy policy lint rules.nft --sarif > lint.sarif             永不匹配、冗余、冲突、对所有人开放
+  netwhy policy diff old.nft new.nft                            哪些报文的处理结果变了
+  netwhy policy check intents.toml --policy aws/                必须成立的要求，作为 CI 门禁
+  netwhy policy packet rules.nft --hook forward --in eth0 tcp 10.0.0.1:4000 10.0.0.2:443
+  netwhy policy waf requests.har crs/                           正常请求会触发哪些规则
+
+可读取：nftables（文本或 JSON）、iptables-save、ipset、Terraform（文件或 JSON 计划）、aws、az、gcloud、aliyun、
+tccli 与华为工具的 JSON、Kubernetes 清单、nginx、haproxy 与 ModSecurity 配置，以及 JSON 形式的零信任策略；目录会整体读取。
+不给任何文件时读取本机规则（需 root）。
+
+退出码：
+  0  允许；未发现问题；没有变化
+  1  拒绝；发现问题；有变化
+  2  netwhy 无法完成工作
+  3  取决于文件未说明的内容";
+
+pub(super) const POLICY_CHECK: &str = "\
+intents.toml：
+  [groups]
+  edge = [\"203.0.113.0/24\"]
+
+  [[intent]]
+  name = \"防护节点能访问源站\"
+  from = \"edge\"
+  to = \"10.0.1.20:443\"
+  must = \"reach\"
+
+  [[intent]]
+  name = \"外网不得访问数据库\"
+  from = \"outside\"
+  to = \"db:5432\"
+  must = \"not-reach\"
+
+全部满足时退出码为 0，有一条违反为 1，规则未说明为 3。";
+
+pub(super) const POLICY_PACKET: &str = "\
+示例：
+  netwhy policy packet rules.nft --hook input tcp 203.0.113.9:40000 10.0.0.2:22
+  netwhy policy packet rules.nft --in eth0 --out eth1 tcp 10.0.0.1:4000 10.0.0.2:443 --flags syn --state new
+  netwhy policy packet iptables.save icmp 10.0.0.1 10.0.0.2
+  netwhy policy packet rules.nft < packets.jsonl        每行一个回答
+
+packets.jsonl 的一行；除协议、地址与端口外均可省略：
+  {\"hook\":\"forward\",\"in\":\"eth0\",\"out\":\"eth1\",\"protocol\":\"tcp\",\"src\":\"10.0.0.1\",\"sport\":4000,
+   \"dst\":\"10.0.0.2\",\"dport\":443,\"flags\":\"syn\",\"state\":\"new\"}
+未给状态时，像内核一样逐报文跟踪连接。
+
+放行时退出码为 0，丢弃或拒绝为 1，不确定为 3。";
+
+pub(super) const POLICY_WAF: &str = "\
+示例：
+  netwhy policy waf requests.har crs-setup.conf rules/      每个请求触发哪些规则
+  netwhy policy waf good.http rules/ --exclude              并给出尽可能窄的放行方式
+  netwhy policy waf requests.jsonl nginx.conf               nginx 拒绝什么，以及速率到多少会拒绝
+  netwhy policy waf requests.jsonl rules/ --paranoia 2
+
+请求可为 HAR 文件、JSON 行或原始 HTTP；一行 JSON：
+  {\"method\":\"GET\",\"uri\":\"/search?q=select\",\"headers\":{\"Host\":\"shop.example\"},\"body\":\"\"}
+
+全部通过时退出码为 0，有请求被拦截为 1，不确定为 3。";

@@ -1,6 +1,7 @@
 //! `netwhy diagnose TARGET...`, which is `netwhy TARGET...`: the backbone of the product.
 
 use super::at;
+use super::policy::join;
 use super::way::{checked, family_of, method, own_address, readable, rooted};
 use crate::failure::while_trying;
 use crate::progress::Progress;
@@ -40,7 +41,8 @@ Examples:
   netwhy --replay case.json --format html > case.html       and conclude from it again, elsewhere
   netwhy --at origin=ssh://root@203.0.113.7 https://shop.example/   see it from both ends
   netwhy --at edge=ssh://node1 --at origin=ssh://web1 https://shop.example/   and the node's own way
-  netwhy --at client=exec:'kubectl exec -i app --' db:5432  ask from inside a container";
+  netwhy --at client=exec:'kubectl exec -i app --' db:5432  ask from inside a container
+  netwhy --policy aws/ --policy origin.nft https://shop.example/   and what the rules on the way say";
 
 /// What is to be reached, what counts as success, and how to ask.
 #[derive(Debug, clap::Args)]
@@ -136,6 +138,9 @@ pub struct Args {
     budget: Option<String>,
     #[command(flatten)]
     ends: at::Flags,
+    /// Files and folders with the rules on the way; what they say is evidence beside what is seen
+    #[arg(long, value_name = "PATH", help_heading = "What to ask")]
+    policy: Vec<PathBuf>,
     /// Keep the case with all that was seen
     #[arg(long, value_name = "FILE", help_heading = "Cases")]
     save: Option<PathBuf>,
@@ -156,10 +161,14 @@ pub async fn run(args: Args, common: Common) -> Result<u8> {
         if !records.is_empty() {
             engine::join(&mut saved, records);
         }
+        if let Some(world) = join::read(&args.policy, &common)? {
+            join::add(&world, &mut saved);
+        }
         out.take(engine::replay(&saved, common.lang))?;
         return out.finish();
     }
     let cases = args.cases(&common)?;
+    let rules = join::read(&args.policy, &common)?;
     let places = args.ends.places()?;
     let ends = args.ends.open(&places, common.lang).await;
     for case in cases {
@@ -172,12 +181,16 @@ pub async fn run(args: Args, common: Common) -> Result<u8> {
         });
         let run = engine::run_with(case, &ends, args.save.is_some(), common.lang, on_event).await;
         progress.finish();
-        let run = run.map_err(|error| {
+        let mut run = run.map_err(|error| {
             while_trying(
                 ("the client's end failed, so nothing was asked", "客户端一端出错，因此没有进行询问"),
                 error,
             )
         })?;
+        if let Some(world) = &rules {
+            join::add(world, &mut run.saved);
+            run.verdict = engine::replay(&run.saved, common.lang);
+        }
         if let Some(path) = &args.save {
             let text = run.saved.to_json()?;
             std::fs::write(path, text).map_err(|error| {

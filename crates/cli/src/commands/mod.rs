@@ -13,6 +13,7 @@ pub(crate) mod http;
 pub(crate) mod lab;
 pub(crate) mod man;
 pub(crate) mod ping;
+pub(crate) mod policy;
 mod reference;
 pub(crate) mod scan;
 pub(crate) mod tcp;
@@ -44,6 +45,8 @@ pub enum Command {
     Http(http::Args),
     /// Read this machine and judge it: sockets, queues, limits, firewall, routes, services, logs
     Host(host::Args),
+    /// Ask rules instead of the network: who may reach whom, which rule stops it, what is wrong with them
+    Policy(Box<policy::Args>),
     /// Let others with a certificate look at this host: the far end of --at origin=agent://HOST
     Agent(agent::Args),
     /// Teach one cause: what it is, how it looks, how to prove it, how to mend it
@@ -84,6 +87,7 @@ pub async fn run(command: Command, common: Common) -> anyhow::Result<u8> {
         Command::Scan(args) => scan::run(*args, &common).await,
         Command::Trace(args) => trace::run(args, &common).await,
         Command::Host(args) => host::run(args, &common).await,
+        Command::Policy(args) => policy::run(*args, common).await,
         Command::Agent(args) => agent::run(args, &common).await,
         Command::Explain(args) => explain::run(&args, &common),
         Command::Demo(args) => demo::run(args, common).await,

@@ -1,13 +1,14 @@
 //! `netwhy policy`: what the rules on the way say, asked, checked and compared without sending a packet.
 
-mod can;
-mod check;
+pub(crate) mod can;
+pub(crate) mod check;
 mod diff;
 mod files;
+pub(crate) mod join;
 mod lint;
-mod packet;
+pub(crate) mod packet;
 mod tell;
-mod waf;
+pub(crate) mod waf;
 mod who;
 
 use crate::Common;
@@ -74,10 +75,13 @@ pub(crate) struct Sources {
     /// The same as a flag; may be repeated
     #[arg(long = "policy", value_name = "PATH")]
     more: Vec<PathBuf>,
+    /// Also read the objects of the cluster that kubectl reaches, or of that context
+    #[arg(long, value_name = "CONTEXT", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    cluster: Option<String>,
 }
 
 impl Sources {
-    fn all(&self) -> Vec<PathBuf> {
+    fn paths(&self) -> Vec<PathBuf> {
         self.paths.iter().chain(&self.more).cloned().collect()
     }
 }

@@ -1,12 +1,13 @@
 //! Load balancers: from a listener to the targets, each a connection of its own.
 
 use super::ends::Party;
-use super::model::{Balancer, Interface, Listener, Model, Owner, TargetGroup};
+use super::model::{Address, Balancer, Interface, Listener, Model, Owner, TargetGroup};
 use super::packet::{ANY_CLIENT_PORTS, Packets};
 use super::trip::Trip;
 use crate::estate::{Fix, Way};
 use crate::place::both;
 use crate::space::Family;
+use std::net::IpAddr;
 
 /// How many pairs of a balancer's node and a target are asked.
 const PAIR_COUNT_MAX: usize = 64;
@@ -14,14 +15,17 @@ const PAIR_COUNT_MAX: usize = 64;
 const BALANCER_DEPTH_MAX: usize = 3;
 
 /// The interfaces of a balancer, by the name AWS gives them.
-fn nodes(model: &Model, balancer: &Balancer, family: Family) -> Vec<Party> {
+pub fn nodes(model: &Model, balancer: &Balancer, family: Family, only: Option<IpAddr>) -> Vec<Party> {
+    let mark = balancer.mark();
     let is_node = |each: &Interface| {
-        let named = |name: &String| name.contains(&format!("/{}/", balancer.name)) || name == &balancer.id;
-        each.owner == Owner::Balancer && each.names.iter().any(named)
+        let asked = |address: &Address| address.public == only || Some(address.private) == only;
+        each.owner == Owner::Balancer
+            && each.names.iter().any(|name| name.contains(&mark))
+            && (only.is_none() || each.addresses.iter().any(asked))
     };
     let all = model.interfaces.iter().enumerate().filter(|(_, each)| is_node(each));
     let party = |(at, each): (usize, &Interface)| {
-        let mut party = Party::interface(at, each, family, None)?;
+        let mut party = Party::interface(at, each, family, only)?;
         party.title = format!("{} in {}", balancer.name, each.subnet);
         party.client_ports = ANY_CLIENT_PORTS;
         party.client = "a load balancer";
@@ -40,13 +44,13 @@ impl Trip<'_> {
         &mut self,
         from: &Party,
         balancer: &Balancer,
-        protocol: u8,
-        port: Option<u16>,
+        only: Option<IpAddr>,
+        (protocol, port): (u8, Option<u16>),
         depth: usize,
     ) {
         let name = balancer.name.as_str();
         let what = both(format!("load balancer {name}"), format!("负载均衡 {name}"));
-        let nodes = nodes(self.model, balancer, self.family);
+        let nodes = nodes(self.model, balancer, self.family, only);
         if nodes.is_empty() {
             let on = both(
                 "its network interfaces and subnets are not among the files",
@@ -141,7 +145,7 @@ impl Trip<'_> {
                 if let Some(next) =
                     self.model.balancers.get(id).cloned().filter(|_| depth < BALANCER_DEPTH_MAX)
                 {
-                    self.balanced(from, &next, protocol, port, depth + 1);
+                    self.balanced(from, &next, None, (protocol, port), depth + 1);
                 }
                 continue;
             }
@@ -151,17 +155,27 @@ impl Trip<'_> {
                 self.depends(Way::There, what.clone(), on, &group.place);
                 continue;
             };
-            for node in nodes {
+            let zone = |party: &Party| {
+                party.subnet.as_deref().and_then(|id| self.model.subnets.get(id)?.zone.clone())
+            };
+            let apart = |node: &&Party| {
+                !balancer.cross_zone
+                    && zone(node).is_some()
+                    && zone(&target).is_some()
+                    && zone(node) != zone(&target)
+            };
+            let near: Vec<Party> = nodes.iter().filter(|node| !apart(node)).cloned().collect();
+            for node in &near {
                 pairs += 1;
                 if pairs > PAIR_COUNT_MAX {
                     return;
                 }
-                self.to_target(from, balancer, node, group, &target, (protocol, port));
+                self.hand_on(from, balancer, node, group, &target, (protocol, port));
             }
         }
     }
 
-    fn to_target(
+    fn hand_on(
         &mut self,
         from: &Party,
         balancer: &Balancer,
@@ -196,12 +210,29 @@ impl Trip<'_> {
             self.acl(Way::There, &subnet, &node.place, true, &packets);
             self.acl_of(Way::There, target, false, &packets);
         }
-        self.groups(Way::There, target, false, &packets);
+        // A rule for the balancer's own group holds for what it hands on, whoever the client is.
+        let by_group = self.names_group(target, node, &packets);
+        let seen = if by_group { packets.clone().from(&node.own) } else { packets.clone() };
+        self.groups(Way::There, target, false, &seen);
         let answers = packets.answers(from.client_ports, from.client);
         if let Some(subnet) = node.subnet.clone().filter(|_| crosses) {
             self.acl_of(Way::Back, target, true, &answers);
             self.acl(Way::Back, &subnet, &node.place, false, &answers);
         }
+    }
+}
+
+impl Trip<'_> {
+    /// Whether a rule of the target's groups lets the members of the balancer's group in.
+    fn names_group(&self, target: &Party, node: &Party, packets: &Packets) -> bool {
+        let (gate, _) = self.gates.of_groups(self.model, &target.groups, false);
+        let cubes = packets.clone().from(&node.own).cubes();
+        !node.groups.is_empty()
+            && gate.is_some_and(|gate| {
+                let own = gate.rules.iter().flat_map(|rule| &rule.cubes);
+                own.into_iter()
+                    .any(|cube| node.own.contains(&cube.source) && cubes.iter().all(|one| cube.contains(one)))
+            })
     }
 }
 

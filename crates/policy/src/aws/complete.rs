@@ -20,7 +20,7 @@ pub fn complete(model: &mut Model) {
 fn balancer_nodes(model: &mut Model) {
     let mut made = Vec::new();
     for balancer in model.balancers.iter() {
-        let mark = format!("/{}/", balancer.name);
+        let mark = balancer.mark();
         for subnet in &balancer.subnets {
             let is_node = |each: &Interface| {
                 each.owner == Owner::Balancer

@@ -17,10 +17,9 @@ const LISTING_DEPTH_MAX: usize = 6;
 /// How one thing of a listing is read.
 type Reader = fn(&mut Model, &Node) -> Option<()>;
 
-/// The listings, by their key in lower case without `_`.
-const LISTINGS: [(&str, Reader); 33] = [
+/// The listings in the order they are read, by their key in lower case without `_`.
+const LISTINGS: [(&str, Reader); 29] = [
     ("securitygroups", firewall::group),
-    ("securitygrouprules", firewall::group_rule),
     ("networkacls", firewall::acl),
     ("prefixlists", firewall::prefix_list),
     ("managedprefixlists", firewall::prefix_list),
@@ -33,7 +32,6 @@ const LISTINGS: [(&str, Reader); 33] = [
     ("vpcpeeringconnections", network::peering),
     ("vpngateways", network::virtual_gateway),
     ("vpnconnections", network::vpn_connection),
-    ("vpcendpoints", network::endpoint),
     ("customergateways", ignored),
     ("virtualinterfaces", ignored),
     ("transitgateways", transit::gateway),
@@ -46,19 +44,21 @@ const LISTINGS: [(&str, Reader); 33] = [
     ("networkinterfaces", compute::interface),
     ("reservations", compute::reservation),
     ("instances", compute::instance),
-    ("addresses", compute::address),
-    ("dbinstances", compute::database),
     ("loadbalancers", balance::balancer),
     ("loadbalancerlisteners", balance::listeners),
     ("listeners", balance::listener),
     ("targetgroups", balance::target_group),
 ];
 
-/// Listings that must be read after the others, since they only add to them.
-const LATE: [(&str, Reader); 3] = [
+/// Listings that are read after the others, since they add to what those told.
+const LATE: [(&str, Reader); 7] = [
     ("loadbalancertargethealth", balance::target_health),
     ("securitygrouprules", firewall::group_rule),
     ("addresses", compute::address),
+    ("vpcendpoints", network::endpoint),
+    ("dbinstances", compute::database),
+    ("elasticsearchdomains", compute::domain),
+    ("loadbalancerattributes", balance::attributes),
 ];
 
 /// Reads the listings of all documents.
@@ -67,13 +67,7 @@ pub fn read(documents: &[Node], model: &mut Model, unread: &mut Vec<Unread>) {
     for document in documents {
         listings(document, 0, &mut found);
     }
-    let is_late = |name: &str| LATE.iter().any(|(late, _)| *late == name);
-    for (name, list) in found.iter().filter(|(name, _)| !is_late(name)) {
-        if let Some((_, reader)) = LISTINGS.iter().find(|(known, _)| known == name) {
-            each(list, *reader, model, unread);
-        }
-    }
-    for (name, reader) in LATE {
+    for (name, reader) in LISTINGS.into_iter().chain(LATE) {
         for (_, list) in found.iter().filter(|(found, _)| found == name) {
             each(list, reader, model, unread);
         }
@@ -112,7 +106,11 @@ fn listings<'a>(node: &'a Node, depth: usize, found: &mut Vec<(String, &'a Node)
                     .filter(|c| c.is_ascii_alphanumeric())
                     .map(|c| c.to_ascii_lowercase())
                     .collect();
-                let name = if name == "rdsinstances" { "dbinstances".to_owned() } else { name };
+                let name = match name.as_str() {
+                    "rdsinstances" => "dbinstances".to_owned(),
+                    "domainstatuslist" => "elasticsearchdomains".to_owned(),
+                    _ => name,
+                };
                 let known = |(listing, _): &(&str, Reader)| *listing == name;
                 match value.value {
                     Value::List(_) if LISTINGS.iter().any(known) || LATE.iter().any(known) => {

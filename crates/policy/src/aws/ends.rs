@@ -1,7 +1,7 @@
 //! Where the ends of a question are.
 
-use super::model::{Interface, Model, Owner, Subnet};
-use super::net::{Net, is_public, number, public};
+use super::model::{Balancer, Interface, Model, Owner, Subnet};
+use super::net::{Net, is_public, number, public, span};
 use super::packet::{ANY_CLIENT_PORTS, LINUX_PORTS, WINDOWS_PORTS};
 use crate::estate::End;
 use crate::place::Place;
@@ -15,7 +15,11 @@ pub enum Located {
         at: usize,
         address: Option<IpAddr>,
     },
-    Balancer(usize),
+    /// One of its addresses, when it was asked for by that.
+    Balancer {
+        at: usize,
+        address: Option<IpAddr>,
+    },
     Nat(usize),
     /// The public address of a tunnel of AWS.
     Tunnel(usize),
@@ -51,7 +55,7 @@ pub fn locate(model: &Model, end: &End) -> Located {
 
 fn named(model: &Model, id: &str) -> Located {
     if let Some(at) = model.balancers.at(id) {
-        return Located::Balancer(at);
+        return Located::Balancer { at, address: None };
     }
     if let Some(at) = model.nats.at(id) {
         return Located::Nat(at);
@@ -81,14 +85,20 @@ fn addressed(model: &Model, first: IpAddr, last: IpAddr) -> Located {
             each.addresses.iter().any(|address| address.private == first || address.public == Some(first))
         };
         if let Some(at) = model.interfaces.iter().position(has) {
-            return Located::Interface { at, address: Some(first) };
+            let names = model.interfaces.nth(at).map_or(&[][..], |each| &each.names);
+            let owns = |balancer: &Balancer| names.iter().any(|name| name.contains(&balancer.mark()));
+            let is_node = model.interfaces.nth(at).is_some_and(|each| each.owner == Owner::Balancer);
+            return match model.balancers.iter().position(owns).filter(|_| is_node) {
+                Some(at) => Located::Balancer { at, address: Some(first) },
+                None => Located::Interface { at, address: Some(first) },
+            };
         }
     }
-    let whole = |nets: &[Net]| nets.iter().any(|net| net.holds(family, range));
+    let whole = |nets: &[Net]| nets.iter().any(|net| net.contains(&span(family, range)));
     if let Some(at) = model.subnets.iter().position(|subnet| whole(&subnet.cidrs)) {
         return Located::Subnet { at, range, family };
     }
-    let meets = |nets: &[Net]| nets.iter().any(|net| net.meets(family, range));
+    let meets = |nets: &[Net]| nets.iter().any(|net| net.and(&span(family, range)).is_some());
     let cut = model.subnets.iter().any(|subnet| meets(&subnet.cidrs));
     match model.vpcs.iter().position(|vpc| whole(&vpc.cidrs)) {
         Some(at) if !cut => Located::Vpc { at, range, family },
@@ -123,6 +133,8 @@ pub struct Party {
     pub nobody: bool,
     pub client_ports: (u16, u16),
     pub client: &'static str,
+    /// Its address stands for one of its subnet that is not given yet.
+    pub is_guess: bool,
 }
 
 impl Party {
@@ -147,6 +159,7 @@ impl Party {
             nobody: false,
             client_ports: ANY_CLIENT_PORTS,
             client: "any client",
+            is_guess: false,
         }
     }
 
@@ -193,6 +206,7 @@ impl Party {
             nobody: false,
             client_ports,
             client,
+            is_guess: interface.guessed,
         })
     }
 

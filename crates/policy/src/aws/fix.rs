@@ -3,12 +3,12 @@
 use super::ends::Party;
 use super::gates::group_ids;
 use super::model::Model;
-use super::net::{Net, networks};
-use super::service::protocol_name;
+use super::net::{Net, span};
 use super::transit::nets_of;
 use crate::estate::Fix;
 use crate::gate::{Action, Direction, Gate, Kind};
 use crate::place::both;
+use crate::read::protocol_name;
 use crate::space::{Cube, Protocols};
 use netwhy_model::Text;
 
@@ -24,7 +24,12 @@ fn is_real(id: &str) -> bool {
 
 /// How an id stands in Terraform.
 fn reference(id: &str) -> String {
-    if is_real(id) { format!("\"{id}\"") } else { format!("{id}.id") }
+    match () {
+        () if is_real(id) => format!("\"{id}\""),
+        // The tables that AWS makes are attributes of what they are made for.
+        () if id.ends_with("_route_table_id") => id.to_owned(),
+        () => format!("{id}.id"),
+    }
 }
 
 /// The command, where AWS knows the ids, and Terraform.
@@ -49,7 +54,8 @@ struct Wanted {
 fn wanted(packets: &[Cube], is_outbound: bool) -> Vec<Wanted> {
     let mut found: Vec<Wanted> = Vec::new();
     let far = |cube: &Cube| if is_outbound { cube.destination } else { cube.source };
-    let mut nets: Vec<Net> = packets.iter().flat_map(|cube| networks(cube.family, far(cube))).collect();
+    let mut nets: Vec<Net> =
+        packets.iter().flat_map(|cube| span(cube.family, far(cube)).prefixes()).collect();
     nets.sort();
     nets.dedup();
     if nets.len() > NETS_MAX {

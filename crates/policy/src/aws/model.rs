@@ -3,7 +3,7 @@
 use super::net::Net;
 use super::service::Service;
 use crate::place::Place;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 /// Things of one kind, by every name they go by.
@@ -119,6 +119,8 @@ pub struct Interface {
 pub struct Group {
     pub id: String,
     pub vpc: String,
+    /// AWS made it with the VPC.
+    pub is_default: bool,
     pub place: Place,
     pub inbound: Vec<GroupRule>,
     pub outbound: Vec<GroupRule>,
@@ -303,7 +305,16 @@ pub struct Balancer {
     pub vpc: String,
     pub subnets: Vec<String>,
     pub groups: Vec<String>,
+    /// Its node in one zone sends on to targets in others.
+    pub cross_zone: bool,
     pub place: Place,
+}
+
+impl Balancer {
+    /// What the descriptions of its interfaces hold: `ELB app/NAME/ID`.
+    pub fn mark(&self) -> String {
+        format!("/{}/", self.name)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -346,6 +357,8 @@ pub struct Model {
     pub exits: Table<Exit>,
     pub attachments: Vec<Attachment>,
     pub transit_tables: Table<TransitTable>,
+    /// Transit gateways over which rules may name groups of other VPCs.
+    pub referring: HashSet<String>,
     pub prefixes: HashMap<String, Vec<Net>>,
     pub balancers: Table<Balancer>,
     pub listeners: Vec<Listener>,

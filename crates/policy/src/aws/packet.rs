@@ -1,11 +1,13 @@
 //! The packets of one question, as they are at one place of their way.
 
+use super::net::Net;
+use crate::read::ALL_PORTS;
+pub use crate::read::EPHEMERAL_PORTS as ANY_CLIENT_PORTS;
 use crate::space::{Cube, Family, Protocols};
 
 /// The ports from which clients open connections, by what they are.
 pub const LINUX_PORTS: (u16, u16) = (32_768, 60_999);
 pub const WINDOWS_PORTS: (u16, u16) = (49_152, 65_535);
-pub const ANY_CLIENT_PORTS: (u16, u16) = (1_024, 65_535);
 
 /// ICMP's echo: type 8 and its answer, type 0; of IPv6 128 and 129.
 const ECHO: (u16, u16) = (8, 0);
@@ -22,17 +24,19 @@ pub struct Packets {
     pub destination_ports: (u16, u16),
     /// Whose ports the answers go to; empty on the way there.
     pub client: &'static str,
+    /// The subnet of a source or destination whose address is not known before it is made.
+    pub source_guess: Option<Net>,
+    pub destination_guess: Option<Net>,
 }
 
 impl Packets {
     /// The first packets of what is asked.
     pub fn opening(family: Family, protocol: u8, port: Option<u16>) -> Packets {
-        let all = (0, u16::MAX);
         let (source_ports, destination_ports) = match (protocol, port) {
             (1, _) => ((ECHO.0, ECHO.0), (0, 0)),
             (58, _) => ((ECHO_V6.0, ECHO_V6.0), (0, 0)),
             (6 | 17, Some(port)) => (ANY_CLIENT_PORTS, (port, port)),
-            _ => (all, all),
+            _ => (ALL_PORTS, ALL_PORTS),
         };
         Packets {
             family,
@@ -42,6 +46,8 @@ impl Packets {
             source_ports,
             destination_ports,
             client: "",
+            source_guess: None,
+            destination_guess: None,
         }
     }
 
@@ -59,6 +65,8 @@ impl Packets {
             source_ports,
             destination_ports,
             client,
+            source_guess: self.destination_guess,
+            destination_guess: self.source_guess,
             ..*self
         }
     }
@@ -66,12 +74,14 @@ impl Packets {
     #[must_use]
     pub fn from(mut self, source: &[(u128, u128)]) -> Packets {
         self.source = source.to_vec();
+        self.source_guess = None;
         self
     }
 
     #[must_use]
     pub fn to(mut self, destination: &[(u128, u128)]) -> Packets {
         self.destination = destination.to_vec();
+        self.destination_guess = None;
         self
     }
 

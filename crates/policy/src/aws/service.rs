@@ -1,12 +1,10 @@
 //! Protocols and ports as the rules of AWS have them.
 
+use super::net::Net;
 use crate::place::both;
+use crate::read::{ALL_PORTS as ALL, protocol_name};
 use crate::space::{Cube, Protocols};
 use netwhy_model::Text;
-
-use super::net::Net;
-
-const ALL: (u16, u16) = (0, u16::MAX);
 
 /// A protocol with its ports, or with ICMP's type and code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,16 +95,5 @@ fn one(value: Option<i64>) -> (u16, u16) {
     match value.and_then(|value| u16::try_from(value).ok()) {
         Some(value) if value <= 255 => (value, value),
         _ => ALL,
-    }
-}
-
-/// `tcp`, `udp`, `icmp`, or the number.
-pub fn protocol_name(number: u8) -> String {
-    match number {
-        6 => "tcp".to_owned(),
-        17 => "udp".to_owned(),
-        1 => "icmp".to_owned(),
-        58 => "icmpv6".to_owned(),
-        number => number.to_string(),
     }
 }

@@ -43,7 +43,9 @@ fn next<'m>(model: &'m Model, table: &'m TransitTable, family: Family, ranges: &
         }
     }
     for attachment in table.propagated.iter().filter_map(|id| find(id)) {
-        let nets = model.vpcs.get(&attachment.resource).map_or(&[][..], |vpc| &vpc.cidrs);
+        // A VPN with static routes has them in its own listing.
+        let vpn = || model.prefixes.get(&attachment.resource).map_or(&[][..], Vec::as_slice);
+        let nets = model.vpcs.get(&attachment.resource).map_or_else(vpn, |vpc| &vpc.cidrs);
         for net in nets {
             if let Some(net) = narrowest(model, &Destination::Net(*net), family, ranges) {
                 offer(net.size(), true, Next::Attachment(attachment, attachment.place.clone()));

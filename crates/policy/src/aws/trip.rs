@@ -1,8 +1,9 @@
 //! One connection: every gate and route it meets, there and back.
 
 use super::ends::Party;
-use super::gates::Gates;
+use super::gates::{Gates, denies_all};
 use super::model::Model;
+use super::net::{Net, span};
 use super::packet::Packets;
 use crate::estate::{Fix, Look, Step, Way};
 use crate::gate::{Action, Gate};
@@ -70,7 +71,9 @@ impl Trip<'_> {
             Some(public) if by_public => vec![(public, public)],
             _ => to.own.clone(),
         };
-        let packets = Packets::opening(self.family, protocol, port).from(&from.own).to(&destination);
+        let mut packets = Packets::opening(self.family, protocol, port).from(&from.own).to(&destination);
+        packets.source_guess = self.guess(from);
+        packets.destination_guess = self.guess(to).filter(|_| destination == to.own);
         self.groups(Way::There, from, true, &packets);
         let Some(stretches) = self.there(from, to, packets.clone()) else {
             // What else stands in the way is told too, as far as it is known.
@@ -100,7 +103,7 @@ impl Trip<'_> {
                     return Some(stretches);
                 }
                 Crossed::Nat(id, arrived) => {
-                    let nat = self.translate(&id, &start, &arrived)?;
+                    let nat = self.translate(&id, &start)?;
                     packets = arrived.clone().from(&nat.own);
                     stretches.push(Stretch { start, end: nat.clone(), arrived });
                     start = nat;
@@ -180,6 +183,42 @@ impl Trip<'_> {
         }
     }
 
+    /// The subnet in which the address of a party is only guessed.
+    fn guess(&self, party: &Party) -> Option<Net> {
+        let subnet = self.model.subnets.get(party.subnet.as_deref()?).filter(|_| party.is_guess)?;
+        subnet.cidrs.iter().find(|net| net.family == self.family).copied()
+    }
+
+    /// Asks a gate; it depends where a rule is for a part of the subnet in which an address is not known.
+    fn ask(&mut self, way: Way, what: Text, gate: Arc<Gate>, packets: &Packets) {
+        let cuts = |guess: Option<Net>, (first, last): (u128, u128)| {
+            guess.is_some_and(|net| {
+                let within = span(net.family, (first, last));
+                first != last && within.and(&net).is_some() && !within.contains(&net)
+            })
+        };
+        let unsure = gate.rules.iter().find(|rule| {
+            rule.cubes.iter().any(|cube| {
+                cube.family == packets.family
+                    && (cuts(packets.source_guess, cube.source)
+                        || cuts(packets.destination_guess, cube.destination))
+            })
+        });
+        if let Some(rule) = unsure {
+            let on = both(
+                format!(
+                    "the address is given when it is made, and this rule is for a part of its subnet: {}",
+                    rule.text
+                ),
+                format!("地址在创建时才分配，而该规则只针对其子网的一部分：{}", rule.text),
+            );
+            let place = rule.place.clone();
+            self.depends(way, what, on, &place);
+            return;
+        }
+        self.step(way, what, Look::Gate { gate, packets: packets.cubes() });
+    }
+
     /// The security groups of a party, when it has any.
     pub fn groups(&mut self, way: Way, party: &Party, is_outbound: bool, packets: &Packets) {
         let (gate, missing) = self.gates.of_groups(self.model, &party.groups, is_outbound);
@@ -197,7 +236,7 @@ impl Trip<'_> {
             };
             let sure = missing.is_empty() || packets.cubes().into_iter().all(lets);
             if sure {
-                return self.step(way, what, Look::Gate { gate, packets: packets.cubes() });
+                return self.ask(way, what, gate, packets);
             }
         }
         if let Some(id) = missing.first() {
@@ -230,7 +269,7 @@ impl Trip<'_> {
                     what.en.push_str(&en);
                     what.zh.push_str(&zh);
                 }
-                self.step(way, what, Look::Gate { gate, packets: packets.cubes() });
+                self.ask(way, what, gate, packets);
             }
             None if self.model.acls_told => {
                 let on = both(
@@ -241,13 +280,25 @@ impl Trip<'_> {
             }
             None => {
                 let why = both(
-                    "no network ACL is among the files: taken for the default one, which lets everything through",
-                    "所给文件没有网络 ACL：按放行一切的默认 ACL 处理",
+                    "no network ACL of this subnet is among the files: taken for the default one, which lets all through",
+                    "所给文件没有该子网的网络 ACL：按放行一切的默认 ACL 处理",
                 );
                 self.passes(way, what, why, place);
             }
         }
     }
+}
+
+/// Whether something on a way stops all of it.
+pub fn is_stopped(steps: &[Step]) -> bool {
+    steps.iter().any(|step| match &step.look {
+        Look::Ends { .. } => true,
+        Look::Gate { gate, packets } => {
+            let list = List::new(gate);
+            packets.iter().all(|cube| denies_all(&list, cube))
+        }
+        _ => false,
+    })
 }
 
 /// Which ports the answers go to, and how many of them are let through.

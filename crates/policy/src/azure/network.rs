@@ -2,6 +2,7 @@
 
 use super::rules::{Groups, Pair};
 use super::{Files, Kind, Resource, key};
+use crate::cloud::faults::{dangling, unused};
 use crate::cloud::fields::{addresses, each, field, flag, last, reference, spans, word, words};
 use crate::cloud::{Cloud, Exit, Guard, Hop, Interface, Peer, Route, Subnet};
 use crate::doc::Node;
@@ -33,6 +34,10 @@ pub(super) fn fill(cloud: &mut Cloud, files: &Files<'_>) {
         if let Some(pair) = groups.pair(cloud, at, None) {
             let what = both(format!("NSG {name}, inbound"), format!("NSG {name}，入方向"));
             cloud.loose.push(Guard { gate: pair.inbound, what, within_subnet: true });
+            let described = !cloud.interfaces.is_empty() || !cloud.subnets.is_empty();
+            let elsewhere =
+                ["subnets", "networkInterfaces"].iter().any(|list| !each(group.node, list).is_empty());
+            cloud.findings.extend((described && !elsewhere).then(|| unused(&group.node.place, name)));
         }
     }
 }
@@ -60,7 +65,8 @@ fn network_of(cloud: &mut Cloud, files: &Files<'_>, resource: &Resource<'_>) -> 
         let end = id[at..].find('/').map_or(id.len(), |end| at + end);
         Some(id[..end].to_owned())
     });
-    let by_parent = resource.parent.and_then(|parent| word(parent, "id").or_else(|| word(parent, "name"))).map(key);
+    let by_parent =
+        resource.parent.and_then(|parent| word(parent, "id").or_else(|| word(parent, "name"))).map(key);
     let by_name = word(node, "virtualNetworkName").map(key);
     let by_path = word(node, "name").and_then(|name| name.split_once('/')).map(|(network, _)| key(network));
     let id = by_parent.or(by_id).or(by_name).or(by_path)?;
@@ -69,9 +75,11 @@ fn network_of(cloud: &mut Cloud, files: &Files<'_>, resource: &Resource<'_>) -> 
 
 /// The network of an id, or of the one that has its last name.
 fn network_at(cloud: &mut Cloud, files: &Files<'_>, id: &str, place: &Place) -> usize {
-    let found = files.find(Kind::Network, id).and_then(|found| word(found.node, "id").or(word(found.node, "name")));
+    let found =
+        files.find(Kind::Network, id).and_then(|found| word(found.node, "id").or(word(found.node, "name")));
     let full = id.contains("/subscriptions/") && files.ids.contains_key(&(Kind::Network, key(id)));
-    let id = if full { key(id) } else { found.filter(|_| !is_foreign(files, id)).map_or_else(|| key(id), key) };
+    let id =
+        if full { key(id) } else { found.filter(|_| !is_foreign(files, id)).map_or_else(|| key(id), key) };
     cloud.network(&id, place)
 }
 
@@ -86,13 +94,16 @@ fn peerings(cloud: &mut Cloud, files: &Files<'_>) {
     for peering in files.each(Kind::Peering) {
         let node = peering.node;
         let Some(at) = network_of(cloud, files, peering) else { continue };
-        let Some(remote) = reference(node, "remoteVirtualNetwork").or(word(node, "remoteVirtualNetworkId")) else {
+        let Some(remote) = reference(node, "remoteVirtualNetwork").or(word(node, "remoteVirtualNetworkId"))
+        else {
             continue;
         };
         let other = network_at(cloud, files, remote, &node.place);
-        let connected = word(node, "peeringState").is_none_or(|state| state.eq_ignore_ascii_case("Connected"));
+        let connected =
+            word(node, "peeringState").is_none_or(|state| state.eq_ignore_ascii_case("Connected"));
         let works = connected && flag(node, "allowVirtualNetworkAccess") != Some(false);
-        let remote_spans = field(node, "remoteAddressSpace").map_or_else(Vec::new, |s| spans(s, &["addressPrefixes"]));
+        let remote_spans =
+            field(node, "remoteAddressSpace").map_or_else(Vec::new, |s| spans(s, &["addressPrefixes"]));
         if !cloud.networks[other].known && cloud.networks[other].spans.is_empty() {
             cloud.networks[other].spans = remote_spans;
         }
@@ -143,7 +154,8 @@ fn user_routes(table: &Node, files: &Files<'_>) -> Vec<Route> {
     };
     let mut routes: Vec<Route> = each(table, "routes").iter().filter_map(read).collect();
     // A service tag may be a route's prefix: which addresses it has no file tells.
-    let tagged = |route: &&Node| word(route, "addressPrefix").is_some_and(|prefix| Span::read(prefix).is_none());
+    let tagged =
+        |route: &&Node| word(route, "addressPrefix").is_some_and(|prefix| Span::read(prefix).is_none());
     for route in each(table, "routes").iter().filter(tagged) {
         let tag = word(route, "addressPrefix").unwrap_or_default();
         let on = both(
@@ -168,7 +180,8 @@ fn appliance(route: &Node, files: &Files<'_>) -> Hop {
     let owns = |nic: &&Resource<'_>| {
         each(nic.node, "ipConfigurations").iter().any(|one| word(one, "privateIPAddress") == Some(address))
     };
-    let forwards = files.each(Kind::Interface).iter().find(owns).and_then(|nic| flag(nic.node, "enableIPForwarding"));
+    let forwards =
+        files.each(Kind::Interface).iter().find(owns).and_then(|nic| flag(nic.node, "enableIPForwarding"));
     match forwards {
         Some(false) => Hop::Nowhere,
         _ => Hop::Other(both(
@@ -202,7 +215,9 @@ fn system_routes(cloud: &mut Cloud) {
 }
 
 fn guards(pair: &Pair, at: &str, at_zh: &str, name: &str) -> (Guard, Guard) {
-    let what = |en: &str, zh: &str| both(format!("NSG {name} of {at}, {en}"), format!("{at_zh} 的 NSG {name}，{zh}"));
+    let what = |en: &str, zh: &str| {
+        both(format!("NSG {name} of {at}, {en}"), format!("{at_zh} 的 NSG {name}，{zh}"))
+    };
     let guard = |gate, what: Text| Guard { gate, what, within_subnet: true };
     (
         guard(pair.inbound.clone(), what("inbound", "入方向")),
@@ -215,7 +230,9 @@ fn subnet_guards(cloud: &mut Cloud, files: &Files<'_>, groups: &mut Groups<'_, '
         let Some(id) = group_of(files, subnet.node, "subnets") else { continue };
         let Some(at) = subnet_at(cloud, subnet.node) else { continue };
         let (network, name) = (cloud.subnets[at].network, cloud.subnets[at].name.clone());
-        let Some(pair) = guarded(cloud, groups, files, &id, Some(network), &subnet.node.place) else { continue };
+        let Some(pair) = guarded(cloud, groups, files, &id, Some(network), &subnet.node.place) else {
+            continue;
+        };
         let (inbound, outbound) =
             guards(&pair, &format!("subnet {name}"), &format!("子网 {name}"), last(&id));
         cloud.subnets[at].inbound.push(inbound);
@@ -225,7 +242,10 @@ fn subnet_guards(cloud: &mut Cloud, files: &Files<'_>, groups: &mut Groups<'_, '
 
 /// The id of the group on a subnet or an interface: it names the group, or the group names it.
 fn group_of(files: &Files<'_>, node: &Node, list: &str) -> Option<String> {
-    if let Some(id) = reference(node, "networkSecurityGroup").or(word(node, "networkSecurityGroupId")) {
+    if let Some(id) = reference(node, "networkSecurityGroup")
+        .or(word(node, "networkSecurityGroupId"))
+        .or(word(node, "securityGroup").filter(|id| !id.is_empty()))
+    {
         return Some(id.to_owned());
     }
     let own = word(node, "id").map(key)?;
@@ -252,6 +272,7 @@ fn guarded(
             "this network security group is in no file",
             "文件中没有这个网络安全组",
         ));
+        cloud.findings.push(dangling(place, last(id), None, last(id)));
         return Some(groups.unknown(last(id), place));
     }
     pair
@@ -289,10 +310,23 @@ fn interfaces(cloud: &mut Cloud, files: &Files<'_>, groups: &mut Groups<'_, '_>)
         });
         let interface = interface(cloud, files, groups, nic, endpoint);
         let known = &mut cloud.endpoints[endpoint];
-        known.names.push(nic_name.to_owned());
+        known.names.extend(names(files, nic, nic_name, &owner.0));
         known.addresses.extend(interface.private.iter().chain(&interface.public));
         cloud.interfaces.push(interface);
     }
+}
+
+/// Other names of an endpoint: its interface, its host's name, its own in small letters.
+fn names(files: &Files<'_>, nic: &Node, nic_name: &str, owner: &str) -> Vec<String> {
+    let machine = reference(nic, "virtualMachine").and_then(|id| files.find(Kind::Machine, id));
+    let profile = machine.and_then(|machine| field(machine.node, "osProfile"));
+    let host = profile.and_then(|profile| word(profile, "computerName"));
+    let small = owner.to_lowercase();
+    let mut names: Vec<String> =
+        [nic_name, small.as_str()].into_iter().chain(host).map(str::to_owned).collect();
+    names.retain(|name| name != owner);
+    names.dedup();
+    names
 }
 
 /// The machine of an interface: its name and place.
@@ -331,7 +365,10 @@ fn interface(
         subnet: None,
         outbound: Vec::new(),
         inbound: Vec::new(),
-        exit: Exit::Unknown(both("whether the subnet has a way out: it is in no file", "子网是否有出口：文件中没有该子网")),
+        exit: Exit::Unknown(both(
+            "whether the subnet has a way out: it is in no file",
+            "子网是否有出口：文件中没有该子网",
+        )),
         published: false,
         routes: Vec::new(),
         shut: None,
@@ -352,7 +389,8 @@ fn interface(
         && let Some(pair) = guarded(cloud, groups, files, &id, one.network, &nic.place)
     {
         let name = word(nic, "name").map_or("?", last);
-        let (inbound, outbound) = guards(&pair, &format!("interface {name}"), &format!("网卡 {name}"), last(&id));
+        let (inbound, outbound) =
+            guards(&pair, &format!("interface {name}"), &format!("网卡 {name}"), last(&id));
         one.inbound.push(inbound);
         one.outbound.push(outbound);
     }

@@ -2,10 +2,10 @@
 
 use super::tags::{PLATFORM, Scope, Side, side};
 use super::{Files, Kind, Resource, key};
-use crate::cloud::fields::{each, integer, last, word, words};
+use crate::cloud::fields::{each, field, integer, last, word, words};
 use crate::cloud::list::{Budget, Entry, Head, gate};
 use crate::cloud::{Cloud, Owner};
-use crate::doc::Node;
+use crate::doc::{Node, Value};
 use crate::gate::{Action, Gate, Kind as GateKind};
 use crate::place::{Place, Unread, both};
 use crate::read::{ALL_PORTS, Match, Span, ports, protocols};
@@ -69,7 +69,7 @@ impl<'a, 'f> Groups<'a, 'f> {
             let way = if inbound { "inbound" } else { "outbound" };
             let head = Head {
                 kind: GateKind::AzureNetworkSecurityGroup,
-        inbound,
+                inbound,
                 name: format!("{name} {way} (in no file)"),
                 place: place.clone(),
                 stateful: true,
@@ -94,7 +94,9 @@ impl<'a, 'f> Groups<'a, 'f> {
         let mut build = |inbound: bool| {
             let mut unread = Vec::new();
             let mut entries = entries(&rules, inbound, &scope, self.files, &name, &mut unread);
-            entries.extend(default_entries(inbound, &scope, &group.node.place, rules.len()));
+            if !denies_defaults(group.node, network) {
+                entries.extend(default_entries(inbound, &scope, &group.node.place, rules.len()));
+            }
             entries.sort_by_key(|entry| entry.priority);
             let suffix = if first { String::new() } else { network_name(cloud, network) };
             let head = head(&name, &suffix, inbound, at, &group.node.place, cloud);
@@ -165,6 +167,38 @@ fn own_rules<'a>(files: &Files<'a>, group: &Resource<'a>) -> Vec<&'a Node> {
         alone.filter(|rule| !known.iter().any(|name| word(rule, "name") == Some(name))).collect();
     rules.extend(alone);
     rules
+}
+
+/// Rules that were listed without their groups (`az network nsg rule list`): a group for each name in their ids.
+pub(super) fn groups_of_bare_rules(documents: &[Node]) -> Vec<Node> {
+    let mut files = Files::default();
+    documents.iter().for_each(|document| files.collect(document, None, 0));
+    let mut names: Vec<(String, &Node)> = Vec::new();
+    for rule in files.each(Kind::SecurityRule) {
+        let id = word(rule.node, "id").map(str::to_lowercase).unwrap_or_default();
+        let path = id.split("/networksecuritygroups/").nth(1).and_then(|rest| rest.split('/').next());
+        let full = word(rule.node, "name").and_then(|name| name.split_once('/')).map(|(group, _)| key(group));
+        let told = word(rule.node, "networkSecurityGroupName").map(key);
+        let name = path.map(str::to_owned).or(told).or(full).unwrap_or_else(|| "nsg".to_owned());
+        let known = rule.parent.is_some() || files.at(Kind::SecurityGroup, &name).is_some();
+        if !known && !names.iter().any(|(own, _)| *own == name) {
+            names.push((name, rule.node));
+        }
+    }
+    let text = |place: &Place, text: &str| Node { place: place.clone(), value: Value::Text(text.to_owned()) };
+    let group = |(name, first): (String, &Node)| {
+        let place = &first.place;
+        // Rules of no known group are in the one that is named after none.
+        let nameless = |rule: &&Resource<'_>| name == "nsg" && rule.parent.is_none();
+        let own = files.each(Kind::SecurityRule).iter().filter(nameless).map(|rule| rule.node.clone());
+        let members = vec![
+            ("name".to_owned(), text(place, &name)),
+            ("type".to_owned(), text(place, "Microsoft.Network/networkSecurityGroups")),
+            ("securityRules".to_owned(), Node { place: place.clone(), value: Value::List(own.collect()) }),
+        ];
+        Node { place: place.clone(), value: Value::Map(members) }
+    };
+    names.into_iter().map(group).collect()
 }
 
 fn entries(
@@ -298,6 +332,14 @@ fn text(rule: &Node, priority: i64) -> String {
         part("destinationAddressPrefix"),
         part("destinationPortRange"),
     )
+}
+
+/// Azure never answers with an empty list of default rules. A group that stands alone with one is no answer of
+/// Azure's, and is taken at its word; where its network is known, the rules are there whatever the file says.
+fn denies_defaults(group: &Node, network: Option<usize>) -> bool {
+    let listed = field(group, "defaultSecurityRules");
+    network.is_none()
+        && listed.is_some_and(|rules| matches!(&rules.value, Value::List(rules) if rules.is_empty()))
 }
 
 fn default_entries(inbound: bool, scope: &Scope, place: &Place, count: usize) -> Vec<Entry> {

@@ -5,12 +5,11 @@ use crate::cloud::Cloud;
 use crate::cloud::fields::{each, field, reference, word, words};
 use crate::doc::Node;
 use crate::place::both;
-use crate::read::{Span, without};
+use crate::read::{Span, private, without};
 use netwhy_model::Text;
 
 /// From where probes of Azure's load balancers and its platform come.
 pub(super) const PLATFORM: &str = "168.63.129.16/32";
-const PRIVATE: [&str; 5] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
 
 /// The addresses one side of a rule means.
 #[derive(Debug, Clone, Default)]
@@ -36,7 +35,7 @@ impl Scope {
     /// Of one network; of none, when no file tells where the group is used.
     pub(super) fn of(cloud: &Cloud, network: Option<usize>, files: &Files<'_>) -> Scope {
         let Some(own) = network.map(|at| &cloud.networks[at]).filter(|network| network.known) else {
-            return Scope { certain: Vec::new(), perhaps: read(&PRIVATE) };
+            return Scope { certain: Vec::new(), perhaps: private() };
         };
         let peers = own.peers.iter().filter(|peer| peer.works);
         let reached = peers.clone().filter_map(|peer| peer.network).map(|at| &cloud.networks[at]);
@@ -54,19 +53,18 @@ impl Scope {
         // "This tag might also contain default routes." Other premises need a gateway, and that its subnet.
         let mut perhaps = defaults;
         let gateway = |at: usize| {
-            cloud.subnets.iter().any(|subnet| subnet.network == at && subnet.name.eq_ignore_ascii_case("GatewaySubnet"))
+            cloud
+                .subnets
+                .iter()
+                .any(|subnet| subnet.network == at && subnet.name.eq_ignore_ascii_case("GatewaySubnet"))
         };
         let strange = peers.clone().any(|peer| peer.network.is_none_or(|at| !cloud.networks[at].known));
         let reaches = network.into_iter().chain(peers.filter_map(|peer| peer.network)).any(gateway);
         if strange || reaches {
-            perhaps.extend(read(&PRIVATE));
+            perhaps.extend(private());
         }
         Scope { certain, perhaps }
     }
-}
-
-fn read(texts: &[&str]) -> Vec<Span> {
-    texts.iter().filter_map(|text| Span::read(text)).collect()
 }
 
 /// One side of a rule: prefixes, tags, application groups.
@@ -140,7 +138,7 @@ impl Side {
             }
         }
         if interfaces.is_empty() {
-            self.perhaps.extend(read(&PRIVATE));
+            self.perhaps.extend(private());
             self.why.push(both(
                 format!("who is in the application security group {name}: no file tells"),
                 format!("应用安全组 {name} 包含哪些成员：文件中没有说明"),

@@ -21,6 +21,36 @@ pub fn maps(documents: &[Node]) -> Vec<&Node> {
     found
 }
 
+/// Words by which documents of load balancers are known.
+const CLAIMING_KEYS: [&str; 14] = [
+    "LoadBalancers",
+    "Listeners",
+    "TargetGroups",
+    "TargetHealthDescriptions",
+    "RuleArn",
+    "ServerGroups",
+    "HealthCheckTemplates",
+    "ListenerPort",
+    "BackendServers",
+    "VServerGroupId",
+    "checkIntervalSec",
+    "healthChecks",
+    "healthStatus",
+    "portRange",
+];
+/// What its `kind` begins with for Google's parts of a load balancer.
+const CLAIMING_KINDS: [&str; 6] =
+    ["backendService", "targetPool", "forwardingRule", "urlMap", "target", "healthCheck"];
+
+/// Whether a document has anything of a cloud load balancer, or the subnets one stands in.
+pub fn claims(document: &Node) -> bool {
+    maps(std::slice::from_ref(document)).into_iter().any(|map| {
+        let kind = map.word("kind").and_then(|kind| kind.strip_prefix("compute#"));
+        let google = kind.is_some_and(|kind| CLAIMING_KINDS.iter().any(|word| kind.starts_with(word)));
+        google || CLAIMING_KEYS.iter().any(|key| map.get(key).is_some()) || map.get("Subnets").is_some()
+    })
+}
+
 /// The elements of every list that stands under a key, at any depth.
 pub fn each<'a>(maps: &[&'a Node], key: &'a str) -> Vec<&'a Node> {
     maps.iter().flat_map(|map| map.each(key)).collect()

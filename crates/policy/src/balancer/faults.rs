@@ -3,6 +3,7 @@
 use super::health_faults::health_faults;
 use super::{Balancer, Check, Kind, Listener, Member, Pool};
 use crate::finding::{Finding, Level};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of the members besides the balancer's own configuration.
 #[derive(Debug, Clone, Default)]
@@ -26,7 +27,7 @@ pub struct Answer {
 }
 
 /// Every kind of finding, with what it is about in English and Chinese.
-pub const KINDS: [(&str, &str, &str); 21] = [
+pub const KINDS: [(&str, &str, &str); 22] = [
     ("health-timeout", "a check's timeout is not shorter than its interval", "健康检查超时不短于检查间隔"),
     ("health-port", "a check asks another port than the one that serves", "健康检查的端口与服务端口不同"),
     ("health-port-closed", "a check asks a port nobody listens on", "健康检查的端口无人监听"),
@@ -38,6 +39,7 @@ pub const KINDS: [(&str, &str, &str); 21] = [
     ("health-host", "the check sends no Host header that the members need", "健康检查缺少成员需要的 Host 头"),
     ("health-protocol", "HTTPS asked of an HTTP port, or the reverse", "向 HTTP 端口做 HTTPS 检查，或相反"),
     ("health-flapping", "a member goes up and down again and again", "成员反复上下线（抖动）"),
+    ("health-stopped", "rules on the way stop a health check", "途中的规则拦截了健康检查"),
     ("member-down", "a member is out", "成员已下线"),
     ("pool-down", "no member can serve", "没有可用成员"),
     ("pool-backup-only", "only backups are left", "只剩备用成员"),
@@ -53,11 +55,16 @@ pub const KINDS: [(&str, &str, &str); 21] = [
 /// Every fault of one balancer, in the order of its file.
 pub fn faults(balancer: &Balancer, known: &Known) -> Vec<Finding> {
     let mut found = Vec::new();
+    let pools: BTreeSet<&str> = balancer.pools.iter().map(|pool| pool.name.as_str()).collect();
+    let listed: BTreeSet<&str> =
+        balancer.listeners.iter().flat_map(|listener| &listener.pools).map(String::as_str).collect();
     for listener in &balancer.listeners {
-        found.extend(listener_fault(balancer, listener));
+        found.extend(listener_fault(balancer, &pools, listener).map(|one| one.within(&listener.name, None)));
     }
+    duplicates(balancer, &mut found);
     for pool in &balancer.pools {
-        found.extend(unused(balancer, pool));
+        let before = found.len();
+        found.extend(unused(balancer, &listed, pool));
         members(pool, &mut found);
         found.extend(unchecked(pool));
         health_faults(balancer, pool, &pool.health, &pool.members, known, &mut found);
@@ -66,16 +73,17 @@ pub fn faults(balancer: &Balancer, known: &Known) -> Vec<Finding> {
                 health_faults(balancer, pool, health, std::slice::from_ref(member), known, &mut found);
             }
         }
+        found.iter_mut().skip(before).for_each(|one| one.within.clone_from(&pool.name));
     }
     found.sort_by(|a, b| (&a.place, a.kind).cmp(&(&b.place, b.kind)));
     found.dedup();
     found
 }
 
-fn listener_fault(balancer: &Balancer, listener: &Listener) -> Option<Finding> {
+fn listener_fault(balancer: &Balancer, pools: &BTreeSet<&str>, listener: &Listener) -> Option<Finding> {
     let name = &listener.name;
     if let Some(gone) =
-        listener.pools.iter().find(|pool| balancer.pool(pool).is_none() && !pool.contains("%["))
+        listener.pools.iter().find(|pool| !pools.contains(pool.as_str()) && !pool.contains("%["))
     {
         let here = balancer.kind == Kind::Haproxy;
         return Some(Finding::new(
@@ -97,8 +105,28 @@ fn listener_fault(balancer: &Balancer, listener: &Listener) -> Option<Finding> {
     })
 }
 
-fn unused(balancer: &Balancer, pool: &Pool) -> Option<Finding> {
-    let listed = balancer.listeners.iter().any(|listener| listener.pools.contains(&pool.name));
+/// haproxy lets two sections take the same address and port: the kernel then shares connections out among them.
+fn duplicates(balancer: &Balancer, found: &mut Vec<Finding>) {
+    let mut seen: BTreeMap<(Option<&str>, u16), &Listener> = BTreeMap::new();
+    for listener in balancer.listeners.iter().filter(|_| balancer.kind == Kind::Haproxy) {
+        let Some(port) = listener.port else { continue };
+        let Some(first) = seen.insert((listener.address.as_deref(), port), listener) else { continue };
+        let (name, other, place) = (&listener.name, &first.name, &first.place);
+        let finding = Finding::new(
+            "listener-duplicate",
+            Level::Warning,
+            &listener.place,
+            format!(
+                "{name} listens on port {port} as {other} does ({place}): connections go to either by chance"
+            ),
+            format!("{name} 与 {other}（{place}）监听同一端口 {port}：连接会随机进入其中之一"),
+        );
+        found.push(finding.within(name, None));
+    }
+}
+
+fn unused(balancer: &Balancer, listed: &BTreeSet<&str>, pool: &Pool) -> Option<Finding> {
+    let listed = listed.contains(pool.name.as_str());
     // A file with pools alone is a part of something larger; AWS says of each group whose it is.
     let part = balancer.listeners.is_empty() && balancer.kind != Kind::AwsApplication;
     (!pool.used && !listed && !part).then(|| {

@@ -1,6 +1,6 @@
 //! nginx as a load balancer: upstreams, servers, what passes where, and the three ways it finds out who is well.
 
-use super::nginx_tree::{Directive, Include, tree};
+use super::nginx_tree::{Directive, Include, Tree, tree};
 use super::{
     Balancer, Balancers, Check, Health, Kind, Listener, Member, Pool, Protocol, address_port, codes,
 };
@@ -26,17 +26,24 @@ const READ_TIMEOUT_S: f64 = 60.0;
 
 /// Reads a configuration of nginx; `include` gives the files it includes.
 pub fn nginx(file: &Arc<str>, text: &str, include: Include<'_>) -> Balancers {
-    let (directives, unread) = tree(file, text, include);
-    let mut reader = Reader { unread, ..Reader::default() };
+    balancer(file, tree(file, text, include))
+}
+
+/// What a tree of directives balances.
+pub(super) fn balancer(file: &Arc<str>, tree: Tree) -> Balancers {
+    let mut reader = Reader { unread: tree.unread, ..Reader::default() };
     // A file of conf.d has no `http` around it.
-    reader.find(&directives);
-    reader.context(&directives, false);
-    let pools: Vec<Pool> = reader.pools.into_values().collect();
+    reader.find(&tree.directives);
+    reader.context(&tree.directives, false);
+    if !tree.whole || reader.any_used {
+        // What uses them may stand in a file that was not given, or be known only when a request comes.
+        reader.pools.values_mut().for_each(|pool| pool.used = true);
+    }
     let balancer = Balancer {
         name: "nginx".to_owned(),
         kind: Kind::Nginx,
         listeners: reader.listeners,
-        pools,
+        pools: reader.pools.into_values().collect(),
         subnets: Vec::new(),
         place: Place::whole(file),
     };
@@ -50,6 +57,8 @@ struct Reader {
     matches: BTreeMap<String, Directive>,
     listeners: Vec<Listener>,
     unread: Vec<Unread>,
+    /// A variable says where to pass: any upstream may be meant.
+    any_used: bool,
 }
 
 /// What a server or location has by itself or from around it.
@@ -253,8 +262,7 @@ impl Reader {
         let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
         let host = rest.split('/').next().unwrap_or_default();
         if host.contains('$') || pass.name == "js_content" {
-            // Any of the upstreams may be meant.
-            self.pools.values_mut().for_each(|pool| pool.used = true);
+            self.any_used = true;
             passes.answers = true;
             let (en, zh) = ("where to is known only when a request comes", "请求到来时才知道转发到哪里");
             self.unread.push(Unread::new(pass.place.clone(), text, en, zh));

@@ -43,13 +43,24 @@ pub type Include<'a> = &'a dyn Fn(&str) -> Vec<(Arc<str>, String)>;
 struct Counts {
     includes: usize,
     directives: usize,
+    /// Files that are included and were not given.
+    absent: usize,
+}
+
+/// What a file and all it includes hold.
+#[derive(Debug, Default)]
+pub struct Tree {
+    pub directives: Vec<Directive>,
+    pub unread: Vec<Unread>,
+    /// Every included file was given.
+    pub whole: bool,
 }
 
 /// Reads one file and what it includes.
-pub fn tree(file: &Arc<str>, text: &str, include: Include<'_>) -> (Vec<Directive>, Vec<Unread>) {
+pub fn tree(file: &Arc<str>, text: &str, include: Include<'_>) -> Tree {
     let (mut unread, mut counts) = (Vec::new(), Counts::default());
     let directives = read(file, text, include, (0, 0), &mut counts, &mut unread);
-    (directives, unread)
+    Tree { directives, unread, whole: counts.absent == 0 }
 }
 
 fn read(
@@ -180,6 +191,7 @@ impl Reader<'_> {
             return Vec::new();
         }
         let files = (self.include)(directive.word(0));
+        self.counts.absent += usize::from(files.is_empty());
         if files.is_empty() && !directive.word(0).contains(['*', '?']) {
             let (en, zh) = ("the included file is not among those given", "被包含的文件不在给出的文件之中");
             self.unread.push(Unread::new(place(), directive.word(0), en, zh));
@@ -290,9 +302,9 @@ mod tests {
     #[test]
     fn quotes_comments_variables_and_nested_blocks_keep_their_places() {
         let text = "# one\nhttp {\n  set $a \"b;{\\\"c\"; # two\n  location ~ ^/${x}/ { root /; }\n}\n";
-        let (tree, unread) = tree(&"n.conf".into(), text, &none);
-        assert!(unread.is_empty(), "{unread:?}");
-        let inside = tree[0].inside();
+        let read = tree(&"n.conf".into(), text, &none);
+        assert!(read.unread.is_empty() && read.whole, "{:?}", read.unread);
+        let inside = read.directives[0].inside();
         assert_eq!(inside[0].words, ["$a", "b;{\"c"]);
         assert_eq!(inside[1].words, ["~", "^/${x}/"]);
         assert_eq!(inside[1].place.to_string(), "n.conf:4:3");
@@ -300,14 +312,15 @@ mod tests {
 
     #[test]
     fn a_bad_directive_leaves_the_rest_and_cycles_and_depth_end() {
-        let (tree_, unread) = tree(&"n.conf".into(), "a b; c d } e f; g {", &none);
-        assert_eq!(tree_.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["a", "e", "g"]);
-        assert_eq!(unread.len(), 3, "{unread:?}");
+        let read = tree(&"n.conf".into(), "a b; c d } e f; g {", &none);
+        let names: Vec<&str> = read.directives.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!((names.as_slice(), read.unread.len()), (&["a", "e", "g"][..], 3), "{:?}", read.unread);
         let file: Arc<str> = "n.conf".into();
         let itself = |_: &str| vec![(Arc::clone(&file), "include n.conf; a b;".to_owned())];
-        let (tree_, unread) = tree(&file, "include n.conf;", &itself);
-        assert_eq!((tree_.len(), unread.len()), (INCLUDE_DEPTH_MAX, 1));
-        let (_, unread) = tree(&file, &"a {".repeat(100_000), &none);
-        assert!(!unread.is_empty());
+        let read = tree(&file, "include n.conf;", &itself);
+        assert_eq!((read.directives.len(), read.unread.len()), (INCLUDE_DEPTH_MAX, 1));
+        let read = tree(&file, &"a {".repeat(100_000), &none);
+        assert!(!read.unread.is_empty());
+        assert!(!tree(&file, "include x.conf;", &none).whole);
     }
 }

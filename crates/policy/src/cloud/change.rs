@@ -140,7 +140,10 @@ pub(crate) fn shell(word: &str) -> String {
 /// A text for Terraform, in quotes.
 pub(crate) fn quoted(text: &str) -> String {
     let clean: String = text.chars().filter(|c| !c.is_control()).collect();
-    format!("\"{}\"", clean.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "$${").replace("%{", "%%{"))
+    format!(
+        "\"{}\"",
+        clean.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "$${").replace("%{", "%%{")
+    )
 }
 
 /// A list for Terraform or JSON.

@@ -6,8 +6,8 @@ use crate::read::{CUBE_COUNT_MAX, Match};
 use netwhy_model::Text;
 use std::sync::Arc;
 
-/// How many rules one gate may have.
-pub(crate) const RULE_COUNT_MAX: usize = 1 << 20;
+/// How many rules all gates of a collection may have together.
+const RULE_COUNT_MAX: usize = 1 << 20;
 
 /// One entry of a vendor's list, understood.
 #[derive(Debug, Clone)]
@@ -34,12 +34,15 @@ pub(crate) struct Head {
     pub default_text: Text,
 }
 
-/// How many more cubes a collection may have.
-pub(crate) struct Budget(usize);
+/// How many more cubes and rules a collection may have.
+pub(crate) struct Budget {
+    cubes: usize,
+    rules: usize,
+}
 
 impl Default for Budget {
     fn default() -> Budget {
-        Budget(CUBE_COUNT_MAX)
+        Budget { cubes: CUBE_COUNT_MAX, rules: RULE_COUNT_MAX }
     }
 }
 
@@ -48,7 +51,7 @@ impl Entry {
         let mut unmodelled = self.unmodelled.clone();
         let mut cubes = Vec::new();
         for one in &self.matches {
-            let made = one.cubes(&mut budget.0);
+            let made = one.cubes(&mut budget.cubes);
             cubes.extend(made.cubes);
             if !made.exact {
                 unmodelled.push(both(
@@ -71,7 +74,17 @@ impl Entry {
 
 /// A gate of entries that are sorted as they are asked; and the priority of each.
 pub(crate) fn gate(head: Head, entries: &[Entry], budget: &mut Budget) -> (Gate, Vec<i64>) {
-    let entries = &entries[..entries.len().min(RULE_COUNT_MAX)];
+    let too_many;
+    let entries = match budget.rules.checked_sub(entries.len()) {
+        Some(left) => {
+            budget.rules = left;
+            entries
+        }
+        None => {
+            too_many = [not_modelled(&head)];
+            &too_many[..]
+        }
+    };
     let gate = Gate {
         kind: head.kind,
         direction: if head.inbound { Direction::Inbound } else { Direction::Outbound },
@@ -84,4 +97,21 @@ pub(crate) fn gate(head: Head, entries: &[Entry], budget: &mut Budget) -> (Gate,
         default_text: head.default_text,
     };
     (gate, entries.iter().map(|entry| entry.priority).collect())
+}
+
+/// What stands for a list that is too long: nothing it lets through is promised.
+fn not_modelled(head: &Head) -> Entry {
+    Entry {
+        number: 0,
+        part_of: Arc::from(head.name.as_str()),
+        place: head.place.clone(),
+        text: head.name.clone(),
+        action: Action::Allow,
+        matches: vec![Match::everything()],
+        unmodelled: vec![both(
+            "the lists of all interfaces together have more than a million rules: this one is not modelled",
+            "所有网卡的规则列表合计超过一百万条：此列表未建模",
+        )],
+        priority: 0,
+    }
 }

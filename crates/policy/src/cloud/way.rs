@@ -51,7 +51,10 @@ fn loose(cloud: &Cloud, ask: &Ask, from: &[Point], to: &[Point]) -> Vec<Step> {
     };
     if cloud.loose.len() > 1 {
         let on = both(
-            format!("which of the {} lists of rules guards the destination: no file tells", cloud.loose.len()),
+            format!(
+                "which of the {} lists of rules guards the destination: no file tells",
+                cloud.loose.len()
+            ),
             format!("目标受 {} 个规则列表中的哪一个保护：文件中没有说明", cloud.loose.len()),
         );
         let look = Look::Depends { on: on.clone(), place: first.gate.place.clone() };
@@ -235,10 +238,8 @@ impl<'a> Walk<'a> {
             return;
         }
         let endpoint = &self.cloud.endpoints[interface.endpoint];
-        let why = both(
-            format!("{} has no public address", endpoint.id),
-            format!("{} 没有公网地址", endpoint.id),
-        );
+        let why =
+            both(format!("{} has no public address", endpoint.id), format!("{} 没有公网地址", endpoint.id));
         let described = interface.network.is_some_and(|at| self.cloud.networks[at].known);
         let look = match &self.cloud.relays {
             Some(place) => Look::Depends {

@@ -101,7 +101,10 @@ fn resource(owner: &Owner, wanted: &Wanted, priority: i64) -> Fix {
     }
     let mut fix = terraform("google_compute_firewall", &name, lets_through(wanted, owner), &members);
     // `allow` is a block, not an argument.
-    let block = format!("  allow {}\n}}\n", allow.replace(", ", "\n    ").replace("{ ", "{\n    ").replace(" }", "\n  }"));
+    let block = format!(
+        "  allow {}\n}}\n",
+        allow.replace(", ", "\n    ").replace("{ ", "{\n    ").replace(" }", "\n  }")
+    );
     fix.change = fix.change.trim_end().trim_end_matches('}').to_owned() + &block;
     fix
 }
@@ -126,6 +129,9 @@ pub(super) fn connect(one: &Network, two: &Network) -> Vec<Fix> {
 /// An external address for an instance.
 pub(super) fn publish(endpoint: &Endpoint) -> Vec<Fix> {
     let change = format!("gcloud compute instances add-access-config {}", shell(&endpoint.id));
-    let what = both(format!("gives {} an external address", endpoint.id), format!("给 {} 分配外部地址", endpoint.id));
+    let what = both(
+        format!("gives {} an external address", endpoint.id),
+        format!("给 {} 分配外部地址", endpoint.id),
+    );
     vec![Fix { syntax: "gcloud", what, change }]
 }

@@ -3,6 +3,7 @@
 use super::policy::levels;
 use super::rules::{For, Lists, Member, Target};
 use super::{Files, Kind, key, same};
+use crate::cloud::faults::dangling;
 use crate::cloud::fields::{addresses, each, field, flag, integer, last, many, spans, word, words};
 use crate::cloud::{Cloud, Exit, Guard, Hop, Interface, Peer, Route, Subnet};
 use crate::doc::Node;
@@ -30,6 +31,25 @@ pub(super) fn fill(cloud: &mut Cloud, files: &Files<'_>) {
     strangers(cloud, &mut lists);
     instances(cloud, files, &mut lists);
     whole_lists(cloud, files, &mut lists);
+    tags(cloud, files);
+}
+
+/// Tags and accounts that rules name and no instance has.
+fn tags(cloud: &mut Cloud, files: &Files<'_>) {
+    let members = members(files);
+    if members.is_empty() {
+        return;
+    }
+    let known: Vec<&String> =
+        members.iter().flat_map(|member| member.target.tags.iter().chain(&member.target.accounts)).collect();
+    for (number, rule) in files.each(Kind::Firewall).iter().enumerate() {
+        let within = last(word(rule, "network").unwrap_or("default"));
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        for list in ["targetTags", "targetServiceAccounts", "sourceTags", "sourceServiceAccounts"] {
+            let gone = words(rule, list).into_iter().filter(|tag| !known.iter().any(|own| own == tag));
+            cloud.findings.extend(gone.map(|tag| dangling(&rule.place, within, Some(number), tag)));
+        }
+    }
 }
 
 /// The number of a network by its link or bare name.
@@ -52,7 +72,13 @@ fn subnetworks(cloud: &mut Cloud, files: &Files<'_>) {
         for to in &own {
             let text = format!("{to} → {name}");
             let place = node.place.clone();
-            cloud.networks[at].routes.push(Route { to: *to, hop: Hop::Local, text, place, rank: RANK_SUBNET });
+            cloud.networks[at].routes.push(Route {
+                to: *to,
+                hop: Hop::Local,
+                text,
+                place,
+                rank: RANK_SUBNET,
+            });
         }
         cloud.subnets.push(Subnet {
             id,
@@ -107,7 +133,10 @@ fn routes(cloud: &mut Cloud, files: &Files<'_>) {
         cloud.networks[at].routes.extend(route(node, files));
     }
     let listed = |id: &str| {
-        files.each(Kind::Route).iter().any(|node| word(node, "network").is_some_and(|network| same(network, id)))
+        files
+            .each(Kind::Route)
+            .iter()
+            .any(|node| word(node, "network").is_some_and(|network| same(network, id)))
     };
     for network in cloud.networks.iter_mut().filter(|network| network.known && !listed(&network.id)) {
         let place = network.place.clone();
@@ -139,7 +168,14 @@ fn hop(node: &Node, files: &Files<'_>) -> (String, Hop) {
     if word(node, "nextHopNetwork").or(word(node, "nextHopPeering")).is_some() {
         return ("network".to_owned(), Hop::Local);
     }
-    let names = ["nextHopInstance", "nextHopIp", "nextHopIlb", "nextHopVpnTunnel", "nextHopInterconnectAttachment", "nextHopHub"];
+    let names = [
+        "nextHopInstance",
+        "nextHopIp",
+        "nextHopIlb",
+        "nextHopVpnTunnel",
+        "nextHopInterconnectAttachment",
+        "nextHopHub",
+    ];
     let next = names.iter().find_map(|name| word(node, name)).map_or("?", last);
     let instance = files.each(Kind::Instance).iter().find(|instance| {
         let has = |one: &Node| word(one, "networkIP") == Some(next);
@@ -247,7 +283,8 @@ fn interface(
     let private = addresses(node, &["networkIP", "ipv6Address"]);
     let link = word(node, "subnetwork").map(key);
     let by_link = |subnet: &Subnet| {
-        subnet.network == at && link.as_ref().is_some_and(|link| subnet.id == *link || last(&subnet.id) == last(link))
+        subnet.network == at
+            && link.as_ref().is_some_and(|link| subnet.id == *link || last(&subnet.id) == last(link))
     };
     let by_address = |subnet: &Subnet| {
         subnet.network == at && private.iter().any(|own| subnet.spans.iter().any(|span| span.has(*own)))
@@ -258,7 +295,8 @@ fn interface(
         tags.iter().any(|tag| target.tags.iter().any(|own| own == tag))
             && word(route, "network").is_some_and(|network| same(network, &target.network))
     };
-    let routes = files.each(Kind::Route).iter().filter(tagged).filter_map(|node| route(node, files)).collect();
+    let routes =
+        files.each(Kind::Route).iter().filter(tagged).filter_map(|node| route(node, files)).collect();
     Interface {
         endpoint,
         place: node.place.clone(),
@@ -279,11 +317,15 @@ fn interface(
 fn exit(files: &Files<'_>, cloud: &Cloud, network: usize, region: &str) -> Exit {
     let id = &cloud.networks[network].id;
     let ours = |router: &&&Node| word(router, "network").is_some_and(|network| same(network, id));
-    let near = |router: &&&Node| word(router, "region").is_none_or(|there| last(there) == region || region.is_empty());
+    let near = |router: &&&Node| {
+        word(router, "region").is_none_or(|there| last(there) == region || region.is_empty())
+    };
     let mut routers = files.each(Kind::Router).iter().filter(ours).filter(near);
     let nat = routers.clone().find(|router| !each(router, "nats").is_empty());
     match (nat, routers.next()) {
-        (Some(router), _) => Exit::Yes(both("Cloud NAT of the network", "网络的 Cloud NAT"), router.place.clone()),
+        (Some(router), _) => {
+            Exit::Yes(both("Cloud NAT of the network", "网络的 Cloud NAT"), router.place.clone())
+        }
         (None, Some(_)) => Exit::No(both(
             "no external address, and no router of the network has Cloud NAT",
             "没有外部地址，网络的路由器也没有 Cloud NAT",
@@ -293,7 +335,10 @@ fn exit(files: &Files<'_>, cloud: &Cloud, network: usize, region: &str) -> Exit 
             "网络是否有 Cloud NAT：文件中没有路由器",
         )),
         _ => Exit::Yes(
-            both("no file tells of Cloud NAT; only the rules are asked", "文件中没有 Cloud NAT 的信息；只判断规则"),
+            both(
+                "no file tells of Cloud NAT; only the rules are asked",
+                "文件中没有 Cloud NAT 的信息；只判断规则",
+            ),
             cloud.networks[network].place.clone(),
         ),
     }
@@ -302,13 +347,21 @@ fn exit(files: &Files<'_>, cloud: &Cloud, network: usize, region: &str) -> Exit 
 /// Every network's whole list, for checks; asked too where no file tells of a subnet or an instance.
 fn whole_lists(cloud: &mut Cloud, files: &Files<'_>, lists: &mut Lists<'_, '_>) {
     let mut networks: Vec<String> = Vec::new();
-    let named = files.each(Kind::Firewall).iter().map(|rule| (word(rule, "network").unwrap_or("default"), rule));
+    let named =
+        files.each(Kind::Firewall).iter().map(|rule| (word(rule, "network").unwrap_or("default"), rule));
     let policies = lists.levels.iter().map(|level| (level.first_network(), &level.node));
     for (link, node) in named.chain(policies) {
         let at = network(cloud, link, &node.place);
         let id = cloud.networks[at].id.clone();
         if !networks.contains(&id) {
             networks.push(id);
+        }
+    }
+    for at in 0..lists.levels.len() {
+        for inbound in [true, false] {
+            let mut unread = Vec::new();
+            cloud.lists.extend(lists.policy(at, inbound, &mut unread).map(Arc::new));
+            cloud.unread.extend(unread);
         }
     }
     for id in networks {

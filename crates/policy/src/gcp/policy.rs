@@ -4,10 +4,10 @@ use super::rules::{For, applies, finish, layers, not_understood, spans};
 use super::{Files, Kind, same};
 use crate::cloud::fields::{each, field, flag, integer, last, word, words};
 use crate::cloud::list::Entry;
-use crate::doc::Node;
+use crate::doc::{Node, Value};
 use crate::gate::Action;
 use crate::place::{Unread, both};
-use crate::read::{Match, Span, merge_ports, without};
+use crate::read::{Match, Span, merge_ports, shared, without};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -51,7 +51,8 @@ pub(super) fn levels<'a>(files: &Files<'a>) -> Vec<Level<'a>> {
 fn level(node: &Node) -> Level<'_> {
     let targets = each(node, "associations").iter().filter_map(|one| word(one, "attachmentTarget"));
     let targets: Vec<String> = targets.map(str::to_owned).collect();
-    let networks: Vec<String> = targets.iter().filter(|target| target.contains("/networks/")).cloned().collect();
+    let networks: Vec<String> =
+        targets.iter().filter(|target| target.contains("/networks/")).cloned().collect();
     let region = word(node, "region").map(|region| last(region).to_owned());
     let above = targets.iter().any(|target| target.contains("organizations/") || target.contains("folders/"));
     let hierarchical = above || word(node, "parent").is_some();
@@ -120,25 +121,22 @@ pub(super) fn level_entries(
     entries
 }
 
-fn entry(
-    level: &Level<'_>,
-    rule: &Node,
-    whom: For<'_>,
-    unread: &mut Vec<Unread>,
-) -> Option<Entry> {
+fn entry(level: &Level<'_>, rule: &Node, whom: For<'_>, unread: &mut Vec<Unread>) -> Option<Entry> {
     let condition = applies(rule, whom, "targetTags", "targetServiceAccounts")?;
     let resources = words(rule, "targetResources");
     if !resources.is_empty() && !resources.iter().any(|network| same(network, whom.network())) {
         return None;
     }
-    let pattern = field(rule, "match").unwrap_or(rule);
+    // Terraform has it as a block: a list of one.
+    let pattern = each(rule, "match").first().unwrap_or(rule);
     let mut strange = Vec::new();
     let mut unmodelled: Vec<_> = condition.into_iter().collect();
-    let told = UNMODELLED.iter().filter(|name| field(pattern, name).is_some());
+    let told = UNMODELLED.iter().filter(|name| field(pattern, name).is_some_and(says));
     let secure = field(rule, "targetSecureTags").is_some().then_some(&"targetSecureTags");
-    unmodelled.extend(told.chain(secure).map(|name| {
-        both(format!("the condition {name} is not modelled"), format!("条件 {name} 未建模"))
-    }));
+    unmodelled
+        .extend(told.chain(secure).map(|name| {
+            both(format!("the condition {name} is not modelled"), format!("条件 {name} 未建模"))
+        }));
     let sources = spans(pattern, "srcIpRanges", &mut strange).unwrap_or_else(Span::anywhere);
     let destinations = spans(pattern, "destIpRanges", &mut strange).unwrap_or_else(Span::anywhere);
     let parts = each(pattern, "layer4Configs");
@@ -167,6 +165,11 @@ fn entry(
         unmodelled,
         priority,
     })
+}
+
+/// Whether a member is more than an empty list.
+fn says(node: &Node) -> bool {
+    !matches!(&node.value, Value::List(nodes) if nodes.is_empty())
 }
 
 /// Takes away what an earlier `goto_next` has sent on; where that is not exact, the rule is not modelled.
@@ -213,10 +216,6 @@ fn part_without(one: &Match, taken: &Match) -> Vec<Match> {
     // Nothing of it was taken: it stays as it was.
     let meets = !rest.sources.is_empty() && !rest.destinations.is_empty() && !rest.protocols.is_empty();
     if meets { parts } else { vec![one.clone()] }
-}
-
-fn shared(one: &[Span], two: &[Span]) -> Vec<Span> {
-    one.iter().flat_map(|span| two.iter().filter_map(|other| span.and(other))).collect()
 }
 
 fn ports_without(one: &[(u16, u16)], taken: &[(u16, u16)]) -> Vec<(u16, u16)> {

@@ -8,7 +8,7 @@ use crate::cloud::{Cloud, Owner};
 use crate::doc::Node;
 use crate::gate::{Action, Gate, Kind as GateKind};
 use crate::place::{Unread, both, excerpt};
-use crate::read::{ALL_PORTS, Match, Span, ports, protocols};
+use crate::read::{ALL_PORTS, Match, Span, ports, private, protocols};
 use crate::space::{Cube, Family, Protocols};
 use netwhy_model::Text;
 use std::collections::HashMap;
@@ -21,7 +21,6 @@ const PRIORITY_DEFAULT: i64 = 1000;
 const METADATA_SERVER: &str = "169.254.169.254/32";
 /// How many tags and accounts the list of a whole network keeps apart.
 const TARGET_COUNT_MAX: usize = 62;
-const PRIVATE: [&str; 5] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
 
 /// Who an interface belongs to, as rules choose their targets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -150,7 +149,9 @@ impl<'a, 'f> Lists<'a, 'f> {
             if !ours || flag(rule, "disabled") == Some(true) {
                 continue;
             }
-            let Some(conditions) = applies(rule, whom, "targetTags", "targetServiceAccounts") else { continue };
+            let Some(conditions) = applies(rule, whom, "targetTags", "targetServiceAccounts") else {
+                continue;
+            };
             let mut entry = self.entry(rule, inbound, whom, unread);
             entry.number = u32::try_from(number).unwrap_or(u32::MAX);
             entry.unmodelled.extend(conditions);
@@ -207,7 +208,7 @@ impl<'a, 'f> Lists<'a, 'f> {
         let mut sources = ranges.unwrap_or_default();
         sources.extend(self.marked(whom.network(), &tags, &accounts));
         if self.members.is_empty() {
-            sources.extend(PRIVATE.iter().filter_map(|text| Span::read(text)));
+            sources.extend(private());
             let names = excerpt(&tags.iter().chain(&accounts).copied().collect::<Vec<_>>().join(", "));
             unmodelled.push(both(
                 format!("which instances have {names}: no file tells"),
@@ -225,6 +226,27 @@ impl<'a, 'f> Lists<'a, 'f> {
                     || member.target.accounts.iter().any(|account| accounts.contains(&account.as_str())))
         });
         chosen.flat_map(|member| member.addresses.iter().map(|address| Span::one(*address))).collect()
+    }
+
+    /// The rules of one policy, for checks.
+    pub(super) fn policy(&mut self, at: usize, inbound: bool, unread: &mut Vec<Unread>) -> Option<Gate> {
+        let level = self.levels.get(at)?;
+        let entries = level_entries(level, For::Anybody(level.first_network()), inbound, unread);
+        let way = if inbound { "ingress" } else { "egress" };
+        let head = Head {
+            kind: GateKind::GcpFirewall,
+            inbound,
+            name: format!("policy {}, {way}", level.name),
+            place: entries.first()?.place.clone(),
+            stateful: true,
+            // Neither allowed nor denied: so that no rule is found to do what the end does anyway.
+            default: Action::Reject,
+            default_text: both(
+                "what no rule of the policy decides goes on to the next list",
+                "策略中没有规则决定的流量交给下一个列表",
+            ),
+        };
+        Some(gate(head, &entries, &mut self.budget).0)
     }
 
     /// The list of every rule of a network, whomever it is for, as a check of it wants it: targets are kept apart
@@ -295,7 +317,7 @@ pub(super) fn layers(
 ) -> Vec<Match> {
     let mut matches = Vec::new();
     for part in parts {
-        let name = word(part, protocol).unwrap_or("all");
+        let name = word(part, protocol).or(word(part, "protocol")).unwrap_or("all");
         let number = protocols(name).unwrap_or_else(|| {
             strange.push(name.to_owned());
             Protocols::ALL
@@ -350,7 +372,7 @@ pub(super) fn finish(rule: &Node, what: &str, strange: &[String], unread: &mut V
 fn text(rule: &Node, priority: i64, action: Action, parts: &[Node]) -> String {
     let layer = |part: &Node| {
         let ports = words(part, "ports").join(",");
-        let name = word(part, "IPProtocol").unwrap_or("all");
+        let name = word(part, "IPProtocol").or(word(part, "protocol")).unwrap_or("all");
         if ports.is_empty() { name.to_owned() } else { format!("{name}:{ports}") }
     };
     let layers: Vec<String> = parts.iter().map(layer).collect();

@@ -97,7 +97,10 @@ impl Groups {
         let (name, own) = split(word);
         let own = match own {
             Some(text) => ports(text).ok_or_else(|| {
-                (format!("{text:?} is no port and no range of up to 1024"), format!("{text:?} 不是端口，也不是 1024 个以内的端口范围"))
+                (
+                    format!("{text:?} is no port and no range of up to 1024"),
+                    format!("{text:?} 不是端口，也不是 1024 个以内的端口范围"),
+                )
             })?,
             None => Vec::new(),
         };
@@ -110,7 +113,8 @@ impl Groups {
         if ends.len().saturating_mul(ports.len()) > END_COUNT_MAX {
             return Err((format!("{word:?} stands for too much"), format!("{word:?} 包含过多")));
         }
-        let each = |end: &End| ports.iter().map(|port| Target { end: end.clone(), port: *port }).collect::<Vec<_>>();
+        let each =
+            |end: &End| ports.iter().map(|port| Target { end: end.clone(), port: *port }).collect::<Vec<_>>();
         Ok(ends.iter().flat_map(each).collect())
     }
 }
@@ -118,7 +122,9 @@ impl Groups {
 /// What would be a prefix if it were right: it must not pass for the name of an endpoint.
 fn looks_like_prefix(word: &str) -> bool {
     word.split_once('/').is_some_and(|(before, bits)| {
-        !bits.is_empty() && bits.bytes().all(|b| b.is_ascii_digit()) && before.parse::<std::net::IpAddr>().is_ok()
+        !bits.is_empty()
+            && bits.bytes().all(|b| b.is_ascii_digit())
+            && before.parse::<std::net::IpAddr>().is_ok()
     }) || word.split('.').count() == 4 && word.bytes().all(|b| b.is_ascii_digit() || b == b'.')
 }
 
@@ -175,7 +181,9 @@ pub fn take_out(asks: &mut Vec<Ask>, exceptions: &[Exception]) {
             match (covers(&exception.from, &ask.from), covers(&exception.to, &ask.to)) {
                 (true, true) => {}
                 (false, true) => {
-                    left.extend(cut(&ask.from, &exception.from).into_iter().map(|from| Ask { from, ..ask.clone() }));
+                    left.extend(
+                        cut(&ask.from, &exception.from).into_iter().map(|from| Ask { from, ..ask.clone() }),
+                    );
                 }
                 (true, false) => {
                     left.extend(cut(&ask.to, &exception.to).into_iter().map(|to| Ask { to, ..ask.clone() }));

@@ -15,8 +15,13 @@ use std::fmt::Write;
 
 /// Labels that controllers give, and that the next version will not have.
 const PASSING_LABELS: [&str; 7] = [
-    "pod-template-hash", "controller-revision-hash", "pod-template-generation", "controller-uid",
-    "batch.kubernetes.io/controller-uid", "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index",
+    "pod-template-hash",
+    "controller-revision-hash",
+    "pod-template-generation",
+    "controller-uid",
+    "batch.kubernetes.io/controller-uid",
+    "statefulset.kubernetes.io/pod-name",
+    "apps.kubernetes.io/pod-index",
 ];
 /// How many prefixes one rule lists before it says "everywhere".
 const PREFIX_COUNT_MAX: usize = 16;
@@ -45,7 +50,8 @@ pub(super) fn allow(kube: &Kube, gate: &Gate, packets: &[Cube]) -> Vec<Fix> {
         (Some(policy), Some(rule)) => vec![patch(policy, rule.number, key.direction, &peers, &ports)],
         _ => {
             let network = selecting.iter().find(|(policy, _)| policy.networks.is_some());
-            let new = New { pod, direction: key.direction, peers, ports, of: network.map(|(policy, _)| *policy) };
+            let new =
+                New { pod, direction: key.direction, peers, ports, of: network.map(|(policy, _)| *policy) };
             new.fixes()
         }
     }
@@ -55,7 +61,9 @@ pub(super) fn allow(kube: &Kube, gate: &Gate, packets: &[Cube]) -> Vec<Fix> {
 fn denying<'a>(gate: &'a Gate, packets: &[Cube]) -> Option<&'a crate::gate::Rule> {
     let denied = judge(gate, packets).denied;
     let first = denied.first()?;
-    gate.rules.iter().find(|rule| rule.action != Action::Allow && rule.cubes.iter().any(|cube| cube.meets(first)))
+    gate.rules
+        .iter()
+        .find(|rule| rule.action != Action::Allow && rule.cubes.iter().any(|cube| cube.meets(first)))
 }
 
 fn peers(kube: &Kube, key: &Key, packets: &[Cube]) -> Vec<Peer> {
@@ -67,7 +75,10 @@ fn peers(kube: &Kube, key: &Key, packets: &[Cube]) -> Vec<Peer> {
     let mut peers = Vec::new();
     for (at, pod) in kube.pods.iter().enumerate() {
         let own = kube.spans(at, &key.network, key.blocks);
-        if own.iter().any(|one| left.iter().any(|span| span == one || span.contains(one) && span.first == span.last)) {
+        if own
+            .iter()
+            .any(|one| left.iter().any(|span| span == one || span.contains(one) && span.first == span.last))
+        {
             left.retain(|span| !own.contains(span));
             let labels = lasting(pod);
             peers.push(Peer::Pod { namespace: pod.namespace.clone(), labels, name: pod.name.clone() });
@@ -89,7 +100,8 @@ fn peers(kube: &Kube, key: &Key, packets: &[Cube]) -> Vec<Peer> {
 fn ports(packets: &[Cube]) -> Vec<Ports> {
     let mut ports: Vec<Ports> = Vec::new();
     for protocol in [6, 17, 132] {
-        let own = packets.iter().filter(|cube| cube.protocols.has(protocol)).map(|cube| cube.destination_ports);
+        let own =
+            packets.iter().filter(|cube| cube.protocols.has(protocol)).map(|cube| cube.destination_ports);
         for (first, last) in merge_ports(&own.collect::<Vec<_>>()) {
             let all = first <= 1 && last == u16::MAX;
             ports.push((protocol, (!all).then_some((first, last))));
@@ -119,7 +131,9 @@ impl New<'_> {
         let (word, pod) = (self.direction.word(), &self.pod.id);
         let what = || {
             both(
-                format!("one more policy that allows this {word} of {pod}; it isolates nothing that is not isolated already"),
+                format!(
+                    "one more policy that allows this {word} of {pod}; it isolates nothing that is not isolated already"
+                ),
                 format!("再加一条策略，放行 {pod} 的这部分流量；不会额外隔离任何东西"),
             )
         };
@@ -135,7 +149,11 @@ impl New<'_> {
             Some(Peer::Block(block)) => block.clone(),
             None => "all".to_owned(),
         };
-        let port = self.ports.first().and_then(|(_, ports)| *ports).map_or(String::new(), |(first, _)| format!("-{first}"));
+        let port = self
+            .ports
+            .first()
+            .and_then(|(_, ports)| *ports)
+            .map_or(String::new(), |(first, _)| format!("-{first}"));
         let words = if self.direction == Direction::Ingress { "from" } else { "to" };
         let name = format!("allow-{}-{words}-{other}{port}", self.pod.name).to_lowercase();
         let clean = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
@@ -147,10 +165,19 @@ impl New<'_> {
             Some(_) => ("k8s.cni.cncf.io/v1beta1", "MultiNetworkPolicy"),
             None => ("networking.k8s.io/v1", "NetworkPolicy"),
         };
-        let mut text = format!("apiVersion: {version}\nkind: {kind}\nmetadata:\n  name: {}\n  namespace: {}\n", self.name(), quoted(&self.pod.namespace));
+        let mut text = format!(
+            "apiVersion: {version}\nkind: {kind}\nmetadata:\n  name: {}\n  namespace: {}\n",
+            self.name(),
+            quoted(&self.pod.namespace)
+        );
         if let Some(networks) = self.of.and_then(|policy| policy.networks.as_ref()) {
-            let list: Vec<String> = networks.iter().map(|(namespace, name)| format!("{namespace}/{name}")).collect();
-            let _ = writeln!(text, "  annotations:\n    k8s.v1.cni.cncf.io/policy-for: {}", quoted(&list.join(",")));
+            let list: Vec<String> =
+                networks.iter().map(|(namespace, name)| format!("{namespace}/{name}")).collect();
+            let _ = writeln!(
+                text,
+                "  annotations:\n    k8s.v1.cni.cncf.io/policy-for: {}",
+                quoted(&list.join(","))
+            );
         }
         let (word, ends) = self.words();
         let _ = writeln!(text, "spec:\n  podSelector:\n{}", selector(&lasting(self.pod), 4));
@@ -180,8 +207,14 @@ impl New<'_> {
         let (word, ends) = self.words();
         let name = self.name();
         let mut text = format!("resource \"kubernetes_network_policy\" \"{}\" {{\n", name.replace('-', "_"));
-        let _ = writeln!(text, "  metadata {{\n    name      = {}\n    namespace = {}\n  }}", hcl(&name), hcl(&self.pod.namespace));
-        let _ = writeln!(text, "  spec {{\n    pod_selector {{\n{}    }}", match_labels(&lasting(self.pod), 6));
+        let _ = writeln!(
+            text,
+            "  metadata {{\n    name      = {}\n    namespace = {}\n  }}",
+            hcl(&name),
+            hcl(&self.pod.namespace)
+        );
+        let _ =
+            writeln!(text, "  spec {{\n    pod_selector {{\n{}    }}", match_labels(&lasting(self.pod), 6));
         let _ = writeln!(text, "    policy_types = [{}]\n    {word} {{", hcl(&capital(word)));
         for peer in &self.peers {
             let _ = write!(text, "      {ends} {{\n{}      }}\n", peer_blocks(peer, &self.pod.namespace));
@@ -230,7 +263,8 @@ fn selector(labels: &Labels, indent: usize) -> String {
 }
 
 fn inline(labels: &Labels) -> String {
-    let pairs: Vec<String> = labels.iter().map(|(key, value)| format!("{}: {}", quoted(key), quoted(value))).collect();
+    let pairs: Vec<String> =
+        labels.iter().map(|(key, value)| format!("{}: {}", quoted(key), quoted(value))).collect();
     format!("{{matchLabels: {{{}}}}}", pairs.join(", "))
 }
 
@@ -244,10 +278,13 @@ const CONTROLLER_NAMESPACE: &str = "ingress-nginx";
 fn peer_lines(peer: &Peer, own: &str) -> Vec<String> {
     match peer {
         Peer::Block(block) => vec![format!("  - ipBlock: {{cidr: {}}}", quoted(block))],
-        Peer::Controller => vec![
-            format!("  - namespaceSelector: {} # where the ingress controller runs", inline(&namespace_labels(CONTROLLER_NAMESPACE))),
-        ],
-        Peer::Pod { namespace, labels, .. } if namespace == own => vec![format!("  - podSelector: {}", inline(labels))],
+        Peer::Controller => vec![format!(
+            "  - namespaceSelector: {} # where the ingress controller runs",
+            inline(&namespace_labels(CONTROLLER_NAMESPACE))
+        )],
+        Peer::Pod { namespace, labels, .. } if namespace == own => {
+            vec![format!("  - podSelector: {}", inline(labels))]
+        }
         Peer::Pod { namespace, labels, .. } => vec![
             format!("  - namespaceSelector: {}", inline(&namespace_labels(namespace))),
             format!("    podSelector: {}", inline(labels)),
@@ -274,7 +311,8 @@ fn match_labels(labels: &Labels, indent: usize) -> String {
 }
 
 fn peer_blocks(peer: &Peer, own: &str) -> String {
-    let block = |name: &str, labels: &Labels| format!("        {name} {{\n{}        }}\n", match_labels(labels, 10));
+    let block =
+        |name: &str, labels: &Labels| format!("        {name} {{\n{}        }}\n", match_labels(labels, 10));
     match peer {
         Peer::Block(cidr) => format!("        ip_block {{\n          cidr = {}\n        }}\n", hcl(cidr)),
         Peer::Controller => block("namespace_selector", &namespace_labels(CONTROLLER_NAMESPACE)),
@@ -289,7 +327,9 @@ fn peer_blocks(peer: &Peer, own: &str) -> String {
 fn patch(policy: &Policy, before: u32, direction: Direction, peers: &[Peer], ports: &[Ports]) -> Fix {
     let peer = |peer: &Peer| match peer {
         Peer::Block(block) => serde_json::json!({ "networks": [block] }),
-        Peer::Controller => serde_json::json!({ "namespaces": { "matchLabels": namespace_labels(CONTROLLER_NAMESPACE) } }),
+        Peer::Controller => {
+            serde_json::json!({ "namespaces": { "matchLabels": namespace_labels(CONTROLLER_NAMESPACE) } })
+        }
         Peer::Pod { namespace, labels, .. } => serde_json::json!({ "pods": {
             "namespaceSelector": { "matchLabels": namespace_labels(namespace) },
             "podSelector": { "matchLabels": labels },
@@ -303,7 +343,8 @@ fn patch(policy: &Policy, before: u32, direction: Direction, peers: &[Peer], por
         serde_json::json!({ "portRange": { "protocol": upper(*protocol), "start": first, "end": last } })
     };
     let ends = if direction == Direction::Ingress { "from" } else { "to" };
-    let mut value = serde_json::json!({ "action": "Allow", ends: peers.iter().map(peer).collect::<Vec<_>>() });
+    let mut value =
+        serde_json::json!({ "action": "Allow", ends: peers.iter().map(peer).collect::<Vec<_>>() });
     if let (Some(members), false) = (value.as_object_mut(), ports.is_empty()) {
         members.insert("ports".to_owned(), ports.iter().map(port).collect());
     }
@@ -313,15 +354,24 @@ fn patch(policy: &Policy, before: u32, direction: Direction, peers: &[Peer], por
     Fix {
         syntax: "kubectl",
         what: both(
-            format!("a rule before the one of {} that denies: no NetworkPolicy can overrule it", policy.title()),
+            format!(
+                "a rule before the one of {} that denies: no NetworkPolicy can overrule it",
+                policy.title()
+            ),
             format!("在 {} 的拒绝规则之前加一条规则：NetworkPolicy 无法推翻它", policy.title()),
         ),
-        change: format!("kubectl patch {kind} {} --type=json -p '{}'", policy.name, change.to_string().replace('\'', r"'\''")),
+        change: format!(
+            "kubectl patch {kind} {} --type=json -p '{}'",
+            policy.name,
+            change.to_string().replace('\'', r"'\''")
+        ),
     }
 }
 
 fn source_ranges(gate: &Gate, packets: &[Cube]) -> Vec<Fix> {
-    let Some(path) = gate.name.strip_prefix("loadBalancerSourceRanges of Service ") else { return Vec::new() };
+    let Some(path) = gate.name.strip_prefix("loadBalancerSourceRanges of Service ") else {
+        return Vec::new();
+    };
     let (namespace, name) = path.split_once('/').unwrap_or(("default", path));
     let span = |cube: &Cube| Span { family: cube.family, first: cube.source.0, last: cube.source.1 };
     let sources = merge(&packets.iter().map(span).collect::<Vec<_>>());
@@ -330,7 +380,10 @@ fn source_ranges(gate: &Gate, packets: &[Cube]) -> Vec<Fix> {
     let change = serde_json::Value::from(prefixes.map(add).collect::<Vec<_>>());
     vec![Fix {
         syntax: "kubectl",
-        what: both(format!("add the source to the ranges of Service {path}"), format!("把来源加入 Service {path} 的范围")),
+        what: both(
+            format!("add the source to the ranges of Service {path}"),
+            format!("把来源加入 Service {path} 的范围"),
+        ),
         change: format!("kubectl -n {namespace} patch service {name} --type=json -p '{change}'"),
     }]
 }

@@ -7,7 +7,7 @@ use super::policy::{Direction, Peer};
 use super::service::{Ingress, Service, Target};
 use super::{Kube, pod::Pod};
 use crate::gate::Gate;
-use crate::read::Span;
+use crate::read::{Span, merge_ports};
 use crate::space::{Cube, Family, Protocols, address};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -53,7 +53,7 @@ impl Kube {
         for network in networks {
             self.in_network(&network, &mut connections);
         }
-        connections.extend(self.from_controllers());
+        connections.extend(self.controllers_ask());
         connections.sort();
         connections
     }
@@ -80,7 +80,8 @@ impl Kube {
         let mut sides: Vec<Side> = pods
             .filter_map(|(at, pod)| {
                 let span = *self.spans(at, network, Blocks::Apart).first()?;
-                let gate = self.gate(Key { pod: at, direction, network: network.clone(), blocks: Blocks::Apart });
+                let gate =
+                    self.gate(Key { pod: at, direction, network: network.clone(), blocks: Blocks::Apart });
                 Some(Side { name: name(pod, network), span, pod: Some(at), gate })
             })
             .collect();
@@ -111,10 +112,14 @@ impl Kube {
         }
         let starts: Vec<u128> = starts.into_iter().filter(|start| *start <= Family::V4.last()).collect();
         let ends = starts.iter().skip(1).map(|next| next - 1).chain([Family::V4.last()]);
-        starts.iter().zip(ends).map(|(first, last)| Span { family: Family::V4, first: *first, last }).collect()
+        starts
+            .iter()
+            .zip(ends)
+            .map(|(first, last)| Span { family: Family::V4, first: *first, last })
+            .collect()
     }
 
-    fn from_controllers(&self) -> Vec<Connection> {
+    fn controllers_ask(&self) -> Vec<Connection> {
         let mut found: BTreeMap<usize, BTreeSet<u16>> = BTreeMap::new();
         for ingress in &self.ingresses {
             for (at, port) in self.reached_by(ingress) {
@@ -136,7 +141,7 @@ impl Kube {
                 |number: &u16| ports.values().flatten().any(|(first, last)| (first..=last).contains(&number));
             let numbers: Vec<(u16, u16)> = numbers.iter().filter(|n| allowed(n)).map(|n| (*n, *n)).collect();
             if !numbers.is_empty() {
-                let ports = words(&Ports::from([("TCP", join(numbers))]));
+                let ports = words(&Ports::from([("TCP", merge_ports(&numbers))]));
                 connections.push(Connection {
                     network: network.clone(),
                     from: source.name,
@@ -182,36 +187,25 @@ fn name(pod: &Pod, network: &Network) -> String {
 }
 
 fn between(source: &Side, target: &Side) -> Ports {
+    // The first address of a range speaks for all of it: no rule parts it.
+    let cube = Cube::all(target.span.family)
+        .source(source.span.first, source.span.first)
+        .destination(target.span.first, target.span.first)
+        .protocols(Protocols::of(&PROTOCOLS.map(|(protocol, _)| protocol)))
+        .destination_ports(PORTS.0..=PORTS.1);
+    let mut packets = vec![cube];
+    for gate in source.gate.iter().chain(&target.gate) {
+        packets = judge(gate, &packets).allowed;
+    }
     let mut ports = Ports::new();
     for (protocol, name) in PROTOCOLS {
-        // The first address of a range speaks for all of it: no rule parts it.
-        let cube = Cube::all(target.span.family)
-            .source(source.span.first, source.span.first)
-            .destination(target.span.first, target.span.first)
-            .protocols(Protocols::of(&[protocol]))
-            .destination_ports(PORTS.0..=PORTS.1)
-            .opening();
-        let mut packets = vec![cube];
-        for gate in source.gate.iter().chain(&target.gate) {
-            packets = judge(gate, &packets).allowed;
-        }
-        if !packets.is_empty() {
-            ports.insert(name, join(packets.iter().map(|cube| cube.destination_ports).collect()));
+        let own = packets.iter().filter(|cube| cube.protocols.has(protocol));
+        let own: Vec<_> = own.map(|cube| cube.destination_ports).collect();
+        if !own.is_empty() {
+            ports.insert(name, merge_ports(&own));
         }
     }
     ports
-}
-
-fn join(mut ports: Vec<(u16, u16)>) -> Vec<(u16, u16)> {
-    ports.sort_unstable();
-    let mut joined: Vec<(u16, u16)> = Vec::with_capacity(ports.len());
-    for (first, last) in ports {
-        match joined.last_mut() {
-            Some(end) if first <= end.1.saturating_add(1) => end.1 = end.1.max(last),
-            _ => joined.push((first, last)),
-        }
-    }
-    joined
 }
 
 fn words(ports: &Ports) -> String {

@@ -11,13 +11,32 @@ use crate::space::Family;
 
 /// Blocks that are not of the Internet: RFC 6890, and what stands in for pods.
 const NOT_INTERNET: [&str; 13] = [
-    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
-    "198.18.0.0/15", "224.0.0.0/3", "::/3", "4000::/2", "8000::/1", "2001:db8::/32",
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "224.0.0.0/3",
+    "::/3",
+    "4000::/2",
+    "8000::/1",
+    "2001:db8::/32",
 ];
 /// Labels and namespaces by which ingress controllers are known.
 const CONTROLLERS: [&str; 10] = [
-    "ingress-nginx", "nginx-ingress", "openshift-ingress", "traefik", "haproxy-ingress", "kong", "contour",
-    "projectcontour", "ambassador", "emissary-ingress",
+    "ingress-nginx",
+    "nginx-ingress",
+    "openshift-ingress",
+    "traefik",
+    "haproxy-ingress",
+    "kong",
+    "contour",
+    "projectcontour",
+    "ambassador",
+    "emissary-ingress",
 ];
 
 /// One end.
@@ -51,12 +70,13 @@ impl Spot {
 
 /// Every address that is no pod's, service's or node's.
 pub(super) fn beyond(kube: &Kube) -> Vec<Span> {
-    let own = kube.endpoints.iter().flat_map(|endpoint| &endpoint.addresses).map(|address| Span::one(*address));
+    let own =
+        kube.endpoints.iter().flat_map(|endpoint| &endpoint.addresses).map(|address| Span::one(*address));
     without(&Span::anywhere(), &own.collect::<Vec<_>>())
 }
 
 fn known(kube: &Kube, id: &str) -> Option<Spot> {
-    if let Some(at) = kube.pods.iter().position(|pod| pod.id == id) {
+    if let Some(at) = kube.by_id.get(id).copied() {
         return Some(Spot::Pod(at, kube.pods.get(at)?.primary.clone()));
     }
     let service = |one: &super::service::Service| service_id(&one.namespace, &one.name) == id;
@@ -78,7 +98,8 @@ fn addressed(kube: &Kube, span: Span) -> Option<Spot> {
             }
         }
     }
-    let at_service = |one: &super::service::Service| one.addresses().any(|address| Span::one(address) == span);
+    let at_service =
+        |one: &super::service::Service| one.addresses().any(|address| Span::one(address) == span);
     let service = kube.services.iter().position(at_service).map(Spot::Service);
     let node = || kube.nodes.iter().position(|node| node.addresses.iter().any(|a| Span::one(*a) == span));
     service.or_else(|| node().map(Spot::Node))
@@ -88,7 +109,9 @@ fn addressed(kube: &Kube, span: Span) -> Option<Spot> {
 pub(super) fn controllers(kube: &Kube) -> Vec<usize> {
     let is_known = |word: &str| CONTROLLERS.contains(&word);
     let is_one = |pod: &super::pod::Pod| {
-        let label = |key: &str| pod.variants.iter().any(|labels| labels.get(key).is_some_and(|value| is_known(value)));
+        let label = |key: &str| {
+            pod.variants.iter().any(|labels| labels.get(key).is_some_and(|value| is_known(value)))
+        };
         is_known(&pod.namespace) || label("app.kubernetes.io/name") || label("app")
     };
     kube.pods.iter().enumerate().filter(|(_, pod)| is_one(pod)).map(|(at, _)| at).collect()

@@ -16,6 +16,7 @@ use crate::place::{Place, both};
 use crate::read::{Span, merge};
 use crate::space::{Cube, Family, subtract};
 use netwhy_model::Text;
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -25,6 +26,10 @@ const STAND_IN_COUNT: u64 = 0x0fff_0000;
 /// Where an ingress controller stands that is not among the pods.
 pub(super) const CONTROLLER: Span =
     Span { family: Family::V4, first: STAND_IN_FIRST - 1, last: STAND_IN_FIRST - 1 };
+/// How many pairs of a rule and a pod are looked at for lint.
+const WORK_COUNT_MAX: usize = 20_000_000;
+/// How many cubes the gates that are kept may have together.
+const BUILT_CUBE_COUNT_MAX: usize = 2_000_000;
 /// How many cubes one rule of a gate may have.
 const CUBE_COUNT_MAX: usize = 100_000;
 
@@ -46,12 +51,24 @@ pub(super) struct Key {
     pub blocks: Blocks,
 }
 
+/// Gates that have been built.
+#[derive(Debug, Default)]
+pub(super) struct Built {
+    gates: HashMap<Key, Arc<Gate>>,
+    cube_count: usize,
+}
+
 impl Kube {
     /// The addresses of a pod in a network, as gates see them.
     pub(super) fn spans(&self, pod: usize, network: &Network, blocks: Blocks) -> Vec<Span> {
         let known = self.pods.get(pod).map_or(&[][..], |pod| pod.addresses_in(network));
-        // Connections between labels alone must not care for addresses that pods happen to have.
-        if known.is_empty() || (blocks == Blocks::Apart && !network.is_secondary()) {
+        // Connections between labels alone must not care for addresses that pods happen to have. Neighbours by
+        // name are neighbours by number there: what selects a namespace is one range.
+        if blocks == Blocks::Apart && !network.is_secondary() {
+            let number = STAND_IN_FIRST + pod as u128;
+            return vec![Span { family: Family::V4, first: number, last: number }];
+        }
+        if known.is_empty() {
             return self.stand_ins.get(pod).copied().into_iter().collect();
         }
         merge(&known.iter().map(|address| Span::one(*address)).collect::<Vec<_>>())
@@ -71,9 +88,9 @@ impl Kube {
 
     fn is_for(&self, policy: &Policy, network: &Network) -> bool {
         match (&policy.networks, network) {
-            (Some(targets), Network::Secondary { name }) => {
-                targets.iter().any(|(namespace, target)| target == name && self.networks.has(namespace, target))
-            }
+            (Some(targets), Network::Secondary { name }) => targets
+                .iter()
+                .any(|(namespace, target)| target == name && self.networks.has(namespace, target)),
             (targets, network) => targets.is_none() && !network.is_secondary(),
         }
     }
@@ -82,11 +99,15 @@ impl Kube {
     pub(super) fn gate(&self, key: Key) -> Option<Arc<Gate>> {
         let pod = self.pods.get(key.pod)?;
         let mut built = self.built.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(gate) = built.get(&key) {
+        if let Some(gate) = built.gates.get(&key) {
             return Some(Arc::clone(gate));
         }
         let gate = Arc::new(compile(self, pod, &key));
-        built.insert(key, Arc::clone(&gate));
+        built.cube_count += gate.rules.iter().map(|rule| rule.cubes.len()).sum::<usize>();
+        if built.cube_count > BUILT_CUBE_COUNT_MAX {
+            *built = Built::default();
+        }
+        built.gates.insert(key, Arc::clone(&gate));
         Some(gate)
     }
 
@@ -116,10 +137,14 @@ impl Kube {
     /// Every policy by itself: what its own rules make of each other holds for every pod that it selects.
     pub(super) fn policy_gates(&self) -> Vec<Arc<Gate>> {
         let blocks = Blocks::Plugin(self.options.blocks_match_pods);
-        let mut gates = Vec::new();
+        let (mut gates, mut work) = (Vec::new(), 0_usize);
         for policy in &self.policies {
             for direction in [Direction::Ingress, Direction::Egress] {
                 let Some(rules) = policy.rules(direction).filter(|rules| !rules.is_empty()) else { continue };
+                work = work.saturating_add(rules.len().saturating_mul(self.pods.len()));
+                if work > WORK_COUNT_MAX {
+                    return gates;
+                }
                 let network = policy.networks.iter().flatten().next();
                 let network =
                     network.map_or(Network::Pod, |(_, name)| Network::Secondary { name: name.clone() });
@@ -164,7 +189,9 @@ pub(super) fn isolates(policy: &Policy, direction: Direction) -> Because {
         rule: None,
         text: format!("podSelector: {}", policy.subject.pods),
         why: both(
-            format!("it selects the pod, which is thereby isolated for {en}, and none of its rules allows this"),
+            format!(
+                "it selects the pod, which is thereby isolated for {en}, and none of its rules allows this"
+            ),
             format!("它选中该 Pod，{zh}流量因此被隔离，且它没有规则放行"),
         ),
     }
@@ -196,7 +223,8 @@ fn compile(kube: &Kube, pod: &Pod, key: &Key) -> Gate {
     }
     let first = selecting.iter().find(|(policy, _)| !isolated || policy.layer == Layer::Network);
     let place = first.map_or(&pod.place, |(policy, _)| &policy.subject.place).clone();
-    let gate = Gate { name: name(pod, key.direction, &key.network), place, ..stack.gate(key.direction, isolated) };
+    let gate =
+        Gate { name: name(pod, key.direction, &key.network), place, ..stack.gate(key.direction, isolated) };
     let isolating = selecting.iter().filter(|(policy, _)| policy.layer == Layer::Network);
     let default_text = default_text(key.direction, isolating.map(|(policy, _)| *policy).collect());
     Gate { default_text, ..gate }

@@ -5,7 +5,7 @@ use super::pod::{Namespace, Pod};
 use super::selector::Selector;
 use crate::doc::{Node, json, yaml};
 use crate::place::{Place, Unread};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -125,7 +125,7 @@ pub(super) struct Networks {
     own: Vec<String>,
     shared: Vec<(String, Selector)>,
     /// Namespace and name of each attachment definition.
-    attachments: Vec<(String, String)>,
+    attachments: HashSet<(String, String)>,
     /// What pods ask for and nobody defines.
     pub missing: Vec<(String, Place)>,
 }
@@ -149,7 +149,9 @@ impl Networks {
             }
             // A secondary network of these kinds makes an attachment definition of its name in its namespaces.
             "ClusterUserDefinedNetwork" => {}
-            _ => self.attachments.push(path),
+            _ => {
+                self.attachments.insert(path);
+            }
         }
     }
 
@@ -183,6 +185,6 @@ impl Networks {
 
     /// Whether an attachment definition of this name is in that namespace.
     pub fn has(&self, namespace: &str, name: &str) -> bool {
-        self.attachments.iter().any(|(own, other)| own == namespace && other == name)
+        self.attachments.contains(&(namespace.to_owned(), name.to_owned()))
     }
 }

@@ -42,11 +42,15 @@ pub(super) struct Foreign {
     pub place: Place,
 }
 
+/// A policy that is defined twice: its title, where first, where then.
+pub(super) type Twice = (String, Place, Place);
+
 impl<'a> Object<'a> {
     fn of(node: &'a Node, kind: Option<&'a str>) -> Option<Object<'a>> {
         let kind = node.word("kind").or(kind)?;
         let name = node.at(&["metadata", "name"]).or_else(|| node.at(&["metadata", "generateName"]));
-        let namespace = node.at(&["metadata", "namespace"]).and_then(Node::text).filter(|name| !name.is_empty());
+        let namespace =
+            node.at(&["metadata", "namespace"]).and_then(Node::text).filter(|name| !name.is_empty());
         let name = name.and_then(Node::text).unwrap_or_default();
         Some(Object { kind, name, namespace: namespace.unwrap_or("default"), node })
     }
@@ -82,13 +86,15 @@ pub(super) struct Reading {
     namespaces: BTreeMap<String, Namespace>,
     pods: Gathered,
     nodes: Vec<KubeNode>,
-    policies: Vec<Policy>,
+    /// By their titles.
+    policies: BTreeMap<String, Policy>,
     services: Vec<Service>,
     slices: Vec<Endpoints>,
     ingresses: Vec<Ingress>,
     secrets: Option<Vec<(String, String)>>,
     networks: Networks,
     foreign: Vec<Foreign>,
+    twice: Vec<Twice>,
 }
 
 impl Reading {
@@ -123,7 +129,9 @@ impl Reading {
                 self.namespaces.insert(object.name.to_owned(), Namespace::of(object));
             }
             "Node" => self.nodes.push(KubeNode::of(object)),
-            "NetworkPolicy" if !matches!(group, "networking.k8s.io" | "extensions" | "") => self.foreign(object),
+            "NetworkPolicy" if !matches!(group, "networking.k8s.io" | "extensions" | "") => {
+                self.foreign(object)
+            }
             kind if FOREIGN_KINDS.contains(&kind) => self.foreign(object),
             "NetworkPolicy" | "MultiNetworkPolicy" | "AdminNetworkPolicy" | "BaselineAdminNetworkPolicy" => {
                 self.policy(object);
@@ -144,7 +152,13 @@ impl Reading {
 
     fn policy(&mut self, object: &Object<'_>) {
         match Policy::read(object, &mut self.unread) {
-            Ok(policy) => self.policies.push(policy),
+            Ok(policy) => {
+                let (title, place) = (policy.title(), policy.place.clone());
+                // Applied one after the other, the later takes the place of the earlier.
+                if let Some(before) = self.policies.insert(title.clone(), policy) {
+                    self.twice.push((title, before.place, place));
+                }
+            }
             Err((node, en, zh)) => {
                 self.cannot(node, en, zh);
                 self.foreign(object);
@@ -153,7 +167,9 @@ impl Reading {
     }
 
     fn foreign(&mut self, object: &Object<'_>) {
-        let wide = object.kind.contains("Global") || object.kind.contains("Cluster") || object.kind.contains("Admin");
+        let wide = object.kind.contains("Global")
+            || object.kind.contains("Cluster")
+            || object.kind.contains("Admin");
         self.foreign.push(Foreign {
             what: format!("{} {}", object.kind, if wide { object.name.to_owned() } else { object.path() }),
             namespace: (!wide).then(|| object.namespace.to_owned()),
@@ -174,21 +190,24 @@ impl Reading {
             self.namespaces.entry(pod.namespace.clone()).or_insert_with(missing);
         }
         self.networks.attach(&mut pods, &self.namespaces);
-        // Among equals the order is not defined; that of the files keeps answers the same.
-        self.policies.sort_by_key(|policy| policy.layer);
+        // Among equals the order is not defined; that of their names keeps answers the same.
+        let mut policies: Vec<Policy> = self.policies.into_values().collect();
+        policies.sort_by_key(|policy| policy.layer);
         let mut kube = Kube {
             options,
             namespaces: self.namespaces,
             stand_ins: super::gates::stand_ins(&pods),
+            by_id: pods.iter().enumerate().map(|(at, pod)| (pod.id.clone(), at)).collect(),
             pods,
             nodes: self.nodes,
-            policies: self.policies,
+            policies,
             services: self.services,
             slices: self.slices,
             ingresses: self.ingresses,
             secrets: self.secrets,
             networks: self.networks,
             foreign: self.foreign,
+            twice: self.twice,
             endpoints: Vec::new(),
             unread: self.unread,
             built: Default::default(),

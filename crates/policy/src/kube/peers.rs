@@ -30,9 +30,14 @@ pub(super) struct Compiler<'a> {
     pods: Vec<Span>,
 }
 
-/// What two lists of ranges share.
-pub(super) fn shared(some: &[Span], others: &[Span]) -> Vec<Span> {
-    some.iter().flat_map(|one| others.iter().filter_map(|other| one.and(other))).collect()
+/// What two lists of ranges share; those of the second are sorted and do not overlap.
+fn shared(some: &[Span], others: &[Span]) -> Vec<Span> {
+    let of = |one: &Span| {
+        let before = |other: &Span| (other.family, other.last) < (one.family, one.first);
+        let (one, from) = (*one, others.partition_point(before));
+        others.iter().skip(from).map_while(move |other| one.and(other))
+    };
+    some.iter().flat_map(of).collect()
 }
 
 impl<'a> Compiler<'a> {
@@ -66,7 +71,9 @@ impl<'a> Compiler<'a> {
 
     fn pods_of(&self, pods: &Pods, others: &mut Others) {
         let namespace = Namespace::implied(CONTROLLER_NAMESPACE);
-        if pods.select(CONTROLLER_NAMESPACE, Some(&namespace.labels), &[Default::default()]) == Selects::All {
+        if pods.select(CONTROLLER_NAMESPACE, Some(&namespace.labels), &[Default::default()].into())
+            == Selects::All
+        {
             others.certain.push(CONTROLLER);
         }
         for (at, pod) in self.kube.pods.iter().enumerate() {
@@ -80,7 +87,10 @@ impl<'a> Compiler<'a> {
                 if self.blocks != Blocks::Apart && self.may_fit(pods, pod) {
                     let (en, zh) = ("which labels namespace", "命名空间");
                     let namespace = &pod.namespace;
-                    let doubt = both(format!("{en} {namespace} has is not in the files"), format!("文件中没有{zh} {namespace} 的标签"));
+                    let doubt = both(
+                        format!("{en} {namespace} has is not in the files"),
+                        format!("文件中没有{zh} {namespace} 的标签"),
+                    );
                     others.doubtful.push((spans, doubt));
                 }
                 continue;
@@ -112,9 +122,11 @@ impl<'a> Compiler<'a> {
         others.certain.extend(without(block, &self.pods));
         let mut pods = shared(block, &self.pods);
         let pod_spans: Vec<Span> = self.kube.nodes.iter().flat_map(|node| node.pod_spans.clone()).collect();
-        if self.blocks != Blocks::Apart && !shared(block, &pod_spans).is_empty() {
+        if self.blocks != Blocks::Apart && !shared(block, &merge(&pod_spans)).is_empty() {
             // Pods whose addresses are not known get them from there.
-            pods.extend(self.kube.stand_ins.iter().filter(|one| self.pods.iter().any(|pod| pod.contains(one))));
+            pods.extend(
+                self.kube.stand_ins.iter().filter(|one| self.pods.iter().any(|pod| pod.contains(one))),
+            );
         }
         match self.blocks {
             // Of a secondary network nothing but its pods is known, so blocks are there for them.
@@ -148,7 +160,9 @@ impl<'a> Compiler<'a> {
         for port in ports {
             match port {
                 Port::All(protocol) => self.on(spans, *protocol, (0, u16::MAX), &mut cubes),
-                Port::Numbers(protocol, first, last) => self.on(spans, *protocol, (*first, *last), &mut cubes),
+                Port::Numbers(protocol, first, last) => {
+                    self.on(spans, *protocol, (*first, *last), &mut cubes)
+                }
                 Port::Named(protocol, name) => self.on_named(pod, spans, *protocol, name, &mut cubes),
             }
         }
@@ -162,7 +176,14 @@ impl<'a> Compiler<'a> {
     }
 
     /// A name means what the pod that is reached calls so; outside nothing has names.
-    fn on_named(&self, pod: Option<&Pod>, spans: &[Span], protocol: Option<u8>, name: &str, cubes: &mut Vec<Cube>) {
+    fn on_named(
+        &self,
+        pod: Option<&Pod>,
+        spans: &[Span],
+        protocol: Option<u8>,
+        name: &str,
+        cubes: &mut Vec<Cube>,
+    ) {
         if self.direction == Direction::Ingress {
             if let Some(port) = pod.and_then(|pod| pod.named_port(name, protocol)) {
                 self.on(spans, port.protocol, (port.number, port.number), cubes);

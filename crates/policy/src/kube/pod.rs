@@ -6,7 +6,7 @@ use super::selector::Labels;
 use crate::doc::Node;
 use crate::place::Place;
 use crate::read::Span;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 /// The label every namespace has without being asked.
@@ -65,7 +65,7 @@ pub(super) struct Pod {
     pub kind: String,
     pub place: Place,
     /// The different sets of labels its pods have; one at least.
-    pub variants: Vec<Labels>,
+    pub variants: BTreeSet<Labels>,
     pub ports: Vec<ContainerPort>,
     pub probes: Vec<Probe>,
     pub addresses: Vec<IpAddr>,
@@ -149,7 +149,7 @@ impl Pod {
             name: name.to_owned(),
             kind: kind.to_owned(),
             place: object.place().clone(),
-            variants: vec![labels(template)],
+            variants: BTreeSet::from([labels(template)]),
             ports,
             probes,
             addresses,
@@ -172,11 +172,7 @@ impl Pod {
             self.variants.clear();
             self.real = true;
         }
-        for labels in other.variants {
-            if !self.variants.contains(&labels) {
-                self.variants.push(labels);
-            }
-        }
+        self.variants.extend(other.variants);
         let add_ports = other.ports.into_iter().filter(|port| !self.ports.contains(port)).collect::<Vec<_>>();
         self.ports.extend(add_ports);
         self.addresses.extend(other.addresses);

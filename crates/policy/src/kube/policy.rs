@@ -7,6 +7,7 @@ use crate::doc::Node;
 use crate::place::{Place, Unread, both};
 use crate::read::{Span, without};
 use netwhy_model::Text;
+use std::collections::BTreeSet;
 
 /// What is asked first, and its priority there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,7 +88,10 @@ pub(super) struct Rule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Peer {
     Pods(Pods),
-    Block { spans: Vec<Span>, text: String },
+    Block {
+        spans: Vec<Span>,
+        text: String,
+    },
     /// `networks` of an AdminNetworkPolicy: matches pods, too.
     Network(Span),
     Nodes(Selector),
@@ -104,7 +108,12 @@ pub(super) enum Port {
 type Parsed<'a, T> = Result<T, Refused<'a>>;
 
 impl Pods {
-    pub fn select(&self, namespace: &str, namespace_labels: Option<&Labels>, variants: &[Labels]) -> Selects {
+    pub fn select(
+        &self,
+        namespace: &str,
+        namespace_labels: Option<&Labels>,
+        variants: &BTreeSet<Labels>,
+    ) -> Selects {
         let in_it = match &self.namespaces {
             Where::Own(own) => own == namespace,
             Where::Labelled(selector) => namespace_labels.is_some_and(|labels| selector.matches(labels)),
@@ -328,7 +337,11 @@ fn admin_peer<'a>(node: &'a Node, unmodelled: &mut Vec<Text>) -> Parsed<'a, Vec<
         match name.as_str() {
             "networks" => {
                 for network in member.list() {
-                    peers.push(Peer::Network(span(network).ok_or((network, "this is no CIDR", "这不是 CIDR"))?));
+                    peers.push(Peer::Network(span(network).ok_or((
+                        network,
+                        "this is no CIDR",
+                        "这不是 CIDR",
+                    ))?));
                 }
             }
             "nodes" => peers.push(Peer::Nodes(Selector::read(member)?)),

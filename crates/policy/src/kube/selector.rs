@@ -2,7 +2,7 @@
 
 use crate::doc::Node;
 use crate::place::Place;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 pub(super) type Labels = BTreeMap<String, String>;
@@ -82,7 +82,7 @@ impl Selector {
         self.requirements.iter().all(|requirement| requirement.holds(labels))
     }
 
-    pub fn of_all(&self, variants: &[Labels]) -> Selects {
+    pub fn of_all(&self, variants: &BTreeSet<Labels>) -> Selects {
         match variants.iter().filter(|labels| self.matches(labels)).count() {
             0 => Selects::None,
             count if count == variants.len() => Selects::All,

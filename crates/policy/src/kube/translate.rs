@@ -26,19 +26,23 @@ enum Entry {
 }
 
 impl Walk<'_> {
-    pub fn to_service(&mut self, from: &Spot, at: usize, port: Option<u16>) {
+    pub fn reach_service(&mut self, from: &Spot, at: usize, port: Option<u16>) {
         let Some(service) = self.kube.services.get(at) else { return };
         let what = service_words(service);
         if service.kind == Type::ExternalName {
             let name = service.external_name.clone().unwrap_or_default();
-            let on = both(format!("where {name} leads: the service is but a name for it"), format!("{name} 指向何处：该 Service 只是其别名"));
+            let on = both(
+                format!("where {name} leads: the service is but a name for it"),
+                format!("{name} 指向何处：该 Service 只是其别名"),
+            );
             return self.depends(what, on, &service.place);
         }
         let entry = match from {
             Spot::Outside(_) => Entry::Outside(None),
             _ => Entry::Cluster,
         };
-        let is_open = matches!(service.kind, Type::NodePort | Type::LoadBalancer) || !service.external_addresses.is_empty();
+        let is_open = matches!(service.kind, Type::NodePort | Type::LoadBalancer)
+            || !service.external_addresses.is_empty();
         if entry != Entry::Cluster && !is_open {
             let why = both(
                 "the service has a cluster address only, which nothing outside can reach",
@@ -52,7 +56,7 @@ impl Walk<'_> {
         self.through(from, service, port, entry);
     }
 
-    pub fn to_node(&mut self, from: &Spot, at: usize, port: Option<u16>) {
+    pub fn reach_node(&mut self, from: &Spot, at: usize, port: Option<u16>) {
         let Some(node) = self.kube.nodes.get(at) else { return };
         let targets: Vec<Span> = node.addresses.iter().map(|address| Span::one(*address)).collect();
         if let Spot::Pod(own, network) = from {
@@ -60,7 +64,9 @@ impl Walk<'_> {
             self.guard(*own, Direction::Egress, network, &sources, &targets, port);
         }
         let kube = self.kube;
-        let opens = |service: &&Service| service.ports.iter().any(|one| one.node_port == port && one.protocol == self.protocol);
+        let opens = |service: &&Service| {
+            service.ports.iter().any(|one| one.node_port == port && one.protocol == self.protocol)
+        };
         if let Some(service) = kube.services.iter().find(|service| port.is_some() && opens(service)) {
             return self.through(from, service, port, Entry::Outside(Some(at)));
         }
@@ -73,7 +79,7 @@ impl Walk<'_> {
     }
 
     /// Every pod behind something that lets in from outside.
-    pub fn to_controller(&mut self, from: &Spot) {
+    pub fn reach_controller(&mut self, from: &Spot) {
         let kube = self.kube;
         let before = self.steps.len();
         let mut ways = Vec::new();
@@ -85,15 +91,22 @@ impl Walk<'_> {
                     format!("{} 通向 {} 的端口 {port}", ingress.title(), pod.id),
                 );
                 self.passes(both(ingress.title(), ingress.title()), why, &ingress.place);
-                self.from_controller(at, &pod.primary, Some(port));
+                self.controller_asks(at, &pod.primary, Some(port));
                 ways.push(self.steps.split_off(before));
             }
         }
         let Some(first) = kube.ingresses.first() else { return };
         if let Spot::Pod(own, _) = from {
             let pod = kube.pods.get(*own).map_or("", |pod| &pod.id);
-            let on = both("the address of the ingress controller is not in the files", "文件中没有入口控制器的地址");
-            self.depends(both(format!("from {pod} to the controller"), format!("从 {pod} 到控制器")), on, &first.place);
+            let on = both(
+                "the address of the ingress controller is not in the files",
+                "文件中没有入口控制器的地址",
+            );
+            self.depends(
+                both(format!("from {pod} to the controller"), format!("从 {pod} 到控制器")),
+                on,
+                &first.place,
+            );
         }
         let what = both("what the ingress controller lets in", "入口控制器放入的流量");
         self.one_of(ways, what, &first.place);
@@ -104,14 +117,23 @@ impl Walk<'_> {
         let what = service_words(service);
         let by_node = matches!(entry, Entry::Outside(Some(_)));
         let fits = |one: &&ServicePort| {
-            let asked = |port| (!by_node && one.number == port) || (entry != Entry::Cluster && one.node_port == Some(port));
+            let asked = |port| {
+                (!by_node && one.number == port) || (entry != Entry::Cluster && one.node_port == Some(port))
+            };
             one.protocol == self.protocol && port.is_none_or(asked)
         };
         if service.kind == Type::Headless {
             // Its name gives the addresses of the pods, and nothing changes the port.
-            let why = both("a headless service: its name gives the pods' own addresses, and the port stays", "无头服务：域名直接解析为 Pod 地址，端口不变");
+            let why = both(
+                "a headless service: its name gives the pods' own addresses, and the port stays",
+                "无头服务：域名直接解析为 Pod 地址，端口不变",
+            );
             self.passes(what.clone(), why, &service.place);
-            let ways = self.backends(service).into_iter().map(|at| self.aside(from, at, port, service, entry)).collect();
+            let ways = self
+                .backends(service)
+                .into_iter()
+                .map(|at| self.aside(from, at, port, service, entry))
+                .collect();
             return self.one_of(ways, what, &service.place);
         }
         let ports: Vec<&ServicePort> = service.ports.iter().filter(fits).collect();
@@ -160,13 +182,18 @@ impl Walk<'_> {
         match entry {
             Entry::Cluster => {
                 walk.same_node(from, at, service);
-                walk.to_pod(from, at, &network, port);
+                walk.reach_pod(from, at, &network, port);
             }
             Entry::Outside(node) if service.local => walk.at_local(from, at, &network, port, (service, node)),
             Entry::Outside(_) => {
                 // The node that takes the packet puts its own address in place of the client's.
-                let nodes: Vec<Span> =
-                    self.kube.nodes.iter().flat_map(|node| &node.addresses).map(|address| Span::one(*address)).collect();
+                let nodes: Vec<Span> = self
+                    .kube
+                    .nodes
+                    .iter()
+                    .flat_map(|node| &node.addresses)
+                    .map(|address| Span::one(*address))
+                    .collect();
                 let sources = if nodes.is_empty() { beyond(self.kube) } else { nodes };
                 walk.enter(&sources, at, &network, port);
             }
@@ -180,7 +207,10 @@ impl Walk<'_> {
         let (Some(one), Some(other)) = (self.kube.pods.get(*own), self.kube.pods.get(at)) else { return };
         if service.internal_local && !one.nodes.iter().any(|node| other.nodes.contains(node)) {
             let on = both(
-                format!("whether {} runs on the node of {}: internalTrafficPolicy is Local", other.id, one.id),
+                format!(
+                    "whether {} runs on the node of {}: internalTrafficPolicy is Local",
+                    other.id, one.id
+                ),
                 format!("{} 是否与 {} 同节点：internalTrafficPolicy 为 Local", other.id, one.id),
             );
             self.depends(service_words(service), on, &service.place);
@@ -188,9 +218,19 @@ impl Walk<'_> {
     }
 
     /// `externalTrafficPolicy: Local`: the client's address stays, and a node without a pod drops.
-    fn at_local(&mut self, from: &Spot, at: usize, network: &Network, port: Option<u16>, by: (&Service, Option<usize>)) {
+    fn at_local(
+        &mut self,
+        from: &Spot,
+        at: usize,
+        network: &Network,
+        port: Option<u16>,
+        by: (&Service, Option<usize>),
+    ) {
         let (service, node) = by;
-        let (Some(pod), node) = (self.kube.pods.get(at), node.and_then(|node| self.kube.nodes.get(node))) else { return };
+        let (Some(pod), node) = (self.kube.pods.get(at), node.and_then(|node| self.kube.nodes.get(node)))
+        else {
+            return;
+        };
         if let Some(node) = node.filter(|node| !pod.nodes.contains(&node.name)) {
             let what = service_words(service);
             if pod.nodes.is_empty() {
@@ -211,13 +251,17 @@ impl Walk<'_> {
                 let sources = super::ends::spans_beside(self.kube, *own, own_network, &[]);
                 self.enter(&sources, at, network, port);
             }
-            _ => self.to_pod(from, at, network, port),
+            _ => self.reach_pod(from, at, network, port),
         }
     }
 
     /// The pods behind a service.
     fn backends(&self, service: &Service) -> Vec<usize> {
-        let slices = self.kube.slices.iter().filter(|one| one.namespace == service.namespace && one.service == service.name);
+        let slices = self
+            .kube
+            .slices
+            .iter()
+            .filter(|one| one.namespace == service.namespace && one.service == service.name);
         let ready: Vec<_> = slices.flat_map(|one| &one.ready).collect();
         let pods = self.kube.pods.iter().enumerate();
         let behind = pods.filter(|(_, pod)| match &service.selector {
@@ -251,7 +295,11 @@ impl Walk<'_> {
 
     /// Who may use the balancer of a service.
     fn source_ranges(&mut self, service: &Service, sources: &[Span], port: Option<u16>) {
-        let Some((spans, place)) = service.source_ranges.as_ref().filter(|_| service.kind == Type::LoadBalancer) else { return };
+        let Some((spans, place)) =
+            service.source_ranges.as_ref().filter(|_| service.kind == Type::LoadBalancer)
+        else {
+            return;
+        };
         let number = port.unwrap_or(1);
         let cube = |span: &Span| Cube::all(span.family).source(span.first, span.last);
         let name = format!("loadBalancerSourceRanges of Service {}", service.path());
@@ -274,7 +322,10 @@ impl Walk<'_> {
             stateful: true,
             rules,
             default: Action::Deny,
-            default_text: both("no range of loadBalancerSourceRanges has this source", "来源不在 loadBalancerSourceRanges 之内"),
+            default_text: both(
+                "no range of loadBalancerSourceRanges has this source",
+                "来源不在 loadBalancerSourceRanges 之内",
+            ),
         };
         let packets = sources.iter().map(|span| {
             let last = port.unwrap_or(u16::MAX);
@@ -290,7 +341,11 @@ fn service_words(service: &Service) -> Text {
 }
 
 fn leads(service: &Service, port: &ServicePort, pod: &str, target: u16) -> Text {
-    let (sticky_en, sticky_zh) = if service.sticky { (", the same pod for each client", "，同一客户端固定到同一 Pod") } else { ("", "") };
+    let (sticky_en, sticky_zh) = if service.sticky {
+        (", the same pod for each client", "，同一客户端固定到同一 Pod")
+    } else {
+        ("", "")
+    };
     both(
         format!("port {} leads to port {target} of {pod}{sticky_en}", port.number),
         format!("端口 {} 通向 {pod} 的端口 {target}{sticky_zh}", port.number),

@@ -26,11 +26,11 @@ pub(super) fn way(kube: &Kube, ask: &Ask) -> Vec<Step> {
     let mut walk = Walk { kube, protocol: ask.protocol, steps: Vec::new() };
     match (&from, &to) {
         (Spot::Outside(_), Spot::Outside(_)) => return Vec::new(),
-        (Spot::Service(at), _) => walk.from_service(*at),
-        (_, Spot::Pod(at, network)) => walk.to_pod(&from, *at, network, ask.port),
-        (_, Spot::Service(at)) => walk.to_service(&from, *at, ask.port),
-        (_, Spot::Node(at)) => walk.to_node(&from, *at, ask.port),
-        (_, Spot::Controller) => walk.to_controller(&from),
+        (Spot::Service(at), _) => walk.service_asks(*at),
+        (_, Spot::Pod(at, network)) => walk.reach_pod(&from, *at, network, ask.port),
+        (_, Spot::Service(at)) => walk.reach_service(&from, *at, ask.port),
+        (_, Spot::Node(at)) => walk.reach_node(&from, *at, ask.port),
+        (_, Spot::Controller) => walk.reach_controller(&from),
         (_, Spot::Outside(spans)) => walk.leave(&from, spans, ask.port),
     }
     walk.foreign(&from, &to);
@@ -60,15 +60,21 @@ impl Walk<'_> {
         self.step(what, Look::Depends { on, place: place.clone() });
     }
 
-    fn from_service(&mut self, at: usize) {
+    fn service_asks(&mut self, at: usize) {
         let Some(service) = self.kube.services.get(at) else { return };
         let what = both(format!("Service {}", service.path()), format!("Service {}", service.path()));
-        let why = both("a service opens no connections: its pods do", "Service 不会主动发起连接，发起者是其 Pod");
+        let why =
+            both("a service opens no connections: its pods do", "Service 不会主动发起连接，发起者是其 Pod");
         self.ends(what, why, &service.place);
     }
 
-    pub fn to_pod(&mut self, from: &Spot, at: usize, network: &Network, port: Option<u16>) {
+    pub fn reach_pod(&mut self, from: &Spot, at: usize, network: &Network, port: Option<u16>) {
         match from {
+            Spot::Pod(own, _) if *own == at && self.is_one(at) => {
+                let Some(pod) = self.kube.pods.get(at) else { return };
+                let why = both("a pod always reaches itself", "Pod 总能访问自身");
+                self.passes(both(pod.id.clone(), pod.id.clone()), why, &pod.place);
+            }
             Spot::Pod(own, own_network) => {
                 let Some(network) = self.common(*own, own_network, at, network) else { return };
                 let (sources, targets) = (self.spans(*own, &network, &[]), self.spans(at, &network, &[]));
@@ -76,10 +82,15 @@ impl Walk<'_> {
                 self.guard(at, Direction::Ingress, &network, &sources, &targets, port);
             }
             Spot::Outside(spans) => self.enter(spans, at, network, port),
-            Spot::Node(node) => self.from_node(*node, at, network, port),
-            Spot::Controller => self.from_controller(at, network, port),
-            Spot::Service(service) => self.from_service(*service),
+            Spot::Node(node) => self.node_asks(*node, at, network, port),
+            Spot::Controller => self.controller_asks(at, network, port),
+            Spot::Service(service) => self.service_asks(*service),
         }
+    }
+
+    /// Whether a workload is a single pod.
+    fn is_one(&self, at: usize) -> bool {
+        self.kube.pods.get(at).is_some_and(|pod| pod.pod_names.len() == 1)
     }
 
     /// Into a pod from addresses that are no pod's.
@@ -102,7 +113,10 @@ impl Walk<'_> {
             return Some(own_network.clone());
         }
         let shared = one.networks().find(|network| other.is_in(network)).cloned();
-        let what = both(format!("networks of {} and {}", one.id, other.id), format!("{} 与 {} 的网络", one.id, other.id));
+        let what = both(
+            format!("networks of {} and {}", one.id, other.id),
+            format!("{} 与 {} 的网络", one.id, other.id),
+        );
         match &shared {
             Some(network) => {
                 let why = both(
@@ -113,8 +127,14 @@ impl Walk<'_> {
             }
             None => {
                 let why = both(
-                    format!("{} is in {}, {} in {}: user-defined networks are isolated", one.id, one.primary, other.id, other.primary),
-                    format!("{} 位于 {}，{} 位于 {}：用户自定义网络相互隔离", one.id, one.primary, other.id, other.primary),
+                    format!(
+                        "{} is in {}, {} in {}: user-defined networks are isolated",
+                        one.id, one.primary, other.id, other.primary
+                    ),
+                    format!(
+                        "{} 位于 {}，{} 位于 {}：用户自定义网络相互隔离",
+                        one.id, one.primary, other.id, other.primary
+                    ),
                 );
                 self.ends(what, why, &other.place);
             }
@@ -122,9 +142,12 @@ impl Walk<'_> {
         shared
     }
 
-    fn from_node(&mut self, node: usize, at: usize, network: &Network, port: Option<u16>) {
+    fn node_asks(&mut self, node: usize, at: usize, network: &Network, port: Option<u16>) {
         let (Some(node), Some(pod)) = (self.kube.nodes.get(node), self.kube.pods.get(at)) else { return };
-        let what = both(format!("from node {} to {}", node.name, pod.id), format!("从节点 {} 到 {}", node.name, pod.id));
+        let what = both(
+            format!("from node {} to {}", node.name, pod.id),
+            format!("从节点 {} 到 {}", node.name, pod.id),
+        );
         let is_own = pod.nodes.contains(&node.name);
         if is_own && pod.nodes.len() == 1 {
             let why = both("a pod's own node always reaches it", "Pod 所在节点总能访问该 Pod");
@@ -143,15 +166,19 @@ impl Walk<'_> {
     }
 
     /// From an ingress controller, whose pods may not be in the files.
-    pub fn from_controller(&mut self, at: usize, network: &Network, port: Option<u16>) {
+    pub fn controller_asks(&mut self, at: usize, network: &Network, port: Option<u16>) {
         let own = controllers(self.kube).into_iter().find(|own| *own != at);
-        if let Some(pod) = own.and_then(|own| self.kube.pods.get(own).map(|pod| Spot::Pod(own, pod.primary.clone()))) {
-            return self.to_pod(&pod, at, network, port);
+        if let Some(pod) =
+            own.and_then(|own| self.kube.pods.get(own).map(|pod| Spot::Pod(own, pod.primary.clone())))
+        {
+            return self.reach_pod(&pod, at, network, port);
         }
         let key = self.key(at, Direction::Ingress, network);
         let selecting = self.kube.selecting(&key);
-        let rules = selecting.iter().flat_map(|(policy, _)| policy.rules(Direction::Ingress).unwrap_or_default());
-        let by_namespace = |peer: &Peer| matches!(peer, Peer::Pods(pods) if matches!(pods.namespaces, Where::Labelled(_)));
+        let rules =
+            selecting.iter().flat_map(|(policy, _)| policy.rules(Direction::Ingress).unwrap_or_default());
+        let by_namespace =
+            |peer: &Peer| matches!(peer, Peer::Pods(pods) if matches!(pods.namespaces, Where::Labelled(_)));
         let may_mean_it = rules.flat_map(|rule| rule.peers.iter().flatten()).any(by_namespace);
         let before = self.steps.len();
         self.enter(&[gates::CONTROLLER], at, network, port);
@@ -176,7 +203,12 @@ impl Walk<'_> {
     }
 
     fn key(&self, pod: usize, direction: Direction, network: &Network) -> Key {
-        Key { pod, direction, network: network.clone(), blocks: Blocks::Plugin(self.kube.options.blocks_match_pods) }
+        Key {
+            pod,
+            direction,
+            network: network.clone(),
+            blocks: Blocks::Plugin(self.kube.options.blocks_match_pods),
+        }
     }
 
     /// The policies of one pod in one direction.
@@ -211,14 +243,17 @@ impl Walk<'_> {
             return self.depends(what(), on, &pod.place);
         }
         let judged = judge(&gate, &packets);
-        if !PROTOCOLS.contains(&self.protocol) && !(judged.denied.is_empty() && judged.doubtful.is_empty()) {
+        let certain = judged.denied.is_empty() && judged.doubtful.is_empty();
+        if !certain && !PROTOCOLS.contains(&self.protocol) {
             let on = both(
                 "policies speak of TCP, UDP and SCTP only; what becomes of other protocols is the plugin's choice",
                 "策略只涉及 TCP、UDP 与 SCTP，其他协议由网络插件决定",
             );
             return self.depends(what(), on, &gate.place);
         }
-        let in_part = selecting.iter().find(|(policy, selects)| policy.layer == Layer::Network && *selects == Selects::Some);
+        let in_part = selecting
+            .iter()
+            .find(|(policy, selects)| policy.layer == Layer::Network && *selects == Selects::Some);
         if let Some((policy, _)) = in_part.filter(|_| !judged.denied.is_empty()) {
             let on = both(
                 format!("{} selects some of its pods and not others", policy.title()),
@@ -234,9 +269,15 @@ impl Walk<'_> {
         let mut namespaces = Vec::new();
         for spot in [from, to] {
             match spot {
-                Spot::Pod(at, _) => namespaces.extend(self.kube.pods.get(*at).map(|pod| pod.namespace.as_str())),
-                Spot::Service(at) => namespaces.extend(self.kube.services.get(*at).map(|s| s.namespace.as_str())),
-                Spot::Controller => namespaces.extend(self.kube.ingresses.iter().map(|one| one.namespace.as_str())),
+                Spot::Pod(at, _) => {
+                    namespaces.extend(self.kube.pods.get(*at).map(|pod| pod.namespace.as_str()))
+                }
+                Spot::Service(at) => {
+                    namespaces.extend(self.kube.services.get(*at).map(|s| s.namespace.as_str()))
+                }
+                Spot::Controller => {
+                    namespaces.extend(self.kube.ingresses.iter().map(|one| one.namespace.as_str()))
+                }
                 Spot::Node(_) | Spot::Outside(_) => {}
             }
         }

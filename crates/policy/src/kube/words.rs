@@ -20,10 +20,21 @@ pub(super) fn rule(policy: &Policy, rule: &Rule, direction: Direction) -> String
     };
     let name = if rule.name.is_empty() { String::new() } else { format!(" {}", rule.name) };
     let joined = |words: Vec<String>, between: &str| words.join(between);
-    let peers = rule.peers.as_ref().map_or("everyone".to_owned(), |peers| joined(peers.iter().map(peer).collect(), " or "));
-    let ports = rule.ports.as_ref().map_or("every port".to_owned(), |ports| joined(ports.iter().map(port).collect(), ", "));
+    let peers = rule
+        .peers
+        .as_ref()
+        .map_or("everyone".to_owned(), |peers| joined(peers.iter().map(peer).collect(), " or "));
+    let ports = rule
+        .ports
+        .as_ref()
+        .map_or("every port".to_owned(), |ports| joined(ports.iter().map(port).collect(), ", "));
     let ends = if direction == Direction::Ingress { "from" } else { "to" };
-    format!("{} {}[{}]{name}: {verb} {ends} {peers} on {ports}", policy.title(), direction.word(), rule.number)
+    format!(
+        "{} {}[{}]{name}: {verb} {ends} {peers} on {ports}",
+        policy.title(),
+        direction.word(),
+        rule.number
+    )
 }
 
 fn peer(peer: &Peer) -> String {

@@ -27,7 +27,8 @@ td:focus{outline:2px solid currentColor}
 /// The whole page.
 pub fn html(matrix: &Matrix, lang: Lang) -> String {
     let title = escaped(matrix.title.get(lang));
-    let columns: Vec<String> = matrix.columns.iter().take(SHOWN_COUNT_MAX).map(|name| escaped(name)).collect();
+    let columns: Vec<String> =
+        matrix.columns.iter().take(SHOWN_COUNT_MAX).map(|name| escaped(name)).collect();
     let code = lang.pick("en", "zh-CN");
     let mut out = format!(
         "<!doctype html>\n<html lang=\"{code}\"><head><meta charset=\"utf-8\">\
@@ -59,7 +60,8 @@ fn cell(matrix: &Matrix, row: usize, column: usize, lang: Lang) -> String {
         "" => String::new(),
         text => format!("<small>{}</small>", escaped(text)),
     };
-    let (on, why) = matrix.cell(row, column).map_or(("", ""), |Cell { on, why, .. }| (on.as_str(), why.get(lang)));
+    let (on, why) =
+        matrix.cell(row, column).map_or(("", ""), |Cell { on, why, .. }| (on.as_str(), why.get(lang)));
     let title = if why.is_empty() { String::new() } else { format!(" title=\"{}\"", escaped(why)) };
     let (class, sign, word) = (verdict.class(), verdict.sign(), verdict.word(lang));
     format!("<td class=\"{class}\"{title}>{sign} {word}{}</td>", small(on))

@@ -32,9 +32,10 @@ pub fn read(file: &Arc<str>, text: &str, only: Option<&str>) -> Given {
     }
     let read = json(file, text);
     given.unread = read.unread;
-    let aws = read.documents.iter().any(|document| {
-        document.each("prefixes").iter().any(|node| node.get("service").is_some())
-    });
+    let aws = read
+        .documents
+        .iter()
+        .any(|document| document.each("prefixes").iter().any(|node| node.get("service").is_some()));
     let only = only.or(aws.then_some(AWS_SERVICE));
     for document in &read.documents {
         given.as_of = DATE_KEYS.iter().find_map(|key| document.word(key)).map(str::to_owned);
@@ -49,7 +50,10 @@ fn collect(node: &Node, only: Option<&str>, given: &mut Given) {
     match &node.value {
         Value::Map(members) => {
             let meant = |wanted: &str| {
-                CHOOSING_KEYS.iter().filter_map(|key| node.word(key)).any(|word| word.eq_ignore_ascii_case(wanted))
+                CHOOSING_KEYS
+                    .iter()
+                    .filter_map(|key| node.word(key))
+                    .any(|word| word.eq_ignore_ascii_case(wanted))
             };
             let only = only.filter(|wanted| !meant(wanted));
             members.iter().for_each(|(_, member)| collect(member, only, given));

@@ -1,8 +1,8 @@
 //! Ranges of addresses: read from prefixes, merged, taken apart into prefixes again.
 
-use crate::space::Family;
+use crate::space::{Family, address, number};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// Private, shared, link-local and loopback addresses.
 const PRIVATE: [&str; 9] = [
@@ -126,22 +126,6 @@ const fn width(family: Family) -> u32 {
     match family {
         Family::V4 => 32,
         Family::V6 => 128,
-    }
-}
-
-/// An address as a number.
-pub fn number(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => u128::from(u32::from(address)),
-        IpAddr::V6(address) => u128::from(address),
-    }
-}
-
-/// A number as an address.
-pub fn address(family: Family, number: u128) -> IpAddr {
-    match family {
-        Family::V4 => Ipv4Addr::from(u32::try_from(number).unwrap_or(u32::MAX)).into(),
-        Family::V6 => Ipv6Addr::from(number).into(),
     }
 }
 

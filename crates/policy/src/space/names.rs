@@ -42,6 +42,11 @@ impl Names {
         longest.map_or(1 << ATOM_COUNT_MAX, |(at, _)| 1 << at)
     }
 
+    /// The bit of a name that was mentioned as itself; 0 when none was.
+    pub fn exactly(&self, name: &str) -> u64 {
+        self.atoms.iter().position(|(atom, pattern)| !pattern && atom == name).map_or(0, |at| 1 << at)
+    }
+
     /// One name that has this bit; `*` for "any other".
     pub fn example(&self, bits: u64) -> Option<String> {
         if bits == u64::MAX {

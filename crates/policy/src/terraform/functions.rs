@@ -3,44 +3,89 @@
 use super::value::{self, entries, is_known, word};
 use crate::doc::{Node, Value};
 use crate::place::Place;
-use std::net::IpAddr;
+use crate::read::{Span, address};
+use crate::space::Family;
 
+/// The longest text a function makes, beside what it was given, in bytes.
+const TEXT_BYTES_MAX: usize = 1 << 24;
 /// The longest list `range` makes.
 const RANGE_MAX: i64 = 10_000;
 
 /// Calls a function; `None` when it is another one or an argument is not known well enough.
 pub fn call(name: &str, arguments: &[Node], place: &Place) -> Option<Node> {
-    let first = arguments.first();
-    let text = |text: String| Some(value::text(place, text));
-    let number = |number: i64| Some(value::node(place, Value::Number(number.to_string())));
-    let list = |nodes: Vec<Node>| Some(value::list(place, nodes));
+    let text = of_texts(name, arguments).map(|text| value::text(place, text));
+    let text = text.or_else(|| of_numbers(name, arguments).map(|made| value::node(place, made)));
+    let list = || of_lists(name, arguments, place).map(|nodes| value::list(place, nodes));
+    text.or_else(list).or_else(|| of_values(name, arguments, place))
+}
+
+/// Functions that give a text.
+fn of_texts(name: &str, arguments: &[Node]) -> Option<String> {
+    let first = arguments.first()?;
     match name {
-        "tolist" | "tomap" | "toset" | "tonumber" | "nonsensitive" | "sensitive" => first.cloned(),
-        "tostring" => text(word(first?)?),
-        "tobool" => Some(value::node(place, Value::Bool(first?.bool()?))),
-        "lower" => text(first?.text()?.to_lowercase()),
-        "upper" => text(first?.text()?.to_uppercase()),
-        "trimspace" => text(first?.text()?.trim().to_owned()),
-        "format" => text(format(first?.text()?, arguments.get(1..)?)?),
-        "join" => text(words(arguments.get(1)?)?.join(first?.text()?)),
-        "split" => {
-            let parts = arguments.get(1)?.text()?.split(first?.text()?);
-            list(parts.map(|part| value::text(place, part)).collect())
-        }
-        "replace" => text(replace(arguments)?),
-        "length" => match &first?.value {
+        "tostring" => word(first),
+        "lower" => Some(first.text()?.to_lowercase()),
+        "upper" => Some(first.text()?.to_uppercase()),
+        "trimspace" => Some(first.text()?.trim().to_owned()),
+        "format" => format(first.text()?, arguments.get(1..)?),
+        "join" => join(first.text()?, &words(arguments.get(1)?)?),
+        "replace" => replace(arguments),
+        "cidrsubnet" => cidr_subnet(arguments),
+        "cidrhost" => cidr_host(arguments),
+        _ => None,
+    }
+}
+
+/// Functions that give a number or a truth.
+fn of_numbers(name: &str, arguments: &[Node]) -> Option<Value> {
+    let first = arguments.first()?;
+    let number = |number: i64| Some(Value::Number(number.to_string()));
+    match name {
+        "length" => match &first.value {
             Value::Text(text) => number(i64::try_from(text.chars().count()).ok()?),
-            _ => number(i64::try_from(entries(first?)?.len()).ok()?),
+            _ => number(i64::try_from(entries(first)?.len()).ok()?),
         },
-        "concat" => list(lists(arguments)?.concat()),
+        "min" => number(integers(arguments)?.into_iter().min()?),
+        "max" => number(integers(arguments)?.into_iter().max()?),
+        "tobool" => Some(Value::Bool(first.bool()?)),
+        "contains" => Some(Value::Bool(words(first)?.contains(&word(arguments.get(1)?)?))),
+        _ => None,
+    }
+}
+
+/// Functions that give a list.
+fn of_lists(name: &str, arguments: &[Node], place: &Place) -> Option<Vec<Node>> {
+    let first = arguments.first()?;
+    match name {
+        "split" => {
+            let parts = arguments.get(1)?.text()?.split(first.text()?);
+            Some(parts.map(|part| value::text(place, part)).collect())
+        }
+        "concat" => Some(lists(arguments)?.concat()),
         "flatten" => {
             let mut flat = Vec::new();
-            flatten(first?, &mut flat)?;
-            list(flat)
+            flatten(first, &mut flat)?;
+            Some(flat)
         }
-        "distinct" | "sort" | "compact" | "reverse" | "setunion" => list(reordered(name, arguments)?),
-        "keys" => list(first?.members().iter().map(|(key, _)| value::text(place, key.as_str())).collect()),
-        "values" => list(known_map(first?)?.iter().map(|(_, value)| value.clone()).collect()),
+        "distinct" | "sort" | "compact" | "reverse" | "setunion" => reordered(name, arguments),
+        "keys" => Some(known_map(first)?.iter().map(|(key, _)| value::text(place, key.as_str())).collect()),
+        "values" => Some(known_map(first)?.iter().map(|(_, value)| value.clone()).collect()),
+        "slice" => {
+            let bound = |at: usize| usize::try_from(arguments.get(at)?.integer()?).ok();
+            Some(first.list().get(bound(1)?..bound(2)?)?.to_vec())
+        }
+        "range" => {
+            Some(range(arguments)?.map(|at| value::node(place, Value::Number(at.to_string()))).collect())
+        }
+        _ => None,
+    }
+}
+
+/// Functions that give what they were given, or a part of it.
+fn of_values(name: &str, arguments: &[Node], place: &Place) -> Option<Node> {
+    let first = arguments.first()?;
+    match name {
+        "tolist" | "tomap" | "toset" | "tonumber" | "nonsensitive" | "sensitive" => Some(first.clone()),
         "merge" => {
             let mut merged: Vec<(String, Node)> = Vec::new();
             for argument in arguments {
@@ -48,46 +93,32 @@ pub fn call(name: &str, arguments: &[Node], place: &Place) -> Option<Node> {
             }
             Some(value::node(place, Value::Map(merged)))
         }
-        "lookup" => match known_map(first?)?
-            .iter()
-            .rev()
-            .find(|(key, _)| Some(key.as_str()) == arguments.get(1).and_then(Node::text))
-        {
-            Some((_, found)) => Some(found.clone()),
-            None => arguments.get(2).cloned(),
-        },
+        "lookup" => {
+            known_map(first)?;
+            first.get(arguments.get(1)?.text()?).or_else(|| arguments.get(2)).cloned()
+        }
         "element" => {
-            let nodes = first?.list();
+            let nodes = first.list();
             let length = i64::try_from(nodes.len()).ok().filter(|length| *length > 0)?;
             nodes.get(usize::try_from(arguments.get(1)?.integer()?.rem_euclid(length)).ok()?).cloned()
         }
-        "slice" => {
-            let bound = |at: usize| usize::try_from(arguments.get(at)?.integer()?).ok();
-            list(first?.list().get(bound(1)?..bound(2)?)?.to_vec())
+        "coalesce" => {
+            let given = arguments.iter().find(|node| !node.is_null() && node.text() != Some(""));
+            given.filter(|node| is_known(node)).cloned()
         }
-        "contains" => {
-            let wanted = word(arguments.get(1)?)?;
-            Some(value::node(place, Value::Bool(words(first?)?.contains(&wanted))))
-        }
-        "range" => {
-            list(range(arguments)?.map(|at| value::node(place, Value::Number(at.to_string()))).collect())
-        }
-        "coalesce" => arguments
-            .iter()
-            .find(|node| !node.is_null() && node.text() != Some(""))
-            .filter(|n| is_known(n))
-            .cloned(),
         "try" => arguments.iter().find(|node| is_known(node)).cloned(),
-        "one" => match first?.list() {
+        "one" => match first.list() {
             [only] => Some(only.clone()),
             _ => None,
         },
-        "cidrsubnet" => text(cidr_subnet(arguments)?),
-        "cidrhost" => text(cidr_host(arguments)?),
-        "min" => number(integers(arguments)?.into_iter().min()?),
-        "max" => number(integers(arguments)?.into_iter().max()?),
         _ => None,
     }
+}
+
+/// A text that would be longer than the limit is left unknown.
+fn join(between: &str, words: &[String]) -> Option<String> {
+    let length = words.len().saturating_mul(between.len());
+    (length <= TEXT_BYTES_MAX).then(|| words.join(between))
 }
 
 fn integers(nodes: &[Node]) -> Option<Vec<i64>> {
@@ -160,11 +191,10 @@ fn format(pattern: &str, arguments: &[Node]) -> Option<String> {
 
 fn replace(arguments: &[Node]) -> Option<String> {
     let [text, from, to] = arguments else { return None };
-    let from = from.text()?;
+    let (text, from, to) = (text.text()?, from.text()?, to.text()?);
     let is_pattern = from.len() > 1 && from.starts_with('/') && from.ends_with('/');
-    // The growth is at most what the budget sees afterwards; an empty pattern would insert between all letters.
-    (!is_pattern && !from.is_empty())
-        .then(|| text.text().zip(to.text()).map(|(text, to)| text.replace(from, to)))?
+    let length = text.matches(from).count().saturating_mul(to.len());
+    (!is_pattern && !from.is_empty() && length <= TEXT_BYTES_MAX).then(|| text.replace(from, to))
 }
 
 fn range(arguments: &[Node]) -> Option<std::ops::Range<i64>> {
@@ -176,56 +206,31 @@ fn range(arguments: &[Node]) -> Option<std::ops::Range<i64>> {
     (to.checked_sub(from)? <= RANGE_MAX).then_some(from..to)
 }
 
-fn network(node: &Node) -> Option<(IpAddr, u32)> {
-    let (address, length) = node.text()?.split_once('/')?;
-    let address: IpAddr = address.parse().ok()?;
-    let length: u32 = length.parse().ok()?;
-    (length <= bits(address)).then_some((address, length))
-}
-
-const fn bits(address: IpAddr) -> u32 {
-    if address.is_ipv4() { 32 } else { 128 }
-}
-
-fn number(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => address.to_bits().into(),
-        IpAddr::V6(address) => address.to_bits(),
-    }
-}
-
-fn address(like: IpAddr, number: u128) -> Option<IpAddr> {
-    Some(match like {
-        IpAddr::V4(_) => IpAddr::V4(u32::try_from(number).ok()?.into()),
-        IpAddr::V6(_) => IpAddr::V6(number.into()),
-    })
-}
-
-/// The first address of a network.
-fn base(like: IpAddr, length: u32) -> u128 {
-    let host = bits(like) - length;
-    let mask = if host >= 128 { 0 } else { u128::MAX << host };
-    number(like) & mask
+/// A prefix, its first address as a number, and how many of its bits are those of hosts.
+fn network(node: &Node) -> Option<(Span, u32)> {
+    let span = Span::read(node.text()?).filter(|_| node.text().is_some_and(|text| text.contains('/')))?;
+    let bits = if span.family == Family::V4 { 32 } else { 128 };
+    Some((span, bits - span.prefix_length()?))
 }
 
 fn cidr_subnet(arguments: &[Node]) -> Option<String> {
-    let (like, length) = network(arguments.first()?)?;
+    let (span, hosts) = network(arguments.first()?)?;
     let more = u32::try_from(arguments.get(1)?.integer()?).ok()?;
     let which = u128::try_from(arguments.get(2)?.integer()?).ok()?;
-    let longer = length.checked_add(more).filter(|longer| *longer <= bits(like))?;
+    let hosts = hosts.checked_sub(more)?;
     (more >= 64 || which < 1 << more).then_some(())?;
-    let offset = which.checked_shl(bits(like) - longer).unwrap_or(0);
-    Some(format!("{}/{longer}", address(like, base(like, length) | offset)?))
+    let first = span.first | which.checked_shl(hosts).unwrap_or(0);
+    let last = first | 1u128.checked_shl(hosts).map_or(u128::MAX, |size| size - 1);
+    Some(Span { first, last, ..span }.to_string())
 }
 
 fn cidr_host(arguments: &[Node]) -> Option<String> {
-    let (like, length) = network(arguments.first()?)?;
+    let (span, hosts) = network(arguments.first()?)?;
     let host = arguments.get(1)?.integer()?;
-    let size = 1u128.checked_shl(bits(like) - length);
+    let size = 1u128.checked_shl(hosts);
     let host = match u128::try_from(host) {
         Ok(host) => host,
         Err(_) => size?.checked_sub(u128::from(host.unsigned_abs()))?,
     };
-    size.is_none_or(|size| host < size).then_some(())?;
-    Some(address(like, base(like, length) | host)?.to_string())
+    size.is_none_or(|size| host < size).then(|| address(span.family, span.first | host).to_string())
 }

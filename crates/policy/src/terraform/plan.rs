@@ -1,9 +1,11 @@
 //! What `terraform show -json` and state files say: every resource with its values, and the references of what
 //! is not known before it is applied.
 
+use super::declared::one_or_many;
 use super::{Resource, Resources};
 use crate::doc::{Node, Value};
 use crate::place::Unread;
+use std::collections::HashMap;
 
 /// How deep modules may be nested.
 const MODULE_DEPTH_MAX: usize = 16;
@@ -28,14 +30,21 @@ pub fn resources(document: &Node, found: &mut Resources) {
         Some(key) => {
             let configuration = document.at(&["configuration", "root_module"]);
             if let Some(root) = document.at(&[key, "root_module"]) {
-                module(root, configuration, "", found, 0);
+                let scope = Scope { configuration, call: None, parent: None, prefix: String::new() };
+                module(root, &scope, found, 0);
             }
         }
         None => {}
     }
 }
 
-fn module(values: &Node, configuration: Option<&Node>, prefix: &str, found: &mut Resources, depth: usize) {
+fn module(values: &Node, scope: &Scope<'_>, found: &mut Resources, depth: usize) {
+    let all = scope.configuration.map_or(&[][..], |module| module.each("resources"));
+    let mut declared = HashMap::new();
+    for each in all {
+        let key = (each.word("mode") == Some("data"), each.word("type"), each.word("name"));
+        declared.insert(key, each);
+    }
     for resource in values.each("resources") {
         if found.resources.len() >= RESOURCE_COUNT_MAX {
             return;
@@ -50,14 +59,9 @@ fn module(values: &Node, configuration: Option<&Node>, prefix: &str, found: &mut
         let empty = Node { place: place.clone(), value: Value::Map(Vec::new()) };
         let mut node = resource.get("values").cloned().unwrap_or(empty);
         let looked_up = resource.word("mode") == Some("data");
-        let declared =
-            configuration.into_iter().flat_map(|module| module.each("resources")).find(|declared| {
-                declared.word("type") == Some(kind)
-                    && declared.word("name") == Some(name)
-                    && (declared.word("mode") == Some("data")) == looked_up
-            });
+        let declared = declared.get(&(looked_up, Some(kind), Some(name)));
         if let Some(expressions) = declared.and_then(|declared| declared.get("expressions")) {
-            complete(&mut node, expressions, prefix, 0);
+            complete(&mut node, expressions, scope, 0);
         }
         let kind = if looked_up { format!("data.{kind}") } else { kind.to_owned() };
         found.resources.push(Resource { kind, name: name.to_owned(), address, node });
@@ -66,13 +70,12 @@ fn module(values: &Node, configuration: Option<&Node>, prefix: &str, found: &mut
         let address = child.word("address").unwrap_or_default();
         let call = address.rsplit('.').next().unwrap_or_default();
         let call = call.split('[').next().unwrap_or_default();
-        let inner = configuration.and_then(|module| module.at(&["module_calls", call, "module"]));
-        module(child, inner, &format!("{address}."), found, depth + 1);
+        module(child, &scope.inner(call, format!("{address}.")), found, depth + 1);
     }
 }
 
 /// Adds to the values of a resource or block what its expressions refer to, where no value is known yet.
-fn complete(values: &mut Node, expressions: &Node, prefix: &str, depth: usize) {
+fn complete(values: &mut Node, expressions: &Node, scope: &Scope<'_>, depth: usize) {
     let Value::Map(members) = &mut values.value else { return };
     if depth >= MODULE_DEPTH_MAX {
         return;
@@ -86,12 +89,12 @@ fn complete(values: &mut Node, expressions: &Node, prefix: &str, depth: usize) {
                     let fits = |block: &&Node| agrees(node, block);
                     let block = blocks.get(at).filter(fits).or_else(|| blocks.iter().find(fits));
                     if let Some(block) = block.cloned() {
-                        complete(node, &block, prefix, depth + 1);
+                        complete(node, &block, scope, depth + 1);
                     }
                 }
             }
             Some(Node { value: Value::List(_) | Value::Null, .. }) | None => {
-                members.extend(constructed(expression, prefix, depth).map(|node| (name.clone(), node)));
+                members.extend(constructed(expression, scope, depth).map(|node| (name.clone(), node)));
             }
             Some(_) => {}
         }
@@ -111,7 +114,7 @@ fn agrees(values: &Node, expressions: &Node) -> bool {
 }
 
 /// A value as far as its expression tells it.
-fn constructed(expression: &Node, prefix: &str, depth: usize) -> Option<Node> {
+fn constructed(expression: &Node, scope: &Scope<'_>, depth: usize) -> Option<Node> {
     if depth >= MODULE_DEPTH_MAX {
         return None;
     }
@@ -119,56 +122,92 @@ fn constructed(expression: &Node, prefix: &str, depth: usize) -> Option<Node> {
         return Some(constant.clone());
     }
     let value = match &expression.value {
-        Value::Map(_) if expression.get("references").is_some() => return referred(expression, prefix),
+        Value::Map(_) if expression.get("references").is_some() => return referred(expression, scope, depth),
         Value::Map(members) if !members.is_empty() => {
             let member =
-                |(name, each): &(String, Node)| Some((name.clone(), constructed(each, prefix, depth + 1)?));
+                |(name, each): &(String, Node)| Some((name.clone(), constructed(each, scope, depth + 1)?));
             Value::Map(members.iter().filter_map(member).collect())
         }
         Value::List(blocks) => {
-            Value::List(blocks.iter().filter_map(|block| constructed(block, prefix, depth + 1)).collect())
+            Value::List(blocks.iter().filter_map(|block| constructed(block, scope, depth + 1)).collect())
         }
         _ => return None,
     };
     Some(Node { place: expression.place.clone(), value })
 }
 
-fn one_or_many(node: &Node) -> &[Node] {
-    match &node.value {
-        Value::List(nodes) => nodes,
-        _ => std::slice::from_ref(node),
+/// What an expression refers to: the address of one resource, or the addresses of several.
+fn referred(expression: &Node, scope: &Scope<'_>, depth: usize) -> Option<Node> {
+    let references = expression.get("references")?;
+    let texts: Vec<&str> = references.list().iter().filter_map(Node::text).collect();
+    let mut found: Vec<String> = texts.iter().flat_map(|text| scope.resolve(text, depth)).collect();
+    if found.is_empty() {
+        // `aws_subnet.a[*].id` is told as `aws_subnet.a` alone: all copies of it.
+        let whole = texts.iter().filter(|text| text.matches('.').count() == 1 && !is_of_module(text));
+        found.extend(whole.map(|text| format!("{}{text}", scope.prefix)));
+    }
+    let node = |value| Node { place: references.place.clone(), value };
+    match found.len() {
+        0 if texts.is_empty() => None,
+        0 => Some(node(Value::Expression(texts.join(", ")))),
+        1 => found.pop().map(|only| node(Value::Text(only))),
+        _ => Some(node(Value::List(found.into_iter().map(|each| node(Value::Text(each))).collect()))),
     }
 }
 
-/// What an expression refers to: the address of one resource, or the addresses of several.
-fn referred(expression: &Node, prefix: &str) -> Option<Node> {
-    let references = expression.get("references")?;
-    let mut nodes = Vec::new();
-    for reference in references.list() {
-        let Some((resource, "id" | "arn" | "self_link")) =
-            reference.text().and_then(|text| text.rsplit_once('.'))
-        else {
-            continue;
-        };
-        let node = if ["var.", "local.", "module.", "each.", "data."]
-            .iter()
-            .any(|word| resource.starts_with(word))
-        {
-            Value::Expression(reference.text().unwrap_or_default().to_owned())
-        } else {
-            Value::Text(format!("{prefix}{resource}"))
-        };
-        nodes.push(Node { place: reference.place.clone(), value: node });
+/// Names that mean something only in their module.
+fn is_of_module(reference: &str) -> bool {
+    let words = ["var.", "local.", "module.", "each.", "count.", "data.", "path.", "self.", "terraform."];
+    words.iter().any(|word| reference.starts_with(word))
+}
+
+/// A module of the configuration, and the call that made it.
+struct Scope<'n> {
+    configuration: Option<&'n Node>,
+    call: Option<&'n Node>,
+    parent: Option<&'n Scope<'n>>,
+    /// `module.net.`, empty for the root.
+    prefix: String,
+}
+
+impl<'n> Scope<'n> {
+    fn inner(&'n self, call: &str, prefix: String) -> Scope<'n> {
+        let call = self.configuration.and_then(|module| module.at(&["module_calls", call]));
+        let configuration = call.and_then(|call| call.get("module"));
+        Scope { configuration, call, parent: Some(self), prefix }
     }
-    let unknown = || {
-        let written = references.list().iter().filter_map(Node::text).collect::<Vec<_>>().join(", ");
-        Node { place: references.place.clone(), value: Value::Expression(written) }
-    };
-    match nodes.len() {
-        0 if references.list().is_empty() => None,
-        0 => Some(unknown()),
-        1 => nodes.pop(),
-        _ => Some(Node { place: references.place.clone(), value: Value::List(nodes) }),
+
+    /// The resources whose ids a reference leads to, through variables and outputs of modules.
+    fn resolve(&self, reference: &str, depth: usize) -> Vec<String> {
+        if depth >= MODULE_DEPTH_MAX {
+            return Vec::new();
+        }
+        let each = |expression: &Node, scope: &Scope<'_>| {
+            let references = expression.each("references").iter().filter_map(Node::text);
+            references.flat_map(|inner| scope.resolve(inner, depth + 1)).collect::<Vec<String>>()
+        };
+        let mut parts = reference.split('.');
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some("var"), Some(name), _) => {
+                let name = name.split('[').next().unwrap_or(name);
+                let given = self.call.and_then(|call| call.at(&["expressions", name]));
+                given.zip(self.parent).map_or_else(Vec::new, |(given, parent)| each(given, parent))
+            }
+            (Some("module"), Some(name), Some(output)) => {
+                let call = name.split('[').next().unwrap_or(name);
+                let inner = self.inner(call, format!("{}module.{name}.", self.prefix));
+                let output = output.split('[').next().unwrap_or(output);
+                let output =
+                    inner.configuration.and_then(|module| module.at(&["outputs", output, "expression"]));
+                output.map_or_else(Vec::new, |output| each(output, &inner))
+            }
+            _ => match reference.rsplit_once('.') {
+                Some((resource, "id" | "arn" | "self_link")) if !is_of_module(reference) => {
+                    vec![format!("{}{resource}", self.prefix)]
+                }
+                _ => Vec::new(),
+            },
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a name stands for: variables, locals, modules, other resources.
 
+use super::declared::Declared;
 use super::evaluate::{Step, walk};
-use super::module::{Declared, Key, Keys, Scope, World};
+use super::module::{Key, Keys, Scope, World};
 use super::value::{self, is_known};
 use crate::doc::{Node, Value};
 use crate::place::{Place, Unread};

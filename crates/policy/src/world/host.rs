@@ -2,13 +2,13 @@
 
 use crate::can::Class;
 use crate::estate::{Ask, Because, Decision, End, Endpoint, Estate, Fix, Look, Outcome, Step, Way};
-use crate::gate::{Action, Direction, Gate, Kind};
+use crate::gate::{Action, Direction, Gate};
 use crate::netfilter::ast::{Backend, Chain, Hook, Ruleset};
 use crate::netfilter::lower::{ChainGate, gates};
 use crate::netfilter::trace::{self, Role, RuleRef, Tracer, Verdict};
 use crate::place::{Place, Unread, both};
 use crate::read::{ALL_PORTS, EPHEMERAL_PORTS, protocol_name};
-use crate::space::{Cube, Family, Protocols, State, join, number, range};
+use crate::space::{Cube, Family, Names, Protocols, State, join, number, range};
 use netwhy_model::Text;
 use std::sync::Arc;
 
@@ -47,6 +47,25 @@ impl HostFilter {
             (0, forward, _) if forward > 0 => Role::Forward,
             _ => Role::Input,
         })
+    }
+
+    /// The base chains that let through and stop at input, forward and output.
+    pub fn filter_chains(&self) -> impl Iterator<Item = &Gate> {
+        self.chains.iter().filter_map(|one| {
+            let chain = self.ruleset.tables.get(one.table)?.chains.get(one.chain)?;
+            let hooked = [Hook::Input, Hook::Forward, Hook::Output].iter().any(|hook| decides(chain, *hook));
+            hooked.then_some(&one.gate)
+        })
+    }
+
+    /// What becomes of packets on a way.
+    pub fn decisions(&self, tracer: &Tracer<'_>, role: Role, packets: &[Cube]) -> Vec<Decision> {
+        tracer.path(role, packets, PIECE_COUNT_MAX).iter().map(|one| self.decision(one)).collect()
+    }
+
+    /// The answers to those of some packets that come through.
+    pub fn answers_to(&self, tracer: &Tracer<'_>, role: Role, packets: &[Cube]) -> Vec<Cube> {
+        answers(&tracer.path(role, packets, PIECE_COUNT_MAX))
     }
 
     fn step(
@@ -140,7 +159,10 @@ impl HostFilter {
             (Some(name), Some(names)) => names.bits(name, false),
             _ => u64::MAX,
         };
-        let (from, to) = (bits(&self.interfaces.0), bits(&self.interfaces.1));
+        // What comes from another host does not come in by the loopback, nor does what goes to one leave by it.
+        let beyond = |end: &End| if is_loopback(end) { u64::MAX } else { !loopback(tracer.names()) };
+        let from = bits(&self.interfaces.0) & beyond(&ask.from);
+        let to = bits(&self.interfaces.1) & beyond(&ask.to);
         let mut packets = Vec::new();
         for family in [Family::V4, Family::V6] {
             let (Some(source), Some(destination)) =
@@ -176,6 +198,15 @@ impl HostFilter {
             End::Outside => Some((0, family.last())),
         }
     }
+}
+
+/// The bit of the loopback interface; none when no rule mentions it.
+fn loopback(names: Option<&Names>) -> u64 {
+    names.map_or(0, |names| names.exactly("lo"))
+}
+
+fn is_loopback(end: &End) -> bool {
+    matches!(end, End::Addresses(first, _) if first.is_loopback())
 }
 
 /// Of ICMP, what is asked is the echo request.
@@ -254,7 +285,8 @@ impl Estate for HostFilter {
 
     /// The rules of each chain, cut to the packets that can come to it.
     fn lint_gates(&self) -> Vec<Arc<Gate>> {
-        self.chains.iter().map(reached).map(Arc::new).collect()
+        let loopback = loopback(Tracer::new(&self.ruleset).names());
+        self.chains.iter().map(|chain| Arc::new(reached(chain, loopback))).collect()
     }
 
     fn way(&self, ask: &Ask) -> Vec<Step> {
@@ -280,15 +312,45 @@ impl Estate for HostFilter {
         Vec::new()
     }
 
+    fn through(&mut self, from: Option<&str>, to: Option<&str>) {
+        self.interfaces = (from.map(str::to_owned), to.map(str::to_owned));
+    }
+
+    /// One rule for each chain that stops something, before the first rule there that does.
     fn allow_decided(&self, decisions: &[Decision]) -> Vec<Fix> {
-        let stopped =
-            decisions.iter().filter(|one| matches!(one.outcome, Outcome::Denied | Outcome::Rejected));
-        let mut fixes = Vec::new();
-        for decision in stopped {
-            fixes.extend(decision.by.iter().filter_map(|by| self.insert(by, &decision.packets)));
+        let mut chains: Vec<(&Because, Cube)> = Vec::new();
+        for decision in decisions.iter().filter(|one| matches!(one.outcome, Outcome::Denied | Outcome::Rejected)) {
+            for by in &decision.by {
+                let same = |one: &&mut (&Because, Cube)| {
+                    one.0.within == by.within && one.1.family == decision.packets.family
+                };
+                match chains.iter_mut().find(same) {
+                    Some((first, packets)) => {
+                        if by.rule.unwrap_or(u32::MAX) < first.rule.unwrap_or(u32::MAX) {
+                            *first = by;
+                        }
+                        *packets = around(packets, &decision.packets);
+                    }
+                    None => chains.push((by, decision.packets)),
+                }
+            }
         }
-        fixes.dedup();
-        fixes
+        chains.into_iter().filter_map(|(by, packets)| self.insert(by, &packets)).collect()
+    }
+}
+
+/// The smallest cube around two of one question: both are wanted whole.
+fn around(one: &Cube, other: &Cube) -> Cube {
+    let wide = |a: (u128, u128), b: (u128, u128)| (a.0.min(b.0), a.1.max(b.1));
+    let ports = |a: (u16, u16), b: (u16, u16)| (a.0.min(b.0), a.1.max(b.1));
+    Cube {
+        source: wide(one.source, other.source),
+        destination: wide(one.destination, other.destination),
+        source_ports: ports(one.source_ports, other.source_ports),
+        destination_ports: ports(one.destination_ports, other.destination_ports),
+        protocols: one.protocols.or(&other.protocols),
+        state: one.state.or(other.state),
+        ..*one
     }
 }
 
@@ -300,9 +362,11 @@ impl HostFilter {
         let (table, chain) = chains
             .into_iter()
             .find(|(table, chain)| format!("{} {}", table.name, chain.name) == by.within)?;
+        let plain = Cube { flags: [u64::MAX; 4], state: State::ALL, ..*packets };
+        let plain = Cube { source_ports: ALL_PORTS, ..plain };
         let what = both(
-            format!("accept {packets} in chain {} before it is stopped", chain.name),
-            format!("在链 {} 中、被拦截之前放行 {packets}", chain.name),
+            format!("accept {plain} in chain {} before it is stopped", chain.name),
+            format!("在链 {} 中、被拦截之前放行 {plain}", chain.name),
         );
         let change = match table.backend {
             Backend::Nft => nft_rule(table.family, &table.name, &chain.name, by.rule, packets),
@@ -401,8 +465,13 @@ fn port_words(packets: &Cube, protocol: &str, syntax: &str) -> String {
 }
 
 /// A chain's rules with the packets that can come to them.
-fn reached(chain: &ChainGate) -> Gate {
+fn reached(chain: &ChainGate, loopback: u64) -> Gate {
     let mut gate = chain.gate.clone();
+    let inside = |cube: &Cube| cube.from & !loopback == 0 || cube.to & !loopback == 0;
+    for rule in gate.rules.iter_mut().filter(|rule| !rule.cubes.is_empty() && rule.cubes.iter().all(inside)) {
+        // Nothing from outside: it neither opens anything nor covers what comes from there.
+        rule.unmodelled.push(both("only packets of the loopback", "仅限回环接口的报文"));
+    }
     let Some(entry) = &chain.entry else { return gate };
     for rule in gate.rules.iter_mut().filter(|rule| rule.action != Action::Pass) {
         let cut: Vec<Cube> = rule
@@ -412,6 +481,5 @@ fn reached(chain: &ChainGate) -> Gate {
             .collect();
         rule.cubes = cut;
     }
-    debug_assert!(matches!(gate.kind, Kind::Nft | Kind::Iptables));
     gate
 }

@@ -1,9 +1,10 @@
 //! Which reader a file is for, by what stands in it.
 
 use super::host::HostFilter;
-use super::{Role, Source, World};
+use super::{Role, Source, World, one_way};
 use crate::aws::Aws;
 use crate::balancer::{self, Balancers};
+use crate::cloud::READERS;
 use crate::doc::{self, Node, Read};
 use crate::estate::Estate;
 use crate::finding::Finding;
@@ -12,7 +13,7 @@ use crate::netfilter::ast::Ruleset;
 use crate::netfilter::{faults, nft, xtables};
 use crate::place::{Place, Unread};
 use crate::space::Family;
-use crate::{azure, gcp, terraform, zero_trust};
+use crate::{terraform, zero_trust};
 use std::sync::Arc;
 
 /// Lines looked at to tell what a text is.
@@ -42,13 +43,14 @@ enum Form {
 pub(super) fn read(sources: &[Source], role: Option<Role>) -> World {
     let mut gathered = Gathered::default();
     let mut terraform: Vec<&Source> = Vec::new();
+    let mut nginx: Vec<(Arc<str>, &str)> = Vec::new();
     for source in sources {
         match form(source) {
             Form::Nft | Form::NftJson | Form::Xtables(_) | Form::Ipset => gathered.filter(source),
             Form::Terraform => terraform.push(source),
             Form::Json => gathered.json(source),
-            Form::Yaml => gathered.kubernetes.push(doc::yaml(&source.file, &source.text)),
-            Form::Nginx => gathered.balancers(balancer::nginx(&source.file, &source.text, &|_| Vec::new())),
+            Form::Yaml => gathered.yaml(source),
+            Form::Nginx => nginx.push((Arc::clone(&source.file), source.text.as_str())),
             Form::Haproxy => gathered.balancers(balancer::haproxy(&source.file, &source.text)),
             Form::Other => {}
             Form::Unknown => gathered.unread.push(Unread::new(
@@ -59,6 +61,7 @@ pub(super) fn read(sources: &[Source], role: Option<Role>) -> World {
             )),
         }
     }
+    gathered.balancers(balancer::nginx_files(&nginx));
     gathered.world(&terraform, role)
 }
 
@@ -163,14 +166,16 @@ fn nft_command(line: &str) -> bool {
 /// What the files hold, by reader.
 #[derive(Default)]
 struct Gathered {
-    /// By the name of the host they seem to be of.
-    filters: Vec<(String, Ruleset)>,
+    /// The folder, the name of the host they seem to be of, and the rules.
+    filters: Vec<(String, String, Ruleset)>,
     kubernetes: Vec<Read>,
     aws: Vec<(Arc<str>, String)>,
-    azure: Vec<Node>,
-    gcp: Vec<Node>,
+    /// By the reader of a cloud that claims them.
+    clouds: [Vec<Node>; READERS.len()],
     zero_trust: Vec<Node>,
     balancers: Vec<balancer::Balancer>,
+    /// Documents of cloud load balancers.
+    balancing: Vec<Node>,
     unread: Vec<Unread>,
 }
 
@@ -178,17 +183,19 @@ impl Gathered {
     fn filter(&mut self, source: &Source) {
         let Some(ruleset) = netfilter(source) else { return };
         // The files of one folder that no other file of their kind is beside are of one host.
-        let (folder, name) = source.file.rsplit_once('/').unwrap_or(("", &source.file));
-        let host = if folder.is_empty() { name } else { folder };
-        let beside = |one: &&mut (String, Ruleset)| one.0 == host && joins(&one.1, &ruleset);
+        let folder = source.file.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let beside = |one: &&mut (String, String, Ruleset)| one.0 == folder && joins(&one.2, &ruleset);
         match self.filters.iter_mut().find(beside) {
-            Some((_, own)) => {
+            Some((_, host, own)) => {
+                if !folder.is_empty() {
+                    folder.clone_into(host);
+                }
                 own.tables.extend(ruleset.tables);
                 own.ipsets.extend(ruleset.ipsets);
                 own.unread.extend(ruleset.unread);
                 xtables::bind(own);
             }
-            None => self.filters.push((host.to_owned(), ruleset)),
+            None => self.filters.push((folder.to_owned(), source.file.to_string(), ruleset)),
         }
     }
 
@@ -203,8 +210,7 @@ impl Gathered {
                 () if crate::aws::is_aws(node) => {
                     self.aws.push((Arc::clone(&source.file), source.text.clone()))
                 }
-                () if azure::claims(node) => self.azure.push(node.clone()),
-                () if gcp::claims(node) => self.gcp.push(node.clone()),
+                () if self.cloud(node) => {}
                 () if zero_trust::resembles(node) => self.zero_trust.push(node.clone()),
                 () if Kube::is(node) => {
                     self.kubernetes.push(Read { documents: vec![node.clone()], unread: Vec::new() })
@@ -213,15 +219,11 @@ impl Gathered {
             }
         }
         self.aws.dedup_by(|a, b| a.0 == b.0);
-        let balancers = [
-            balancer::aws(&read.documents),
-            balancer::gcp(&read.documents),
-            balancer::aliyun(&read.documents),
-        ];
-        for found in balancers {
-            known |= !found.balancers.is_empty();
-            self.balancers(found);
-        }
+        // Listeners, groups and their health stand in files of their own: they are joined at the end.
+        let balancing = read.documents.iter().filter(|node| balancer::claims(node));
+        let before = self.balancing.len();
+        self.balancing.extend(balancing.cloned());
+        known |= self.balancing.len() > before;
         if !known {
             let en = "this JSON is of none of the tools that netwhy reads";
             self.unread.push(Unread::new(
@@ -233,24 +235,58 @@ impl Gathered {
         }
     }
 
+    /// Manifests; or what `gcloud` and `az` print as YAML.
+    fn yaml(&mut self, source: &Source) {
+        let mut read = doc::yaml(&source.file, &source.text);
+        read.documents.retain(|node| !self.cloud(node));
+        if !read.documents.is_empty() || !read.unread.is_empty() {
+            self.kubernetes.push(read);
+        }
+    }
+
+    /// Gives a document to the cloud it is of.
+    fn cloud(&mut self, node: &Node) -> bool {
+        let claims = READERS.iter().position(|reader| (reader.claims)(node));
+        if let Some(nodes) = claims.and_then(|at| self.clouds.get_mut(at)) {
+            nodes.push(node.clone());
+        }
+        claims.is_some()
+    }
+
     fn balancers(&mut self, found: Balancers) {
         self.balancers.extend(found.balancers);
         self.unread.extend(found.unread);
     }
 
-    fn world(self, terraform: &[&Source], role: Option<Role>) -> World {
+    fn world(mut self, terraform: &[&Source], role: Option<Role>) -> World {
+        let documents = std::mem::take(&mut self.balancing);
+        for read in [balancer::aws, balancer::gcp, balancer::aliyun] {
+            self.balancers(read(&documents));
+        }
         let mut estates: Vec<Box<dyn Estate>> = Vec::new();
         let mut findings: Vec<Finding> = Vec::new();
+        if !terraform.is_empty() {
+            let files: Vec<_> = terraform.iter().map(|one| (Arc::clone(&one.file), one.text.as_str())).collect();
+            // What is not understood of the files is said by the estates that read them.
+            self.balancers.extend(balancer::terraform(&terraform::resources(&files)).balancers);
+        }
         if !self.aws.is_empty() || !terraform.is_empty() {
             let own = self.aws.iter().map(|(file, text)| (Arc::clone(file), text.as_str()));
             let planned = terraform.iter().map(|one| (Arc::clone(&one.file), one.text.as_str()));
-            estates.push(Box::new(Aws::read(&own.chain(planned).collect::<Vec<_>>())));
+            let aws = Aws::read(&own.chain(planned).collect::<Vec<_>>());
+            findings.extend(aws.findings());
+            estates.push(Box::new(aws));
         }
-        if !self.azure.is_empty() {
-            estates.push(Box::new(azure::read(&self.azure, Vec::new())));
-        }
-        if !self.gcp.is_empty() {
-            estates.push(Box::new(gcp::read(&self.gcp, Vec::new())));
+        let files: Vec<terraform::File<'_>> =
+            terraform.iter().map(|one| (Arc::clone(&one.file), one.text.as_str())).collect();
+        let planned = terraform::resources(&files);
+        for (reader, mut nodes) in READERS.iter().zip(self.clouds) {
+            nodes.extend((reader.terraform)(&planned.resources));
+            if !nodes.is_empty() {
+                let cloud = (reader.read)(&nodes, Vec::new());
+                findings.extend(cloud.findings());
+                estates.push(Box::new(cloud));
+            }
         }
         if !self.kubernetes.is_empty() {
             let kube = Kube::of(self.kubernetes, Options::default());
@@ -260,15 +296,21 @@ impl Gathered {
         if !self.zero_trust.is_empty() {
             estates.push(Box::new(zero_trust::zero_trust(&self.zero_trust, &zero_trust::Facts::default())));
         }
-        for (name, ruleset) in self.filters {
+        for (_, name, ruleset) in self.filters {
             findings.extend(faults::faults(&ruleset));
-            estates.push(Box::new(HostFilter::new(name, ruleset, role)));
+            let filter = HostFilter::new(name, ruleset, role);
+            findings.extend(one_way::findings(&filter));
+            estates.push(Box::new(filter));
         }
         for balancer in &self.balancers {
             findings.extend(balancer::faults(balancer, &balancer::Known::default()));
         }
         let mut unread = self.unread;
         unread.extend(estates.iter().flat_map(|estate| estate.unread().iter().cloned()));
+        // Every reader of Terraform tells of the same places.
+        unread.extend(planned.unread);
+        unread.sort_by(|one, two| one.place.cmp(&two.place));
+        unread.dedup();
         World { estates, balancers: self.balancers, unread, findings }
     }
 }

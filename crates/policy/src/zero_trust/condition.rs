@@ -73,7 +73,9 @@ impl Facts {
             "email_domain" => {
                 let domain = |wanted: &String| {
                     let wanted = wanted.trim_start_matches('@');
-                    identities.iter().any(|known| known.rsplit_once('@').is_some_and(|(_, own)| own == wanted))
+                    identities
+                        .iter()
+                        .any(|known| known.rsplit_once('@').is_some_and(|(_, own)| own == wanted))
                 };
                 Some(wanted.iter().any(domain))
             }
@@ -93,7 +95,9 @@ fn fits(key: &str, known: &str, wanted: &str) -> bool {
             // Over midnight the later end comes first.
             if from <= to { (from..to).contains(&known) } else { known >= from || known < to }
         }
-        ("identity", _) => wanted.strip_prefix('@').is_some_and(|domain| known.ends_with(&format!("@{domain}"))),
+        ("identity", _) => {
+            wanted.strip_prefix('@').is_some_and(|domain| known.ends_with(&format!("@{domain}")))
+        }
         _ => false,
     }
 }
@@ -109,13 +113,13 @@ pub fn canonical(key: &str) -> String {
         .flatten()
         .collect();
     let name = match snake.trim_start_matches('_') {
-        "identity" | "identities" | "user" | "users" | "email" | "emails" | "member" | "members" | "principal"
-        | "principals" | "subject" | "subjects" => "identity",
+        "identity" | "identities" | "user" | "users" | "email" | "emails" | "member" | "members"
+        | "principal" | "principals" | "subject" | "subjects" => "identity",
         "group" | "groups" | "gsuite" | "azure_ad" | "azure" | "okta" | "saml_group" => "group",
         "domain" | "domains" | "email_domain" | "email_domains" => "email_domain",
         "device" | "devices" | "device_posture" | "device_policy" | "posture" | "devices_posture" => "device",
-        "network" | "networks" | "ip" | "ips" | "ip_subnetworks" | "source_ip" | "source_ips" | "cidr" | "cidrs"
-        | "ip_address" | "ip_addresses" | "ip_ranges" => "network",
+        "network" | "networks" | "ip" | "ips" | "ip_subnetworks" | "source_ip" | "source_ips" | "cidr"
+        | "cidrs" | "ip_address" | "ip_addresses" | "ip_ranges" => "network",
         "country" | "countries" | "region" | "regions" | "geo" | "country_code" | "location" => "country",
         "time" | "times" | "hours" | "schedule" | "time_of_day" => "time",
         "day" | "days" | "weekdays" => "day",
@@ -131,7 +135,9 @@ impl Condition {
     /// How many conditions it is made of.
     pub fn count(&self) -> usize {
         match self {
-            Condition::All(parts) | Condition::Any(parts) => 1 + parts.iter().map(Condition::count).sum::<usize>(),
+            Condition::All(parts) | Condition::Any(parts) => {
+                1 + parts.iter().map(Condition::count).sum::<usize>()
+            }
             Condition::Not(inner) => 1 + inner.count(),
             _ => 1,
         }
@@ -152,7 +158,11 @@ impl Condition {
             (Condition::Networks(ranges), _) => {
                 let ranges = merge(ranges);
                 let sources = if wanted { ranges } else { without(&Span::anywhere(), &ranges) };
-                if sources.is_empty() { Vec::new() } else { vec![Alternative { sources, unmodelled: Vec::new() }] }
+                if sources.is_empty() {
+                    Vec::new()
+                } else {
+                    vec![Alternative { sources, unmodelled: Vec::new() }]
+                }
             }
             (Condition::Fact { key, values }, _) => match facts.holds(key, values) {
                 Some(holds) if holds == wanted => vec![always()],
@@ -208,7 +218,9 @@ fn perhaps(text: Text) -> Alternative {
 
 fn fact_text(key: &str, values: &[String], wanted: bool) -> Text {
     let shown = values.join(", ");
-    if wanted { both(format!("{key} is {shown}"), format!("{key} 为 {shown}")) } else {
+    if wanted {
+        both(format!("{key} is {shown}"), format!("{key} 为 {shown}"))
+    } else {
         both(format!("{key} is not {shown}"), format!("{key} 不为 {shown}"))
     }
 }
@@ -227,9 +239,13 @@ mod tests {
 
     #[test]
     fn networks_are_exact_under_any_all_and_not_and_facts_decide_when_known() {
-        let inside = Condition::All(vec![networks("10.0.0.0/8"), Condition::Not(Box::new(networks("10.1.0.0/16")))]);
+        let inside =
+            Condition::All(vec![networks("10.0.0.0/8"), Condition::Not(Box::new(networks("10.1.0.0/16")))]);
         let ways = inside.alternatives(&Facts::default());
-        assert_eq!(ways[0].sources.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.0/16", "10.2.0.0-10.255.255.255"]);
+        assert_eq!(
+            ways[0].sources.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["10.0.0.0/16", "10.2.0.0-10.255.255.255"]
+        );
         let either = Condition::Any(vec![networks("10.0.0.0/8"), fact("identity", "a@x.example")]);
         let ways = either.alternatives(&Facts::default());
         assert_eq!(ways.iter().map(|way| way.unmodelled.len()).collect::<Vec<_>>(), [0, 1]);

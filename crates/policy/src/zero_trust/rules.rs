@@ -6,7 +6,7 @@ use crate::place::{Place, Unread, both};
 use crate::read::Span;
 use crate::space::{PORT_PROTOCOLS, Protocols};
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How deep access levels may ask for each other.
 const LEVEL_DEPTH_MAX: usize = 16;
@@ -16,15 +16,40 @@ const COPY_COUNT_MAX: usize = 200_000;
 const NAME: &[&str] = &["name", "title", "id", "description", "role"];
 const ACTION: &[&str] = &["action", "decision", "effect"];
 const SOURCES: &[&str] = &["from", "source", "sources", "src"];
-pub const DESTINATIONS: &[&str] =
-    &["to", "destination", "destinations", "dst", "resource", "resources", "target", "targets", "domain", "addresses"];
+pub const DESTINATIONS: &[&str] = &[
+    "to",
+    "destination",
+    "destinations",
+    "dst",
+    "resource",
+    "resources",
+    "target",
+    "targets",
+    "domain",
+    "addresses",
+];
 const PORTS: &[&str] = &["port", "ports"];
 const PROTOCOLS: &[&str] = &["protocol", "protocols"];
 const CONDITIONS: &[&str] = &["when", "condition", "conditions"];
 /// Keys that say nothing about who may pass.
 const ASIDE: &[&str] = &[
-    "precedence", "priority", "uid", "created_at", "updated_at", "session_duration", "enabled", "disabled", "reusable",
-    "approval_groups", "purpose_justification_required", "tags", "etag", "version", "comment", "type", "kind",
+    "precedence",
+    "priority",
+    "uid",
+    "created_at",
+    "updated_at",
+    "session_duration",
+    "enabled",
+    "disabled",
+    "reusable",
+    "approval_groups",
+    "purpose_justification_required",
+    "tags",
+    "etag",
+    "version",
+    "comment",
+    "type",
+    "kind",
 ];
 
 /// What a rule may name: lists of addresses by name, and access levels.
@@ -109,7 +134,9 @@ impl Reader<'_> {
             text: String::new(),
             effect,
             first,
-            precedence: first_of(node, &["precedence", "priority"]).and_then(Node::integer).unwrap_or_default(),
+            precedence: first_of(node, &["precedence", "priority"])
+                .and_then(Node::integer)
+                .unwrap_or_default(),
             condition,
             destinations: Vec::new(),
             unresolved: Vec::new(),
@@ -126,7 +153,8 @@ impl Reader<'_> {
         let mut parts: Vec<Condition> = extra.into_iter().collect();
         for (key, value) in node.members() {
             let name = key.as_str();
-            let known = [NAME, ACTION, DESTINATIONS, PORTS, PROTOCOLS, ASIDE].iter().any(|keys| keys.contains(&name));
+            let known =
+                [NAME, ACTION, DESTINATIONS, PORTS, PROTOCOLS, ASIDE].iter().any(|keys| keys.contains(&name));
             match name {
                 _ if SOURCES.contains(&name) => parts.push(Condition::Any(self.each(value))),
                 _ if CONDITIONS.contains(&name) => parts.push(Condition::All(self.each(value))),
@@ -146,7 +174,9 @@ impl Reader<'_> {
             "require" | "all" | "and" | "allOf" => Some(Condition::All(self.each(value))),
             "exclude" | "not" | "except" => Some(Condition::Not(Box::new(Condition::Any(self.each(value))))),
             "everyone" | "anyone" => Some(Condition::All(Vec::new())),
-            "basic" | "conditions" if value.get("combiningFunction").is_some() || value.get("conditions").is_some() => {
+            "basic" | "conditions"
+                if value.get("combiningFunction").is_some() || value.get("conditions").is_some() =>
+            {
                 Some(self.level(value))
             }
             "negate" | "combiningFunction" => None,
@@ -174,7 +204,8 @@ impl Reader<'_> {
         if let Some(expression) = first_of(node, &["expression", "expr"]).and_then(Node::text) {
             return self.expression(expression);
         }
-        let parts: Vec<Condition> = members.iter().filter_map(|(key, value)| self.keyed(key, value)).collect();
+        let parts: Vec<Condition> =
+            members.iter().filter_map(|(key, value)| self.keyed(key, value)).collect();
         let negated = node.get("negate").and_then(Node::bool) == Some(true);
         let whole = Condition::All(parts);
         if negated { Condition::Not(Box::new(whole)) } else { whole }
@@ -182,7 +213,10 @@ impl Reader<'_> {
 
     /// A word among the sources: addresses, a named network, `group:staff`, `user:a@x`, anyone.
     fn source(&mut self, node: &Node, word: &str) -> Condition {
-        let fact = |key: &str, value: &str| Condition::Fact { key: key.to_owned(), values: vec![value.to_lowercase()] };
+        let fact = |key: &str, value: &str| Condition::Fact {
+            key: key.to_owned(),
+            values: vec![value.to_lowercase()],
+        };
         if matches!(word, "any" | "*" | "all" | "everyone" | "allUsers" | "anyone") {
             return Condition::All(Vec::new());
         }
@@ -212,7 +246,9 @@ impl Reader<'_> {
             "access_level" => {
                 Condition::All(texts(value).into_iter().map(|name| self.names.level(name)).collect())
             }
-            "identity" if value.list().iter().any(|node| node.text().is_some()) => Condition::Any(self.each(value)),
+            "identity" if value.list().iter().any(|node| node.text().is_some()) => {
+                Condition::Any(self.each(value))
+            }
             "device" if !value.members().is_empty() => {
                 let each = |(key, value): &(String, Node)| Condition::Fact {
                     key: format!("device.{}", canonical(key)),
@@ -231,7 +267,12 @@ impl Reader<'_> {
                 (Some(range), _) => parts.push(Condition::Networks(vec![range])),
                 (_, Some(ranges)) => parts.push(Condition::Networks(ranges.clone())),
                 _ => {
-                    self.wrong(value, word, "no addresses and no network of that name", "不是地址，也没有这个名字的网络");
+                    self.wrong(
+                        value,
+                        word,
+                        "no addresses and no network of that name",
+                        "不是地址，也没有这个名字的网络",
+                    );
                     parts.push(unknown("network", word));
                 }
             }
@@ -242,7 +283,11 @@ impl Reader<'_> {
     /// An access level of Google: conditions under AND or OR.
     pub fn level(&mut self, basic: &Node) -> Condition {
         let parts: Vec<Condition> = basic.each("conditions").iter().map(|node| self.one(node)).collect();
-        if basic.word("combiningFunction") == Some("OR") { Condition::Any(parts) } else { Condition::All(parts) }
+        if basic.word("combiningFunction") == Some("OR") {
+            Condition::Any(parts)
+        } else {
+            Condition::All(parts)
+        }
     }
 
     /// An expression of IAM: only the access levels it names joined by `&&` are understood.
@@ -272,9 +317,12 @@ impl Reader<'_> {
             written.destinations = all.iter().flat_map(each).collect();
         }
         for node in words {
-            let word = node.text().or_else(|| first_of(node, &["cidr", "ip", "host", "domain", "uri", "address"])?.text());
+            let word = node
+                .text()
+                .or_else(|| first_of(node, &["cidr", "ip", "host", "domain", "uri", "address"])?.text());
             let (name, port) = split(word.unwrap_or_default());
-            let own = node.get("port").or_else(|| node.get("ports")).map_or(Vec::new(), |node| self.ports(node));
+            let own =
+                node.get("port").or_else(|| node.get("ports")).map_or(Vec::new(), |node| self.ports(node));
             let ports = if own.is_empty() { &ports } else { &own };
             let ranges = match Span::read(name) {
                 Some(range) => vec![range],
@@ -289,7 +337,8 @@ impl Reader<'_> {
             };
             written.destinations.extend(ranges.iter().flat_map(|range| spread(*range, ports, asked, port)));
         }
-        written.protocols = self.protocols(node, written.destinations.iter().any(|one| one.ports != (0, u16::MAX)));
+        written.protocols =
+            self.protocols(node, written.destinations.iter().any(|one| one.ports != (0, u16::MAX)));
     }
 
     fn ports(&mut self, node: &Node) -> Vec<(u16, u16)> {
@@ -297,7 +346,9 @@ impl Reader<'_> {
         for word in texts(node) {
             match port_range(word) {
                 Some(range) => ports.push(range),
-                None => self.wrong(node, word, "this is no port and no range of ports", "这不是端口或端口范围"),
+                None => {
+                    self.wrong(node, word, "this is no port and no range of ports", "这不是端口或端口范围")
+                }
             }
         }
         ports
@@ -408,33 +459,47 @@ fn last(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// Levels may stand in any order and ask for each other: they are read until nothing new is known.
+/// Levels may stand in any order and ask for each other: each is read once those it asks for are.
 pub fn levels(nodes: &[Node], names: &mut Names, unread: &mut Vec<Unread>) {
+    let name_of = |node: &Node| {
+        let name = first_of(node, &["name", "title"]).and_then(Node::text).unwrap_or_default();
+        last(name).to_owned()
+    };
+    let all: BTreeSet<String> = nodes.iter().map(name_of).collect();
+    let mut pending: Vec<&Node> = nodes.iter().collect();
     for _ in 0..LEVEL_DEPTH_MAX {
-        let known = names.levels.clone();
-        for node in nodes {
-            let Some(name) = first_of(node, &["name", "title"]).and_then(Node::text) else { continue };
-            let mut ignored = Vec::new();
-            let mut reader = Reader { names, unread: &mut ignored };
+        let before = names.levels.clone();
+        let known = |wanted: &&str| before.contains_key(last(wanted)) || !all.contains(last(wanted));
+        let (ready, rest): (Vec<&Node>, Vec<&Node>) =
+            pending.into_iter().partition(|node| asked_levels(node).iter().all(known));
+        pending = rest;
+        for node in ready {
+            let name = name_of(node);
             let level = match node.get("basic") {
-                Some(basic) => reader.level(basic),
-                None => unknown("access_level", name),
+                Some(basic) => Reader { names, unread }.level(basic),
+                None => unknown("access_level", &name),
             };
-            names.levels.insert(last(name).to_owned(), level);
-        }
-        if names.levels == known {
-            return;
+            names.levels.insert(name, level);
         }
     }
-    // Levels that go on asking for each other hold nothing.
-    for node in nodes {
-        let name = first_of(node, &["name", "title"]).and_then(Node::text).unwrap_or_default();
-        unread.push(Unread::new(
-            node.place.clone(),
-            name,
-            "access levels ask for each other without end",
-            "访问级别相互引用，没有终点",
-        ));
-        names.levels.insert(last(name).to_owned(), unknown("access_level", name));
+    for node in pending {
+        let (en, zh) = ("access levels ask for each other without end", "访问级别相互引用，没有终点");
+        let name = name_of(node);
+        unread.push(Unread::new(node.place.clone(), &name, en, zh));
+        names.levels.insert(name.clone(), unknown("access_level", &name));
+    }
+}
+
+/// The levels that one asks for.
+fn asked_levels(node: &Node) -> Vec<&str> {
+    match &node.value {
+        Value::Map(members) => {
+            let each = |(key, value)| {
+                if canonical(key) == "access_level" { texts(value) } else { asked_levels(value) }
+            };
+            members.iter().map(|(key, value)| (key.as_str(), value)).flat_map(each).collect()
+        }
+        Value::List(nodes) => nodes.iter().flat_map(asked_levels).collect(),
+        _ => Vec::new(),
     }
 }

@@ -1,5 +1,10 @@
 //! What the tests of all clouds share: a verdict from the steps of a way, by brute force; the shared data.
 #![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails with the place, and says what it skips"
+)]
 
 use netwhy_policy::doc::{Node, json};
 use netwhy_policy::estate::{Ask, End, Estate, Look};
@@ -75,14 +80,12 @@ fn through(gate: &Gate, mut packets: Vec<Cube>, verdict: &mut Verdict) {
             verdict.denials.push(name);
         }
     };
-    let mut certain = true;
     for rule in &gate.rules {
         let hit = packets.iter().any(|packet| rule.cubes.iter().any(|cube| cube.meets(packet)));
         if !hit {
             continue;
         }
         if !rule.unmodelled.is_empty() {
-            certain = false;
             verdict.on.extend(rule.unmodelled.iter().map(|text| text.en.clone()));
             if rule.action == Action::Allow {
                 for cube in &rule.cubes {
@@ -98,7 +101,6 @@ fn through(gate: &Gate, mut packets: Vec<Cube>, verdict: &mut Verdict) {
             packets = subtract(&packets, cube);
         }
     }
-    let _ = certain;
     if !packets.is_empty() && gate.default != Action::Allow {
         deny(format!("default of {}", gate.name), verdict);
     }
@@ -107,7 +109,10 @@ fn through(gate: &Gate, mut packets: Vec<Cube>, verdict: &mut Verdict) {
 /// Where the shared data is, if anywhere.
 pub fn shared() -> Option<PathBuf> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let found = ["../shared/data/policy", "../../shared/data/policy"].iter().map(|at| root.join(at)).find(|at| at.is_dir());
+    let found = ["../shared/data/policy", "../../shared/data/policy"]
+        .iter()
+        .map(|at| root.join(at))
+        .find(|at| at.is_dir());
     if found.is_none() {
         println!("SKIPPED: no shared data");
     }
@@ -173,29 +178,48 @@ pub fn asked(estate: &dyn Estate, packet: &Packet) -> Verdict {
     verdict
 }
 
-/// The boxes of the generated rules that ask for source ports, which not every dialect can say.
-pub fn rules_with_source_ports() -> Vec<Cube> {
+/// A rule of the generated list: whom it matches but for source ports, and whether it allows.
+pub fn abstract_rules() -> Vec<(Cube, bool)> {
     let Some(at) = shared() else { return Vec::new() };
     let lines = std::fs::read_to_string(at.join("gen/acl-1000-seed7/rules.jsonl")).expect("rules");
-    let narrow = lines.lines().map(|line| documents("rules", line).remove(0)).filter(|rule| {
-        rule.each("sport").iter().filter_map(Node::integer).collect::<Vec<_>>() != [0, 65535]
-    });
-    let cube = |rule: Node| {
+    let rule = |line: &str| {
+        let rule = documents("rules", line).remove(0);
         let span = |name| Span::read(rule.word(name).expect("prefix")).expect("prefix");
+        let protocol =
+            netwhy_policy::read::protocols(rule.word("proto").expect("protocol")).expect("protocol");
+        let ports: Vec<u16> =
+            rule.each("dport").iter().filter_map(|port| u16::try_from(port.integer()?).ok()).collect();
         let (source, destination) = (span("src"), span("dst"));
-        Cube::all(source.family)
+        let cube = Cube::all(source.family)
             .source(source.first, source.last)
             .destination(destination.first, destination.last)
+            .protocols(protocol)
+            .destination_ports(ports[0]..=ports[1]);
+        (cube, rule.word("action") == Some("allow"))
     };
-    narrow.map(cube).collect()
+    lines.lines().map(rule).collect()
 }
 
-/// Whether a packet may be one of these.
-pub fn may_hit(packet: &Packet, boxes: &[Cube]) -> bool {
+/// What a list says when only priorities order it, and deny wins ties.
+pub fn by_priority(rules: &[(Cube, bool)], packet: &Packet, priority: impl Fn(usize) -> usize) -> bool {
     let span = |text: &str| Span::one(text.parse().expect("address"));
     let (source, destination) = (span(&packet.ask.0), span(&packet.ask.1));
     let one = Cube::all(source.family)
         .source(source.first, source.last)
-        .destination(destination.first, destination.last);
-    boxes.iter().any(|cube| cube.meets(&one))
+        .destination(destination.first, destination.last)
+        .protocols(netwhy_policy::space::Protocols::of(&[packet.ask.2]));
+    let one =
+        if matches!(packet.ask.2, 6 | 17) { one.destination_ports(packet.ask.4..=packet.ask.4) } else { one };
+    let hits = rules.iter().enumerate().filter(|(_, (cube, _))| cube.meets(&one));
+    hits.min_by_key(|(at, (_, allow))| (priority(*at), *allow)).is_some_and(|(_, (_, allow))| *allow)
+}
+
+/// The rules of the generated list that never match.
+pub fn dead() -> Option<Vec<u32>> {
+    let text = std::fs::read_to_string(shared()?.join("gen/acl-1000-seed7/dead.json")).ok()?;
+    let node = documents("dead", &text).remove(0);
+    let list = if node.list().is_empty() { node.each("dead").to_vec() } else { node.list().to_vec() };
+    let mut numbers: Vec<u32> = list.iter().filter_map(|one| u32::try_from(one.integer()?).ok()).collect();
+    numbers.sort_unstable();
+    Some(numbers)
 }

@@ -11,7 +11,9 @@ pub fn arguments(bytes: &[u8], separator: u8) -> (Vec<Pair>, bool) {
         valid &= fine;
         decoded
     };
-    let pieces = bytes.split(|byte| *byte == separator).filter(|piece| !piece.is_empty());
+    // An argument may be empty, but none follows the last separator.
+    let bytes = bytes.strip_suffix(&[separator]).unwrap_or(bytes);
+    let pieces = bytes.split(|byte| *byte == separator).filter(|_| !bytes.is_empty());
     let pairs = pieces.take(ARGUMENTS_COUNT_MAX).map(|piece| {
         let at = piece.iter().position(|byte| *byte == b'=').unwrap_or(piece.len());
         (decoded(&piece[..at]), decoded(piece.get(at + 1..).unwrap_or_default()))

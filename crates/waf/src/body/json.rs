@@ -65,7 +65,8 @@ impl Walker<'_> {
 
     fn word(&mut self) -> Step {
         let rest = &self.bytes[self.at..];
-        let length = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count();
+        let length =
+            rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count();
         let word = &rest[..length];
         let number = std::str::from_utf8(word).is_ok_and(|word| {
             word.starts_with(|c: char| c == '-' || c.is_ascii_digit()) && word.parse::<f64>().is_ok()
@@ -139,7 +140,9 @@ impl Walker<'_> {
         }
         self.at += 1;
         let quoted = self.bytes.get(start..self.at).ok_or("a text never ends")?;
-        serde_json::from_slice::<String>(quoted).map(String::into_bytes).map_err(|_| "a text that is not valid")
+        serde_json::from_slice::<String>(quoted)
+            .map(String::into_bytes)
+            .map_err(|_| "a text that is not valid")
     }
 }
 
@@ -152,7 +155,9 @@ mod tests {
         let (pairs, fault) = arguments(br#"{"a":{"b":[1,{"c":"x\n"}]},"d":null,"e":tru}"#);
         let shown: Vec<String> = pairs
             .iter()
-            .map(|(name, value)| format!("{}={}", String::from_utf8_lossy(name), String::from_utf8_lossy(value)))
+            .map(|(name, value)| {
+                format!("{}={}", String::from_utf8_lossy(name), String::from_utf8_lossy(value))
+            })
             .collect();
         assert_eq!(shown, ["json.a.b.array_0=1", "json.a.b.array_1.c=x\n", "json.d="]);
         assert_eq!(fault, Some("no value of JSON"));

@@ -157,7 +157,10 @@ impl Reader {
             if blank > 0 && inner[blank..].starts_with(boundary) {
                 return Err("Multipart: Invalid boundary (whitespace).");
             }
-            if self.out.flags.boundary_quoted && inner.get(1..).is_some_and(|rest| rest.starts_with(boundary)) && inner[0] == b'"' {
+            if self.out.flags.boundary_quoted
+                && inner.get(1..).is_some_and(|rest| rest.starts_with(boundary))
+                && inner[0] == b'"'
+            {
                 return Err("Multipart: Invalid boundary (quotes).");
             }
             self.out.flags.unmatched_boundary = 1;
@@ -253,7 +256,8 @@ impl Reader {
     fn end_of_head(&mut self) -> Result<(), &'static str> {
         let Some(part) = &mut self.part else { return Ok(()) };
         let is_it = |pair: &&Pair| pair.0.eq_ignore_ascii_case(b"content-disposition");
-        let (_, value) = part.headers.iter().find(is_it).ok_or("Multipart: Part missing Content-Disposition header.")?;
+        let (_, value) =
+            part.headers.iter().find(is_it).ok_or("Multipart: Part missing Content-Disposition header.")?;
         let read = disposition::read(value)?;
         self.out.flags.invalid_quoting |= read.invalid_quoting;
         self.out.name.clone_from(&read.name);

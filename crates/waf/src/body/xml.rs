@@ -20,7 +20,8 @@ pub struct Document {
 
 /// What was read up to the first fault, and the fault.
 pub fn document(bytes: &[u8]) -> (Document, Option<&'static str>) {
-    let mut walker = Walker { bytes, at: 0, open: Vec::new(), document: Document::default(), entities: BTreeMap::new() };
+    let mut walker =
+        Walker { bytes, at: 0, open: Vec::new(), document: Document::default(), entities: BTreeMap::new() };
     let fault = walker.walk().err();
     (walker.document, fault)
 }

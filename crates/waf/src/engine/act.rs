@@ -33,7 +33,10 @@ impl Run<'_> {
             let by = self.expand(template, rule).map_or(0, |value| number(&value));
             let sum = self.memory.get(&key).map_or(0, number).saturating_add(by.saturating_mul(sign));
             // The totals are built from the levels: what a rule adds itself counts once.
-            if key.contains("anomaly_score") && !key.starts_with("blocking_") && !key.starts_with("detection_") {
+            if key.contains("anomaly_score")
+                && !key.starts_with("blocking_")
+                && !key.starts_with("detection_")
+            {
                 grown = grown.max(by.saturating_mul(sign));
             }
             self.memory.set(key, sum.to_string().into_bytes());
@@ -51,9 +54,15 @@ impl Run<'_> {
                 Control::RemoveById(ids) => self.remove(Which::Ids(ids.clone()), None),
                 Control::RemoveByTag(tag) => self.remove(Which::Tag(tag.clone()), None),
                 Control::RemoveByMsg(msg) => self.remove(Which::Msg(msg.clone()), None),
-                Control::RemoveTargetById(ids, target) => self.remove(Which::Ids(ids.clone()), Some(target.clone())),
-                Control::RemoveTargetByTag(tag, target) => self.remove(Which::Tag(tag.clone()), Some(target.clone())),
-                Control::RemoveTargetByMsg(msg, target) => self.remove(Which::Msg(msg.clone()), Some(target.clone())),
+                Control::RemoveTargetById(ids, target) => {
+                    self.remove(Which::Ids(ids.clone()), Some(target.clone()))
+                }
+                Control::RemoveTargetByTag(tag, target) => {
+                    self.remove(Which::Tag(tag.clone()), Some(target.clone()))
+                }
+                Control::RemoveTargetByMsg(msg, target) => {
+                    self.remove(Which::Msg(msg.clone()), Some(target.clone()))
+                }
             }
         }
     }

@@ -66,7 +66,9 @@ impl Memory {
                     let name = name.to_ascii_lowercase();
                     self.tx.get_key_value(&name).map(tx).into_iter().collect()
                 }
-                selector => self.tx.iter().filter(|(key, _)| selector.takes(key.as_bytes())).map(tx).collect(),
+                selector => {
+                    self.tx.iter().filter(|(key, _)| selector.takes(key.as_bytes())).map(tx).collect()
+                }
             },
             "MATCHED_VAR" => last.cloned().into_iter().collect(),
             "MATCHED_VAR_NAME" => last.map(named).into_iter().collect(),
@@ -93,7 +95,9 @@ impl Run<'_> {
         for part in &template.0 {
             match part {
                 Part::Text(text) => out.extend(text.bytes()),
-                Part::Macro(collection, member) => out.extend(self.expanded(collection, member.as_deref(), rule)?),
+                Part::Macro(collection, member) => {
+                    out.extend(self.expanded(collection, member.as_deref(), rule)?)
+                }
             }
             if out.len() > EXPANDED_BYTES_MAX {
                 return Err(both("a text with macros grows too long", "宏展开后过长"));

@@ -73,7 +73,21 @@ enum Outcome {
 #[derive(Default)]
 pub(super) struct Noted {
     hits: Vec<Hit>,
+    /// The first thing of the request itself that any condition matched.
+    shown: Option<Hit>,
     pub(super) score: i64,
+}
+
+impl Noted {
+    fn keep(&mut self, found: &Found, matched: &[u8], count: bool, first: bool) {
+        let hit = Hit { variable: found.name(), matched: shown(matched), count };
+        if self.shown.is_none() && !count && found.collection != "TX" {
+            self.shown = Some(hit.clone());
+        }
+        if first && self.hits.len() < HITS_COUNT_MAX {
+            self.hits.push(hit);
+        }
+    }
 }
 
 impl<'a> Run<'a> {
@@ -83,14 +97,9 @@ impl<'a> Run<'a> {
             memory.set(name.clone(), value.clone().into_bytes());
         }
         let separator = waf.set.argument_separator.unwrap_or(b'&');
-        Run {
-            waf,
-            facts: Facts::of_head(request, separator),
-            memory,
-            switched: Switched::default(),
-            answer: Answer::quiet(),
-            over: false,
-        }
+        let mut facts = Facts::of_head(request, separator);
+        facts.dialect = waf.dialect;
+        Run { waf, facts, memory, switched: Switched::default(), answer: Answer::quiet(), over: false }
     }
 
     pub(super) fn engine(&self) -> Engine {
@@ -118,6 +127,14 @@ impl<'a> Run<'a> {
             }
         }
         self.phase(2);
+    }
+
+    /// Whether a rule would look at a body that is not shown.
+    pub fn hides_body(&self) -> bool {
+        let looks = |rule: &Arc<Rule>| {
+            rule.links.iter().flat_map(|link| &link.targets).any(|target| target.collection == "REQUEST_BODY")
+        };
+        self.facts.is_hidden() && self.waf.rules().any(looks)
     }
 
     fn reject_body(&mut self) {
@@ -222,7 +239,7 @@ impl<'a> Run<'a> {
                 }
             };
             for value in found.into_iter().take(VALUES_COUNT_MAX) {
-                match self.value(rule, link, value, target.count, first.then_some(&mut *noted)) {
+                match self.value(rule, link, value, (target.count, first), noted) {
                     Outcome::Yes => {
                         yes = true;
                         self.sets(rule, link, noted);
@@ -258,7 +275,14 @@ impl<'a> Run<'a> {
     }
 
     /// Asks one value, after the transformations or after each of them.
-    fn value(&mut self, rule: &Rule, link: &Link, found: Found, count: bool, noted: Option<&mut Noted>) -> Outcome {
+    fn value(
+        &mut self,
+        rule: &Rule,
+        link: &Link,
+        found: Found,
+        (count, first): (bool, bool),
+        noted: &mut Noted,
+    ) -> Outcome {
         let mut stages = vec![found.value.clone()];
         for transform in &link.transforms {
             let made = transform.apply(stages.last().map(Vec::as_slice).unwrap_or_default());
@@ -268,7 +292,7 @@ impl<'a> Run<'a> {
                 stages.push(made);
             }
         }
-        let (mut outcome, mut noted) = (Outcome::No, noted);
+        let mut outcome = Outcome::No;
         for stage in stages {
             let said = link.operator.ask(&stage, &|template| self.expand(template, rule));
             match said {
@@ -279,9 +303,7 @@ impl<'a> Run<'a> {
                     if link.capture {
                         self.memory.capture(&groups);
                     }
-                    if let Some(noted) = noted.as_mut().filter(|noted| noted.hits.len() < HITS_COUNT_MAX) {
-                        noted.hits.push(Hit { variable: found.name(), matched: shown(&matched), count });
-                    }
+                    noted.keep(&found, &matched, count, first);
                     self.memory.matched.push(Found { value: stage, ..found.clone() });
                     return Outcome::Yes;
                 }
@@ -291,9 +313,10 @@ impl<'a> Run<'a> {
     }
 
     fn tripped(&self, rule: &Rule, noted: Noted) -> Tripped {
-        let first = noted.hits.first().cloned();
+        let first = noted.shown.or_else(|| noted.hits.first().cloned());
         let (variable, matched) = first.map(|hit| (hit.variable, hit.matched)).unwrap_or_default();
-        let paranoia = rule.about.tags.iter().find_map(|tag| tag.strip_prefix("paranoia-level/")?.parse().ok());
+        let paranoia =
+            rule.about.tags.iter().find_map(|tag| tag.strip_prefix("paranoia-level/")?.parse().ok());
         Tripped {
             id: rule.id,
             phase: rule.phase,
@@ -323,9 +346,11 @@ impl<'a> Run<'a> {
 
     /// The score and the verdict.
     pub fn finish(mut self, assumed: Vec<Text>) -> Answer {
-        const SCORES: [&str; 3] = ["blocking_inbound_anomaly_score", "inbound_anomaly_score", "anomaly_score"];
+        const SCORES: [&str; 3] =
+            ["blocking_inbound_anomaly_score", "inbound_anomaly_score", "anomaly_score"];
         let told = SCORES.iter().filter_map(|name| self.memory.number(name)).find(|score| *score != 0);
-        self.answer.score = told.unwrap_or_else(|| self.answer.tripped.iter().map(|tripped| tripped.score).sum());
+        self.answer.score =
+            told.unwrap_or_else(|| self.answer.tripped.iter().map(|tripped| tripped.score).sum());
         self.answer.threshold = self.memory.number("inbound_anomaly_score_threshold");
         self.answer.assumed = assumed;
         self.answer.verdict = match (self.answer.blocked, self.answer.unsure.is_empty()) {
@@ -341,7 +366,10 @@ impl<'a> Run<'a> {
 fn means(gone: &Target, found: &Found) -> bool {
     !gone.count
         && gone.collection == found.collection
-        && found.key.as_deref().map_or(matches!(gone.selector, crate::rule::Selector::All), |key| gone.selector.takes(key))
+        && found
+            .key
+            .as_deref()
+            .map_or(matches!(gone.selector, crate::rule::Selector::All), |key| gone.selector.takes(key))
 }
 
 /// The processor that the recommended configuration takes for a type of content.

@@ -1,29 +1,72 @@
 //! Variables that have one value.
 
-use super::Facts;
+use super::{Dialect, Facts};
 use crate::place::both;
 use netwhy_model::Text;
 
 /// What only a running server knows.
 const UNKNOWN: &[&str] = &[
-    "DURATION", "ENV", "GEO", "GLOBAL", "IP", "MODSEC_BUILD", "PERF_ALL", "REMOTE_HOST", "REMOTE_PORT", "RESOURCE",
-    "SCRIPT_BASENAME", "SCRIPT_FILENAME", "SCRIPT_GID", "SCRIPT_GROUPNAME", "SCRIPT_MODE", "SCRIPT_UID",
-    "SCRIPT_USERNAME", "SDBM_DELETE_ERROR", "SERVER_ADDR", "SERVER_PORT", "SESSION", "SESSIONID", "TIME", "TIME_DAY",
-    "TIME_EPOCH", "TIME_HOUR", "TIME_MIN", "TIME_MON", "TIME_SEC", "TIME_WDAY", "TIME_YEAR", "UNIQUE_ID",
-    "USERAGENT_IP", "USER", "USERID", "WEBAPPID", "WEBSERVER_ERROR_LOG",
+    "DURATION",
+    "ENV",
+    "GEO",
+    "GLOBAL",
+    "IP",
+    "MODSEC_BUILD",
+    "PERF_ALL",
+    "REMOTE_HOST",
+    "REMOTE_PORT",
+    "RESOURCE",
+    "SCRIPT_BASENAME",
+    "SCRIPT_FILENAME",
+    "SCRIPT_GID",
+    "SCRIPT_GROUPNAME",
+    "SCRIPT_MODE",
+    "SCRIPT_UID",
+    "SCRIPT_USERNAME",
+    "SDBM_DELETE_ERROR",
+    "SERVER_ADDR",
+    "SERVER_PORT",
+    "SESSION",
+    "SESSIONID",
+    "TIME",
+    "TIME_DAY",
+    "TIME_EPOCH",
+    "TIME_HOUR",
+    "TIME_MIN",
+    "TIME_MON",
+    "TIME_SEC",
+    "TIME_WDAY",
+    "TIME_YEAR",
+    "UNIQUE_ID",
+    "USERAGENT_IP",
+    "USER",
+    "USERID",
+    "WEBAPPID",
+    "WEBSERVER_ERROR_LOG",
 ];
 
 /// What only exists once there is an answer.
 const LATER: &[&str] = &[
-    "RESPONSE_BODY", "RESPONSE_CONTENT_LENGTH", "RESPONSE_CONTENT_TYPE", "RESPONSE_HEADERS",
-    "RESPONSE_HEADERS_NAMES", "RESPONSE_PROTOCOL", "RESPONSE_STATUS", "STATUS", "STATUS_LINE",
-    "OUTBOUND_DATA_ERROR", "FILES_TMPNAMES", "RES_BODY_ERROR", "RES_BODY_PROCESSOR",
+    "RESPONSE_BODY",
+    "RESPONSE_CONTENT_LENGTH",
+    "RESPONSE_CONTENT_TYPE",
+    "RESPONSE_HEADERS",
+    "RESPONSE_HEADERS_NAMES",
+    "RESPONSE_PROTOCOL",
+    "RESPONSE_STATUS",
+    "STATUS",
+    "STATUS_LINE",
+    "OUTBOUND_DATA_ERROR",
+    "FILES_TMPNAMES",
+    "RES_BODY_ERROR",
+    "RES_BODY_PROCESSOR",
 ];
 
 impl Facts<'_> {
     /// The value; none when the request has none, and an error when it cannot be known.
     pub(super) fn scalar(&self, name: &str) -> Result<Option<Vec<u8>>, Text> {
-        if let Some(value) = self.of_line(name).or_else(|| self.of_body(name)).or_else(|| self.of_parts(name)) {
+        if let Some(value) = self.of_line(name).or_else(|| self.of_body(name)).or_else(|| self.of_parts(name))
+        {
             return Ok(value);
         }
         match name {
@@ -42,20 +85,27 @@ impl Facts<'_> {
 
     fn of_line(&self, name: &str) -> Option<Option<Vec<u8>>> {
         let request = self.request;
-        let query = request.uri.splitn(2, |byte| *byte == b'?').nth(1);
+        let query = request.query();
         Some(match name {
             "REQUEST_METHOD" => Some(request.method.clone().into_bytes()),
             "REQUEST_PROTOCOL" => Some(request.version.clone().into_bytes()),
             "REQUEST_LINE" => Some(request.line()),
             "REQUEST_URI_RAW" => Some(request.uri.clone()),
-            "REQUEST_URI" => Some(without_host(&request.uri).to_vec()),
+            "REQUEST_URI" => match self.dialect {
+                Dialect::Documented => Some(without_host(request.target()).to_vec()),
+                Dialect::ModSecurity3 => Some(decoded(without_host(request.target()))),
+            },
             "QUERY_STRING" => Some(query.unwrap_or_default().to_vec()),
             "REQUEST_FILENAME" | "PATH_INFO" => Some(self::path(request)),
             "REQUEST_BASENAME" => {
                 self::path(request).rsplit(|byte| matches!(byte, b'/' | b'\\')).next().map(<[u8]>::to_vec)
             }
-            "SERVER_NAME" => request.header("host").and_then(|host| Some(host.split(|byte| *byte == b':').next()?.to_vec())),
-            "AUTH_TYPE" => request.header("authorization").and_then(|value| Some(value.split(|byte| *byte == b' ').next()?.to_vec())),
+            "SERVER_NAME" => request
+                .header("host")
+                .and_then(|host| Some(host.split(|byte| *byte == b':').next()?.to_vec())),
+            "AUTH_TYPE" => request
+                .header("authorization")
+                .and_then(|value| Some(value.split(|byte| *byte == b' ').next()?.to_vec())),
             "REMOTE_USER" => None,
             "FULL_REQUEST" => Some(self.whole()),
             "FULL_REQUEST_LENGTH" => Some(number(self.whole().len())),
@@ -75,7 +125,7 @@ impl Facts<'_> {
 
     fn of_body(&self, name: &str) -> Option<Option<Vec<u8>>> {
         let fault = self.body_fault.clone().unwrap_or_default().into_bytes();
-        let arguments = self.get.iter().chain(&self.post);
+        let arguments = self.get.iter().chain(&self.post).chain(&self.json);
         Some(match name {
             "REQUEST_BODY" => self.body_shown.then(|| self.request.body.clone()),
             "REQUEST_BODY_LENGTH" => Some(number(self.request.body.len())),
@@ -84,8 +134,12 @@ impl Facts<'_> {
             "REQBODY_ERROR_MSG" | "REQBODY_PROCESSOR_ERROR_MSG" => Some(fault),
             "INBOUND_DATA_ERROR" => Some(flag(self.body_too_long)),
             "URLENCODED_ERROR" => Some(flag(self.url_fault)),
-            "ARGS_COMBINED_SIZE" => Some(number(arguments.map(|(name, value)| name.len() + value.len()).sum())),
-            "FILES_COMBINED_SIZE" => Some(number(self.multipart.files.iter().map(|file| file.content.len()).sum())),
+            "ARGS_COMBINED_SIZE" => {
+                Some(number(arguments.map(|(name, value)| name.len() + value.len()).sum()))
+            }
+            "FILES_COMBINED_SIZE" => {
+                Some(number(self.multipart.files.iter().map(|file| file.content.len()).sum()))
+            }
             _ => return None,
         })
     }
@@ -151,6 +205,7 @@ fn without_host(uri: &[u8]) -> &[u8] {
 
 /// Only the escapes of a path: a plus stays.
 fn decoded(path: &[u8]) -> Vec<u8> {
-    let guarded: Vec<u8> = path.iter().flat_map(|byte| if *byte == b'+' { b"%2b".to_vec() } else { vec![*byte] }).collect();
+    let guarded: Vec<u8> =
+        path.iter().flat_map(|byte| if *byte == b'+' { b"%2b".to_vec() } else { vec![*byte] }).collect();
     crate::transform::url_checked(&guarded).0
 }

@@ -23,7 +23,9 @@ impl Condition {
     /// Asks what stands after `if` or `unless`; without them it holds.
     pub fn read(asked: &Asked, section: &Section, line: &Line) -> Condition {
         let mut condition = Condition { truth: Truth::Yes, rates: Vec::new() };
-        let Some(at) = line.words.iter().position(|word| word == "if" || word == "unless") else { return condition };
+        let Some(at) = line.words.iter().position(|word| word == "if" || word == "unless") else {
+            return condition;
+        };
         let unless = line.words[at] == "unless";
         let words = &line.words[at + 1..];
         let mut any = Truth::No;
@@ -71,7 +73,9 @@ impl Condition {
             });
         }
         // Of several lines of one name any will do.
-        lines.iter().fold(Truth::No, |any, line| any.or(self.acl(asked, section, line.words.get(2..).unwrap_or_default())))
+        lines.iter().fold(Truth::No, |any, line| {
+            any.or(self.acl(asked, section, line.words.get(2..).unwrap_or_default()))
+        })
     }
 
     /// `fetch flags values`.
@@ -167,7 +171,11 @@ impl Test {
         };
         let between = |marks: &[char]| {
             let wanted = value.trim_matches(marks);
-            sample.split(marks).collect::<Vec<_>>().windows(wanted.split(marks).count()).any(|piece| piece.join("/") == wanted.replace(marks, "/"))
+            sample
+                .split(marks)
+                .collect::<Vec<_>>()
+                .windows(wanted.split(marks).count())
+                .any(|piece| piece.join("/") == wanted.replace(marks, "/"))
         };
         Ok(match method {
             "str" => sample == value,
@@ -178,7 +186,9 @@ impl Test {
             "dom" => between(&['.', ':', '/']),
             "ip" => match (Net::read(&value), sample.parse()) {
                 (Some(net), Ok(address)) => net.holds(address),
-                (None, _) => return Err(both("a network of its list cannot be read", "列表中有无法识别的网段")),
+                (None, _) => {
+                    return Err(both("a network of its list cannot be read", "列表中有无法识别的网段"));
+                }
                 _ => false,
             },
             "reg" => {
@@ -229,7 +239,9 @@ fn rate(what: &Text, values: &[String]) -> Text {
         [number, ..] => ("", "", number.as_str()),
         [] => ("any", "任何", ""),
     };
-    let told = |words: &str, what: &str| [words, number, what].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    let told = |words: &str, what: &str| {
+        [words, number, what].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+    };
     both(told(en, &what.en), told(zh, &what.zh))
 }
 

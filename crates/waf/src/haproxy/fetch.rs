@@ -19,7 +19,12 @@ pub enum Sample {
 
 /// Ways to compare that a fetch's name may end in.
 const ENDINGS: &[(&str, &str)] = &[
-    ("_beg", "beg"), ("_dir", "dir"), ("_dom", "dom"), ("_end", "end"), ("_len", "len"), ("_reg", "reg"),
+    ("_beg", "beg"),
+    ("_dir", "dir"),
+    ("_dom", "dom"),
+    ("_end", "end"),
+    ("_len", "len"),
+    ("_reg", "reg"),
     ("_sub", "sub"),
 ];
 
@@ -96,7 +101,9 @@ fn converted(values: Vec<String>, name: &str) -> Option<Vec<String>> {
     match name {
         "lower" => each(&|value| value.to_lowercase()),
         "upper" => each(&|value| value.to_uppercase()),
-        "url_dec" => each(&|value| String::from_utf8_lossy(&Transform::UrlDecode.apply(value.as_bytes())).into_owned()),
+        "url_dec" => {
+            each(&|value| String::from_utf8_lossy(&Transform::UrlDecode.apply(value.as_bytes())).into_owned())
+        }
         "length" => each(&|value| value.len().to_string()),
         "host_only" => each(&|value| value.split(':').next().unwrap_or_default().to_owned()),
         _ => None,
@@ -110,22 +117,28 @@ fn values(request: &Request, name: &str, argument: &str) -> Option<Vec<String>> 
         let named = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(argument));
         named.map(|(_, value)| text(value)).collect::<Vec<_>>()
     };
-    let query = || request.uri.splitn(2, |byte| *byte == b'?').nth(1).unwrap_or_default();
+    let query = || request.query().unwrap_or_default();
     Some(match name {
         "src" => vec![request.client?.to_string()],
         "method" => vec![request.method.clone()],
         "path" => vec![text(request.path())],
         "url" | "pathq" => vec![text(&request.uri)],
-        "query" => vec![text(query())],
+        "query" => request.query().map(text).into_iter().collect(),
         "base" => vec![text(request.header("host").unwrap_or_default()) + &text(request.path())],
         "req.ver" | "req_ver" => vec![request.version.trim_start_matches("HTTP/").to_owned()],
         // The comma-separated values of a header count one by one; `fhdr` takes them whole.
-        "hdr" | "req.hdr" => headers().iter().flat_map(|value| value.split(',')).map(|value| value.trim().to_owned()).collect(),
+        "hdr" | "req.hdr" => {
+            headers().iter().flat_map(|value| value.split(',')).map(|value| value.trim().to_owned()).collect()
+        }
         "fhdr" | "req.fhdr" => headers(),
         "hdr_cnt" | "req.hdr_cnt" => vec![headers().len().to_string()],
         "cook" | "req.cook" | "req.cookie" => {
             let cookies = form::cookies(request.header("cookie").unwrap_or_default());
-            cookies.iter().filter(|(key, _)| key == argument.as_bytes()).map(|(_, value)| text(value)).collect()
+            cookies
+                .iter()
+                .filter(|(key, _)| key == argument.as_bytes())
+                .map(|(_, value)| text(value))
+                .collect()
         }
         "url_param" | "urlp" => {
             let (pairs, _) = form::arguments(query(), b'&');
@@ -145,7 +158,9 @@ fn counted(asked: &Asked, section: &Section, name: &str) -> Option<Text> {
     let counter = rest.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix('_')?;
     let (en, zh) = match counter {
         "http_req_rate" | "http_req_cnt" => ("requests", "个请求"),
-        "http_err_rate" | "http_err_cnt" | "http_fail_rate" | "http_fail_cnt" => ("failed requests", "个失败请求"),
+        "http_err_rate" | "http_err_cnt" | "http_fail_rate" | "http_fail_cnt" => {
+            ("failed requests", "个失败请求")
+        }
         "conn_rate" | "conn_cnt" => ("connections", "个连接"),
         "conn_cur" => ("connections at once", "个并发连接"),
         "sess_rate" | "sess_cnt" => ("sessions", "个会话"),
@@ -168,7 +183,10 @@ fn period(asked: &Asked, section: &Section, counter: &str) -> Option<String> {
     let tables = own.chain(others).filter(|line| line.word(0) == "stick-table");
     let stored = tables.flat_map(|table| &table.words).flat_map(|word| word.split("),"));
     let found = stored.filter_map(|word| word.trim_start_matches("store ").split_once('('));
-    found.filter(|(name, _)| name.ends_with(counter)).map(|(_, period)| period.trim_end_matches(')').to_owned()).next()
+    found
+        .filter(|(name, _)| name.ends_with(counter))
+        .map(|(_, period)| period.trim_end_matches(')').to_owned())
+        .next()
 }
 
 /// Whose requests are counted together.

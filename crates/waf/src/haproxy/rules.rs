@@ -37,18 +37,29 @@ impl Asked<'_> {
                     (_, Truth::No) => {}
                     (Does::Ends, Truth::Yes) if kind == "http-request" => return line.word(1) != "allow",
                     (Does::Ends, _) => {}
-                    (Does::Refuses(status, _), truth) if !condition.rates.is_empty() && truth != Truth::Yes => {
+                    (Does::Refuses(status, _), truth)
+                        if !condition.rates.is_empty() && truth != Truth::Yes =>
+                    {
                         for why in condition.rates {
                             let why = answered(why, status);
-                            Findings::note(&mut findings.limits, WebRule::new(&line.place, &line.text(), status, why));
+                            Findings::note(
+                                &mut findings.limits,
+                                WebRule::new(&line.place, &line.text(), status, why),
+                            );
                         }
                     }
                     (Does::Refuses(status, why), Truth::Yes) => {
-                        Findings::note(&mut findings.stops, WebRule::new(&line.place, &line.text(), status, why));
+                        Findings::note(
+                            &mut findings.stops,
+                            WebRule::new(&line.place, &line.text(), status, why),
+                        );
                         return true;
                     }
                     (Does::Refuses(status, _), Truth::Unknown(why)) => {
-                        Findings::note(&mut findings.unsure, WebRule::new(&line.place, &line.text(), status, why));
+                        Findings::note(
+                            &mut findings.unsure,
+                            WebRule::new(&line.place, &line.text(), status, why),
+                        );
                     }
                 }
             }
@@ -100,15 +111,20 @@ fn does(line: &Line) -> Option<Does> {
         ),
         "tarpit" => Does::Refuses(
             option(&["deny_status", "status"]).or(Some(TARPIT_STATUS)),
-            both("its condition holds: the request is held up, then refused", "条件成立：请求先被拖延，再被拒绝"),
+            both(
+                "its condition holds: the request is held up, then refused",
+                "条件成立：请求先被拖延，再被拒绝",
+            ),
         ),
-        "reject" | "silent-drop" => {
-            Does::Refuses(None, both("its condition holds, and the connection is cut", "条件成立，连接被断开"))
-        }
+        "reject" | "silent-drop" => Does::Refuses(
+            None,
+            both("its condition holds, and the connection is cut", "条件成立，连接被断开"),
+        ),
         "return" => match option(&["status"]).unwrap_or(200) {
-            status if status >= REFUSAL_MIN => {
-                Does::Refuses(Some(status), both("its condition holds, and it refuses", "条件成立，请求被拒绝"))
-            }
+            status if status >= REFUSAL_MIN => Does::Refuses(
+                Some(status),
+                both("its condition holds, and it refuses", "条件成立，请求被拒绝"),
+            ),
             _ => Does::Ends,
         },
         "auth" => Does::Refuses(Some(401), both("it asks for a name and a password", "需要用户名和密码")),

@@ -11,8 +11,25 @@ const LINES_COUNT_MAX: usize = 1_000_000;
 const ENTRIES_COUNT_MAX: usize = 1_000_000;
 /// The words that begin a section.
 const SECTIONS: &[&str] = &[
-    "acme", "backend", "cache", "crt-store", "defaults", "fcgi-app", "frontend", "global", "http-errors", "listen",
-    "log-forward", "log-profile", "mailers", "peers", "program", "resolvers", "ring", "traces", "userlist",
+    "acme",
+    "backend",
+    "cache",
+    "crt-store",
+    "defaults",
+    "fcgi-app",
+    "frontend",
+    "global",
+    "http-errors",
+    "listen",
+    "log-forward",
+    "log-profile",
+    "mailers",
+    "peers",
+    "program",
+    "resolvers",
+    "ring",
+    "traces",
+    "userlist",
 ];
 
 /// A section and its lines.
@@ -46,7 +63,11 @@ pub fn read(files: &[File]) -> (Vec<Section>, Vec<Unread>) {
     for file in files {
         let name: Arc<str> = file.name.as_str().into();
         if file.text.len() > FILE_BYTES_MAX {
-            unread.push(Unread::new(Place::new(&name, 0, 0), "", both("the file is larger than 64 MiB", "文件超过 64 MiB")));
+            unread.push(Unread::new(
+                Place::new(&name, 0, 0),
+                "",
+                both("the file is larger than 64 MiB", "文件超过 64 MiB"),
+            ));
             continue;
         }
         for (at, text) in file.text.lines().enumerate() {
@@ -73,7 +94,8 @@ pub fn read(files: &[File]) -> (Vec<Section>, Vec<Unread>) {
 
 /// The words of a line: blanks part them, a backslash or quotes hold them together, `#` ends them.
 fn words(text: &str) -> Vec<String> {
-    let (mut words, mut word, mut open): (Vec<String>, Option<String>, Option<char>) = (Vec::new(), None, None);
+    let (mut words, mut word, mut open): (Vec<String>, Option<String>, Option<char>) =
+        (Vec::new(), None, None);
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
         match (open, character) {
@@ -104,7 +126,8 @@ pub fn lists(sections: &[Section], library: &dyn Library) -> BTreeMap<String, Ve
         for pair in line.words.windows(2).filter(|pair| pair[0] == "-f") {
             let Some(data) = library.data(&line.place.file, &pair[1]) else { continue };
             let text = String::from_utf8_lossy(&data);
-            let entries = text.lines().map(str::trim).filter(|entry| !entry.is_empty() && !entry.starts_with('#'));
+            let entries =
+                text.lines().map(str::trim).filter(|entry| !entry.is_empty() && !entry.starts_with('#'));
             lists.insert(pair[1].clone(), entries.take(ENTRIES_COUNT_MAX).map(str::to_owned).collect());
         }
     }

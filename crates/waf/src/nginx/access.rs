@@ -35,17 +35,26 @@ fn list(entries: &[&Directive], request: &Request, findings: &mut Findings) {
             Truth::Yes => {
                 if denies {
                     let why = both("the client's address is denied", "客户端地址被拒绝");
-                    Findings::note(&mut findings.stops, WebRule::new(&entry.place, &entry.text(), Some(403), why));
+                    Findings::note(
+                        &mut findings.stops,
+                        WebRule::new(&entry.place, &entry.text(), Some(403), why),
+                    );
                 }
                 return;
             }
             Truth::Unknown(why) => {
                 // An allow in doubt matters only if something later denies.
                 if denies {
-                    Findings::note(&mut findings.unsure, WebRule::new(&entry.place, &entry.text(), Some(403), why));
+                    Findings::note(
+                        &mut findings.unsure,
+                        WebRule::new(&entry.place, &entry.text(), Some(403), why),
+                    );
                 } else {
                     let mut rest = Findings::default();
-                    let at = entries.iter().position(|other| std::ptr::eq(*other, *entry)).unwrap_or(entries.len());
+                    let at = entries
+                        .iter()
+                        .position(|other| std::ptr::eq(*other, *entry))
+                        .unwrap_or(entries.len());
                     list(&entries[(at + 1).min(entries.len())..], request, &mut rest);
                     for mut rule in rest.stops.into_iter().chain(rest.unsure) {
                         rule.why = why.clone();
@@ -74,10 +83,14 @@ fn means(word: &str, request: &Request) -> Truth {
 
 /// What is asked of methods that `limit_except` does not name.
 fn methods(chain: &Chain, request: &Request, findings: &mut Findings) {
-    for limit in chain.last().map_or(&[][..], |block| &block.block).iter().filter(|own| own.name() == "limit_except") {
-        let named = limit.words.iter().skip(1).any(|method| {
-            *method == request.method || (method == "GET" && request.method == "HEAD")
-        });
+    for limit in
+        chain.last().map_or(&[][..], |block| &block.block).iter().filter(|own| own.name() == "limit_except")
+    {
+        let named = limit
+            .words
+            .iter()
+            .skip(1)
+            .any(|method| *method == request.method || (method == "GET" && request.method == "HEAD"));
         if !named {
             let inner: Vec<&Directive> =
                 limit.block.iter().filter(|own| matches!(own.name(), "allow" | "deny")).collect();
@@ -93,7 +106,10 @@ fn credentials(chain: &Chain, request: &Request, findings: &mut Findings) {
         }
         let basic = asked.name() == "auth_basic";
         if basic && request.header("authorization").is_none() {
-            let why = both("it asks for a name and a password, and the request has none", "需要用户名和密码，请求中没有");
+            let why = both(
+                "it asks for a name and a password, and the request has none",
+                "需要用户名和密码，请求中没有",
+            );
             Findings::note(&mut findings.stops, WebRule::new(&asked.place, &asked.text(), Some(401), why));
         } else {
             let why = both("it depends on whom the request comes from", "取决于请求者的身份");

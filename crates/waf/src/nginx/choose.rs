@@ -84,15 +84,24 @@ pub fn location<'a>(mut chain: Chain<'a>, values: &Values) -> (Chain<'a>, Vec<We
 }
 
 fn within<'a>(block: &'a [Directive], path: &str, doubts: &mut Vec<WebRule>) -> Option<&'a Directive> {
-    let locations: Vec<&Directive> = block.iter().filter(|directive| directive.name() == "location").collect();
-    let of = |kind: &str| locations.iter().copied().filter(move |location| location.word(1) == kind).collect::<Vec<_>>();
+    let locations: Vec<&Directive> =
+        block.iter().filter(|directive| directive.name() == "location").collect();
+    let of = |kind: &str| {
+        locations.iter().copied().filter(move |location| location.word(1) == kind).collect::<Vec<_>>()
+    };
     if let Some(exact) = of("=").into_iter().find(|location| location.word(2) == path) {
         return Some(exact);
     }
-    let plain = locations.iter().copied().filter(|location| location.words.len() == 2 && !location.word(1).starts_with('@'));
+    let plain = locations
+        .iter()
+        .copied()
+        .filter(|location| location.words.len() == 2 && !location.word(1).starts_with('@'));
     let prefixes = plain.map(|location| (location.word(1), location));
     let firm = of("^~").into_iter().map(|location| (location.word(2), location));
-    let longest = prefixes.chain(firm).filter(|(prefix, _)| path.starts_with(prefix)).max_by_key(|(prefix, _)| prefix.len());
+    let longest = prefixes
+        .chain(firm)
+        .filter(|(prefix, _)| path.starts_with(prefix))
+        .max_by_key(|(prefix, _)| prefix.len());
     let longest = longest.map(|(_, location)| location);
     if longest.is_some_and(|location| location.word(1) == "^~") {
         return longest;

@@ -23,7 +23,8 @@ pub fn body(chain: &Chain, request: &Request, findings: &mut Findings) {
     );
     let place = own.first().or(chain.last()).map(|directive| directive.place.clone());
     if let Some(place) = place {
-        let rule = format!("client_max_body_size {}", own.first().map_or("1m", |directive| directive.word(1)));
+        let rule =
+            format!("client_max_body_size {}", own.first().map_or("1m", |directive| directive.word(1)));
         Findings::note(&mut findings.stops, WebRule::new(&place, &rule, Some(413), why));
     }
 }
@@ -44,13 +45,18 @@ fn bytes(text: &str) -> Option<u64> {
 pub fn rates(main: &[Directive], chain: &Chain, values: &Values, findings: &mut Findings) {
     for (name, zones) in [("limit_req", "limit_req_zone"), ("limit_conn", "limit_conn_zone")] {
         let status = inherited(chain, &[&format!("{name}_status")]);
-        let status = status.first().and_then(|directive| directive.word(1).parse().ok()).unwrap_or(STATUS_DEFAULT);
-        let dry = inherited(chain, &[&format!("{name}_dry_run")]).first().is_some_and(|own| own.word(1) == "on");
+        let status =
+            status.first().and_then(|directive| directive.word(1).parse().ok()).unwrap_or(STATUS_DEFAULT);
+        let dry =
+            inherited(chain, &[&format!("{name}_dry_run")]).first().is_some_and(|own| own.word(1) == "on");
         for limit in inherited(chain, &[name]).into_iter().filter(|_| !dry) {
             let zone = if name == "limit_req" { option(limit, "zone=") } else { Some(limit.word(1)) };
             let zone = zone.and_then(|zone| find_zone(main, zones, zone));
             let Some(why) = told(limit, zone, values, status) else { continue };
-            Findings::note(&mut findings.limits, WebRule::new(&limit.place, &limit.text(), Some(status), why));
+            Findings::note(
+                &mut findings.limits,
+                WebRule::new(&limit.place, &limit.text(), Some(status), why),
+            );
         }
     }
 }
@@ -61,7 +67,8 @@ fn option<'a>(directive: &'a Directive, name: &str) -> Option<&'a str> {
 
 fn find_zone<'a>(main: &'a [Directive], kind: &str, name: &str) -> Option<&'a Directive> {
     let inside = main.iter().filter(|directive| directive.name() == "http").flat_map(|http| &http.block);
-    let named = |zone: &&Directive| option(zone, "zone=").is_some_and(|text| text.split(':').next() == Some(name));
+    let named =
+        |zone: &&Directive| option(zone, "zone=").is_some_and(|text| text.split(':').next() == Some(name));
     main.iter().chain(inside).filter(|directive| directive.name() == kind).find(named)
 }
 
@@ -90,7 +97,9 @@ fn told(limit: &Directive, zone: Option<&Directive>, values: &Values, status: u1
     let (late_en, late_zh) = match (burst, limit.words.iter().any(|word| word == "nodelay")) {
         ("0", _) => (String::new(), String::new()),
         (burst, true) => (format!(" ({burst} more may come at once)"), format!("（允许突发 {burst} 个）")),
-        (burst, false) => (format!(" ({burst} more wait their turn)"), format!("（另有 {burst} 个排队等待）")),
+        (burst, false) => {
+            (format!(" ({burst} more wait their turn)"), format!("（另有 {burst} 个排队等待）"))
+        }
     };
     Some(both(
         format!("more than {number} requests a {unit_en} {per_en} are answered {status}{late_en}"),

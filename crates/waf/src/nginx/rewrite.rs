@@ -49,7 +49,11 @@ fn inside(branch: &Directive, holds: Truth, values: &mut Values, findings: &mut 
 fn end(directive: &Directive, holds: Truth, branch: &Directive, findings: &mut Findings) -> bool {
     let status = directive.word(1).parse::<u16>().ok();
     let refuses = status.is_some_and(|status| status >= REFUSAL_MIN);
-    let rule = if branch == directive { directive.text() } else { format!("{} {{ {}; }}", branch.text(), directive.text()) };
+    let rule = if branch == directive {
+        directive.text()
+    } else {
+        format!("{} {{ {}; }}", branch.text(), directive.text())
+    };
     // 444 closes the connection without a word.
     let told = status.filter(|status| *status != 444);
     match holds {
@@ -69,13 +73,17 @@ fn end(directive: &Directive, holds: Truth, branch: &Directive, findings: &mut F
 /// A `rewrite` that matches: a redirection ends the request, anything else leads to where it is not followed.
 fn rewritten(directive: &Directive, values: &Values, findings: &mut Findings) -> bool {
     let matches = Truth::from(Pattern::new(directive.word(1)).is_match(values.path().as_bytes()));
-    let redirects = matches!(directive.word(3), "redirect" | "permanent") || directive.word(2).contains("://");
+    let redirects =
+        matches!(directive.word(3), "redirect" | "permanent") || directive.word(2).contains("://");
     match matches {
         Truth::No => false,
         Truth::Yes if redirects => true,
         _ => {
             let why = both("the path is rewritten, which is not followed here", "路径被改写，此处不再跟踪");
-            Findings::note(&mut findings.unsure, WebRule::new(&directive.place, &directive.text(), None, why));
+            Findings::note(
+                &mut findings.unsure,
+                WebRule::new(&directive.place, &directive.text(), None, why),
+            );
             false
         }
     }
@@ -84,7 +92,8 @@ fn rewritten(directive: &Directive, values: &Values, findings: &mut Findings) ->
 /// The words of a condition, its parentheses among them.
 fn condition(words: &[String], values: &Values) -> Truth {
     let joined = words.join(" ");
-    let inner = joined.trim().strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or(&joined).trim();
+    let inner =
+        joined.trim().strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).unwrap_or(&joined).trim();
     let mut parts = inner.splitn(2, char::is_whitespace);
     let left = parts.next().unwrap_or_default();
     let rest = parts.next().unwrap_or_default().trim();

@@ -149,7 +149,11 @@ impl Reader<'_> {
         self.files += 1;
         let mut cursor = Cursor { file: name, text: &file.text, at: 0, line: 1, line_start: 0 };
         if file.text.len() > FILE_BYTES_MAX || self.files > FILES_COUNT_MAX || depth > DEPTH_MAX {
-            self.say(cursor.place(), "", both("too large, too many, or including itself", "文件过大、过多或循环包含"));
+            self.say(
+                cursor.place(),
+                "",
+                both("too large, too many, or including itself", "文件过大、过多或循环包含"),
+            );
             return;
         }
         while cursor.at < file.text.len() {
@@ -174,7 +178,11 @@ impl Reader<'_> {
                 }
                 Token::Close => {
                     if !words.is_empty() {
-                        self.say(place, &words.join(" "), both("a directive without its end", "指令没有结束"));
+                        self.say(
+                            place,
+                            &words.join(" "),
+                            both("a directive without its end", "指令没有结束"),
+                        );
                     }
                     return;
                 }

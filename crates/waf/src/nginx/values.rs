@@ -54,7 +54,8 @@ impl<'a> Values<'a> {
             let (name, rest) = match piece.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
                 Some(parts) => parts,
                 None => {
-                    let end = piece.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(piece.len());
+                    let end =
+                        piece.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(piece.len());
                     piece.split_at(end)
                 }
             };
@@ -71,11 +72,16 @@ impl<'a> Values<'a> {
         if let Some(value) = self.set.get(name) {
             return value.clone();
         }
-        let unknown = || both(format!("${name} is not known from the request"), format!("从请求中无法得知 ${name}"));
+        let unknown =
+            || both(format!("${name} is not known from the request"), format!("从请求中无法得知 ${name}"));
         if depth >= DEPTH_MAX {
             return Err(unknown());
         }
-        if let Some(table) = self.tables.iter().find(|table| table.words.last().and_then(|last| last.strip_prefix('$')) == Some(name)) {
+        if let Some(table) = self
+            .tables
+            .iter()
+            .find(|table| table.words.last().and_then(|last| last.strip_prefix('$')) == Some(name))
+        {
             return self.looked_up(table, depth);
         }
         self.of_request(name).ok_or_else(unknown)
@@ -89,6 +95,7 @@ impl<'a> Values<'a> {
             _ => "$remote_addr",
         };
         let value = self.at_depth(source, depth + 1)?;
+        let hosts = table.block.iter().any(|entry| entry.name() == "hostnames");
         let mut default = "";
         let mut best: Option<(u32, &str)> = None;
         for entry in &table.block {
@@ -97,7 +104,7 @@ impl<'a> Values<'a> {
                 "default" => default = result,
                 "hostnames" | "volatile" | "ranges" | "delete" | "proxy" | "proxy_recursive" => {}
                 _ => {
-                    let rank = if geo { in_network(key, &value) } else { in_map(key, &value)? };
+                    let rank = if geo { in_network(key, &value) } else { in_map(key, &value, hosts)? };
                     // The first pattern counts, but the longest network.
                     if rank > 0 && best.is_none_or(|(most, _)| rank > most) {
                         best = Some((rank, result));
@@ -111,7 +118,7 @@ impl<'a> Values<'a> {
     fn of_request(&self, name: &str) -> Option<String> {
         let request = self.request;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let query = || request.uri.splitn(2, |byte| *byte == b'?').nth(1).unwrap_or_default();
+        let query = || request.query().unwrap_or_default();
         let header = |name: &str| Some(text(request.header(&name.replace('_', "-")).unwrap_or_default()));
         if let Some(name) = name.strip_prefix("arg_") {
             let raw = query().split(|byte| *byte == b'&').find_map(|piece| {
@@ -133,7 +140,13 @@ impl<'a> Values<'a> {
             "request_uri" => text(&request.uri),
             "uri" | "document_uri" => self.path(),
             "args" | "query_string" => text(query()),
-            "is_args" => if query().is_empty() { String::new() } else { "?".to_owned() },
+            "is_args" => {
+                if query().is_empty() {
+                    String::new()
+                } else {
+                    "?".to_owned()
+                }
+            }
             "request" => text(&request.line()),
             "server_protocol" => request.version.clone(),
             "host" => header("host")?.split(':').next()?.to_ascii_lowercase(),
@@ -151,8 +164,8 @@ fn in_network(key: &str, value: &str) -> u32 {
     if held { bits + 1 } else { 0 }
 }
 
-/// Exactly before by star before by pattern.
-fn in_map(key: &str, value: &str) -> Result<u32, Text> {
+/// Exactly before by star, which only names of hosts may have, before by pattern.
+fn in_map(key: &str, value: &str, hosts: bool) -> Result<u32, Text> {
     if let Some(pattern) = key.strip_prefix("~*") {
         return Pattern::any_case(pattern).is_match(value.as_bytes()).map(u32::from);
     }
@@ -160,6 +173,10 @@ fn in_map(key: &str, value: &str) -> Result<u32, Text> {
         return Pattern::new(pattern).is_match(value.as_bytes()).map(u32::from);
     }
     let key = key.strip_prefix('\\').unwrap_or(key);
-    let starred = key.strip_prefix('*').is_some_and(|end| value.ends_with(end));
+    let value = &value.to_ascii_lowercase();
+    let starred = hosts
+        && (key.strip_prefix('*').is_some_and(|end| value.ends_with(end))
+            || key.strip_suffix('*').is_some_and(|start| value.starts_with(start))
+            || (key.starts_with('.') && (value.ends_with(key) || value == &key[1..])));
     Ok(if key.eq_ignore_ascii_case(value) { 3 } else { 2 * u32::from(starred) })
 }

@@ -12,6 +12,16 @@ pub fn contains(hay: &[u8], needle: &[u8]) -> bool {
     needle.is_empty() || hay.windows(needle.len()).any(|window| window == needle)
 }
 
+/// A pattern as text: bytes that are none as escapes.
+pub fn as_pattern(pattern: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in pattern.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    text
+}
+
 /// Whether the word stands in the value with no letter or digit beside it.
 pub fn contains_word(hay: &[u8], needle: &[u8]) -> bool {
     let is_letter = |at: Option<usize>| {
@@ -32,7 +42,8 @@ pub fn number(value: &[u8]) -> i64 {
         rest => (false, rest),
     };
     let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
-    let number = digits.fold(0i64, |sum, digit| sum.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
+    let number =
+        digits.fold(0i64, |sum, digit| sum.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
     if negative { -number } else { number }
 }
 
@@ -55,7 +66,11 @@ pub fn cross_site(value: &[u8]) -> Result<Said, Text> {
 /// The port slices without looking in places; a value it stumbles over is not decided.
 fn guarded<T>(value: &[u8], ask: impl Fn(&[u8]) -> T + std::panic::RefUnwindSafe) -> Result<T, Text> {
     if value.len() > INJECTION_BYTES_MAX {
-        return Err(both("the value is too long for libinjection here", "该值过长，无法交给 libinjection 判断"));
+        return Err(both(
+            "the value is too long for libinjection here",
+            "该值过长，无法交给 libinjection 判断",
+        ));
     }
-    catch_unwind(|| ask(value)).map_err(|_| both("libinjection could not decide it", "libinjection 无法判断该值"))
+    catch_unwind(|| ask(value))
+        .map_err(|_| both("libinjection could not decide it", "libinjection 无法判断该值"))
 }

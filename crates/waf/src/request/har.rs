@@ -30,7 +30,9 @@ fn request(entry: &Value) -> Result<Request, Text> {
     let of = |path: &str| entry.pointer(path).and_then(Value::as_str);
     let url = of("/request/url").ok_or_else(|| both("the entry has no url", "条目缺少 url"))?;
     let (host, uri) = cut(url);
-    let named = |header: &Value| Some((header.get("name")?.as_str()?.to_owned(), header.get("value")?.as_str()?.into()));
+    let named = |header: &Value| {
+        Some((header.get("name")?.as_str()?.to_owned(), header.get("value")?.as_str()?.into()))
+    };
     let listed = entry.pointer("/request/headers").and_then(Value::as_array);
     let mut headers: Vec<(String, Vec<u8>)> = listed.into_iter().flatten().filter_map(named).collect();
     // Browsers speaking HTTP/2 note `:authority` and the like.

@@ -21,8 +21,8 @@ pub fn lines(file: &Arc<str>, text: &str) -> Requests {
             continue;
         }
         let place = Place::new(file, u32::try_from(at + 1).unwrap_or(u32::MAX), 1);
-        let value: Result<Value, Text> =
-            serde_json::from_str(line).map_err(|fault| both(format!("no JSON: {fault}"), format!("不是 JSON：{fault}")));
+        let value: Result<Value, Text> = serde_json::from_str(line)
+            .map_err(|fault| both(format!("no JSON: {fault}"), format!("不是 JSON：{fault}")));
         read.keep(value.and_then(|value| request(&value)), place, line);
     }
     read

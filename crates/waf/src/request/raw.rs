@@ -98,7 +98,8 @@ fn body(request: &Request, rest: &[u8]) -> Result<(Vec<u8>, usize), Text> {
     if coding.ends_with(b"chunked") {
         return Ok(chunks(rest));
     }
-    let said = request.header("content-length").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+    let said =
+        request.header("content-length").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
     let length = said.unwrap_or(0usize);
     if length > REQUEST_BYTES_MAX {
         return Err(super::too_large());
@@ -110,7 +111,9 @@ fn body(request: &Request, rest: &[u8]) -> Result<(Vec<u8>, usize), Text> {
 fn chunks(rest: &[u8]) -> (Vec<u8>, usize) {
     let (mut body, mut at) = (Vec::new(), 0);
     for _ in 0..CHUNKS_COUNT_MAX {
-        let Some(end) = rest.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n')) else { break };
+        let Some(end) = rest.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n')) else {
+            break;
+        };
         let size = String::from_utf8_lossy(&rest[at..at + end]);
         let size = size.split(';').next().unwrap_or_default().trim();
         at += end + 1;
@@ -122,7 +125,13 @@ fn chunks(rest: &[u8]) -> (Vec<u8>, usize) {
         let end = at.saturating_add(size).min(rest.len());
         body.extend(&rest[at..end]);
         at = end;
-        at += rest.get(at..).unwrap_or_default().iter().take(2).take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        at += rest
+            .get(at..)
+            .unwrap_or_default()
+            .iter()
+            .take(2)
+            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+            .count();
     }
     (body, at.min(rest.len()))
 }
@@ -137,10 +146,13 @@ mod tests {
         let read = raw(&"t".into(), text);
         let shown: Vec<(&str, &[u8], &[u8])> =
             read.requests.iter().map(|r| (r.version.as_str(), r.uri.as_slice(), r.body.as_slice())).collect();
-        assert_eq!(shown, [
-            ("HTTP/1.1", &b"/a b?x"[..], &b"Hi CRS"[..]),
-            ("HTTP/1.1", b"/", b"ok"),
-            ("HTTP/1.0", b"/c", b"")
-        ]);
+        assert_eq!(
+            shown,
+            [
+                ("HTTP/1.1", &b"/a b?x"[..], &b"Hi CRS"[..]),
+                ("HTTP/1.1", b"/", b"ok"),
+                ("HTTP/1.0", b"/c", b"")
+            ]
+        );
     }
 }

@@ -91,14 +91,33 @@ impl Actions {
             "setvar" => self.sets.push(set(value)),
             "ctl" => self.control(value),
             // Of no consequence for what is asked here.
-            "accuracy" | "append" | "auditlog" | "noauditlog" | "deprecatevar" | "exec" | "expirevar" | "initcol"
-            | "logdata" | "maturity" | "pause" | "prepend" | "rev" | "sanitisearg" | "sanitisematched"
-            | "sanitisematchedbytes" | "sanitiserequestheader" | "sanitiseresponseheader" | "setenv" | "setrsc"
-            | "setsid" | "setuid" | "ver" | "xmlns" => {}
-            other => self.unread.push(both(
-                format!("the action {other} is not known"),
-                format!("不认识动作 {other}"),
-            )),
+            "accuracy"
+            | "append"
+            | "auditlog"
+            | "noauditlog"
+            | "deprecatevar"
+            | "exec"
+            | "expirevar"
+            | "initcol"
+            | "logdata"
+            | "maturity"
+            | "pause"
+            | "prepend"
+            | "rev"
+            | "sanitisearg"
+            | "sanitisematched"
+            | "sanitisematchedbytes"
+            | "sanitiserequestheader"
+            | "sanitiseresponseheader"
+            | "setenv"
+            | "setrsc"
+            | "setsid"
+            | "setuid"
+            | "ver"
+            | "xmlns" => {}
+            other => self
+                .unread
+                .push(both(format!("the action {other} is not known"), format!("不认识动作 {other}"))),
         }
     }
 
@@ -111,7 +130,8 @@ impl Actions {
         match Transform::named(name) {
             Some(transform) => self.transforms.push(transform),
             None => {
-                let why = both(format!("the transformation {name} is not known"), format!("不认识变换 {name}"));
+                let why =
+                    both(format!("the transformation {name} is not known"), format!("不认识变换 {name}"));
                 self.doubt.get_or_insert(why);
             }
         }
@@ -122,7 +142,9 @@ impl Actions {
         match control(&name.trim().to_ascii_lowercase(), value.trim()) {
             Some(Some(control)) => self.controls.push(control),
             Some(None) => {}
-            None => self.unread.push(both(format!("ctl:{text} is not understood"), format!("不理解 ctl:{text}"))),
+            None => {
+                self.unread.push(both(format!("ctl:{text} is not understood"), format!("不理解 ctl:{text}")))
+            }
         }
     }
 }
@@ -142,8 +164,16 @@ fn control(name: &str, value: &str) -> Option<Option<Control>> {
         "requestbodyprocessor" => Control::BodyProcessor(value.to_ascii_uppercase()),
         "requestbodyaccess" => Control::BodyAccess(on),
         "forcerequestbodyvariable" => Control::ForceBodyVariable(on),
-        "auditengine" | "auditlogparts" | "debugloglevel" | "hashengine" | "hashenforcement" | "requestbodylimit"
-        | "responsebodyaccess" | "responsebodylimit" | "responsebodyprocessor" | "forceresponsebodyvariable" => {
+        "auditengine"
+        | "auditlogparts"
+        | "debugloglevel"
+        | "hashengine"
+        | "hashenforcement"
+        | "requestbodylimit"
+        | "responsebodyaccess"
+        | "responsebodylimit"
+        | "responsebodyprocessor"
+        | "forceresponsebodyvariable" => {
             return Some(None);
         }
         _ => return None,
@@ -240,11 +270,15 @@ mod tests {
 
     #[test]
     fn actions_are_read_with_quotes_and_macros() {
-        let read = actions("id:7,phase:request, block ,msg:'a, \\'b\\'',t:none,t:lowercase,setvar:'tx.a_%{tx.n}=+%{tx.b}',ctl:ruleRemoveTargetById=1-3;ARGS:q,whatever");
+        let read = actions(
+            "id:7,phase:request, block ,msg:'a, \\'b\\'',t:none,t:lowercase,setvar:'tx.a_%{tx.n}=+%{tx.b}',ctl:ruleRemoveTargetById=1-3;ARGS:q,whatever",
+        );
         assert_eq!((read.id, read.phase, read.msg.as_deref()), (Some(7), Some(2), Some("a, 'b'")));
         assert_eq!(read.transforms, [Transform::Lowercase]);
         assert!(matches!(&read.sets[0].change, Change::Add(_)));
-        assert!(matches!(&read.controls[0], Control::RemoveTargetById(ids, target) if ids[0] == (1..=3) && target.text() == "ARGS:q"));
+        assert!(
+            matches!(&read.controls[0], Control::RemoveTargetById(ids, target) if ids[0] == (1..=3) && target.text() == "ARGS:q")
+        );
         assert_eq!(read.unread.len(), 1);
     }
 }

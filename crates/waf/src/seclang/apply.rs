@@ -21,7 +21,12 @@ pub enum Change {
     RemoveByTag(String),
     RemoveByMsg(String),
     /// More targets, fewer, or others in the place of one.
-    Targets { which: Which, added: Vec<Target>, excluded: Vec<Target>, instead_of: Vec<Target> },
+    Targets {
+        which: Which,
+        added: Vec<Target>,
+        excluded: Vec<Target>,
+        instead_of: Vec<Target>,
+    },
     ActionById(Vec<RangeInclusive<u64>>, Box<Actions>),
 }
 
@@ -91,9 +96,8 @@ fn retarget(rule: &mut Rule, added: &[Target], excluded: &[Target], instead_of: 
     link.targets.extend(added.iter().cloned());
     link.excluded.extend(excluded.iter().cloned());
     // A target that is excluded by its own name is not looked at, as `XML:/*` is no member of itself.
-    link.targets.retain(|target| {
-        !excluded.iter().any(|gone| gone.text() == target.text() || is_whole(gone, target))
-    });
+    link.targets
+        .retain(|target| !excluded.iter().any(|gone| gone.text() == target.text() || is_whole(gone, target)));
 }
 
 fn is_whole(gone: &Target, target: &Target) -> bool {

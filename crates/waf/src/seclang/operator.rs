@@ -35,7 +35,9 @@ fn test(name: &str, operand: &str, from: &str, library: &dyn Library) -> Result<
         "rx" | "rxglobal" if operand.contains("%{") => Test::RxOf(template()),
         "rx" | "rxglobal" => Test::Rx(Pattern::new(operand)),
         "pm" => Test::Pm(Words::new(operand.split_whitespace().map(word).collect())),
-        "pmf" | "pmfromfile" => Test::Pm(Words::new(listed(operand, from, library)?.iter().map(|text| word(text)).collect())),
+        "pmf" | "pmfromfile" => {
+            Test::Pm(Words::new(listed(operand, from, library)?.iter().map(|text| word(text)).collect()))
+        }
         "within" => Test::Within(template()),
         "contains" | "strmatch" => Test::Contains(template()),
         "containsword" => Test::ContainsWord(template()),

@@ -57,7 +57,10 @@ fn split(text: &str) -> Vec<&str> {
                 start = at + 1;
             }
             (None, b'\'') => closes = Some(b'\''),
-            (None, b'/') if before == Some(&b':') && !text[start..at].trim_start_matches(['!', '&']).starts_with("XML") => {
+            (None, b'/')
+                if before == Some(&b':')
+                    && !text[start..at].trim_start_matches(['!', '&']).starts_with("XML") =>
+            {
                 closes = Some(b'/');
             }
             (Some(close), byte) if *byte == close && before != Some(&b'\\') => closes = None,
@@ -75,7 +78,8 @@ mod tests {
 
     #[test]
     fn targets_are_cut_at_bars_that_stand_in_no_pattern() {
-        let (wanted, excluded) = targets("ARGS|!ARGS:/a|b\\/c/|XML:/*|XML://@*|&REQUEST_HEADERS:Host,tx:'/x y/'");
+        let (wanted, excluded) =
+            targets("ARGS|!ARGS:/a|b\\/c/|XML:/*|XML://@*|&REQUEST_HEADERS:Host,tx:'/x y/'");
         let texts: Vec<String> = wanted.iter().map(Target::text).collect();
         assert_eq!(texts, ["ARGS", "XML:/*", "XML://@*", "&REQUEST_HEADERS:Host", "TX:/x y/"]);
         assert_eq!(excluded[0].text(), "ARGS:/a|b/c/");

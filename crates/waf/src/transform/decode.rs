@@ -94,7 +94,10 @@ pub fn sql_hex(value: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(value.len());
     let mut at = 0;
     while let Some(byte) = value.get(at) {
-        if *byte == b'0' && matches!(value.get(at + 1), Some(b'x' | b'X')) && hex_pair(value, at + 2).is_some() {
+        if *byte == b'0'
+            && matches!(value.get(at + 1), Some(b'x' | b'X'))
+            && hex_pair(value, at + 2).is_some()
+        {
             at += 2;
             while let Some(decoded) = hex_pair(value, at) {
                 out.push(decoded);

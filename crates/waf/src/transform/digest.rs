@@ -19,8 +19,10 @@ pub fn md5(value: &[u8]) -> Vec<u8> {
     message.extend((value.len() as u64).wrapping_mul(8).to_le_bytes());
     let mut state = [0x6745_2301u32, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
     for block in message.chunks_exact(64) {
-        let words: Vec<u32> =
-            block.chunks_exact(4).map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]])).collect();
+        let words: Vec<u32> = block
+            .chunks_exact(4)
+            .map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
+            .collect();
         let mixed = mix(state, &words);
         for (sum, part) in state.iter_mut().zip(mixed) {
             *sum = sum.wrapping_add(part);

@@ -2,7 +2,8 @@
 
 /// The path without its detours; on Windows' terms backslashes are slashes.
 pub fn normalize(value: &[u8], windows: bool) -> Vec<u8> {
-    let value: Vec<u8> = value.iter().map(|byte| if windows && *byte == b'\\' { b'/' } else { *byte }).collect();
+    let value: Vec<u8> =
+        value.iter().map(|byte| if windows && *byte == b'\\' { b'/' } else { *byte }).collect();
     if value.is_empty() {
         return value;
     }

@@ -76,7 +76,9 @@ pub fn replace_comments(value: &[u8]) -> Vec<u8> {
 
 fn end_of_comment(value: &[u8], from: usize, mark: &[u8]) -> usize {
     let rest = value.get(from..).unwrap_or_default();
-    rest.windows(mark.len()).position(|window| window == mark).map_or(value.len(), |at| from + at + mark.len())
+    rest.windows(mark.len())
+        .position(|window| window == mark)
+        .map_or(value.len(), |at| from + at + mark.len())
 }
 
 /// C's, HTML's and SQL's comments go; what follows `--` or `#` goes with them.

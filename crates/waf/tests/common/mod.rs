@@ -1,4 +1,5 @@
 //! The rule set of the shared data, and its cases: what `go-ftw` would send, and the rules that should speak.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may fail loudly")]
 
 use netwhy_waf::{File, Library, Request, Waf};
 use saphyr_parser::{Event, Parser};
@@ -99,7 +100,9 @@ fn request(input: &Value) -> Request {
     let complete = or("autocomplete_headers", "true") == "true";
     let method = or("method", "GET");
     let mut body = or("data", "");
-    let has = |headers: &[(String, Vec<u8>)], name: &str| headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
+    let has = |headers: &[(String, Vec<u8>)], name: &str| {
+        headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
+    };
     if complete && !body.is_empty() {
         if !has(&headers, "content-type") {
             headers.push(("Content-Type".into(), b"application/x-www-form-urlencoded".to_vec()));
@@ -161,7 +164,9 @@ fn encoded(body: &str) -> String {
     let escape = |text: &str| -> String {
         text.bytes()
             .map(|byte| match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                    char::from(byte).to_string()
+                }
                 b' ' => "+".to_owned(),
                 byte => format!("%{byte:02X}"),
             })

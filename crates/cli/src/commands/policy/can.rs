@@ -25,7 +25,7 @@ pub struct Args {
 }
 
 /// What a question goes by.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(super) struct How {
     /// The transport protocol, as a name or number
     #[arg(long, value_name = "NAME", default_value = "tcp")]
@@ -100,7 +100,14 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<u8> {
 
 /// Reads the files, or this machine's rules.
 pub(super) fn world(sources: &Sources, how: &How, common: &Common) -> Result<World> {
-    let read = files::sources(&sources.all(), common)?;
+    let mut read = Vec::new();
+    if let Some(context) = &sources.cluster {
+        read.extend(files::cluster(context)?);
+    }
+    let paths = sources.paths();
+    if read.is_empty() || !paths.is_empty() {
+        read.extend(files::sources(&paths, common)?);
+    }
     Ok(World::read(&read, how.role()).through(how.from_interface.as_deref(), how.to_interface.as_deref()))
 }
 

@@ -60,7 +60,10 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<u8> {
     }
     if wanted.intents.is_empty() {
         return Err(fail(
-            (format!("{} has no intent", args.intents.display()), format!("{} 中没有意图", args.intents.display())),
+            (
+                format!("{} has no intent", args.intents.display()),
+                format!("{} 中没有意图", args.intents.display()),
+            ),
             ("write [[intent]] with name, from, to and must", "请写 [[intent]]，含 name、from、to 与 must"),
         ));
     }
@@ -75,7 +78,13 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<u8> {
         files::tell_unread(world.unread(), common.lang);
         print(&page(&checked, common))?;
     }
-    Ok(if any(Kept::Broken) { 1 } else if any(Kept::Depends) { 3 } else { 0 })
+    Ok(if any(Kept::Broken) {
+        1
+    } else if any(Kept::Depends) {
+        3
+    } else {
+        0
+    })
 }
 
 fn page(checked: &[Checked], common: &Common) -> String {

@@ -88,6 +88,7 @@ const fn fate_word(fate: Fate, lang: Lang) -> &'static str {
         Fate::Denied => lang.pick("dropped", "丢弃"),
         Fate::Rejected => lang.pick("rejected", "拒绝"),
         Fate::Depends => lang.pick("depends", "不确定"),
+        Fate::Elsewhere => lang.pick("sent elsewhere", "转往别处"),
         Fate::Absent => lang.pick("no such list", "无此列表"),
     }
 }

@@ -50,7 +50,8 @@ fn address(saved: &SavedCase) -> Option<IpAddr> {
     if let Host::Address(address) = &saved.case.target.host {
         return Some(*address);
     }
-    let tried = saved.evidence.iter().filter(|one| one.fact.starts_with("tcp.") || one.fact.starts_with("udp."));
+    let tried =
+        saved.evidence.iter().filter(|one| one.fact.starts_with("tcp.") || one.fact.starts_with("udp."));
     let mut subjects = tried.filter_map(|one| one.subject.as_deref());
     subjects.find_map(|text| text.parse::<SocketAddr>().map(|at| at.ip()).or_else(|_| text.parse()).ok())
 }

@@ -61,7 +61,12 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<u8> {
     let all = world.lint(ranges.as_ref());
     let found: Vec<&Finding> = all.iter().filter(|one| one.level >= args.least.level()).collect();
     if args.sarif {
-        print(&netwhy_policy::sarif::write(&found, common.lang)?)?;
+        print(&netwhy_policy::sarif::sarif(
+            env!("CARGO_PKG_VERSION"),
+            &netwhy_policy::lint::kinds(),
+            &found.iter().map(|one| (*one).clone()).collect::<Vec<_>>(),
+            common.lang,
+        )?)?;
     } else if common.json {
         let report = Report { schema: "netwhy.lint/1", findings: found.clone(), unread: world.unread() };
         print(&format!("{}\n", serde_json::to_string_pretty(&report)?))?;
@@ -78,8 +83,14 @@ fn page(found: &[&Finding], common: &Common) -> String {
     for one in found {
         let rule = one.rule.map_or_else(String::new, |rule| format!(" {} {rule}", lang.pick("rule", "规则")));
         let word = toned(level_word(one.level, lang), one.level, common.color);
-        let kind = kind_word(one);
-        let _ = writeln!(page, "{}: {word}[{kind}] {}{rule}: {}", one.place, one.within, one.text.get(lang));
+        let _ = writeln!(
+            page,
+            "{}: {word}[{}] {}{rule}: {}",
+            one.place,
+            one.kind,
+            one.within,
+            one.text.get(lang)
+        );
     }
     let count = |level| found.iter().filter(|one| one.level == level).count();
     let (errors, warnings, notes) = (count(Level::Error), count(Level::Warning), count(Level::Note));
@@ -88,11 +99,6 @@ fn page(found: &[&Finding], common: &Common) -> String {
         Lang::Zh => writeln!(page, "错误 {errors}，警告 {warnings}，提示 {notes}"),
     };
     page
-}
-
-/// The kind as the contract writes it.
-fn kind_word(finding: &Finding) -> String {
-    serde_json::to_value(finding.kind).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 const fn level_word(level: Level, lang: Lang) -> &'static str {

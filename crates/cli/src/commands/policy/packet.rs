@@ -185,7 +185,10 @@ fn many(machine: &mut Machine, common: &Common) -> Result<u8> {
                 serde_json::to_writer(&mut output, &Line::new(&decision, common.lang))?;
             }
             Err(error) => {
-                serde_json::to_writer(&mut output, &serde_json::json!({ "error": error.to_string(), "at": number }))?;
+                serde_json::to_writer(
+                    &mut output,
+                    &serde_json::json!({ "error": error.to_string(), "at": number }),
+                )?;
             }
         }
         output.write_all(b"\n")?;

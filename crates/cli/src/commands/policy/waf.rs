@@ -8,8 +8,7 @@ use netwhy_policy::world::Source;
 use netwhy_waf::answer::{Answered, Document, SCHEMA, Verdict};
 use netwhy_waf::haproxy::Haproxy;
 use netwhy_waf::nginx::Nginx;
-use netwhy_waf::web::WebAnswer;
-use netwhy_waf::{File, Library, Request, Unread, Waf, exclusion, request};
+use netwhy_waf::{File, Library, Request, Unread, Waf, WebAnswer, exclusion, request};
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -120,7 +119,8 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<u8> {
     }
     let answers = read.requests.iter().map(|request| {
         let answer = waf.ask(request);
-        let plan = (args.exclude && answer.verdict != Verdict::Passed).then(|| exclusion::plan(&waf, request));
+        let plan =
+            (args.exclude && answer.verdict != Verdict::Passed).then(|| exclusion::plan(&waf, request));
         Answered { request: request.title(), answer, plan }
     });
     let answers: Vec<Answered> = answers.collect();
@@ -176,7 +176,14 @@ fn page(document: &Document, lang: Lang) -> String {
             );
         }
         for unsure in &answer.unsure {
-            let _ = writeln!(page, "    ? {} {}:{} {}", unsure.id, unsure.file, unsure.line, unsure.why.get(lang));
+            let _ = writeln!(
+                page,
+                "    ? {} {}:{} {}",
+                unsure.id,
+                unsure.file,
+                unsure.line,
+                unsure.why.get(lang)
+            );
         }
         let Some(plan) = plan else { continue };
         for one in &plan.exclusions {

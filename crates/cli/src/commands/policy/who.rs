@@ -7,8 +7,11 @@ use crate::{Common, fail, print};
 use anyhow::Result;
 use netwhy_policy::can::Verdict;
 use netwhy_policy::estate::{Ask, End};
-use netwhy_policy::matrix::{self, Matrix};
+use netwhy_policy::matrix::{self, Cell, Matrix};
+use netwhy_policy::place::both;
 use netwhy_policy::reach::{self, Reach};
+use netwhy_policy::space::Ranges;
+use netwhy_policy::world::World;
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -78,7 +81,8 @@ fn page(all: &[Reach], common: &Common) -> String {
 
 pub(super) fn matrix(args: &MatrixArgs, common: &Common) -> Result<u8> {
     let world = world(&args.sources, &args.how, common)?;
-    let wanted = |id: &str| args.only.is_empty() || args.only.iter().any(|only| id.starts_with(only.as_str()));
+    let wanted =
+        |id: &str| args.only.is_empty() || args.only.iter().any(|only| id.starts_with(only.as_str()));
     let ids: Vec<String> = world.endpoints().map(|one| one.id.clone()).filter(|id| wanted(id)).collect();
     if ids.is_empty() || ids.len() > reach::ENDPOINT_COUNT_MAX {
         return Err(no_matrix(ids.len()));
@@ -89,22 +93,22 @@ pub(super) fn matrix(args: &MatrixArgs, common: &Common) -> Result<u8> {
         .map(|id| (id.clone(), End::Known(id)))
         .chain([("outside".to_owned(), End::Outside)])
         .collect();
-    let cell = |from: &(String, End), to: &(String, End)| {
-        if from.0 == to.0 { None } else { Some(reach::ports(&world, &from.1, &to.1, protocol)) }
-    };
     let matrix = Matrix {
-        title: args.how.protocol.clone(),
+        title: both(
+            format!("who reaches whom, {}", args.how.protocol),
+            format!("谁能访问谁（{}）", args.how.protocol),
+        ),
         rows: ends.iter().map(|end| end.0.clone()).collect(),
         columns: ends.iter().map(|end| end.0.clone()).collect(),
         cells: ends
             .iter()
-            .map(|from| ends.iter().map(|to| cell(from, to).map(|ports| ports_text(&ports))).collect())
+            .map(|from| ends.iter().map(|to| cell(&world, from, to, protocol)).collect())
             .collect(),
     };
     let text = match () {
         () if args.svg => matrix::svg(&matrix, common.lang),
         () if common.html => matrix::html(&matrix, common.lang),
-        () if common.json => format!("{}\n", serde_json::to_string_pretty(&matrix)?),
+        () if common.json => format!("{}\n", serde_json::to_string_pretty(&told(&matrix))?),
         () => matrix::text(&matrix, common.lang),
     };
     if !common.json {
@@ -114,8 +118,36 @@ pub(super) fn matrix(args: &MatrixArgs, common: &Common) -> Result<u8> {
     Ok(0)
 }
 
+/// One pair: the ports that are open.
+fn cell(world: &World, from: &(String, End), to: &(String, End), protocol: u8) -> Cell {
+    let why = both("", "");
+    if from.0 == to.0 {
+        return Cell { verdict: matrix::Verdict::Itself, on: String::new(), why };
+    }
+    let ports = reach::ports(world, &from.1, &to.1, protocol);
+    let on = ports_text(&ports);
+    let verdict = match on.as_str() {
+        "-" => matrix::Verdict::Denied,
+        "all" => matrix::Verdict::Allowed,
+        _ => matrix::Verdict::Partly,
+    };
+    Cell { verdict, on, why }
+}
+
+/// The contract `netwhy.policy-matrix/1`.
+fn told(matrix: &Matrix) -> serde_json::Value {
+    let rows = matrix.rows.iter().zip(&matrix.cells).map(|(from, cells)| {
+        let cells =
+            matrix.columns.iter().zip(cells).filter(|(_, cell)| cell.verdict != matrix::Verdict::Itself);
+        let to: serde_json::Map<_, _> =
+            cells.map(|(to, cell)| (to.clone(), cell.on.clone().into())).collect();
+        serde_json::json!({ "from": from, "to": to })
+    });
+    serde_json::json!({ "schema": "netwhy.policy-matrix/1", "rows": rows.collect::<Vec<_>>() })
+}
+
 /// Ports as a cell has them: `all`, `-`, `22,80-90`.
-fn ports_text(ports: &netwhy_policy::space::Ranges) -> String {
+fn ports_text(ports: &Ranges) -> String {
     let all: Vec<(u128, u128)> = ports.iter().collect();
     match all.as_slice() {
         [] => "-".to_owned(),

@@ -16,6 +16,7 @@ pub fn balancer(model: &mut Model, node: &Node) -> Option<()> {
         vpc: node.word("VpcId").unwrap_or_default().to_owned(),
         subnets: words(node, "AvailabilityZones", "SubnetId"),
         groups: texts(node, "SecurityGroups"),
+        cross_zone: node.word("Type") != Some("network"),
         place: node.place.clone(),
     };
     let at = model.balancers.add(id, made);
@@ -78,6 +79,17 @@ pub fn target_health(model: &mut Model, node: &Node) -> Option<()> {
         let target = each.get("Target")?;
         let port = target.get("Port").and_then(Node::integer).and_then(|port| u16::try_from(port).ok());
         group.targets.push((target.word("Id")?.to_owned(), port));
+    }
+    Some(())
+}
+
+/// Whether a network balancer sends on to other zones than its own.
+pub fn attributes(model: &mut Model, node: &Node) -> Option<()> {
+    let balancer = model.balancers.get_mut(node.word("LoadBalancerArn")?)?;
+    for each in node.each("Attributes") {
+        if each.word("Key") == Some("load_balancing.cross_zone.enabled") {
+            balancer.cross_zone = each.get("Value").and_then(Node::bool) == Some(true);
+        }
     }
     Some(())
 }

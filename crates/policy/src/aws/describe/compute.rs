@@ -1,6 +1,6 @@
 //! Instances, network interfaces, public addresses, databases.
 
-use super::{ip, name_tag, words};
+use super::{ip, name_tag, texts, words};
 use crate::aws::model::{Address, Interface, Model, Owner};
 use crate::doc::Node;
 use std::net::IpAddr;
@@ -140,37 +140,82 @@ pub fn address(model: &mut Model, node: &Node) -> Option<()> {
 
 /// A database: its addresses are in the listing of interfaces, its groups here.
 pub fn database(model: &mut Model, node: &Node) -> Option<()> {
-    let id = node.word("DBInstanceIdentifier")?;
-    let groups = words(node, "VpcSecurityGroups", "VpcSecurityGroupId");
-    let subnets: Vec<String> = node.get("DBSubnetGroup").map_or_else(Vec::new, |group| {
-        let of = |each: &Node| each.word("SubnetIdentifier").map(str::to_owned);
-        group.each("Subnets").iter().filter_map(of).collect()
-    });
-    let endpoint = node.at(&["Endpoint", "Address"]).and_then(Node::text).unwrap_or_default().to_owned();
-    let known = model.interfaces.iter_mut().find(|known| {
-        known.owner == Owner::Other
-            && known.groups == groups
-            && subnets.contains(&known.subnet)
-            && known.names.iter().any(|name| name == "RDSNetworkInterface")
-    });
-    if let Some(known) = known {
-        known.names.extend([id.to_owned(), endpoint]);
-        return Some(());
-    }
-    let Some(subnet) = subnets.first() else { return Some(()) };
-    let made = Interface {
-        id: id.to_owned(),
-        owner: Owner::Other,
-        names: vec![endpoint],
-        vpc: node.at(&["DBSubnetGroup", "VpcId"]).and_then(Node::text).unwrap_or_default().to_owned(),
-        subnet: subnet.clone(),
-        groups,
-        addresses: Vec::new(),
-        guessed: true,
+    let subnets =
+        node.get("DBSubnetGroup").map_or_else(Vec::new, |group| words(group, "Subnets", "SubnetIdentifier"));
+    let service = Service {
+        id: node.word("DBInstanceIdentifier")?,
+        names: node
+            .at(&["Endpoint", "Address"])
+            .and_then(Node::text)
+            .map(str::to_owned)
+            .into_iter()
+            .collect(),
+        mark: "RDSNetworkInterface".to_owned(),
+        subnets,
+        groups: words(node, "VpcSecurityGroups", "VpcSecurityGroupId"),
         public_later: node.get("PubliclyAccessible").and_then(Node::bool) == Some(true),
-        windows: false,
-        place: node.place.clone(),
     };
-    add(model, made);
+    service.add(model, node);
     Some(())
+}
+
+/// A search domain in a VPC.
+pub fn domain(model: &mut Model, node: &Node) -> Option<()> {
+    let id = node.word("DomainName")?;
+    let Some(options) = node.get("VPCOptions") else { return Some(()) };
+    let service = Service {
+        id,
+        names: node.at(&["Endpoints", "vpc"]).and_then(Node::text).map(str::to_owned).into_iter().collect(),
+        mark: format!("ES {id}"),
+        subnets: texts(options, "SubnetIds"),
+        groups: texts(options, "SecurityGroupIds"),
+        public_later: false,
+    };
+    service.add(model, node);
+    Some(())
+}
+
+/// A service that AWS runs in subnets of a VPC.
+struct Service<'a> {
+    id: &'a str,
+    names: Vec<String>,
+    /// How its interfaces are described in their own listing.
+    mark: String,
+    subnets: Vec<String>,
+    groups: Vec<String>,
+    public_later: bool,
+}
+
+impl Service<'_> {
+    /// Names the interfaces it has; makes one when the files list none.
+    fn add(self, model: &mut Model, node: &Node) {
+        let names = || std::iter::once(self.id.to_owned()).chain(self.names.iter().cloned());
+        let mut known = false;
+        for interface in model.interfaces.iter_mut() {
+            let is_own = interface.owner == Owner::Other
+                && interface.groups == self.groups
+                && self.subnets.contains(&interface.subnet)
+                && interface.names.contains(&self.mark);
+            if is_own {
+                interface.names.extend(names());
+                known = true;
+            }
+        }
+        let Some(subnet) = self.subnets.first().filter(|_| !known) else { return };
+        let vpc = model.subnets.get(subnet).map(|subnet| subnet.vpc.clone()).unwrap_or_default();
+        let made = Interface {
+            id: self.id.to_owned(),
+            owner: Owner::Other,
+            names: self.names.clone(),
+            vpc,
+            subnet: subnet.clone(),
+            groups: self.groups.clone(),
+            addresses: Vec::new(),
+            guessed: true,
+            public_later: self.public_later,
+            windows: false,
+            place: node.place.clone(),
+        };
+        add(model, made);
+    }
 }

@@ -15,6 +15,8 @@ pub fn group(model: &mut Model, node: &Node) -> Option<()> {
     let group = Group {
         id: id.to_owned(),
         vpc: node.word("VpcId").unwrap_or_default().to_owned(),
+        is_default: node.word("GroupName") == Some("default")
+            || node.word("Description") == Some("default VPC security group"),
         place: node.place.clone(),
         inbound: node.each("IpPermissions").iter().flat_map(permissions).collect(),
         outbound: node.each("IpPermissionsEgress").iter().flat_map(permissions).collect(),
@@ -49,7 +51,7 @@ const PEERS: [(&str, &str, MakePeer); 4] = [
 ];
 
 pub fn net_peer(text: &str) -> Peer {
-    Net::parse(text).map_or_else(|| Peer::Unknown(text.to_owned()), Peer::Net)
+    Net::read(text).map_or_else(|| Peer::Unknown(text.to_owned()), Peer::Net)
 }
 
 /// An item of `describe-security-group-rules`; groups that were read with their rules have it already.
@@ -106,7 +108,7 @@ pub fn acl(model: &mut Model, node: &Node) -> Option<()> {
             number: u32::try_from(number).ok()?,
             allow: entry.word("RuleAction").is_some_and(|action| action.eq_ignore_ascii_case("allow")),
             service: Service::new(entry.word("Protocol"), bound(list, first), bound(list, last)),
-            net: net.and_then(Net::parse),
+            net: net.and_then(Net::read),
             place: entry.place.clone(),
         };
         let is_outbound = entry.get("Egress").and_then(Node::bool) == Some(true);
@@ -121,7 +123,8 @@ impl Group {
     /// A group without rules.
     pub fn empty(id: &str, vpc: &str, place: &Place) -> Group {
         let (inbound, outbound) = (Vec::new(), Vec::new());
-        Group { id: id.to_owned(), vpc: vpc.to_owned(), place: place.clone(), inbound, outbound }
+        let is_default = false;
+        Group { id: id.to_owned(), vpc: vpc.to_owned(), is_default, place: place.clone(), inbound, outbound }
     }
 }
 
@@ -137,7 +140,7 @@ pub fn prefix_list(model: &mut Model, node: &Node) -> Option<()> {
     let id = node.word("PrefixListId")?;
     let entries = node.each("Entries").iter().filter_map(|entry| entry.word("Cidr").or_else(|| entry.text()));
     let nets: Vec<Net> =
-        node.each("Cidrs").iter().filter_map(Node::text).chain(entries).filter_map(Net::parse).collect();
+        node.each("Cidrs").iter().filter_map(Node::text).chain(entries).filter_map(Net::read).collect();
     if !nets.is_empty() {
         model.prefixes.entry(id.to_owned()).or_default().extend(nets);
     }

@@ -1,6 +1,6 @@
 //! VPCs, subnets, route tables and the gateways of a VPC.
 
-use super::{ip, words};
+use super::{ip, texts, words};
 use crate::aws::model::{
     Destination, Exit, ExitKind, InternetGateway, Model, NatGateway, Peering, Route, RouteTable, Subnet,
     Target, Vpc,
@@ -10,14 +10,14 @@ use crate::doc::Node;
 
 /// Every network in the lists and fields where AWS writes them.
 fn nets(node: &Node) -> Vec<Net> {
-    let mut nets: Vec<Net> = node.word("CidrBlock").and_then(Net::parse).into_iter().collect();
+    let mut nets: Vec<Net> = node.word("CidrBlock").and_then(Net::read).into_iter().collect();
     for (list, key) in [
         ("CidrBlockAssociationSet", "CidrBlock"),
         ("CidrBlockSet", "CidrBlock"),
         ("Ipv6CidrBlockAssociationSet", "Ipv6CidrBlock"),
         ("Ipv6CidrBlockSet", "Ipv6CidrBlock"),
     ] {
-        nets.extend(words(node, list, key).iter().filter_map(|text| Net::parse(text)));
+        nets.extend(words(node, list, key).iter().filter_map(|text| Net::read(text)));
     }
     nets.sort();
     nets.dedup();
@@ -61,7 +61,7 @@ pub fn route_table(model: &mut Model, node: &Node) -> Option<()> {
 
 fn route(node: &Node) -> Route {
     let net = node.word("DestinationCidrBlock").or_else(|| node.word("DestinationIpv6CidrBlock"));
-    let to = match (net.map(|text| (text, Net::parse(text))), node.word("DestinationPrefixListId")) {
+    let to = match (net.map(|text| (text, Net::read(text))), node.word("DestinationPrefixListId")) {
         (Some((_, Some(net))), _) => Destination::Net(net),
         (Some((text, None)), _) => Destination::Unknown(text.to_owned()),
         (None, Some(list)) => Destination::Prefixes(list.to_owned()),
@@ -76,8 +76,10 @@ fn route(node: &Node) -> Route {
     }
 }
 
+type MakeTarget = fn(String) -> Target;
+
 fn target(node: &Node) -> Target {
-    let makers: [(&str, fn(String) -> Target); 7] = [
+    let makers: [(&str, MakeTarget); 7] = [
         ("NatGatewayId", Target::Nat),
         ("VpcPeeringConnectionId", Target::Peering),
         ("TransitGatewayId", Target::Transit),
@@ -147,6 +149,11 @@ pub fn vpn_connection(model: &mut Model, node: &Node) -> Option<()> {
     if matches!(node.word("State"), Some("deleted" | "deleting")) {
         return Some(());
     }
+    let routes: Vec<Net> =
+        words(node, "Routes", "DestinationCidrBlock").iter().filter_map(|text| Net::read(text)).collect();
+    if !routes.is_empty() {
+        model.prefixes.insert(id.to_owned(), routes);
+    }
     let options = node.at(&["Options"]).map_or(&[][..], |options| options.each("TunnelOptions"));
     for tunnel in node.each("VgwTelemetry").iter().chain(options) {
         if let Some(address) = ip(tunnel, "OutsideIpAddress")
@@ -161,10 +168,22 @@ pub fn vpn_connection(model: &mut Model, node: &Node) -> Option<()> {
 pub fn endpoint(model: &mut Model, node: &Node) -> Option<()> {
     let id = node.word("VpcEndpointId")?;
     let kind = match node.word("VpcEndpointType") {
-        Some("Interface") => return Some(()),
+        Some("Interface") => return interface_endpoint(model, node, id),
         Some("GatewayLoadBalancer") => ExitKind::Appliance,
         _ => ExitKind::Service,
     };
     model.exits.add(id, Exit { kind });
+    Some(())
+}
+
+/// An endpoint that is interfaces: its names lead to them.
+fn interface_endpoint(model: &mut Model, node: &Node, id: &str) -> Option<()> {
+    let names: Vec<String> =
+        std::iter::once(id.to_owned()).chain(words(node, "DnsEntries", "DnsName")).collect();
+    for interface in texts(node, "NetworkInterfaceIds") {
+        if let Some(known) = model.interfaces.get_mut(&interface) {
+            known.names.extend(names.iter().cloned());
+        }
+    }
     Some(())
 }

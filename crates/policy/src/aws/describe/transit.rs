@@ -5,9 +5,13 @@ use crate::aws::model::{Attachment, Destination, Model, TransitRoute, TransitTab
 use crate::aws::net::Net;
 use crate::doc::Node;
 
-/// The defaults of a gateway tell which of its tables new attachments use; the tables tell it again.
-pub fn gateway(_: &mut Model, node: &Node) -> Option<()> {
-    node.word("TransitGatewayId").map(|_| ())
+/// Which of its tables new attachments use, the tables tell themselves.
+pub fn gateway(model: &mut Model, node: &Node) -> Option<()> {
+    let id = node.word("TransitGatewayId")?;
+    if node.at(&["Options", "SecurityGroupReferencingSupport"]).and_then(Node::text) == Some("enable") {
+        model.referring.insert(id.to_owned());
+    }
+    Some(())
 }
 
 fn is_gone(node: &Node) -> bool {
@@ -118,7 +122,7 @@ pub fn routes(model: &mut Model, node: &Node) -> Option<()> {
     for route in node.each("Routes") {
         let to = match (route.word("DestinationCidrBlock"), route.word("PrefixListId")) {
             (Some(text), _) => {
-                Net::parse(text).map_or_else(|| Destination::Unknown(text.to_owned()), Destination::Net)
+                Net::read(text).map_or_else(|| Destination::Unknown(text.to_owned()), Destination::Net)
             }
             (None, Some(list)) => Destination::Prefixes(list.to_owned()),
             (None, None) => Destination::Unknown(String::new()),

@@ -137,7 +137,8 @@ impl Words {
         health.fall = Some(self.fall.unwrap_or(3));
         health.defaults = self.interval_s.is_none() && self.rise.is_none() && self.fall.is_none();
         health.expected = match settings.expected.as_slice() {
-            [] if http => vec![(200, 399)],
+            // Any rule of one's own takes the place of the default.
+            [] if http && settings.unmodelled.is_empty() => vec![(200, 399)],
             expected => expected.to_vec(),
         };
         health.unmodelled.clone_from(&settings.unmodelled);

@@ -3,8 +3,8 @@
 use super::super::Cloud;
 use crate::estate::{Ask, End};
 use crate::place::Place;
-use crate::read::{Span, number, without};
-use crate::space::Family;
+use crate::read::{Span, without};
+use crate::space::{Family, number};
 use std::sync::Arc;
 
 /// How many interfaces one end of a question may mean.
@@ -113,9 +113,23 @@ fn interface(cloud: &Cloud, at: usize, by_public: bool) -> Point {
         interface: Some(at),
         subnet: one.subnet,
         network: one.network,
-        spans: one.private.iter().map(|address| Span::one(*address)).collect(),
+        spans: own_addresses(cloud, one),
         by_public,
         outside: false,
+    }
+}
+
+/// The addresses of an interface; of one that gets them only later, any of its subnet or network.
+fn own_addresses(cloud: &Cloud, one: &super::super::Interface) -> Vec<Span> {
+    if !one.private.is_empty() {
+        return one.private.iter().map(|address| Span::one(*address)).collect();
+    }
+    let subnet = one.subnet.map(|at| cloud.subnets[at].spans.clone()).unwrap_or_default();
+    let network = one.network.map(|at| cloud.networks[at].spans.clone()).unwrap_or_default();
+    match (subnet.is_empty(), network.is_empty()) {
+        (false, _) => subnet,
+        (true, false) => network,
+        _ => crate::read::private(),
     }
 }
 
@@ -123,10 +137,18 @@ fn addressed(cloud: &Cloud, span: Span) -> Vec<Point> {
     let mut points = Vec::new();
     let mut taken = Vec::new();
     for (at, one) in cloud.interfaces.iter().enumerate() {
-        let private: Vec<Span> =
-            one.private.iter().filter(|address| span.has(**address)).map(|address| Span::one(*address)).collect();
-        let public: Vec<Span> =
-            one.public.iter().filter(|address| span.has(**address)).map(|address| Span::one(*address)).collect();
+        let private: Vec<Span> = one
+            .private
+            .iter()
+            .filter(|address| span.has(**address))
+            .map(|address| Span::one(*address))
+            .collect();
+        let public: Vec<Span> = one
+            .public
+            .iter()
+            .filter(|address| span.has(**address))
+            .map(|address| Span::one(*address))
+            .collect();
         if points.len() < INTERFACE_COUNT_MAX && !private.is_empty() {
             points.push(Point { spans: private.clone(), ..interface(cloud, at, false) });
         } else if points.len() < INTERFACE_COUNT_MAX && !public.is_empty() {
@@ -139,7 +161,8 @@ fn addressed(cloud: &Cloud, span: Span) -> Vec<Point> {
         points = in_subnets(cloud, &without(&[span], &taken));
     }
     if points.is_empty() {
-        let network = cloud.networks.iter().position(|network| network.spans.iter().any(|own| own.contains(&span)));
+        let network =
+            cloud.networks.iter().position(|network| network.spans.iter().any(|own| own.contains(&span)));
         points.push(Point { spans: vec![span], network, ..Point::default() });
     }
     points
@@ -163,8 +186,11 @@ pub(super) fn pairs<'a>(
     to: &'a [Point],
 ) -> Vec<(&'a Point, &'a Point)> {
     let named = |end: &End| matches!(end, End::Known(_));
-    let mut pairs: Vec<(&Point, &Point)> =
-        from.iter().flat_map(|from| to.iter().map(move |to| (from, to))).filter(|(from, to)| meet(from, to)).collect();
+    let mut pairs: Vec<(&Point, &Point)> = from
+        .iter()
+        .flat_map(|from| to.iter().map(move |to| (from, to)))
+        .filter(|(from, to)| meet(from, to))
+        .collect();
     if named(&ask.from) && named(&ask.to) {
         pairs.sort_by_key(|(from, to)| distance(link(cloud, from, to)));
         pairs.truncate(1);
@@ -227,10 +253,13 @@ pub(super) fn link(cloud: &Cloud, from: &Point, to: &Point) -> Link {
 }
 
 fn peered(cloud: &Cloud, one: usize, two: usize) -> bool {
-    let to = |from: usize, to: usize| cloud.networks[from].peers.iter().any(|p| p.network == Some(to) && p.works);
+    let to =
+        |from: usize, to: usize| cloud.networks[from].peers.iter().any(|p| p.network == Some(to) && p.works);
     // A network that no file tells of cannot deny the peering that the other has.
-    let (there, back) = (to(one, two), to(two, one));
-    (there || back)
-        && (there || !cloud.networks[one].known)
-        && (back || !cloud.networks[two].known)
+    match (to(one, two), to(two, one)) {
+        (true, true) => true,
+        (true, false) => !cloud.networks[two].known,
+        (false, true) => !cloud.networks[one].known,
+        (false, false) => false,
+    }
 }

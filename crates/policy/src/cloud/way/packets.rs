@@ -9,16 +9,25 @@ const CUBE_COUNT_MAX: usize = 4096;
 /// How many ranges a text names.
 const SPAN_COUNT_SHOWN: usize = 3;
 
-/// The first packets of what is asked.
+/// Types of ICMP: an echo and its answer.
+const ECHO: u16 = 8;
+const ECHO_ANSWER: u16 = 0;
+const ECHO_V6: u16 = 128;
+const ECHO_ANSWER_V6: u16 = 129;
+
+/// The first packets of what is asked; of ICMP an echo.
 pub(super) fn there(from: &[Span], to: &[Span], ask: &Ask) -> Vec<Cube> {
-    let (source, destination) = ports(ask);
+    let (source, destination) = ports(ask, [ECHO, ECHO_V6]);
     cubes(from, to, ask.protocol, source, destination).into_iter().map(Cube::opening).collect()
 }
 
 /// The answers to them, from `to` back to `from`.
 pub(super) fn back(from: &[Span], to: &[Span], ask: &Ask) -> Vec<Cube> {
-    let (source, destination) = ports(ask);
-    let answers = cubes(to, from, ask.protocol, destination, source);
+    let (source, destination) = ports(ask, [ECHO_ANSWER, ECHO_ANSWER_V6]);
+    let answers = match PORT_PROTOCOLS.has(ask.protocol) {
+        true => cubes(to, from, ask.protocol, destination, source),
+        false => cubes(to, from, ask.protocol, source, destination),
+    };
     answers.into_iter().map(|cube| cube.state(State::ESTABLISHED)).collect()
 }
 
@@ -29,10 +38,15 @@ pub(super) fn some(spans: &[Span]) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
-fn ports(ask: &Ask) -> ((u16, u16), (u16, u16)) {
-    match PORT_PROTOCOLS.has(ask.protocol) {
-        true => (EPHEMERAL_PORTS, ask.port.map_or(ALL_PORTS, |port| (port, port))),
-        false => (ALL_PORTS, ALL_PORTS),
+/// Source and destination ports; for ICMP the type, which depends on its version, and the code.
+fn ports(ask: &Ask, [icmp, icmp_v6]: [u16; 2]) -> ((u16, u16), (u16, u16)) {
+    match ask.protocol {
+        1 => ((icmp, icmp), (0, 0)),
+        58 => ((icmp_v6, icmp_v6), (0, 0)),
+        other if PORT_PROTOCOLS.has(other) => {
+            (EPHEMERAL_PORTS, ask.port.map_or(ALL_PORTS, |port| (port, port)))
+        }
+        _ => (ALL_PORTS, ALL_PORTS),
     }
 }
 

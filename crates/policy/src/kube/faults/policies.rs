@@ -2,10 +2,11 @@
 
 use super::finding;
 use crate::finding::{Finding, Level};
+use crate::gate::Gate;
 use crate::kube::Kube;
 use crate::kube::ends::beyond;
 use crate::kube::gates::{Blocks, Key};
-use crate::kube::judge::judge;
+use crate::kube::judge::{judge, lets_some};
 use crate::kube::network::Network;
 use crate::kube::pod::Pod;
 use crate::kube::policy::{Direction, Layer, Peer, Policy, Where};
@@ -13,6 +14,8 @@ use crate::kube::selector::Selects;
 use crate::kube::way::{Walk, verdict};
 use crate::read::Span;
 use crate::space::{Cube, Protocols};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// How many pairs of policies are compared.
 const PAIR_COUNT_MAX: usize = 20_000;
@@ -47,16 +50,22 @@ pub(super) fn peers(kube: &Kube) -> Vec<Finding> {
         return found;
     }
     for policy in &kube.policies {
-        let rules = [Direction::Ingress, Direction::Egress].into_iter().filter_map(|direction| policy.rules(direction));
-        for (rule, peer) in rules.flatten().flat_map(|rule| rule.peers.iter().flatten().map(move |peer| (rule, peer))) {
+        let rules = [Direction::Ingress, Direction::Egress]
+            .into_iter()
+            .filter_map(|direction| policy.rules(direction));
+        for (rule, peer) in
+            rules.flatten().flat_map(|rule| rule.peers.iter().flatten().map(move |peer| (rule, peer)))
+        {
             let Peer::Pods(pods) = peer else { continue };
             let namespaces = kube.namespaces.values();
             let (level, en, zh) = match &pods.namespaces {
-                Where::Labelled(selector) if !namespaces.clone().any(|one| selector.matches(&one.labels)) => (
-                    Level::Warning,
-                    format!("no namespace has the labels {selector}"),
-                    format!("没有命名空间带标签 {selector}"),
-                ),
+                Where::Labelled(selector) if !namespaces.clone().any(|one| selector.matches(&one.labels)) => {
+                    (
+                        Level::Warning,
+                        format!("no namespace has the labels {selector}"),
+                        format!("没有命名空间带标签 {selector}"),
+                    )
+                }
                 _ if kube.pods.iter().all(|pod| {
                     let labels = kube.namespace(&pod.namespace).map(|namespace| &namespace.labels);
                     pods.select(&pod.namespace, labels, &pod.variants) == Selects::None
@@ -78,61 +87,77 @@ pub(super) fn peers(kube: &Kube) -> Vec<Finding> {
     found
 }
 
-/// Policies that add nothing to another one, and equals of which the order is not defined.
-pub(super) fn same(kube: &Kube) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let gates = kube.policy_gates();
-    let gate = |policy: &Policy, direction: Direction| {
-        let name = format!("{} of {}", direction.word(), policy.title());
-        gates.iter().find(|gate| gate.name == name)
+/// Administrators' policies of one priority.
+pub(super) fn ties(kube: &Kube) -> Vec<Finding> {
+    let admin = |policy: &&Policy| matches!(policy.layer, Layer::Admin(_));
+    let policies: Vec<&Policy> = kube.policies.iter().filter(admin).collect();
+    let tied = policies.windows(2).filter_map(|pair| match pair {
+        [one, other] if one.layer == other.layer => Some((one, other)),
+        _ => None,
+    });
+    let told = |(one, other): (&&Policy, &&Policy)| {
+        let en = format!("{} has the same priority: which of them comes first is not defined", one.title());
+        let zh = format!("{} 的优先级相同：二者先后未定义", one.title());
+        finding("conflict", Level::Warning, &other.place, &other.title(), en, zh)
     };
-    let mut pairs = 0;
-    for (at, one) in kube.policies.iter().enumerate() {
-        for (other_at, other) in kube.policies.iter().enumerate().filter(|(other, _)| *other != at) {
-            pairs += 1;
-            if pairs > PAIR_COUNT_MAX {
-                return found;
-            }
-            if let (true, Layer::Admin(priority)) = (at > other_at && one.layer == other.layer, one.layer) {
-                let en = format!("{} has priority {priority}, too: which of them comes first is not defined", other.title());
-                let zh = format!("{} 的优先级同为 {priority}：二者先后未定义", other.title());
-                found.push(finding("conflict", Level::Warning, &one.place, &one.title(), en, zh));
-            }
-            let comparable = one.layer == Layer::Network && other.layer == Layer::Network && one.networks == other.networks;
-            if !comparable || one.namespace != other.namespace {
-                continue;
-            }
-            // Of two that are the same, the later one is too many.
-            let alike = |a: &Policy, b: &Policy| {
-                [Direction::Ingress, Direction::Egress].into_iter().all(|direction| match (a.rules(direction), b.rules(direction)) {
-                    (None, _) => true,
-                    (Some([]), Some(_)) => true,
-                    (Some(_), None) => false,
-                    (Some(rules), Some(_)) => match (gate(a, direction), gate(b, direction)) {
-                        (Some(own), Some(wider)) => {
-                            own.rules.len() == rules.len()
-                                && own.rules.iter().all(|rule| {
-                                    let judged = judge(wider, &rule.cubes);
-                                    judged.denied.is_empty() && judged.doubtful.is_empty()
-                                })
-                        }
-                        _ => false,
-                    },
-                })
-            };
-            let within = one.subject == other.subject || (one.subject.namespaces == other.subject.namespaces && other.subject.pods.is_everything());
-            let within = within || one.subject.pods.to_string() == other.subject.pods.to_string();
-            let twins = within && alike(one, other) && alike(other, one) && one.subject.pods.to_string() == other.subject.pods.to_string();
-            if within && alike(one, other) && (!twins || at > other_at) {
-                let en = format!("{} isolates the same pods and allows all of this: it can go", other.title());
-                let zh = format!("{} 已隔离同样的 Pod 并放行其全部内容：可删除", other.title());
-                let mut told = finding("redundant", Level::Note, &one.place, &one.title(), en, zh);
-                told.by_places.push(other.place.clone());
-                found.push(told);
-            }
+    tied.map(told).collect()
+}
+
+/// Policies that add nothing to another one of the same pods, or of all pods.
+pub(super) fn covered(kube: &Kube) -> Vec<Finding> {
+    let gates: HashMap<String, Arc<Gate>> =
+        kube.policy_gates().into_iter().map(|gate| (gate.name.clone(), gate)).collect();
+    let comparable = |policy: &&Policy| policy.layer == Layer::Network && policy.networks.is_none();
+    let policies: Vec<&Policy> = kube.policies.iter().filter(comparable).collect();
+    let pairs = policies.iter().enumerate().flat_map(|(at, one)| {
+        policies
+            .iter()
+            .enumerate()
+            .filter(move |(other_at, _)| *other_at != at)
+            .map(move |(other_at, other)| (at > other_at, one, other))
+    });
+    let mut found = Vec::new();
+    for (later, one, other) in pairs.take(PAIR_COUNT_MAX) {
+        // A policy without rules is there to isolate, whatever others do.
+        let rules = one.ingress.iter().chain(&one.egress).flatten().count();
+        if rules == 0 || !selects_no_more(one, other) || !allows_no_more(&gates, one, other) {
+            continue;
+        }
+        // Of two that are the same, the later one is too many.
+        let twins = selects_no_more(other, one) && allows_no_more(&gates, other, one);
+        if !twins || later {
+            let en = format!("{} isolates the same pods and allows all of this: it can go", other.title());
+            let zh = format!("{} 已隔离同样的 Pod 并放行其全部内容：可删除", other.title());
+            let mut told = finding("redundant", Level::Note, &one.place, &one.title(), en, zh);
+            told.by_places.push(other.place.clone());
+            found.push(told);
         }
     }
     found
+}
+
+fn selects_no_more(one: &Policy, other: &Policy) -> bool {
+    let (own, wider) = (&one.subject.pods, &other.subject.pods);
+    one.namespace == other.namespace && (wider.is_everything() || own.requirements == wider.requirements)
+}
+
+fn allows_no_more(gates: &HashMap<String, Arc<Gate>>, one: &Policy, other: &Policy) -> bool {
+    [Direction::Ingress, Direction::Egress].into_iter().all(|direction| {
+        let gate = |policy: &Policy| gates.get(&format!("{} of {}", direction.word(), policy.title()));
+        match (one.rules(direction), other.rules(direction)) {
+            (None, _) | (Some([]), Some(_)) => true,
+            (Some(_), None) => false,
+            (Some(rules), Some(_)) => {
+                let (Some(own), Some(wider)) = (gate(one), gate(other)) else { return false };
+                let lets = |cubes: &[Cube]| {
+                    let judged = judge(wider, cubes);
+                    judged.denied.is_empty() && judged.doubtful.is_empty()
+                };
+                // A rule for pods that the files do not have is in no gate, and is not known to be covered.
+                own.rules.len() == rules.len() && own.rules.iter().all(|rule| lets(&rule.cubes))
+            }
+        }
+    })
 }
 
 /// Policies that keep the ingress controller from pods it is to lead to.
@@ -142,15 +167,19 @@ pub(super) fn controllers(kube: &Kube) -> Vec<Finding> {
         for (at, port) in kube.reached_by(ingress) {
             let Some(pod) = kube.pods.get(at) else { continue };
             let mut walk = Walk { kube, protocol: TCP, steps: Vec::new() };
-            walk.from_controller(at, &pod.primary, Some(port));
+            walk.controller_asks(at, &pod.primary, Some(port));
             let (level, en, zh) = match verdict(&walk.steps) {
                 Some(true) => continue,
                 Some(false) => (Level::Error, "do not let the ingress controller in", "不放行入口控制器"),
-                None => (Level::Note, "may not let the ingress controller in: it is not in the files", "可能不放行入口控制器（控制器不在文件中）"),
+                None => (
+                    Level::Note,
+                    "may not let the ingress controller in: it is not in the files",
+                    "可能不放行入口控制器（控制器不在文件中）",
+                ),
             };
             let en = format!("the policies of {} on port {port} {en}", pod.id);
             let zh = format!("{} 端口 {port} 的策略{zh}", pod.id);
-            found.push(finding("faulty", level, &ingress.place, &ingress.title(), en, zh));
+            found.push(finding("blocked-controller", level, &ingress.place, &ingress.title(), en, zh));
         }
     }
     found
@@ -158,11 +187,12 @@ pub(super) fn controllers(kube: &Kube) -> Vec<Finding> {
 
 /// Probes of the kubelet on ports that policies close: most plugins let a pod's own node in all the same.
 pub(super) fn probes(kube: &Kube) -> Vec<Finding> {
-    let mut found = Vec::new();
+    let (mut found, outside) = (Vec::new(), beyond(kube));
     for (at, pod) in kube.pods.iter().enumerate().filter(|(_, pod)| !pod.host_network) {
         for probe in &pod.probes {
-            let Some(judged) = judged(kube, at, Direction::Ingress, &beyond(kube), (TCP, probe.port)) else { continue };
-            if judged.denied.is_empty() {
+            let on = (TCP, probe.port);
+            let asked = asked(kube, at, Direction::Ingress, &outside, on);
+            if asked.is_none_or(|(gate, packets)| judge(&gate, &packets).denied.is_empty()) {
                 continue;
             }
             let en = format!(
@@ -173,7 +203,7 @@ pub(super) fn probes(kube: &Kube) -> Vec<Finding> {
                 "{} 的 {}（端口 {}）能否通过取决于网络插件：没有策略放行节点，多数插件仍放行 Pod 所在节点",
                 pod.id, probe.what, probe.port
             );
-            found.push(finding("faulty", Level::Note, &probe.place, &pod.id, en, zh));
+            found.push(finding("blocked-probe", Level::Note, &probe.place, &pod.id, en, zh));
         }
     }
     found
@@ -186,24 +216,30 @@ pub(super) fn names(kube: &Kube) -> Vec<Finding> {
     for (at, pod) in kube.pods.iter().enumerate().filter(|(_, pod)| !pod.host_network) {
         let targets: Vec<Span> = match servers.as_slice() {
             [] => Span::anywhere(),
-            servers => servers.iter().flat_map(|server| kube.spans(*server, &pod.primary, blocks(kube))).collect(),
+            servers => {
+                servers.iter().flat_map(|server| kube.spans(*server, &pod.primary, blocks(kube))).collect()
+            }
         };
         let may = |protocol, port| {
-            let judged = judged(kube, at, Direction::Egress, &targets, (protocol, port))?;
-            Some(!judged.allowed.is_empty() || !judged.doubtful.is_empty())
+            let (gate, packets) = asked(kube, at, Direction::Egress, &targets, (protocol, port))?;
+            Some(lets_some(&gate, &packets))
         };
         if !DNS_PORTS.iter().all(|port| may(UDP, *port) == Some(false)) || servers.contains(&at) {
             continue;
         }
-        let key = Key { pod: at, direction: Direction::Egress, network: pod.primary.clone(), blocks: blocks(kube) };
+        let key =
+            Key { pod: at, direction: Direction::Egress, network: pod.primary.clone(), blocks: blocks(kube) };
         let policies: Vec<String> = kube.selecting(&key).iter().map(|(policy, _)| policy.title()).collect();
         let Some(gate) = kube.gate(key) else { continue };
         // Who may reach nothing at all is probably meant to.
         let level = if gate.rules.is_empty() { Level::Note } else { Level::Error };
         let list = policies.join(", ");
-        let en = format!("{} may not reach port 53 of any name server: {list} isolate it for egress and none allows DNS", pod.id);
+        let en = format!(
+            "{} may not reach port 53 of any name server: {list} isolate it for egress and none allows DNS",
+            pod.id
+        );
         let zh = format!("{} 无法访问任何域名服务器的 53 端口：{list} 隔离了其出站流量且未放行 DNS", pod.id);
-        found.push(finding("faulty", level, &gate.place, &pod.id, en, zh));
+        found.push(finding("blocked-dns", level, &gate.place, &pod.id, en, zh));
     }
     found
 }
@@ -215,14 +251,24 @@ fn blocks(kube: &Kube) -> Blocks {
 /// The pods that answer for names.
 fn name_servers(kube: &Kube) -> Vec<usize> {
     let is_one = |pod: &Pod| {
-        let label = |key: &str, value: &str| pod.variants.iter().any(|labels| labels.get(key).is_some_and(|own| own == value));
-        label("k8s-app", "kube-dns") || label("k8s-app", "coredns") || label("dns.operator.openshift.io/daemonset-dns", "default")
+        let label = |key: &str, value: &str| {
+            pod.variants.iter().any(|labels| labels.get(key).is_some_and(|own| own == value))
+        };
+        label("k8s-app", "kube-dns")
+            || label("k8s-app", "coredns")
+            || label("dns.operator.openshift.io/daemonset-dns", "default")
     };
     kube.pods.iter().enumerate().filter(|(_, pod)| is_one(pod)).map(|(at, _)| at).collect()
 }
 
-/// What the policies of a pod do on one port; nothing when none speaks of the direction.
-fn judged(kube: &Kube, at: usize, direction: Direction, others: &[Span], on: (u8, u16)) -> Option<crate::kube::judge::Judged> {
+/// The gate of a pod and packets on one port; nothing when no policy speaks of the direction.
+fn asked(
+    kube: &Kube,
+    at: usize,
+    direction: Direction,
+    others: &[Span],
+    on: (u8, u16),
+) -> Option<(Arc<Gate>, Vec<Cube>)> {
     let (protocol, port) = on;
     let network: Network = kube.pods.get(at)?.primary.clone();
     let key = Key { pod: at, direction, network, blocks: blocks(kube) };
@@ -230,11 +276,14 @@ fn judged(kube: &Kube, at: usize, direction: Direction, others: &[Span], on: (u8
         return None;
     }
     let packets = others.iter().map(|other| {
-        let cube = Cube::all(other.family).protocols(Protocols::of(&[protocol])).destination_ports(port..=port).opening();
+        let cube = Cube::all(other.family)
+            .protocols(Protocols::of(&[protocol]))
+            .destination_ports(port..=port)
+            .opening();
         match direction {
             Direction::Ingress => cube.source(other.first, other.last),
             Direction::Egress => cube.destination(other.first, other.last),
         }
     });
-    Some(judge(&*kube.gate(key)?, &packets.collect::<Vec<_>>()))
+    Some((kube.gate(key)?, packets.collect()))
 }

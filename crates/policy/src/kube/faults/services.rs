@@ -23,7 +23,7 @@ pub(super) fn node_ports(kube: &Kube) -> Vec<Finding> {
             if !(first..=last).contains(&number) {
                 let en = format!("nodePort {number} is outside of {first}-{last}: the API server refuses it");
                 let zh = format!("nodePort {number} 不在 {first}-{last} 之内，API 服务器会拒绝");
-                found.push(finding("faulty", Level::Error, &port.place, &title(service), en, zh));
+                found.push(finding("node-port-range", Level::Error, &port.place, &title(service), en, zh));
             }
         }
     }
@@ -46,12 +46,20 @@ pub(super) fn selectors(kube: &Kube) -> Vec<Finding> {
     let mut found = Vec::new();
     for service in &kube.services {
         if let Some((place, en, zh)) = &service.refused {
-            found.push(finding("faulty", Level::Error, place, &title(service), *en, *zh));
+            found.push(finding("invalid-selector", Level::Error, place, &title(service), *en, *zh));
         }
-        let Some(selector) = service.selector.as_ref().filter(|_| service.kind != Type::ExternalName) else { continue };
+        let Some(selector) = service.selector.as_ref().filter(|_| service.kind != Type::ExternalName) else {
+            continue;
+        };
         if !kube.pods.is_empty() && !kube.pods.iter().any(|pod| service.selects(pod)) {
-            let en = format!("no pod of namespace {} has the labels {selector}: nothing is behind the service", service.namespace);
-            let zh = format!("命名空间 {} 中没有带标签 {selector} 的 Pod：该 Service 之后没有后端", service.namespace);
+            let en = format!(
+                "no pod of namespace {} has the labels {selector}: nothing is behind the service",
+                service.namespace
+            );
+            let zh = format!(
+                "命名空间 {} 中没有带标签 {selector} 的 Pod：该 Service 之后没有后端",
+                service.namespace
+            );
             found.push(finding("dangling", Level::Error, &selector.place, &title(service), en, zh));
         }
     }
@@ -66,7 +74,9 @@ pub(super) fn target_ports(kube: &Kube) -> Vec<Finding> {
         for port in &service.ports {
             let protocol = protocol_name(port.protocol).to_uppercase();
             for pod in &pods {
-                let declares = |number: u16| pod.ports.iter().any(|own| own.number == number && own.protocol == port.protocol);
+                let declares = |number: u16| {
+                    pod.ports.iter().any(|own| own.number == number && own.protocol == port.protocol)
+                };
                 let (level, en, zh) = match &port.target {
                     Target::Name(name) if port.on(pod).is_none() => (
                         Level::Error,
@@ -96,7 +106,9 @@ pub(super) fn endpoints(kube: &Kube) -> Vec<Finding> {
     }
     let mut found = Vec::new();
     for ((namespace, service), slices) in by_service {
-        let Some(first) = slices.first().filter(|_| slices.iter().all(|one| one.ready.is_empty())) else { continue };
+        let Some(first) = slices.first().filter(|_| slices.iter().all(|one| one.ready.is_empty())) else {
+            continue;
+        };
         let waiting: usize = slices.iter().map(|one| one.not_ready.len()).sum();
         let (en, zh) = if waiting > 0 {
             (format!("none of the {waiting} endpoints is ready"), format!("{waiting} 个端点均未就绪"))
@@ -104,7 +116,7 @@ pub(super) fn endpoints(kube: &Kube) -> Vec<Finding> {
             ("there are no endpoints".to_owned(), "没有任何端点".to_owned())
         };
         let within = format!("Service {namespace}/{service}");
-        found.push(finding("faulty", Level::Error, &first.place, &within, en, zh));
+        found.push(finding("no-endpoints", Level::Error, &first.place, &within, en, zh));
     }
     found
 }
@@ -137,7 +149,10 @@ pub(super) fn ingresses(kube: &Kube) -> Vec<Finding> {
     for ingress in &kube.ingresses {
         found.extend(ingress.backends.iter().filter_map(|backend| backend_fault(kube, ingress, backend)));
         for (secret, place) in &ingress.secrets {
-            let known = kube.secrets.as_ref().is_none_or(|all| all.contains(&(ingress.namespace.clone(), secret.clone())));
+            let known = kube
+                .secrets
+                .as_ref()
+                .is_none_or(|all| all.contains(&(ingress.namespace.clone(), secret.clone())));
             if !known {
                 let en = format!("no Secret {secret} is in namespace {}", ingress.namespace);
                 let zh = format!("命名空间 {} 中没有 Secret {secret}", ingress.namespace);
@@ -150,7 +165,9 @@ pub(super) fn ingresses(kube: &Kube) -> Vec<Finding> {
 
 fn backend_fault(kube: &Kube, ingress: &Ingress, backend: &Backend) -> Option<Finding> {
     let path = format!("{}/{}", backend.namespace, backend.service);
-    let fault = |en: String, zh: String| Some(finding("dangling", Level::Error, &backend.place, &ingress.title(), en, zh));
+    let fault = |en: String, zh: String| {
+        Some(finding("dangling", Level::Error, &backend.place, &ingress.title(), en, zh))
+    };
     let Some(service) = kube.services.iter().find(|service| service.path() == path) else {
         let (en, zh) = (format!("no Service {path} is in the files"), format!("文件中没有 Service {path}"));
         return fault(format!("path {}: {en}", backend.path), format!("路径 {}：{zh}", backend.path));

@@ -19,13 +19,20 @@ pub(crate) enum Shape {
     Input,
     Output,
     /// The same for every packet of a cube of this family.
-    Families { v4: u128, v6: u128 },
+    Families {
+        v4: u128,
+        v6: u128,
+    },
     /// Cubes stand for whole packets without extension headers.
     Fixed(u128),
     Mark,
     CtMark,
     /// What ipset takes for a port; `true` of the source.
     SetPort(bool),
+    /// What routing says of an address; `true` of the source.
+    AddressType(bool),
+    /// To whom the link said it goes.
+    PacketType,
     /// A cube does not know it.
     Unknown,
 }
@@ -77,13 +84,14 @@ pub(crate) fn place(field: Field) -> Place {
         F::Ip6ExtensionPresent(_) => at(S::Fixed(0), Some(V6), None),
         F::Mark => at(S::Mark, None, None),
         F::CtMark => at(S::CtMark, None, None),
+        F::FibSourceType => at(S::AddressType(true), None, None),
+        F::FibDestinationType => at(S::AddressType(false), None, None),
+        F::PacketType => at(S::PacketType, None, None),
         F::SetSourcePort => at(S::SetPort(true), None, None),
         F::SetDestinationPort => at(S::SetPort(false), None, None),
-        F::TcpSequence
-        | F::TcpAcknowledgment
-        | F::TcpWindow
-        | F::TcpOptionPresent(_)
-        | F::TcpMaxSegment => at(S::Unknown, None, Some(Protocols::TCP)),
+        F::TcpSequence | F::TcpAcknowledgment | F::TcpWindow | F::TcpOptionPresent(_) | F::TcpMaxSegment => {
+            at(S::Unknown, None, Some(Protocols::TCP))
+        }
         F::UdpLength => at(S::Unknown, None, Some(Protocols::UDP)),
         F::Ip4Length | F::Ip4Ttl | F::Ip4Dscp | F::Ip4Ecn | F::Ip4Id | F::Ip4FragmentOffset => {
             at(S::Unknown, Some(V4), None)

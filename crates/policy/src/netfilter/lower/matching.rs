@@ -21,6 +21,9 @@ pub(crate) struct View<'a> {
     pub no_output: bool,
     /// Before connection tracking: the state of every packet is invalid.
     pub untracked_yet: bool,
+    /// Whether the packet is from this host, and whether it goes to it; `None` is not known.
+    pub from_here: Option<bool>,
+    pub to_here: Option<bool>,
 }
 
 const PORT_LAST: u128 = u16::MAX as u128;
@@ -186,7 +189,8 @@ fn narrowed(cube: &Cube, shape: Shape, (first, last): (u128, u128)) -> Option<Cu
             (side.0 <= side.1).then_some(cube)
         }
         _ => {
-            let side = if shape == Shape::SourcePort { &mut cube.source_ports } else { &mut cube.destination_ports };
+            let side =
+                if shape == Shape::SourcePort { &mut cube.source_ports } else { &mut cube.destination_ports };
             let first = u16::try_from(first).ok()?;
             *side = (side.0.max(first), side.1.min(u16::try_from(last).unwrap_or(u16::MAX)));
             (side.0 <= side.1).then_some(cube)
@@ -208,6 +212,7 @@ fn small(view: &View<'_>, cube: &Cube, place: &Place, found: &Match, out: &mut H
             constant(view, cube, found, if cube.family == Family::V4 { v4 } else { v6 }, out);
         }
         Shape::Fixed(value) => constant(view, cube, found, value, out),
+        Shape::AddressType(_) | Shape::PacketType => address_type(view, cube, place.shape, found, out),
         Shape::Mark => mark(view, cube, found, view.mark, out),
         Shape::CtMark => {
             let old = State::ESTABLISHED.or(State::RELATED);
@@ -234,6 +239,65 @@ fn constant(view: &View<'_>, cube: &Cube, found: &Match, value: u128, out: &mut 
     }
 }
 
+const UNICAST: u128 = 1;
+const LOCAL: u128 = 2;
+const BROADCAST: u128 = 3;
+const MULTICAST: u128 = 5;
+
+/// Addresses whose type needs no routes to be known, sorted; all others are this host's or another's.
+fn special(family: Family) -> &'static [(u128, u128, u128)] {
+    match family {
+        Family::V4 => &[
+            (0, 0x00ff_ffff, BROADCAST),
+            (0x7f00_0000, 0x7fff_ffff, LOCAL),
+            (0xe000_0000, 0xefff_ffff, MULTICAST),
+            (0xffff_ffff, 0xffff_ffff, BROADCAST),
+        ],
+        Family::V6 => &[(1, 1, LOCAL), (0xff << 120, u128::MAX, MULTICAST)],
+    }
+}
+
+/// The type of an address, and of the packet by that of its destination. Broadcast addresses of single networks
+/// are not in the rules: they count as this host's when the packet goes to it.
+fn address_type(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mut Hits) {
+    let of_source = shape == Shape::AddressType(true);
+    let side = if of_source { Shape::Source } else { Shape::Destination };
+    let of_link = shape == Shape::PacketType;
+    let number = |kind| match kind {
+        MULTICAST if of_link => 2,
+        BROADCAST if of_link => 1,
+        _ if of_link => 0,
+        kind => kind,
+    };
+    let mut next = 0;
+    for (first, last, kind) in special(cube.family) {
+        if let Some(cube) = narrowed(cube, side, (*first, *last)) {
+            constant(view, &cube, found, number(*kind), out);
+        }
+        if let Some(cube) =
+            first.checked_sub(1).filter(|end| next <= *end).and_then(|end| narrowed(cube, side, (next, end)))
+        {
+            usual(view, &cube, (of_source, of_link), found, out);
+        }
+        next = last.saturating_add(1);
+    }
+    if next < cube.family.last()
+        && let Some(cube) = narrowed(cube, side, (next, cube.family.last()))
+    {
+        usual(view, &cube, (of_source, of_link), found, out);
+    }
+}
+
+fn usual(view: &View<'_>, cube: &Cube, (of_source, of_link): (bool, bool), found: &Match, out: &mut Hits) {
+    let here = if of_source { view.from_here } else { view.to_here };
+    match here {
+        Some(_) if of_link && view.from_here == Some(false) => constant(view, cube, found, 0, out),
+        Some(true) if !of_link => constant(view, cube, found, LOCAL, out),
+        Some(false) if !of_link => constant(view, cube, found, UNICAST, out),
+        _ => unsure(cube, found, out, "it depends on the routes of the host", "取决于主机的路由"),
+    }
+}
+
 fn mark(view: &View<'_>, cube: &Cube, found: &Match, value: Option<u32>, out: &mut Hits) {
     match value {
         Some(mark) => constant(view, cube, found, mark.into(), out),
@@ -243,7 +307,10 @@ fn mark(view: &View<'_>, cube: &Cube, found: &Match, value: Option<u32>, out: &m
 
 fn unknown_field(field: Option<Field>) -> Text {
     let name = field.map_or(String::new(), |field| format!("{field:?}"));
-    both(format!("it depends on a field of the packet that is not given: {name}"), format!("取决于未给出的报文字段：{name}"))
+    both(
+        format!("it depends on a field of the packet that is not given: {name}"),
+        format!("取决于未给出的报文字段：{name}"),
+    )
 }
 
 fn bytes(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mut Hits) {
@@ -255,7 +322,9 @@ fn bytes(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mut Hi
                 match holds(found, view.sets, value.into()) {
                     Some(true) => bits[usize::from(value >> 6)] |= 1 << (value & 63),
                     Some(false) => {}
-                    None => return unsure(cube, found, out, "this comparison is not modelled", "未建模该比较"),
+                    None => {
+                        return unsure(cube, found, out, "this comparison is not modelled", "未建模该比较");
+                    }
                 }
             }
             Protocols(bits)
@@ -338,7 +407,8 @@ fn status(found: &Match, sets: &Sets<'_>, source: bool, destination: bool) -> Op
             // A change of addresses is always marked as done, so these bits never stand alone.
             let possible = |span: &Span| match span {
                 Span::Numbers(first, last) if first == last => {
-                    *first & known == value && STATUS_DONE.iter().all(|(bit, done)| first & bit == 0 || first & done != 0)
+                    *first & known == value
+                        && STATUS_DONE.iter().all(|(bit, done)| first & bit == 0 || first & done != 0)
                 }
                 _ => true,
             };
@@ -357,7 +427,9 @@ fn interface(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mu
     let mut bits = 0;
     for element in list {
         match element.spans.as_slice() {
-            [Span::Name { text, prefix }] if none => bits |= if *prefix && text.is_empty() { u64::MAX } else { 0 },
+            [Span::Name { text, prefix }] if none => {
+                bits |= if *prefix && text.is_empty() { u64::MAX } else { 0 }
+            }
             [Span::Name { text, prefix }] => bits |= names.bits(text, *prefix),
             _ => return unsure(cube, found, out, "interfaces are compared by number", "按编号比较接口"),
         }
@@ -369,7 +441,11 @@ fn interface(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mu
     // A packet that has no interface here keeps the one it will have.
     let side = if none { side & if bits == 0 { 0 } else { u64::MAX } } else { side & bits };
     if side != 0 {
-        out.sure.push(if shape == Shape::Input { Cube { from: side, ..*cube } } else { Cube { to: side, ..*cube } });
+        out.sure.push(if shape == Shape::Input {
+            Cube { from: side, ..*cube }
+        } else {
+            Cube { to: side, ..*cube }
+        });
     }
 }
 
@@ -431,8 +507,10 @@ fn narrow(view: &View<'_>, cube: &Cube, key: &Operand, span: &Span, out: &mut Hi
     if let (Shape::SetPort(source), Span::Numbers(first, last)) = (at.shape, span) {
         return set_port(cube, source, (*first, *last), &mut out.sure);
     }
-    if let (Shape::Source | Shape::Destination | Shape::SourcePort | Shape::DestinationPort, Span::Numbers(first, last)) =
-        (at.shape, span)
+    if let (
+        Shape::Source | Shape::Destination | Shape::SourcePort | Shape::DestinationPort,
+        Span::Numbers(first, last),
+    ) = (at.shape, span)
         && key.is_plain()
     {
         raw_ports(cube, key.field, out);
@@ -456,7 +534,10 @@ fn set_port(cube: &Cube, source: bool, (first, last): (u128, u128), out: &mut Ve
     out.extend(of(&SET_PORT_PROTOCOLS).and_then(|cube| narrowed(&cube, shape, (first, last))));
     if let Some(cube) = of(&ICMPS) {
         for kind in first >> 8..=(last >> 8).min(255) {
-            let codes = (if kind == first >> 8 { first & 255 } else { 0 }, if kind == last >> 8 { last & 255 } else { 255 });
+            let codes = (
+                if kind == first >> 8 { first & 255 } else { 0 },
+                if kind == last >> 8 { last & 255 } else { 255 },
+            );
             let typed = narrowed(&cube, Shape::SourcePort, (kind, kind));
             out.extend(typed.and_then(|cube| narrowed(&cube, Shape::DestinationPort, codes)));
         }

@@ -228,6 +228,13 @@ impl Builder {
         true
     }
 
+    /// Puts elements into a set.
+    pub fn add_elements(&mut self, table: TableId, name: &str, new: Vec<Element>) {
+        if let Some(set) = self.find_set(table, name) {
+            Arc::make_mut(&mut set.elements).extend(new);
+        }
+    }
+
     /// Takes elements out of a set.
     pub fn delete_elements(&mut self, table: TableId, name: &str, gone: &[Element]) -> bool {
         let Some(set) = self.find_set(table, name) else { return false };

@@ -42,7 +42,11 @@ pub(super) struct Item<'a> {
     pub line: u32,
 }
 
-impl Item<'_> {
+impl<'a> Item<'a> {
+    pub fn of(key: Expression<'a>) -> Item<'a> {
+        Item { key, data: None, timeout_s: None, decides: false, line: 0 }
+    }
+
     /// Whether it is nothing but one value.
     pub fn is_plain(&self) -> bool {
         self.data.is_none() && self.timeout_s.is_none() && !matches!(self.key.bare(), Expression::Any)

@@ -80,7 +80,7 @@ impl Reader {
 
     fn table_of(&mut self, thing: &Node, key: &str, add: bool) -> Result<TableId, Why> {
         self.family = thing.word("family").map_or(Some(TableFamily::Ip), hook::family).ok_or(NOT_KNOWN)?;
-        let name = thing.word(key).ok_or(MISSING)?;
+        let name = clean(thing, key).ok_or(MISSING)?;
         if add {
             return Ok(self.builder.table(self.family, name, &thing.place));
         }
@@ -102,7 +102,7 @@ impl Reader {
             "element" => self.elements(thing, true),
             "limit" | "quota" => {
                 let table = self.table_of(thing, "table", true)?;
-                let name = object_name(what, thing.word("name").ok_or(MISSING)?);
+                let name = object_name(what, clean(thing, "name").ok_or(MISSING)?);
                 let part = if what == "limit" { statement::limit(thing)? } else { statement::quota(thing)? };
                 self.builder.object(table, name, part);
                 Ok(())
@@ -115,7 +115,7 @@ impl Reader {
 
     fn chain(&mut self, thing: &Node) -> Result<(), Why> {
         let table = self.table_of(thing, "table", true)?;
-        let id = self.builder.chain(table, thing.word("name").ok_or(MISSING)?, &thing.place);
+        let id = self.builder.chain(table, clean(thing, "name").ok_or(MISSING)?, &thing.place);
         let (Some(kind), Some(hook)) = (thing.word("type"), thing.word("hook")) else { return Ok(()) };
         let kind = match kind {
             "filter" => ChainKind::Filter,
@@ -130,14 +130,15 @@ impl Reader {
             _ => Policy::Accept,
         };
         let devices = thing.get("dev").map(words).unwrap_or_default();
-        let devices = devices.into_iter().map(str::to_owned).collect();
+        let clean = devices.into_iter().filter(|name| !name.contains(char::is_control));
+        let devices = clean.map(str::to_owned).collect();
         self.builder.base(id, |base| *base = Some(Base { kind, hook, priority, policy, devices }));
         Ok(())
     }
 
     fn rule(&mut self, verb: &str, thing: &Node) -> Result<(), Why> {
         let table = self.table_of(thing, "table", true)?;
-        let name = thing.word("chain").ok_or(MISSING)?;
+        let name = clean(thing, "chain").ok_or(MISSING)?;
         let known = self.builder.find_chain(table, name);
         if known.is_none() {
             self.report(thing, Why("the rule's chain is not in this file", "规则所属的链不在此文件中"));
@@ -180,7 +181,7 @@ impl Reader {
         let by_handle =
             Why("a rule named by its handle, which only the kernel knows", "按句柄指定的规则，只有内核知道");
         if what == "table" {
-            let name = thing.word("name").ok_or(by_handle)?;
+            let name = clean(thing, "name").ok_or(by_handle)?;
             let family = thing.word("family").map_or(Some(TableFamily::Ip), hook::family).ok_or(NOT_KNOWN)?;
             return if self.builder.delete_table(family, name) { Ok(()) } else { Err(NOT_THERE) };
         }
@@ -190,11 +191,11 @@ impl Reader {
         let table = self.table_of(thing, "table", false)?;
         if what == "rule" {
             let index = thing.get("index").and_then(Node::integer).and_then(|at| usize::try_from(at).ok());
-            let chain = thing.word("chain").and_then(|name| self.builder.find_chain(table, name));
+            let chain = clean(thing, "chain").and_then(|name| self.builder.find_chain(table, name));
             let (Some(at), Some(chain)) = (index, chain) else { return Err(by_handle) };
             return if self.builder.delete_rule(chain, at) { Ok(()) } else { Err(NOT_THERE) };
         }
-        let name = thing.word("name").ok_or(by_handle)?;
+        let name = clean(thing, "name").ok_or(by_handle)?;
         let done = match what {
             "chain" => self.builder.delete_chain(table, name),
             "set" | "map" => self.builder.delete_set(table, name),
@@ -210,7 +211,7 @@ impl Reader {
             return Ok(());
         }
         let table = self.table_of(thing, if what == "table" { "name" } else { "table" }, false)?;
-        let done = match (what, thing.word("name")) {
+        let done = match (what, clean(thing, "name")) {
             ("table", _) => self.builder.flush_rules(table, None),
             ("chain", Some(name)) => self.builder.flush_rules(table, Some(name)),
             ("set" | "map" | "meter", Some(name)) => match self.builder.find_set(table, name) {
@@ -227,9 +228,14 @@ impl Reader {
 
     fn rename(&mut self, thing: &Node) -> Result<(), Why> {
         let table = self.table_of(thing, "table", false)?;
-        let (old, new) = (thing.word("name").ok_or(MISSING)?, thing.word("newname").ok_or(MISSING)?);
+        let (old, new) = (clean(thing, "name").ok_or(MISSING)?, clean(thing, "newname").ok_or(MISSING)?);
         if self.builder.rename_chain(table, old, new) { Ok(()) } else { Err(NOT_THERE) }
     }
+}
+
+/// A name under a key; none when there are control characters in it.
+fn clean<'a>(node: &'a Node, key: &str) -> Option<&'a str> {
+    node.word(key).filter(|name| !name.contains(char::is_control))
 }
 
 /// One text, or each of a list.

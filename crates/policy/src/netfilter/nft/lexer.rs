@@ -135,16 +135,18 @@ impl<'a> Lexer<'a> {
         token(kind, start, self.at)
     }
 
-    /// A text in quotes ends on its line.
+    /// A text in quotes ends on its line, and has no control characters in it.
     fn quoted(&mut self, token: impl Fn(Sign, usize, usize) -> Token) -> Token {
         let start = self.at + 1;
         let rest = &self.text.as_bytes()[start..];
         let length = rest.iter().position(|byte| matches!(byte, b'"' | b'\n')).unwrap_or(rest.len());
         self.at = start + length;
-        if self.byte(0) == b'"' {
+        let strange = self.text[start..self.at].contains(|c: char| c.is_control() && c != '\t');
+        if self.byte(0) == b'"' && !strange {
             self.at += 1;
             return token(Sign::Quoted, start, start + length);
         }
+        self.at += usize::from(self.byte(0) == b'"');
         token(Sign::Strange, start - 1, start + length)
     }
 

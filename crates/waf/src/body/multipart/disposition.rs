@@ -49,7 +49,9 @@ fn parameter<'a>(text: &'a [u8], invalid_quoting: &mut bool) -> Option<(Vec<u8>,
     let quote = match text.first()? {
         quote @ (b'"' | b'\'') => *quote,
         _ => {
-            let is_token = |byte: &&u8| !is_blank(**byte) && **byte > 32 && **byte < 127 && !b"()<>@,;:\\\"/[]?=".contains(byte);
+            let is_token = |byte: &&u8| {
+                !is_blank(**byte) && **byte > 32 && **byte < 127 && !b"()<>@,;:\\\"/[]?=".contains(byte)
+            };
             let length = text.iter().take_while(is_token).count();
             return Some((text[..length].to_vec(), &text[length..]));
         }

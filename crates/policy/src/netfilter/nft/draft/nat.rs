@@ -1,6 +1,6 @@
 //! Translation of addresses and ports.
 
-use super::value::{self, Types, elements};
+use super::value::{self, Types};
 use super::{Draft, Outcome, Why};
 use crate::netfilter::ast::{Data, Nat, NatKind, NatMap, Part, SetUse, Span, TableFamily};
 use crate::netfilter::nft::expression::Expression;
@@ -110,7 +110,7 @@ impl Draft<'_> {
             _ => {
                 let mut sides = self.sides(key)?;
                 let types = Types::of(sides.iter().map(|side| (side.kind, side.bits)));
-                let mut found = elements(map, &types, &Types::of([(Kind::Name, 128)]))?;
+                let mut found = self.interner.elements(map, &types, &Types::of([(Kind::Name, 128)]))?;
                 for element in &mut found {
                     element.data = None;
                 }

@@ -50,6 +50,18 @@ impl Draft<'_> {
         Ok(())
     }
 
+    /// Adds an extension of iptables, by its name.
+    pub fn foreign(&mut self, name: &str) -> Outcome {
+        match name {
+            "comment" => Ok(()),
+            "LOG" | "NFLOG" => {
+                self.parts.push(Part::Aside);
+                Ok(())
+            }
+            _ => Err(Why("an extension of iptables whose options nft does not tell", "iptables 扩展，nft 不显示其选项")),
+        }
+    }
+
     /// Adds the use of an object by its name; what it holds follows once the whole file is read.
     pub fn object(&mut self, kind: &str, name: &str) {
         let text = format!("{kind}{BY_NAME}{name}");

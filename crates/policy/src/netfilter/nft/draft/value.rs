@@ -10,26 +10,51 @@ use std::sync::Arc;
 
 /// How many elements one set may have.
 pub(in crate::netfilter::nft) const ELEMENT_COUNT_MAX: usize = 4_000_000;
+/// How many elements all sets of a file may have: a variable's are counted wherever it stands.
+const TOTAL_COUNT_MAX: usize = 6_000_000;
 /// How many different single values are kept to share their memory.
 const SHARED_COUNT_MAX: usize = 1 << 16;
+/// The last second of a day.
+const DAY_LAST_S: u128 = 86_399;
 /// How many fields a key may have.
 const KEY_FIELD_COUNT_MAX: usize = 16;
 
-const TOO_MANY: Why = Why("a set of more than 4 million elements", "集合元素超过 400 万个");
+const TOO_MANY: Why =
+    Why("sets of more than 4 million elements, or 6 million in all", "集合元素超过 400 万个，或总数超过 600 万个");
 const TOO_WIDE: Why = Why("more fields than the key has, or fewer", "字段数与键不符");
 
 /// Single values that many rules compare with, each kept once.
 #[derive(Debug, Default)]
 pub(in crate::netfilter::nft) struct Interner {
     numbers: HashMap<(u128, u128), Arc<Vec<Element>>>,
+    /// How many elements the sets of the file have in all.
+    element_count: usize,
 }
 
 impl Interner {
+    /// The elements of a set; of one within another, and of variables, too.
+    pub fn elements(&mut self, set: &Expression, key: &Types, data: &Types) -> Outcome<Vec<Element>> {
+        let left = TOTAL_COUNT_MAX.saturating_sub(self.element_count).min(ELEMENT_COUNT_MAX);
+        let mut elements = Elements { list: Vec::new(), key, data, count_max: left };
+        elements.collect(set)?;
+        let Elements { mut list, .. } = elements;
+        // `*` is asked last.
+        let whole = |element: &Element| {
+            element.spans.iter().zip(&key.fields).all(|(span, field)| *span == any(*field))
+        };
+        if !data.fields.is_empty() {
+            list.sort_by_key(whole);
+        }
+        list.shrink_to_fit();
+        self.element_count += list.len();
+        Ok(list)
+    }
+
     /// The set of one span. An hour's span may go past midnight.
     pub fn one(&mut self, span: Span, hour: bool) -> Arc<Vec<Element>> {
         let Span::Numbers(first, last) = span else { return Arc::new(vec![Element::of(span)]) };
         if hour && first > last {
-            let late = Element::of(Span::Numbers(first, 86_399));
+            let late = Element::of(Span::Numbers(first, DAY_LAST_S));
             return Arc::new(vec![late, Element::of(Span::Numbers(0, last))]);
         }
         if let Some(known) = self.numbers.get(&(first, last)) {
@@ -71,60 +96,52 @@ impl Types {
     }
 }
 
-/// The elements of a set; of one within another, and of variables, too.
-pub(in crate::netfilter::nft) fn elements(
-    set: &Expression,
-    key: &Types,
-    data: &Types,
-) -> Outcome<Vec<Element>> {
-    let mut elements = Vec::new();
-    collect(set, key, data, &mut elements)?;
-    // `*` is asked last.
-    let whole = |element: &Element| element.spans.iter().zip(&key.fields).all(|(span, field)| *span == any(*field));
-    elements.sort_by_key(|element| element.data.is_some() && whole(element));
-    elements.shrink_to_fit();
-    Ok(elements)
+/// The elements of a set as they come together.
+struct Elements<'t> {
+    list: Vec<Element>,
+    key: &'t Types,
+    data: &'t Types,
+    count_max: usize,
 }
 
-fn collect(set: &Expression, key: &Types, data: &Types, elements: &mut Vec<Element>) -> Outcome {
-    match set.bare() {
-        Expression::Set(items) => {
-            for item in items {
-                match item.key.bare() {
-                    inner @ Expression::Set(_) if item.data.is_none() => collect(inner, key, data, elements)?,
-                    _ => one(item, key, data, elements)?,
+impl Elements<'_> {
+    fn collect(&mut self, set: &Expression) -> Outcome {
+        match set.bare() {
+            Expression::Set(items) => {
+                for item in items {
+                    match item.key.bare() {
+                        inner @ Expression::Set(_) if item.data.is_none() => self.collect(inner)?,
+                        _ => self.add(&item.key, item)?,
+                    }
                 }
+                Ok(())
             }
-            Ok(())
-        }
-        single => {
-            let item = Item { key: single.clone(), data: None, timeout_s: None, decides: false, line: 0 };
-            one(&item, key, data, elements)
+            single => self.add(single, &Item::of(Expression::Any)),
         }
     }
-}
 
-fn one(item: &Item, key: &Types, data: &Types, elements: &mut Vec<Element>) -> Outcome {
-    if elements.len() >= ELEMENT_COUNT_MAX {
-        return Err(TOO_MANY);
+    fn add(&mut self, key: &Expression, item: &Item) -> Outcome {
+        if self.list.len() >= self.count_max {
+            return Err(TOO_MANY);
+        }
+        let data = match (&item.data, self.data.fields.is_empty()) {
+            (Some(value), false) => Some(datum(value, self.data)?),
+            (None, true) => None,
+            _ => return Err(Why("a map's element is a key, a colon and a value", "映射元素应为“键 : 值”")),
+        };
+        let base = Element { data, timeout_s: item.timeout_s, line: item.line, ..Element::default() };
+        let spans = spans(key, self.key)?;
+        // An hour's span may go past midnight.
+        if let [Span::Numbers(first, last)] = spans.as_slice()
+            && first > last
+        {
+            self.list.push(Element { spans: vec![Span::Numbers(*first, DAY_LAST_S)], ..base.clone() });
+            self.list.push(Element { spans: vec![Span::Numbers(0, *last)], ..base });
+            return Ok(());
+        }
+        self.list.push(Element { spans, ..base });
+        Ok(())
     }
-    let data = match (&item.data, data.fields.is_empty()) {
-        (Some(value), false) => Some(datum(value, data)?),
-        (None, true) => None,
-        _ => return Err(Why("a map's element is a key, a colon and a value", "映射元素应为“键 : 值”")),
-    };
-    let base = Element { data, timeout_s: item.timeout_s, line: item.line, ..Element::default() };
-    // Of a list of flags in a set each is an element, as between commas anywhere else in it.
-    let spans = spans(&item.key, key)?;
-    if let [Span::Numbers(first, last)] = spans.as_slice()
-        && first > last
-    {
-        elements.push(Element { spans: vec![Span::Numbers(*first, 86_399)], ..base.clone() });
-        elements.push(Element { spans: vec![Span::Numbers(0, *last)], ..base });
-        return Ok(());
-    }
-    elements.push(Element { spans, ..base });
-    Ok(())
 }
 
 fn datum(value: &Expression, types: &Types) -> Outcome<Data> {

@@ -1,6 +1,6 @@
 //! Expressions, as JSON.
 
-use super::words;
+use super::{clean, words};
 use crate::doc::{Node, Value};
 use crate::netfilter::ast::{Field, Opaque, Verdict};
 use crate::netfilter::nft::draft::{NO_FIELD, NO_VALUE, Outcome, Why};
@@ -21,6 +21,7 @@ fn nested(node: &Node, depth: usize) -> Outcome<Expression<'_>> {
         return Err(TOO_DEEP);
     }
     match &node.value {
+        Value::Text(text) if text.contains(char::is_control) => Err(NO_VALUE),
         Value::Text(text) => Ok(match text.strip_prefix('@') {
             Some(name) => Expression::Named(name),
             None if text == "*" => Expression::Any,
@@ -80,7 +81,7 @@ fn binary<'a>(operator: Operator, inside: &'a Node, depth: usize) -> Outcome<Exp
 }
 
 pub(super) fn verdict(word: &str, inside: &Node) -> Option<Verdict> {
-    let target = || inside.word("target").map(str::to_owned);
+    let target = || clean(inside, "target").map(str::to_owned);
     Some(match word {
         "accept" => Verdict::Accept,
         "drop" => Verdict::Drop,

@@ -1,9 +1,9 @@
 //! Sets, maps and their elements, as JSON.
 
-use super::{MISSING, NOT_KNOWN, NOT_THERE, Reader, expression, words};
+use super::{MISSING, NOT_KNOWN, NOT_THERE, Reader, clean, expression, words};
 use crate::doc::Node;
 use crate::netfilter::ast::{Part, Set};
-use crate::netfilter::nft::draft::{self, Types, Why};
+use crate::netfilter::nft::draft::{Types, Why};
 use crate::netfilter::nft::expression::Expression;
 use crate::netfilter::nft::kind::Kind;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 impl Reader {
     pub(super) fn set(&mut self, thing: &Node, is_map: bool) -> Result<(), Why> {
         let table = self.table_of(thing, "table", true)?;
-        let name = thing.word("name").ok_or(MISSING)?.to_owned();
+        let name = clean(thing, "name").ok_or(MISSING)?.to_owned();
         let key = types(thing.get("type").ok_or(MISSING)?)?;
         let data = thing.get("map").map(types).transpose()?.unwrap_or_default();
         let flags = thing.get("flags").map(words).unwrap_or_default();
@@ -28,7 +28,8 @@ impl Reader {
         };
         let outcome = match thing.get("elem") {
             Some(list) => expression::items(list).and_then(|items| {
-                set.elements = Arc::new(draft::elements(&Expression::Set(items), &key, &data)?);
+                let elements = self.builder.interner.elements(&Expression::Set(items), &key, &data)?;
+                set.elements = Arc::new(elements);
                 Ok(())
             }),
             None => Ok(()),
@@ -41,14 +42,14 @@ impl Reader {
     /// `{"element": {"table": …, "name": …, "elem": […]}}`.
     pub(super) fn elements(&mut self, thing: &Node, add: bool) -> Result<(), Why> {
         let table = self.table_of(thing, "table", false)?;
-        let name = thing.word("name").ok_or(MISSING)?;
+        let name = clean(thing, "name").ok_or(MISSING)?;
         let items = expression::items(thing.get("elem").ok_or(MISSING)?)?;
         let set = self.builder.find_set(table, name).ok_or(NOT_THERE)?;
         let key = Types::named(&set.key);
         let data = if add { Types::named(&set.data) } else { Types::none() };
-        let elements = draft::elements(&Expression::Set(items), &key, &data)?;
+        let elements = self.builder.interner.elements(&Expression::Set(items), &key, &data)?;
         if add {
-            Arc::make_mut(&mut set.elements).extend(elements);
+            self.builder.add_elements(table, name, elements);
         } else {
             self.builder.delete_elements(table, name, &elements);
         }

@@ -2,7 +2,7 @@
 
 use super::expression::{expression, verdict};
 use super::set::stateful;
-use super::{MISSING, NOT_KNOWN};
+use super::{MISSING, NOT_KNOWN, clean};
 use crate::doc::Node;
 use crate::netfilter::ast::{Field, NatKind, Opaque, Part, UpdateKind, Verdict, Written};
 use crate::netfilter::nft::draft::{Draft, NatText, Outcome, Rate, Why, bytes_of};
@@ -44,7 +44,7 @@ pub(super) fn statement(draft: &mut Draft, node: &Node) -> Outcome {
         "set" | "map" => update(draft, inside, word),
         "meter" => {
             let also = inside.get("stmt").map(stateful).transpose()?.flatten().into_iter().collect();
-            let name = inside.word("name").unwrap_or_default();
+            let name = clean(inside, "name").unwrap_or_default();
             draft.update(name, UpdateKind::Add, &side(inside, "key")?, also)
         }
         "queue" => {
@@ -60,7 +60,7 @@ pub(super) fn statement(draft: &mut Draft, node: &Node) -> Outcome {
             }
             by_word(draft, "tproxy")
         }
-        "xt" => Err(Why("an extension of iptables whose options nft does not tell", "iptables 扩展，nft 不显示其选项")),
+        "xt" => draft.foreign(clean(inside, "name").unwrap_or_default()),
         word => by_word(draft, word),
     }
 }
@@ -118,7 +118,7 @@ fn stating(draft: &mut Draft, word: &str, inside: &Node) -> Outcome {
             word => by_word(draft, word),
         };
     }
-    match (word, inside.text()) {
+    match (word, inside.text().filter(|name| !name.contains(char::is_control))) {
         ("limit" | "quota", Some(name)) => draft.object(word, name),
         ("limit", None) => draft.parts.push(limit(inside)?),
         ("quota", None) => draft.parts.push(quota(inside)?),
@@ -185,7 +185,7 @@ fn update(draft: &mut Draft, inside: &Node, set: &str) -> Outcome {
         Some("delete") => UpdateKind::Delete,
         _ => UpdateKind::Add,
     };
-    let name = inside.word(set).ok_or(MISSING)?;
+    let name = clean(inside, set).ok_or(MISSING)?;
     let mut also = Vec::new();
     for node in inside.each("stmt") {
         also.extend(stateful(node)?);

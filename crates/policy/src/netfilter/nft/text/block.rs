@@ -4,7 +4,7 @@ use super::Parser;
 use super::cursor::{Fault, Read, syntax};
 use crate::netfilter::ast::{Base, ChainKind, Hook, Policy, Set, TableFamily};
 use crate::netfilter::nft::build::{ChainId, Spot, TableId};
-use crate::netfilter::nft::draft::{self, NO_VALUE, Types, Why};
+use crate::netfilter::nft::draft::{NO_VALUE, Types, Why};
 use crate::netfilter::nft::expression::Expression;
 use crate::netfilter::nft::hook;
 use crate::netfilter::nft::kind::{self, Kind};
@@ -177,7 +177,7 @@ impl<'a> Parser<'a> {
         self.cursor.expect(Sign::Equal)?;
         let set = if self.cursor.is(Sign::Dollar) { self.variable()? } else { self.set()? };
         let types = Types::of([(Kind::Name, 128)]);
-        let elements = draft::elements(&set, &types, &Types::none())?;
+        let elements = self.builder.interner.elements(&set, &types, &Types::none())?;
         Ok(elements.iter().flat_map(|element| &element.spans).filter_map(hook::device).collect())
     }
 
@@ -286,7 +286,7 @@ impl<'a> Parser<'a> {
     fn finish_set(&mut self, table: TableId, draft: SetDraft<'a>) -> Read {
         let SetDraft { mut set, key, data, written } = draft;
         let outcome = match &written {
-            Some(written) if !key.fields.is_empty() => match draft::elements(written, &key, &data) {
+            Some(written) if !key.fields.is_empty() => match self.builder.interner.elements(written, &key, &data) {
                 Ok(elements) => {
                     set.elements = Arc::new(elements);
                     Ok(())
@@ -360,7 +360,7 @@ impl<'a> Parser<'a> {
         };
         let key = Types::named(&known.key);
         let data = if with_data { Types::named(&known.data) } else { Types::none() };
-        Ok(draft::elements(set, &key, &data)?)
+        Ok(self.builder.interner.elements(set, &key, &data)?)
     }
 
     pub(super) fn family_word(&mut self) -> Option<TableFamily> {

@@ -158,9 +158,7 @@ impl<'a> Parser<'a> {
         };
         let elements = self.elements_for(table, name, &set, add)?;
         if add {
-            if let Some(known) = self.builder.find_set(table, name) {
-                std::sync::Arc::make_mut(&mut known.elements).extend(elements);
-            }
+            self.builder.add_elements(table, name, elements);
         } else {
             self.builder.delete_elements(table, name, &elements);
         }

@@ -152,8 +152,9 @@ impl<'a> Cursor<'a> {
     /// Goes to where the next statement begins: behind `;` or the end of the line, with braces in between closed,
     /// or to the brace that closes the block.
     ///
-    /// `open` says how many braces the statement has opened so far.
-    pub fn skip_statement(&mut self, mut open: usize) {
+    /// `opened` says how many braces of sets the statement has opened so far.
+    pub fn skip_statement(&mut self, opened: usize) {
+        let mut open = opened;
         loop {
             match self.token.kind {
                 Sign::End => return,
@@ -163,7 +164,7 @@ impl<'a> Cursor<'a> {
                 Sign::Semicolon if open == 0 => return,
                 Sign::NewLine if open == 0 => return,
                 // A brace alone on its line closes the block, and not a set whose own brace is missing.
-                Sign::NewLine if matches!(self.peek_second().0, Sign::Close) => {
+                Sign::NewLine if open <= opened && matches!(self.peek_second().0, Sign::Close) => {
                     let mut ahead = *self;
                     ahead.advance();
                     ahead.advance();

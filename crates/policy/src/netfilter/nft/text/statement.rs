@@ -404,15 +404,10 @@ impl<'a> Parser<'a> {
 
     /// `xt match "comment"`: an extension of iptables, whose options nft does not print.
     fn foreign(&mut self, draft: &mut Draft) -> Read {
-        let start = self.cursor.token.start;
         self.cursor.advance();
         self.cursor.word()?;
-        self.cursor.word()?;
-        draft.unknown(
-            &self.cursor.text[start..self.cursor.last_end],
-            Why("an extension of iptables whose options nft does not tell", "iptables 扩展，nft 不显示其选项"),
-        );
-        Ok(())
+        let name = self.cursor.word()?;
+        Ok(draft.foreign(name)?)
     }
 
     /// `reset tcp option sack-perm`.
