@@ -80,6 +80,7 @@ pub fn with(tools: &'static [&'static str], test: impl FnOnce(Lab) + Send + 'sta
             run(&format!("taskset -pc 0 {thread}"));
             router(&path);
             lab.wait();
+            silence();
             test(lab);
         });
     });
@@ -109,14 +110,17 @@ fn router(outside: &str) {
     ));
 }
 
-/// Loads what makes every set of rules measurable: nothing that the router itself says leaves it, what comes in
-/// is counted and ended before anything could answer, and connections do not hang on sequence numbers.
-pub fn load_probe() {
+/// Lets nothing that the router itself says out, from before the rules on: it would be counted with the rest.
+fn silence() {
     run("nft -f - <<'EOF'
 table inet probe {
     chain out { type filter hook output priority -2147483648; drop; }
 }
 EOF");
+}
+
+/// Lets connections not hang on windows, and be many. Only once rules are loaded does tracking have settings.
+pub fn set_tracking() {
     for setting in ["nf_conntrack_tcp_be_liberal=1", "nf_conntrack_max=1000000"] {
         netwhy_testing::attempt(&format!("sysctl -qw net.netfilter.{setting}"));
     }

@@ -90,7 +90,7 @@ fn nft(
         refused.is_empty().then_some(text)
     });
     let text = text.expect("rules that nft takes");
-    lab::load_probe();
+    lab::set_tracking();
     let ruleset = netwhy_policy::netfilter::nft::read_text(&"rules".into(), &text);
     assert!(ruleset.unread.is_empty(), "{:?}\n{text}", ruleset.unread);
     let score = compare(lab, &ruleset, places, &mut dice, packets, listed_counts);
@@ -131,7 +131,7 @@ fn xtables(lab: &Lab, dialect: Dialect, seed: u64, packets: usize) -> Score {
         return Score::default();
     }
     netwhy_testing::run(&format!("{program}-restore < {}", path.display()));
-    lab::load_probe();
+    lab::set_tracking();
     let family = if dialect.six() { Family::V6 } else { Family::V4 };
     let ruleset = read_save(&"rules".into(), &text, family);
     assert!(ruleset.unread.is_empty(), "{:?}\n{text}", ruleset.unread);
