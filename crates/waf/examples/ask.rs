@@ -1,4 +1,4 @@
-//! Asks a firewall about requests: `ask REQUESTS RULES…`, with `--paranoia N`, `--modsecurity3`, `--json`.
+//! Asks a firewall about requests: `ask REQUESTS RULES…`, with `--paranoia N`, `--modsecurity3`, `--fix`, `--json`.
 
 use anyhow::{Context, Result};
 use netwhy_waf::answer::{Answered, Document, SCHEMA};
@@ -38,6 +38,7 @@ fn read(path: &Path) -> Result<Vec<File>> {
 #[allow(clippy::print_stdout)]
 fn main() -> Result<()> {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let fix = words.iter().position(|word| word == "--fix").map(|at| words.remove(at)).is_some();
     let json = words.iter().position(|word| word == "--json").map(|at| words.remove(at)).is_some();
     let paranoia =
         words.iter().position(|word| word == "--paranoia").map(|at| words.drain(at..at + 2).nth(1));
@@ -58,7 +59,7 @@ fn main() -> Result<()> {
     unread.extend(read.unread);
     let answers = read.requests.iter().map(|request| {
         let answer = waf.ask(request);
-        let plan = answer.blocked.then(|| exclusion::plan(&waf, request));
+        let plan = (fix && answer.blocked).then(|| exclusion::plan(&waf, request));
         Answered { request: request.title(), answer, plan }
     });
     let document = Document { schema: SCHEMA, answers: answers.collect(), unread };

@@ -69,6 +69,9 @@ impl Waf {
                 "按文档，非表单请求体的 REQUEST_BODY 为空；但 ModSecurity 3 仍会把它交给规则",
             ));
         }
+        let added = request.added.iter();
+        assumed
+            .extend(added.map(|header| both(format!("sent with {header}"), format!("按带有 {header} 发送"))));
         run.finish(assumed)
     }
 

@@ -32,6 +32,9 @@ pub struct Request {
     pub version: String,
     pub headers: Vec<(String, Vec<u8>)>,
     pub body: Vec<u8>,
+    /// Headers that the file did not have, and without which it could not have been sent so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<String>,
     /// Where it comes from, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<IpAddr>,
@@ -81,10 +84,25 @@ impl Request {
     /// A body that says nowhere how long it is could not have been sent: HTTP/1 needs the header.
     fn with_length(mut self) -> Request {
         let framed = self.header("content-length").is_some() || self.header("transfer-encoding").is_some();
-        if !self.body.is_empty() && !framed && self.version.starts_with("HTTP/1") {
-            self.headers.push(("Content-Length".into(), self.body.len().to_string().into_bytes()));
+        let sends = !self.body.is_empty() || matches!(self.method.as_str(), "POST" | "PUT" | "PATCH");
+        if sends && !framed && self.version.starts_with("HTTP/1") {
+            let length = self.body.len().to_string();
+            self.add("Content-Length", &length);
         }
         self
+    }
+
+    /// A body of no type is sent as a form, as curl and the rule set's own tests do.
+    fn with_type(mut self) -> Request {
+        if !self.body.is_empty() && self.header("content-type").is_none() {
+            self.add("Content-Type", "application/x-www-form-urlencoded");
+        }
+        self
+    }
+
+    fn add(&mut self, name: &str, value: &str) {
+        self.headers.push((name.to_owned(), value.as_bytes().to_vec()));
+        self.added.push(format!("{name}: {value}"));
     }
 }
 

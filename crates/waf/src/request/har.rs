@@ -47,7 +47,7 @@ fn request(entry: &Value) -> Result<Request, Text> {
         version: version(of("/request/httpVersion").unwrap_or("HTTP/1.1")),
         headers,
         body: of("/request/postData/text").unwrap_or_default().into(),
-        client: None,
+        ..Request::default()
     };
     Ok(request.with_length())
 }

@@ -1,4 +1,5 @@
-//! Requests as JSON lines: `{"method":"GET","uri":"/?a=1","headers":{"Host":"a"},"body":"…"}`.
+//! Requests as JSON lines: `{"method":"GET","uri":"/?a=1","headers":{"Host":"a"},"body":"…"}`. Type and length of a
+//! body are added where they are missing, unless the line says `"complete":false`.
 
 use super::{REQUESTS_COUNT_MAX, Request, Requests};
 use crate::place::{Place, Unread, both};
@@ -50,9 +51,11 @@ fn request(value: &Value) -> Result<Request, Text> {
         version: version.to_owned(),
         headers: headers(map.get("headers")),
         body: body(map)?,
+        added: Vec::new(),
         client: text(&["client", "src", "remote_addr", "client_ip"]).and_then(|text| text.parse().ok()),
     };
-    Ok(request.with_length())
+    let complete = ["complete", "autocomplete_headers"].iter().find_map(|name| map.get(*name)?.as_bool());
+    Ok(if complete.unwrap_or(true) { request.with_type().with_length() } else { request })
 }
 
 /// Headers as an object (a value may be a list), a list of pairs, or a list of objects with name and value.

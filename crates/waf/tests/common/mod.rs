@@ -128,13 +128,12 @@ fn request(input: &Value) -> Request {
         }
     }
     Request {
-        name: None,
         method,
         uri: or("uri", "/").into_bytes(),
         version: or("version", "HTTP/1.1"),
         headers,
         body: body.into_bytes(),
-        client: None,
+        ..Request::default()
     }
 }
 
