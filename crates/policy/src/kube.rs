@@ -26,7 +26,6 @@ pub use network::Network;
 
 use crate::doc::{Node, Read, json, yaml};
 use crate::estate::Endpoint;
-use crate::gate::Gate;
 use crate::place::Unread;
 use crate::read::Span;
 use network::Networks;
@@ -74,8 +73,7 @@ pub struct Kube {
     unread: Vec<Unread>,
     /// What stands in a gate for each pod whose addresses are not known.
     stand_ins: Vec<Span>,
-    /// Gates that have been built.
-    built: Mutex<HashMap<gates::Key, Arc<Gate>>>,
+    built: Mutex<gates::Built>,
 }
 
 impl Kube {

@@ -16,6 +16,7 @@ use crate::place::{Place, both};
 use crate::read::{Span, merge};
 use crate::space::{Cube, Family, subtract};
 use netwhy_model::Text;
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -27,6 +28,8 @@ pub(super) const CONTROLLER: Span =
     Span { family: Family::V4, first: STAND_IN_FIRST - 1, last: STAND_IN_FIRST - 1 };
 /// How many pairs of a rule and a pod are looked at for lint.
 const WORK_COUNT_MAX: usize = 20_000_000;
+/// How many cubes the gates that are kept may have together.
+const BUILT_CUBE_COUNT_MAX: usize = 2_000_000;
 /// How many cubes one rule of a gate may have.
 const CUBE_COUNT_MAX: usize = 100_000;
 
@@ -48,12 +51,24 @@ pub(super) struct Key {
     pub blocks: Blocks,
 }
 
+/// Gates that have been built.
+#[derive(Debug, Default)]
+pub(super) struct Built {
+    gates: HashMap<Key, Arc<Gate>>,
+    cube_count: usize,
+}
+
 impl Kube {
     /// The addresses of a pod in a network, as gates see them.
     pub(super) fn spans(&self, pod: usize, network: &Network, blocks: Blocks) -> Vec<Span> {
         let known = self.pods.get(pod).map_or(&[][..], |pod| pod.addresses_in(network));
-        // Connections between labels alone must not care for addresses that pods happen to have.
-        if known.is_empty() || (blocks == Blocks::Apart && !network.is_secondary()) {
+        // Connections between labels alone must not care for addresses that pods happen to have. Neighbours by
+        // name are neighbours by number there: what selects a namespace is one range.
+        if blocks == Blocks::Apart && !network.is_secondary() {
+            let number = STAND_IN_FIRST + pod as u128;
+            return vec![Span { family: Family::V4, first: number, last: number }];
+        }
+        if known.is_empty() {
             return self.stand_ins.get(pod).copied().into_iter().collect();
         }
         merge(&known.iter().map(|address| Span::one(*address)).collect::<Vec<_>>())
@@ -84,11 +99,15 @@ impl Kube {
     pub(super) fn gate(&self, key: Key) -> Option<Arc<Gate>> {
         let pod = self.pods.get(key.pod)?;
         let mut built = self.built.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(gate) = built.get(&key) {
+        if let Some(gate) = built.gates.get(&key) {
             return Some(Arc::clone(gate));
         }
         let gate = Arc::new(compile(self, pod, &key));
-        built.insert(key, Arc::clone(&gate));
+        built.cube_count += gate.rules.iter().map(|rule| rule.cubes.len()).sum::<usize>();
+        if built.cube_count > BUILT_CUBE_COUNT_MAX {
+            *built = Built::default();
+        }
+        built.gates.insert(key, Arc::clone(&gate));
         Some(gate)
     }
 
