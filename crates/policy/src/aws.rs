@@ -59,7 +59,7 @@ impl Aws {
         for (name, text) in &listings {
             let read = json(name, text);
             unread.extend(read.unread);
-            documents.extend(read.documents);
+            documents.extend(read.documents.into_iter().map(Node::printable));
         }
         describe::read(&documents, &mut model, &mut unread);
         let declared = crate::terraform::resources(&terraform);

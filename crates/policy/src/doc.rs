@@ -104,6 +104,26 @@ impl Node {
     pub fn is_null(&self) -> bool {
         self.value == Value::Null
     }
+
+    /// The same with a space for every control character in its texts: names go to terminals.
+    #[must_use]
+    pub fn printable(self) -> Node {
+        let value = match self.value {
+            Value::Text(text) => Value::Text(printable(text)),
+            Value::Expression(text) => Value::Expression(printable(text)),
+            Value::List(nodes) => Value::List(nodes.into_iter().map(Node::printable).collect()),
+            Value::Map(members) => {
+                Value::Map(members.into_iter().map(|(key, node)| (key, node.printable())).collect())
+            }
+            other => other,
+        };
+        Node { place: self.place, value }
+    }
+}
+
+/// A text with a space for every control character.
+pub fn printable(text: String) -> String {
+    if text.contains(char::is_control) { text.replace(char::is_control, " ") } else { text }
 }
 
 /// What a text held, and what of it could not be read.

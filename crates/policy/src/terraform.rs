@@ -12,7 +12,7 @@ mod plan;
 mod refer;
 mod value;
 
-use crate::doc::{Node, Value, hcl, json};
+use crate::doc::{Node, Value, hcl, json, printable};
 use crate::place::Unread;
 use std::sync::Arc;
 
@@ -76,6 +76,13 @@ pub fn resources(files: &[File<'_>]) -> Resources {
         }
     }
     module::resources(&configuration, &mut found);
+    let clean = |one: Resource| Resource {
+        kind: printable(one.kind),
+        name: printable(one.name),
+        address: printable(one.address),
+        node: one.node.printable(),
+    };
+    found.resources = found.resources.into_iter().map(clean).collect();
     found
 }
 

@@ -561,6 +561,23 @@ fn an_address_that_is_not_given_yet_is_not_taken_for_a_part_of_its_subnet() {
 }
 
 #[test]
+fn names_of_files_bring_no_control_characters_and_no_commands_into_the_answer() {
+    let listing = r#"{"Vpcs":[{"VpcId":"v","CidrBlock":"10.0.0.0/16"}],
+      "Subnets":[{"SubnetId":"s","VpcId":"v","CidrBlock":"10.0.0.0/24"}],
+      "SecurityGroups":[{"GroupId":"sg\u001b[31m; reboot","VpcId":"v","IpPermissions":[],"IpPermissionsEgress":[]}],
+      "NetworkInterfaces":[
+        {"NetworkInterfaceId":"a","SubnetId":"s","VpcId":"v","PrivateIpAddress":"10.0.0.4",
+         "Groups":[{"GroupId":"sg\u001b[31m; reboot"}]},
+        {"NetworkInterfaceId":"b","SubnetId":"s","VpcId":"v","PrivateIpAddress":"10.0.0.5","Groups":[]}]}"#;
+    let estates: Vec<Box<dyn Estate>> = vec![Box::new(Aws::read(&[("any.json".into(), listing)]))];
+    let answer = can(&estates, &Ask { from: end("a"), to: end("b"), protocol: 6, port: Some(443) });
+    is(&answer, Verdict::Denied);
+    let told = serde_json::to_string(&answer).expect("JSON");
+    assert!(told.contains("sg [31m; reboot") && !told.contains("\\u001b"), "{told}");
+    assert!(answer.fix.iter().all(|fix| fix.syntax != "aws-cli"), "{:?}", answer.fix);
+}
+
+#[test]
 fn ipv6_has_rules_and_routes_of_its_own() {
     let base = BASE.replace(
         "  private_ip             = \"10.0.1.10\"\n",

@@ -1,12 +1,14 @@
 //! Load balancers: from a listener to the targets, each a connection of its own.
 
 use super::ends::Party;
+use super::fix::is_real;
 use super::model::{Address, Balancer, Interface, Listener, Model, Owner, TargetGroup};
 use super::packet::{ANY_CLIENT_PORTS, Packets};
 use super::trip::Trip;
 use crate::estate::{Fix, Way};
 use crate::place::both;
 use crate::space::Family;
+use netwhy_model::Text;
 use std::net::IpAddr;
 
 /// How many pairs of a balancer's node and a target are asked.
@@ -83,7 +85,7 @@ impl Trip<'_> {
                 balancer.id
             );
             let what_fix = both("add a listener and its target group", "添加监听器及其目标组");
-            let fix = vec![Fix { syntax: "aws-cli", what: what_fix, change }];
+            let fix = command(&balancer.id, what_fix, change);
             self.ends(Way::There, what, why, &balancer.place, fix);
             return;
         };
@@ -127,10 +129,7 @@ impl Trip<'_> {
                 let why = both("no target is registered", "没有已注册的目标");
                 let change =
                     format!("aws elbv2 register-targets --target-group-arn {} --targets Id=", group.id);
-                let fix =
-                    vec![Fix {
-                        syntax: "aws-cli", what: both("register the targets", "注册目标"), change
-                    }];
+                let fix = command(&group.id, both("register the targets", "注册目标"), change);
                 self.ends(Way::There, what, why, &group.place, fix);
             } else {
                 let on = both("which targets it has is not in the files", "其目标不在所给文件中");
@@ -234,6 +233,12 @@ impl Trip<'_> {
                     .any(|cube| node.own.contains(&cube.source) && cubes.iter().all(|one| cube.contains(one)))
             })
     }
+}
+
+/// A command, where the id is one that AWS knows.
+fn command(id: &str, what: Text, change: String) -> Vec<Fix> {
+    let fix = Fix { syntax: "aws-cli", what, change };
+    Some(fix).filter(|_| is_real(id)).into_iter().collect()
 }
 
 /// A target by its id or its address.

@@ -1,6 +1,7 @@
 //! What is wrong with a network of AWS beyond the rules of one list: what nobody uses, what is gone, what lets only
 //! one direction through.
 
+use super::fix::is_real;
 use super::gates::{Gates, denies_all};
 use super::model::{Acl, AclEntry, Destination, Model, Peer};
 use super::net::Net;
@@ -46,7 +47,7 @@ fn unused_groups(model: &Model, found: &mut Vec<Finding>) {
             format!("安全组 {id} 没有成员，也没有规则引用它"),
         );
         let change = format!("aws ec2 delete-security-group --group-id {id}");
-        found.push(finding.within(id, None).fixed("aws-cli", "delete it", "删除它", change));
+        found.push(with_command(finding.within(id, None), id, ("delete it", "删除它"), change));
     }
 }
 
@@ -144,7 +145,12 @@ fn told(acl: &Acl, entry: &AclEntry, is_outbound: bool) -> Finding {
          From={first},To={last} --cidr-block {net} --rule-action allow",
         acl.id
     );
-    Finding::new("one-way", Level::Warning, &entry.place, en, zh)
-        .within(&format!("{} {en_there}", acl.id), Some(entry.number))
-        .fixed("aws-cli", "let the answers through", "放行应答", change)
+    let finding = Finding::new("one-way", Level::Warning, &entry.place, en, zh)
+        .within(&format!("{} {en_there}", acl.id), Some(entry.number));
+    with_command(finding, &acl.id, ("let the answers through", "放行应答"), change)
+}
+
+/// With a command, where the id is one that AWS knows.
+fn with_command(finding: Finding, id: &str, (en, zh): (&str, &str), change: String) -> Finding {
+    if is_real(id) { finding.fixed("aws-cli", en, zh, change) } else { finding }
 }

@@ -17,15 +17,16 @@ const NETS_MAX: usize = 16;
 /// The last number an entry of a network ACL may have.
 const ENTRY_NUMBER_MAX: u32 = 32_766;
 
-/// An id of AWS; anything else is the address of a resource in Terraform.
-fn is_real(id: &str) -> bool {
-    !id.contains('.') || id.starts_with("arn:")
+/// An id as AWS gives them, which is also a word of a shell; anything else is the address of a resource in Terraform.
+pub fn is_real(id: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_:/.".contains(c);
+    id.chars().all(is_plain) && (!id.contains('.') || id.starts_with("arn:"))
 }
 
 /// How an id stands in Terraform.
 fn reference(id: &str) -> String {
     match () {
-        () if is_real(id) => format!("\"{id}\""),
+        () if is_real(id) => format!("{id:?}"),
         // The tables that AWS makes are attributes of what they are made for.
         () if id.ends_with("_route_table_id") => id.to_owned(),
         () => format!("{id}.id"),

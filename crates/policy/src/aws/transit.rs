@@ -55,6 +55,15 @@ fn next<'m>(model: &'m Model, table: &'m TransitTable, family: Family, ranges: &
     best.map_or(Next::Nothing, |(_, _, next)| next)
 }
 
+/// The table of an attachment: the one it is associated with, else the default one of its gateway.
+fn table_of<'m>(model: &'m Model, from: &Attachment) -> Option<&'m TransitTable> {
+    let is_default = |table: &&TransitTable| table.gateway == from.gateway && table.default_association;
+    match &from.table {
+        Some(id) => model.transit_tables.get(id),
+        None => model.transit_tables.iter().find(is_default),
+    }
+}
+
 impl Trip<'_> {
     pub fn transit(
         &mut self,
@@ -85,7 +94,7 @@ impl Trip<'_> {
         let mut at = own;
         for _ in 0..GATEWAY_COUNT_MAX {
             match self.hop(way, &at, end, &packets) {
-                Ok(next) if next.kind == "peering" => {
+                Some(next) if next.kind == "peering" => {
                     let there = |each: &&Attachment| each.id == next.id && each.gateway == next.resource;
                     let Some(other) = self.model.attachments.iter().find(there) else {
                         let on = both(
@@ -96,37 +105,23 @@ impl Trip<'_> {
                     };
                     at = other.clone();
                 }
-                Ok(next) => return self.leave_transit(way, &next, end, packets),
-                Err(stopped) => return stopped,
+                Some(next) => return self.leave_transit(way, &next, end, packets),
+                None => return Crossed::Stopped,
             }
         }
         let on = both("more than four transit gateways follow each other", "连续超过四个转接网关");
         self.depends(way, what, on, &route.place)
     }
 
-    /// One gateway: the table of the attachment it came from, and the attachment that says.
-    fn hop(
-        &mut self,
-        way: Way,
-        from: &Attachment,
-        end: &Party,
-        packets: &Packets,
-    ) -> Result<Attachment, Crossed> {
-        let default = || {
-            let is_default =
-                |table: &&TransitTable| table.gateway == from.gateway && table.default_association;
-            self.model.transit_tables.iter().find(is_default)
-        };
-        let named = from.table.as_deref().and_then(|id| self.model.transit_tables.get(id));
-        let table = match &from.table {
-            Some(_) => named,
-            None => default(),
-        };
+    /// One gateway: the table of the attachment it came from, and the attachment that says. `None` is told already.
+    fn hop(&mut self, way: Way, from: &Attachment, end: &Party, packets: &Packets) -> Option<Attachment> {
+        let table = table_of(self.model, from);
         let what = both(format!("route in {}", from.gateway), format!("{} 中的路由", from.gateway));
         let Some(table) = table else {
             let on =
                 both("the table of this attachment is not among the files", "该挂接的路由表不在所给文件中");
-            return Err(self.depends(way, what, on, &from.place));
+            self.depends(way, what, on, &from.place);
+            return None;
         };
         let what = both(
             format!("route in {} of {}", table.id, table.gateway),
@@ -140,18 +135,20 @@ impl Trip<'_> {
                     format!("→ {}（{}）", found.id, found.resource),
                 );
                 self.passes(way, what, why, &place);
-                Ok(found)
+                Some(found)
             }
             Next::BlackHole(place) => {
                 let why = both("the route is a black hole", "该路由为黑洞");
-                Err(self.ends(way, what, why, &place, Vec::new()))
+                self.ends(way, what, why, &place, Vec::new());
+                None
             }
             Next::Missing(id, place) => {
                 let on = both(
                     format!("attachment {id} is not among the files"),
                     format!("挂接 {id} 不在所给文件中"),
                 );
-                Err(self.depends(way, what, on, &place))
+                self.depends(way, what, on, &place);
+                None
             }
             Next::Nothing => {
                 let place = table.place.clone();
@@ -163,11 +160,13 @@ impl Trip<'_> {
                         "what it learns from VPN or Direct Connect is not in the files",
                         "由 VPN 或专线学到的路由不在所给文件中",
                     );
-                    return Err(self.depends(way, what, on, &place));
+                    self.depends(way, what, on, &place);
+                    return None;
                 }
                 let why = both("the transit gateway has no route there", "转接网关没有到目的地的路由");
                 let fix = super::fix::transit_route(&table.id, end, self.model);
-                Err(self.ends(way, what, why, &place, fix))
+                self.ends(way, what, why, &place, fix);
+                None
             }
         }
     }

@@ -44,7 +44,9 @@ struct Stretch {
 
 impl Trip<'_> {
     pub fn step(&mut self, way: Way, what: Text, look: Look) {
-        if self.steps.len() < STEP_COUNT_MAX {
+        // A balancer with many nodes and targets meets the same gate with the same packets again and again.
+        let is_known = |step: &Step| step.way == way && step.what == what && is_same(&step.look, &look);
+        if self.steps.len() < STEP_COUNT_MAX && !self.steps.iter().any(is_known) {
             self.steps.push(Step { what, way, look });
         }
     }
@@ -286,6 +288,24 @@ impl Trip<'_> {
                 self.passes(way, what, why, place);
             }
         }
+    }
+}
+
+fn is_same(one: &Look, other: &Look) -> bool {
+    match (one, other) {
+        (Look::Gate { gate, packets }, Look::Gate { gate: other, packets: others }) => {
+            Arc::ptr_eq(gate, other) && packets == others
+        }
+        (Look::Passes { why, place }, Look::Passes { why: other, place: there }) => {
+            why == other && place == there
+        }
+        (Look::Depends { on, place }, Look::Depends { on: other, place: there }) => {
+            on == other && place == there
+        }
+        (Look::Ends { why, place, .. }, Look::Ends { why: other, place: there, .. }) => {
+            why == other && place == there
+        }
+        _ => false,
     }
 }
 

@@ -76,6 +76,10 @@ pub fn target_health(model: &mut Model, node: &Node) -> Option<()> {
     let group = model.target_groups.get_mut(node.word("TargetGroupArn")?)?;
     group.targets_known = true;
     for each in node.each("TargetHealthDescriptions") {
+        // Such get nothing: they are not in a zone of the balancer, or on their way out.
+        if matches!(each.at(&["TargetHealth", "State"]).and_then(Node::text), Some("unused" | "draining")) {
+            continue;
+        }
         let target = each.get("Target")?;
         let port = target.get("Port").and_then(Node::integer).and_then(|port| u16::try_from(port).ok());
         group.targets.push((target.word("Id")?.to_owned(), port));
