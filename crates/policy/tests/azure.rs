@@ -262,7 +262,7 @@ fn the_dead_rules_of_a_generated_group_are_found_and_no_others() {
     let gate = cloud.gates().remove(0);
     let found = netwhy_policy::lint::gate(&gate);
     let mut numbers: Vec<u32> =
-        found.iter().filter(|one| one.kind.to_string() == "dead").filter_map(|one| one.rule).collect();
+        found.iter().filter(|one| one.kind == "dead").filter_map(|one| one.rule).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, dead);
 }

@@ -71,7 +71,7 @@ fn one_way(gate: &Gate, rule: &Rule, other: &Gate) -> Option<Finding> {
 fn answer(cube: &Cube) -> Option<Cube> {
     let protocols = cube.protocols.and(&PORT_PROTOCOLS);
     let client = (cube.source_ports.0.max(EPHEMERAL_PORTS.0), cube.source_ports.1.min(EPHEMERAL_PORTS.1));
-    (!protocols.is_empty() && client.0 <= client.1).then(|| Cube {
+    (!protocols.is_empty() && client.0 <= client.1).then_some(Cube {
         source: cube.destination,
         destination: cube.source,
         source_ports: cube.destination_ports,
