@@ -27,7 +27,8 @@ fn main() {
     let start = Instant::now();
     let ruleset = nft::read_text(&"rules.nft".into(), &rules);
     let read = start.elapsed();
-    let count: usize = ruleset.tables.iter().flat_map(|table| &table.chains).map(|chain| chain.rules.len()).sum();
+    let count: usize =
+        ruleset.tables.iter().flat_map(|table| &table.chains).map(|chain| chain.rules.len()).sum();
     let start = Instant::now();
     let mut machine = Machine::new(&ruleset);
     println!("{count} rules: read in {read:.1?}, made ready in {:.1?}", start.elapsed());
@@ -79,7 +80,8 @@ fn port(place: u32) -> u32 {
 }
 
 fn drawn_rules() -> String {
-    let mut text = "table inet gen { chain f { type filter hook forward priority 0; policy drop;\n".to_owned();
+    let mut text =
+        "table inet gen { chain f { type filter hook forward priority 0; policy drop;\n".to_owned();
     for rule in 0..RULES {
         let kind = mixed(rule ^ 0x5555) % 10;
         let source = match kind {

@@ -4,6 +4,7 @@
 
 pub(crate) mod change;
 pub(crate) mod facts;
+pub(crate) mod faults;
 pub(crate) mod fields;
 pub(crate) mod list;
 pub(crate) mod notes;
@@ -16,6 +17,7 @@ pub(crate) use way::internet;
 
 use crate::doc::Node;
 use crate::estate::{Ask, Endpoint, Estate, Fix, Step};
+use crate::finding::Finding;
 use crate::gate::Gate;
 use crate::place::{Place, Unread};
 use crate::read::Span;
@@ -162,6 +164,7 @@ pub struct Cloud {
     pub(crate) loose: Vec<Guard>,
     pub(crate) owners: HashMap<String, Owner>,
     pub(crate) unread: Vec<Unread>,
+    pub(crate) findings: Vec<Finding>,
     /// Load balancers or address translation are in the files and not modelled: they may lead to any interface.
     pub(crate) relays: Option<Place>,
 }
@@ -178,6 +181,7 @@ impl Cloud {
             loose: Vec::new(),
             owners: HashMap::new(),
             unread,
+            findings: Vec::new(),
             relays: None,
         }
     }

@@ -1,7 +1,9 @@
 //! A collection of files as one model: every file goes to the reader that knows it.
 
+mod checks;
 mod host;
 mod nodes;
+mod one_way;
 mod sniff;
 
 pub use crate::netfilter::trace::Role;
@@ -84,6 +86,7 @@ impl World {
     pub fn lint(&self, ranges: Option<&Source>) -> Vec<Finding> {
         let mut found: Vec<Finding> = self.estates.iter().flat_map(|one| one.lint_gates()).flat_map(|gate| lint::gate(&gate)).collect();
         found.extend(self.findings.iter().cloned());
+        found.extend(checks::findings(self));
         found.extend(nodes::missing(&self.gates(), ranges));
         let can = |ask: &Ask| self.can(ask);
         found.extend(self.balancers.iter().flat_map(|one| crate::balancer::stopped(one, &can)));

@@ -499,9 +499,20 @@ fn a_balancer_leads_to_its_targets_and_its_health_checks_must_get_there_too() {
         step.outcome == Verdict::Denied
             && step.what.en.starts_with("health check: security groups of aws_instance.db")
     }));
-    // A network balancer keeps the client's address: the group of the balancer is not its source any more.
+    // A network balancer keeps the client's address; a rule that names its group still holds for it.
     let network = BALANCER.replace("\"application\"", "\"network\"");
-    is(&into(&network), Verdict::Denied);
+    is(&into(&network), Verdict::Allowed);
+    // Without groups of its own the target sees only clients, and the nodes that check its health.
+    let bare = network.replace("  security_groups    = [aws_security_group.lb.id]\n", "");
+    is(&into(&bare), Verdict::Denied);
+    let subnet =
+        bare.replace("security_groups = [aws_security_group.lb.id]", "cidr_blocks = [\"10.0.1.0/24\"]");
+    let answer = into(&subnet);
+    is(&answer, Verdict::Denied);
+    assert_eq!(answer.blockers.len(), 1, "only the client is stopped: {:#?}", answer.blockers);
+    let anyone =
+        bare.replace("security_groups = [aws_security_group.lb.id]", "cidr_blocks = [\"0.0.0.0/0\"]");
+    is(&into(&anyone), Verdict::Allowed);
 }
 
 #[test]

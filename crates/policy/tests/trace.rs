@@ -14,7 +14,10 @@ const PIECES: usize = 10_000;
 
 fn shared() -> Option<PathBuf> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?.to_owned();
-    ["../shared/data/policy", "../../shared/data/policy"].iter().map(|up| root.join(up)).find(|path| path.exists())
+    ["../shared/data/policy", "../../shared/data/policy"]
+        .iter()
+        .map(|up| root.join(up))
+        .find(|path| path.exists())
 }
 
 fn join(into: &mut Ruleset, other: Ruleset) {
@@ -128,7 +131,9 @@ fn first_packets_go_the_way_they_went_in_the_kernel() {
                     right += 1;
                 }
             }
-            if let (Some(rewritten), true) = (&outcome.rewritten, passes && step["kernel"].get("dst").is_some()) {
+            if let (Some(rewritten), true) =
+                (&outcome.rewritten, passes && step["kernel"].get("dst").is_some())
+            {
                 assert_eq!(rewritten.destination.0, address(&step["kernel"], "dst"));
                 assert_eq!(Some(u64::from(rewritten.destination_ports.0)), step["kernel"]["dport"].as_u64());
             }
@@ -158,7 +163,9 @@ fn verdict(ruleset: &Ruleset, role: Role, packets: Cube) -> Verdict {
 
 #[test]
 fn a_region_is_cut_where_rules_cut_it() {
-    let ruleset = v4("*filter\n:FORWARD DROP [0:0]\n-A FORWARD -s 10.0.0.0/8 -j ACCEPT\n-A FORWARD -m mark --mark 7 -j ACCEPT\nCOMMIT\n");
+    let ruleset = v4(
+        "*filter\n:FORWARD DROP [0:0]\n-A FORWARD -s 10.0.0.0/8 -j ACCEPT\n-A FORWARD -m mark --mark 7 -j ACCEPT\nCOMMIT\n",
+    );
     let outcomes = path(&ruleset, Role::Forward, &[tcp(80)], PIECES);
     let accepted: Vec<_> = outcomes.iter().filter(|outcome| outcome.verdict == Verdict::Accept).collect();
     assert_eq!(accepted.len(), 1);
@@ -206,7 +213,9 @@ fn a_port_that_docker_publishes_is_forwarded_to_its_container() {
     );
     let tracer = Tracer::new(&ruleset);
     let bits = |name| tracer.names().expect("few names").bits(name, false);
-    let packets = Cube { from: bits("eth0"), to: bits("docker0"), ..tcp(8080) }.destination(0xc000_0201, 0xc000_0201).source(1 << 24, 1 << 24);
+    let packets = Cube { from: bits("eth0"), to: bits("docker0"), ..tcp(8080) }
+        .destination(0xc000_0201, 0xc000_0201)
+        .source(1 << 24, 1 << 24);
     let outcomes = tracer.path(Role::Input, &[packets], PIECES);
     let [outcome] = outcomes.as_slice() else { panic!("{outcomes:?}") };
     assert_eq!(outcome.verdict, Verdict::Accept);

@@ -25,25 +25,71 @@ fn tell(what: &str) {
 
 /// One match of iptables, with what it needs of `-p`.
 fn ipt_match() -> impl Strategy<Value = &'static str> {
-    select(&[
-        "-s 10.0.0.0/30", "-s 10.0.0.2", "! -s 10.0.0.1", "-d 10.0.0.4/30", "! -d 10.0.0.5/32", "-s 10.0.0.1/255.255.255.3",
-        "-i eth0", "! -i eth0", "-i eth+", "-o eth1", "-o wl+", "-p tcp", "-p udp", "! -p tcp", "-p icmp",
-        "-p tcp --dport 1:3", "-p tcp ! --dport 2", "-p udp --sport 2:", "-p tcp --syn", "-p tcp ! --syn",
-        "-p tcp --tcp-flags SYN,ACK SYN", "-p tcp -m multiport --ports 1,4:5", "-p udp -m multiport ! --dports 2,3",
-        "-m iprange --src-range 10.0.0.1-10.0.0.3", "-m iprange ! --dst-range 10.0.0.2-10.0.0.6",
-        "-m conntrack --ctstate NEW", "-m conntrack ! --ctstate NEW", "-m conntrack --ctstate ESTABLISHED,RELATED",
-        "-m conntrack --ctstate DNAT", "-m conntrack ! --ctstate SNAT,INVALID", "-m state --state UNTRACKED",
-        "-m mark --mark 1", "-m mark ! --mark 2/3", "-m connmark --mark 1", "-p icmp --icmp-type 8",
-        "-p icmp ! --icmp-type 8/1", "-m set --match-set n src", "-m set ! --match-set n dst",
-        "-m set --match-set p src,dst", "-m set ! --match-set p dst,src", "-m set --match-set b dst",
-        "-m set ! --match-set e src,src", "",
-    ][..])
+    select(
+        &[
+            "-s 10.0.0.0/30",
+            "-s 10.0.0.2",
+            "! -s 10.0.0.1",
+            "-d 10.0.0.4/30",
+            "! -d 10.0.0.5/32",
+            "-s 10.0.0.1/255.255.255.3",
+            "-i eth0",
+            "! -i eth0",
+            "-i eth+",
+            "-o eth1",
+            "-o wl+",
+            "-p tcp",
+            "-p udp",
+            "! -p tcp",
+            "-p icmp",
+            "-p tcp --dport 1:3",
+            "-p tcp ! --dport 2",
+            "-p udp --sport 2:",
+            "-p tcp --syn",
+            "-p tcp ! --syn",
+            "-p tcp --tcp-flags SYN,ACK SYN",
+            "-p tcp -m multiport --ports 1,4:5",
+            "-p udp -m multiport ! --dports 2,3",
+            "-m iprange --src-range 10.0.0.1-10.0.0.3",
+            "-m iprange ! --dst-range 10.0.0.2-10.0.0.6",
+            "-m conntrack --ctstate NEW",
+            "-m conntrack ! --ctstate NEW",
+            "-m conntrack --ctstate ESTABLISHED,RELATED",
+            "-m conntrack --ctstate DNAT",
+            "-m conntrack ! --ctstate SNAT,INVALID",
+            "-m state --state UNTRACKED",
+            "-m mark --mark 1",
+            "-m mark ! --mark 2/3",
+            "-m connmark --mark 1",
+            "-p icmp --icmp-type 8",
+            "-p icmp ! --icmp-type 8/1",
+            "-m set --match-set n src",
+            "-m set ! --match-set n dst",
+            "-m set --match-set p src,dst",
+            "-m set ! --match-set p dst,src",
+            "-m set --match-set b dst",
+            "-m set ! --match-set e src,src",
+            "",
+        ][..],
+    )
 }
 
 fn ipt_chain_rule() -> impl Strategy<Value = String> {
     let target = select(
-        &["-j ACCEPT", "-j DROP", "-j REJECT", "-j RETURN", "-j A", "-j B", "-g B", "-j LOG", "-j MARK --set-mark 1",
-            "-j MARK --or-mark 2", "-j CONNMARK --set-mark 1", ""][..],
+        &[
+            "-j ACCEPT",
+            "-j DROP",
+            "-j REJECT",
+            "-j RETURN",
+            "-j A",
+            "-j B",
+            "-g B",
+            "-j LOG",
+            "-j MARK --set-mark 1",
+            "-j MARK --or-mark 2",
+            "-j CONNMARK --set-mark 1",
+            "",
+        ][..],
     );
     // A second match of addresses or of the protocol would be refused, so those of modules follow.
     (ipt_match(), ipt_match(), target).prop_map(|(first, second, target)| {
@@ -58,50 +104,101 @@ fn ipt() -> impl Strategy<Value = String> {
         rules.into_iter().filter(|rule| not.iter().all(|word| !rule.contains(word))).collect()
     };
     let nat = proptest::collection::vec(
-        (ipt_match(), select(&[
-            "-j DNAT --to-destination 10.0.0.6", "-j ACCEPT", "-j RETURN", "-j DNAT --to-destination 10.0.0.3",
-        ][..])),
+        (
+            ipt_match(),
+            select(
+                &[
+                    "-j DNAT --to-destination 10.0.0.6",
+                    "-j ACCEPT",
+                    "-j RETURN",
+                    "-j DNAT --to-destination 10.0.0.3",
+                ][..],
+            ),
+        ),
         0..3,
     );
     let raw = proptest::collection::vec(ipt_match(), 0..2);
-    (rules(6), rules(4), rules(4), rules(3), nat, raw, any::<[bool; 2]>()).prop_map(move |(f, a, b, m, nat, raw, policies)| {
-        let mut text = "*raw\n".to_owned();
-        let ways = ["-o ", "ctstate", "--state"];
-        for rule in raw.iter().filter(|rule| ways.iter().all(|word| !rule.contains(word))) {
-            text += &format!("-A PREROUTING {rule} -j NOTRACK\n");
-        }
-        text += "COMMIT\n*mangle\n";
-        for rule in only(m, &["REJECT", "-j A", "-j B", "-g ", "-o "]) {
-            text += &format!("-A PREROUTING {rule}\n");
-        }
-        text += "COMMIT\n*nat\n";
-        for (rule, target) in nat.iter().filter(|(rule, _)| !rule.contains("-o ")) {
-            text += &format!("-A PREROUTING {rule} {target}\n");
-        }
-        let policy = |drop: bool| if drop { "DROP" } else { "ACCEPT" };
-        text += &format!("COMMIT\n*filter\n:FORWARD {} [0:0]\n:A - [0:0]\n:B - [0:0]\n", policy(policies[0]));
-        f.iter().for_each(|rule| text += &format!("-A FORWARD {rule}\n"));
-        only(a, &["-j A"]).iter().for_each(|rule| text += &format!("-A A {rule}\n"));
-        only(b, &["-j A", "-j B", "-g "]).iter().for_each(|rule| text += &format!("-A B {rule}\n"));
-        text + "COMMIT\n"
-    })
+    (rules(6), rules(4), rules(4), rules(3), nat, raw, any::<[bool; 2]>()).prop_map(
+        move |(f, a, b, m, nat, raw, policies)| {
+            let mut text = "*raw\n".to_owned();
+            let ways = ["-o ", "ctstate", "--state"];
+            for rule in raw.iter().filter(|rule| ways.iter().all(|word| !rule.contains(word))) {
+                text += &format!("-A PREROUTING {rule} -j NOTRACK\n");
+            }
+            text += "COMMIT\n*mangle\n";
+            for rule in only(m, &["REJECT", "-j A", "-j B", "-g ", "-o "]) {
+                text += &format!("-A PREROUTING {rule}\n");
+            }
+            text += "COMMIT\n*nat\n";
+            for (rule, target) in nat.iter().filter(|(rule, _)| !rule.contains("-o ")) {
+                text += &format!("-A PREROUTING {rule} {target}\n");
+            }
+            let policy = |drop: bool| if drop { "DROP" } else { "ACCEPT" };
+            text +=
+                &format!("COMMIT\n*filter\n:FORWARD {} [0:0]\n:A - [0:0]\n:B - [0:0]\n", policy(policies[0]));
+            f.iter().for_each(|rule| text += &format!("-A FORWARD {rule}\n"));
+            only(a, &["-j A"]).iter().for_each(|rule| text += &format!("-A A {rule}\n"));
+            only(b, &["-j A", "-j B", "-g "]).iter().for_each(|rule| text += &format!("-A B {rule}\n"));
+            text + "COMMIT\n"
+        },
+    )
 }
 
 fn nft_rule() -> impl Strategy<Value = String> {
     let matches = select(
-        &["ip saddr 10.0.0.0/30", "ip saddr != 10.0.0.1", "ip daddr { 10.0.0.1, 10.0.0.4-10.0.0.6 }", "ip daddr != @s",
-            "tcp dport 1-3", "tcp dport != { 2, 3 }", "udp sport @q", "meta l4proto { tcp, udp }", "meta l4proto != tcp",
-            "tcp flags syn", "tcp flags & (syn | ack) == syn", "tcp flags { syn, rst }", "ct state new", "ct state { new, invalid }",
-            "ct state != new", "ct state established,related", "ct status dnat", "ct state untracked",
-            "ip saddr . tcp dport { 10.0.0.1 . 2, 10.0.0.4-10.0.0.6 . 1-4 }", "ip saddr . tcp dport != { 10.0.0.1 . 2 }",
-            "iifname \"eth0\"", "iifname != \"eth0\"", "iifname \"eth*\"", "oifname { \"eth1\", \"wlan0\" }", "meta mark 1",
-            "meta mark and 3 != 2", "icmp type echo-request", "icmp type != 0", "ip6 saddr ::1", "ip protocol udp",
-            "th dport 2", "meta nfproto ipv4", ""][..],
+        &[
+            "ip saddr 10.0.0.0/30",
+            "ip saddr != 10.0.0.1",
+            "ip daddr { 10.0.0.1, 10.0.0.4-10.0.0.6 }",
+            "ip daddr != @s",
+            "tcp dport 1-3",
+            "tcp dport != { 2, 3 }",
+            "udp sport @q",
+            "meta l4proto { tcp, udp }",
+            "meta l4proto != tcp",
+            "tcp flags syn",
+            "tcp flags & (syn | ack) == syn",
+            "tcp flags { syn, rst }",
+            "ct state new",
+            "ct state { new, invalid }",
+            "ct state != new",
+            "ct state established,related",
+            "ct status dnat",
+            "ct state untracked",
+            "ip saddr . tcp dport { 10.0.0.1 . 2, 10.0.0.4-10.0.0.6 . 1-4 }",
+            "ip saddr . tcp dport != { 10.0.0.1 . 2 }",
+            "iifname \"eth0\"",
+            "iifname != \"eth0\"",
+            "iifname \"eth*\"",
+            "oifname { \"eth1\", \"wlan0\" }",
+            "meta mark 1",
+            "meta mark and 3 != 2",
+            "icmp type echo-request",
+            "icmp type != 0",
+            "ip6 saddr ::1",
+            "ip protocol udp",
+            "th dport 2",
+            "meta nfproto ipv4",
+            "",
+        ][..],
     );
     let verdict = select(
-        &["accept", "drop", "reject", "return", "jump a", "jump b", "goto b", "counter", "meta mark set 1", "continue",
-            "meta mark set meta mark or 2", "tcp dport vmap { 1 : accept, 2-3 : drop, 4 : jump b }",
-            "ip daddr vmap { 10.0.0.1 : drop, 10.0.0.4-10.0.0.5 : goto b }", ""][..],
+        &[
+            "accept",
+            "drop",
+            "reject",
+            "return",
+            "jump a",
+            "jump b",
+            "goto b",
+            "counter",
+            "meta mark set 1",
+            "continue",
+            "meta mark set meta mark or 2",
+            "tcp dport vmap { 1 : accept, 2-3 : drop, 4 : jump b }",
+            "ip daddr vmap { 10.0.0.1 : drop, 10.0.0.4-10.0.0.5 : goto b }",
+            "",
+        ][..],
     );
     (matches.clone(), matches, verdict).prop_map(|(one, two, verdict)| format!("{one} {two} {verdict}"))
 }
@@ -109,7 +206,10 @@ fn nft_rule() -> impl Strategy<Value = String> {
 fn nft() -> impl Strategy<Value = String> {
     let rules = |max| proptest::collection::vec(nft_rule(), 0..max);
     let nat = proptest::collection::vec(
-        (select(&["ip daddr 10.0.0.1", "tcp dport 2", "meta l4proto udp", ""][..]), select(&["10.0.0.6", "10.0.0.3"][..])),
+        (
+            select(&["ip daddr 10.0.0.1", "tcp dport 2", "meta l4proto udp", ""][..]),
+            select(&["10.0.0.6", "10.0.0.3"][..]),
+        ),
         0..2,
     );
     (rules(6), rules(4), rules(4), rules(3), nat, any::<[bool; 2]>()).prop_map(|(f, a, b, g, nat, policies)| {
@@ -155,7 +255,14 @@ fn one() -> impl Strategy<Value = One> {
     let state = select(&[8_u8, 8, 8, 2, 4, 1][..]);
     (0..8_u8, 0..8_u8, number, (0..6_u16, 0..6_u16), flags, state, 0..4_usize, 0..4_usize).prop_map(
         |(source, destination, protocol, ports, flags, state, input, output)| One {
-            source, destination, protocol, ports, flags, state, input, output,
+            source,
+            destination,
+            protocol,
+            ports,
+            flags,
+            state,
+            input,
+            output,
         },
     )
 }
@@ -163,7 +270,11 @@ fn one() -> impl Strategy<Value = One> {
 impl std::fmt::Debug for One {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let One { source, destination, protocol, ports, flags, state, input, output } = self;
-        write!(to, "{protocol} {source}:{} > {destination}:{} flags {flags} state {state} {input} > {output}", ports.0, ports.1)
+        write!(
+            to,
+            "{protocol} {source}:{} > {destination}:{} flags {flags} state {state} {input} > {output}",
+            ports.0, ports.1
+        )
     }
 }
 

@@ -10,7 +10,10 @@ use std::sync::Arc;
 /// The shared data, from the repository or from a worktree of it.
 fn shared() -> Option<PathBuf> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?.to_owned();
-    ["../shared/data/policy", "../../shared/data/policy"].iter().map(|up| root.join(up)).find(|path| path.exists())
+    ["../shared/data/policy", "../../shared/data/policy"]
+        .iter()
+        .map(|up| root.join(up))
+        .find(|path| path.exists())
 }
 
 fn read(text: &str, family: Family) -> Ruleset {
@@ -51,7 +54,12 @@ fn nearly_every_rule_that_iptables_takes_is_understood() {
             let ruleset = read(&format!("*{table}\n-A {chain} {rule}\nCOMMIT\n"), family);
             if ok {
                 good += 1;
-                let parts = ruleset.tables.iter().flat_map(|t| &t.chains).flat_map(|c| &c.rules).flat_map(|r| &r.parts);
+                let parts = ruleset
+                    .tables
+                    .iter()
+                    .flat_map(|t| &t.chains)
+                    .flat_map(|c| &c.rules)
+                    .flat_map(|r| &r.parts);
                 unknown += usize::from(parts.clone().any(|part| matches!(part, Part::Unknown { .. })));
                 read_well += usize::from(ruleset.unread.is_empty());
                 for unread in &ruleset.unread {
@@ -89,7 +97,12 @@ fn a_script_of_commands_makes_the_same_rules_as_the_file_it_saves() {
     let saved = "*filter\n:FORWARD DROP [0:0]\n:S - [0:0]\n-A FORWARD -s 10.0.0.0/8 -p tcp --dport 22 -j ACCEPT\n-A FORWARD -j S\n\
                  -A S -p tcp ! --dport 80 -j DROP\n-A S -j RETURN\nCOMMIT\n";
     let parts = |ruleset: &Ruleset| -> Vec<Vec<Part>> {
-        ruleset.tables[0].chains.iter().flat_map(|chain| &chain.rules).map(|rule| rule.parts.clone()).collect()
+        ruleset.tables[0]
+            .chains
+            .iter()
+            .flat_map(|chain| &chain.rules)
+            .map(|rule| rule.parts.clone())
+            .collect()
     };
     let (script, saved) = (read(script, Family::V4), read(saved, Family::V4));
     assert!(script.unread.is_empty(), "{:?}", script.unread);
@@ -112,10 +125,54 @@ fn what_is_not_understood_stays_in_its_rule() {
 
 fn word() -> impl Strategy<Value = String> {
     const WORDS: &[&str] = &[
-        "-A", "-I", "INPUT", "-p", "tcp", "!", "-s", "10.0.0.0/8,::1", "--dport", "1:2", "-m", "multiport", "conntrack",
-        "--ctstate", "NEW", "-j", "DNAT", "--to-destination", "[::1]:80", "1.1.1.1:1-2/3", "*nat", ":X", "COMMIT", "\"",
-        "'", "\\", "$A", "${", "A=b", ";", "iptables", "<<EOF", "EOF", "[1:2]", "set", "--match-set", "src,dst", "\n",
-        "-D", "1", "hashlimit", "--hashlimit-upto", "5/é", "kb/s", "--ports", "icmp", "--icmp-type", "8/0",
+        "-A",
+        "-I",
+        "INPUT",
+        "-p",
+        "tcp",
+        "!",
+        "-s",
+        "10.0.0.0/8,::1",
+        "--dport",
+        "1:2",
+        "-m",
+        "multiport",
+        "conntrack",
+        "--ctstate",
+        "NEW",
+        "-j",
+        "DNAT",
+        "--to-destination",
+        "[::1]:80",
+        "1.1.1.1:1-2/3",
+        "*nat",
+        ":X",
+        "COMMIT",
+        "\"",
+        "'",
+        "\\",
+        "$A",
+        "${",
+        "A=b",
+        ";",
+        "iptables",
+        "<<EOF",
+        "EOF",
+        "[1:2]",
+        "set",
+        "--match-set",
+        "src,dst",
+        "\n",
+        "-D",
+        "1",
+        "hashlimit",
+        "--hashlimit-upto",
+        "5/é",
+        "kb/s",
+        "--ports",
+        "icmp",
+        "--icmp-type",
+        "8/0",
     ];
     prop_oneof![
         4 => proptest::sample::select(WORDS).prop_map(str::to_owned),

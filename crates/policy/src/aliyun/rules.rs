@@ -58,6 +58,11 @@ fn group(
         let ingress = word(rule, "Direction").is_none_or(|way| way.eq_ignore_ascii_case("ingress"));
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         let entry = permission(rule, number, id, facts, prefixes, unread);
+        let named = ["SourceGroupId", "DestGroupId"].iter().filter_map(|name| word(rule, name));
+        let named =
+            named.filter(|other| !other.is_empty() && word(rule, "SourceGroupOwnerAccount").is_none());
+        let named = named.map(|other| (other.to_owned(), rule.place.clone(), id.to_owned(), number));
+        facts.references.extend(named.collect::<Vec<_>>());
         if ingress { inbound.push(entry) } else { outbound.push(entry) }
     }
     let inner = word(node, "InnerAccessPolicy").map(|policy| policy.eq_ignore_ascii_case("Accept"));

@@ -210,12 +210,29 @@ impl Trip<'_> {
             self.acl(Way::There, &subnet, &node.place, true, &packets);
             self.acl_of(Way::There, target, false, &packets);
         }
-        self.groups(Way::There, target, false, &packets);
+        // A rule for the balancer's own group holds for what it hands on, whoever the client is.
+        let by_group = self.names_group(target, node, &packets);
+        let seen = if by_group { packets.clone().from(&node.own) } else { packets.clone() };
+        self.groups(Way::There, target, false, &seen);
         let answers = packets.answers(from.client_ports, from.client);
         if let Some(subnet) = node.subnet.clone().filter(|_| crosses) {
             self.acl_of(Way::Back, target, true, &answers);
             self.acl(Way::Back, &subnet, &node.place, false, &answers);
         }
+    }
+}
+
+impl Trip<'_> {
+    /// Whether a rule of the target's groups lets the members of the balancer's group in.
+    fn names_group(&self, target: &Party, node: &Party, packets: &Packets) -> bool {
+        let (gate, _) = self.gates.of_groups(self.model, &target.groups, false);
+        let cubes = packets.clone().from(&node.own).cubes();
+        !node.groups.is_empty()
+            && gate.is_some_and(|gate| {
+                let own = gate.rules.iter().flat_map(|rule| &rule.cubes);
+                own.into_iter()
+                    .any(|cube| node.own.contains(&cube.source) && cubes.iter().all(|one| cube.contains(one)))
+            })
     }
 }
 

@@ -77,12 +77,14 @@ pub struct Reader<'a> {
     resources: &'a [Resource],
     /// The id of each resource, by its address.
     ids: HashMap<&'a str, &'a str>,
+    by_id: HashMap<&'a str, &'a Resource>,
 }
 
 /// Reads the resources of AWS among those of a configuration.
 pub fn read(resources: &[Resource], model: &mut Model) {
     let ids = resources.iter().map(|resource| (resource.address.as_str(), resource.id())).collect();
-    let mut reader = Reader { model, resources, ids };
+    let by_id = resources.iter().map(|resource| (resource.id(), resource)).collect();
+    let mut reader = Reader { model, resources, ids, by_id };
     for (kinds, handler) in HANDLERS {
         for resource in resources.iter().filter(|resource| kinds.contains(&resource.kind.as_str())) {
             let _ = handler(&mut reader, resource);

@@ -209,7 +209,7 @@ fn peer_nets(model: &Model, members: &Members<'_>, own: &Group, peer: &Peer) -> 
     }
 }
 
-/// A rule may name groups of its own VPC, of a peered one, and of one on the same transit gateway.
+/// A rule may name groups of its own VPC, of a peered one, and of one on a transit gateway that allows it.
 fn can_refer(model: &Model, own: &Group, other: &Group) -> bool {
     let (own, other) = (own.vpc.as_str(), other.vpc.as_str());
     let unknown = own.is_empty() || other.is_empty();
@@ -221,7 +221,10 @@ fn can_refer(model: &Model, own: &Group, other: &Group) -> bool {
         let of = |each: &&super::model::Attachment| each.kind == "vpc" && each.resource == vpc;
         model.attachments.iter().filter(of).map(|each| each.gateway.clone()).collect::<Vec<_>>()
     };
-    own == other || unknown || peered || gateways(own).iter().any(|gateway| gateways(other).contains(gateway))
+    own == other
+        || unknown
+        || peered
+        || gateways(own).iter().any(|one| model.referring.contains(one) && gateways(other).contains(one))
 }
 
 fn acl_gate(acl: &Acl, is_outbound: bool) -> Gate {

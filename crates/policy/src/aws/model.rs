@@ -3,7 +3,7 @@
 use super::net::Net;
 use super::service::Service;
 use crate::place::Place;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 /// Things of one kind, by every name they go by.
@@ -357,6 +357,8 @@ pub struct Model {
     pub exits: Table<Exit>,
     pub attachments: Vec<Attachment>,
     pub transit_tables: Table<TransitTable>,
+    /// Transit gateways over which rules may name groups of other VPCs.
+    pub referring: HashSet<String>,
     pub prefixes: HashMap<String, Vec<Net>>,
     pub balancers: Table<Balancer>,
     pub listeners: Vec<Listener>,

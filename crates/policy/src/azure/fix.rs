@@ -9,6 +9,11 @@ use crate::gate::Gate;
 use crate::place::both;
 use crate::space::Cube;
 
+/// The customer's own rules have numbers up to this one.
+const PRIORITY_LAST: i64 = 4096;
+/// How many rules a change may move.
+const MOVED_COUNT_MAX: usize = 8;
+
 /// A rule for each wanted kind of packets, with a free priority before the rule that stops them.
 pub(super) fn allow(owner: &Owner, gate: &Gate, packets: &[Cube]) -> Vec<Fix> {
     let before = stopped_at(gate, owner, packets);
@@ -16,7 +21,7 @@ pub(super) fn allow(owner: &Owner, gate: &Gate, packets: &[Cube]) -> Vec<Fix> {
     let mut fixes = Vec::new();
     for wanted in wanted(packets) {
         let Some(priority) = place_for(&used, before) else {
-            fixes.push(full(owner, before));
+            fixes.push(shifted(owner, gate, &wanted, before));
             break;
         };
         used.push(priority);
@@ -28,25 +33,44 @@ pub(super) fn allow(owner: &Owner, gate: &Gate, packets: &[Cube]) -> Vec<Fix> {
 
 /// Right before the rule that stops; where only the default does, after the customer's own.
 fn place_for(used: &[i64], before: Option<i64>) -> Option<i64> {
-    let own = |number: &&i64| (100..=4096).contains(*number);
+    let own = |number: &&i64| (100..=PRIORITY_LAST).contains(*number);
     let after = used.iter().filter(own).max().map_or(1000, |last| last + 10);
-    match before.filter(|before| *before <= 4096) {
-        None if after <= 4096 => Some(after),
-        before => free_before(used, before, 100..=4096),
+    match before.filter(|before| *before <= PRIORITY_LAST) {
+        None if after <= PRIORITY_LAST => Some(after),
+        before => free_before(used, before, 100..=PRIORITY_LAST),
     }
 }
 
-fn full(owner: &Owner, before: Option<i64>) -> Fix {
-    let before = before.map_or_else(|| "4097".to_owned(), |before| before.to_string());
-    let what = both(
-        format!(
-            "no priority is free before {before}: renumber the rules of {}, or change the rule that denies",
-            owner.group
-        ),
-        format!("{before} 之前没有空闲的优先级：请重排 {} 的规则，或修改拒绝的那条规则", owner.group),
-    );
-    let change = what.en.clone();
-    Fix { syntax: "text", what, change }
+/// No number is free before the rule that stops: it and those right behind it move on by one.
+fn shifted(owner: &Owner, gate: &Gate, wanted: &Wanted, before: Option<i64>) -> Fix {
+    let at = before.unwrap_or(PRIORITY_LAST);
+    let free = (at..=PRIORITY_LAST).find(|number| !owner.priorities.contains(number));
+    let count = free.map_or(usize::MAX, |free| usize::try_from(free - at).unwrap_or(usize::MAX));
+    if count > MOVED_COUNT_MAX {
+        let what = both(
+            format!(
+                "no priority is free before {at}: renumber the rules of {}, or change the rule that denies",
+                owner.group
+            ),
+            format!("{at} 之前没有空闲的优先级：请重排 {} 的规则，或修改拒绝的那条规则", owner.group),
+        );
+        let change = what.en.clone();
+        return Fix { syntax: "text", what, change };
+    }
+    let moves = (at..at + i64::try_from(count).unwrap_or(0)).rev().filter_map(|number| {
+        let rule = owner.priorities.iter().position(|own| *own == number)?;
+        let name = gate.rules.get(rule)?.text.split(" (").next()?;
+        Some(format!(
+            "az network nsg rule update --resource-group {} --nsg-name {} --name {} --priority {}\n",
+            shell(&owner.scope),
+            shell(&owner.group),
+            shell(name),
+            number + 1,
+        ))
+    });
+    let mut fix = command(owner, wanted, at);
+    fix.change = format!("{}{}", moves.collect::<String>(), fix.change);
+    fix
 }
 
 fn protocol(wanted: &Wanted) -> String {

@@ -2,6 +2,7 @@
 
 use super::rules::{Groups, Pair};
 use super::{Files, Kind, Resource, key};
+use crate::cloud::faults::{dangling, unused};
 use crate::cloud::fields::{addresses, each, field, flag, last, reference, spans, word, words};
 use crate::cloud::{Cloud, Exit, Guard, Hop, Interface, Peer, Route, Subnet};
 use crate::doc::Node;
@@ -33,6 +34,10 @@ pub(super) fn fill(cloud: &mut Cloud, files: &Files<'_>) {
         if let Some(pair) = groups.pair(cloud, at, None) {
             let what = both(format!("NSG {name}, inbound"), format!("NSG {name}，入方向"));
             cloud.loose.push(Guard { gate: pair.inbound, what, within_subnet: true });
+            let described = !cloud.interfaces.is_empty() || !cloud.subnets.is_empty();
+            let elsewhere =
+                ["subnets", "networkInterfaces"].iter().any(|list| !each(group.node, list).is_empty());
+            cloud.findings.extend((described && !elsewhere).then(|| unused(&group.node.place, name)));
         }
     }
 }
@@ -267,6 +272,7 @@ fn guarded(
             "this network security group is in no file",
             "文件中没有这个网络安全组",
         ));
+        cloud.findings.push(dangling(place, last(id), None, last(id)));
         return Some(groups.unknown(last(id), place));
     }
     pair
@@ -304,10 +310,23 @@ fn interfaces(cloud: &mut Cloud, files: &Files<'_>, groups: &mut Groups<'_, '_>)
         });
         let interface = interface(cloud, files, groups, nic, endpoint);
         let known = &mut cloud.endpoints[endpoint];
-        known.names.push(nic_name.to_owned());
+        known.names.extend(names(files, nic, nic_name, &owner.0));
         known.addresses.extend(interface.private.iter().chain(&interface.public));
         cloud.interfaces.push(interface);
     }
+}
+
+/// Other names of an endpoint: its interface, its host's name, its own in small letters.
+fn names(files: &Files<'_>, nic: &Node, nic_name: &str, owner: &str) -> Vec<String> {
+    let machine = reference(nic, "virtualMachine").and_then(|id| files.find(Kind::Machine, id));
+    let profile = machine.and_then(|machine| field(machine.node, "osProfile"));
+    let host = profile.and_then(|profile| word(profile, "computerName"));
+    let small = owner.to_lowercase();
+    let mut names: Vec<String> =
+        [nic_name, small.as_str()].into_iter().chain(host).map(str::to_owned).collect();
+    names.retain(|name| name != owner);
+    names.dedup();
+    names
 }
 
 /// The machine of an interface: its name and place.

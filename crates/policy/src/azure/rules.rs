@@ -2,7 +2,7 @@
 
 use super::tags::{PLATFORM, Scope, Side, side};
 use super::{Files, Kind, Resource, key};
-use crate::cloud::fields::{each, integer, last, word, words};
+use crate::cloud::fields::{each, field, integer, last, word, words};
 use crate::cloud::list::{Budget, Entry, Head, gate};
 use crate::cloud::{Cloud, Owner};
 use crate::doc::{Node, Value};
@@ -94,7 +94,9 @@ impl<'a, 'f> Groups<'a, 'f> {
         let mut build = |inbound: bool| {
             let mut unread = Vec::new();
             let mut entries = entries(&rules, inbound, &scope, self.files, &name, &mut unread);
-            entries.extend(default_entries(inbound, &scope, &group.node.place, rules.len()));
+            if !denies_defaults(group.node, network) {
+                entries.extend(default_entries(inbound, &scope, &group.node.place, rules.len()));
+            }
             entries.sort_by_key(|entry| entry.priority);
             let suffix = if first { String::new() } else { network_name(cloud, network) };
             let head = head(&name, &suffix, inbound, at, &group.node.place, cloud);
@@ -330,6 +332,14 @@ fn text(rule: &Node, priority: i64) -> String {
         part("destinationAddressPrefix"),
         part("destinationPortRange"),
     )
+}
+
+/// Azure never answers with an empty list of default rules. A group that stands alone with one is no answer of
+/// Azure's, and is taken at its word; where its network is known, the rules are there whatever the file says.
+fn denies_defaults(group: &Node, network: Option<usize>) -> bool {
+    let listed = field(group, "defaultSecurityRules");
+    network.is_none()
+        && listed.is_some_and(|rules| matches!(&rules.value, Value::List(rules) if rules.is_empty()))
 }
 
 fn default_entries(inbound: bool, scope: &Scope, place: &Place, count: usize) -> Vec<Entry> {

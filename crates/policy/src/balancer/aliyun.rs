@@ -4,7 +4,7 @@ use super::cloud::{each, first, maps, member, number, port, timing, unchecked};
 use super::{Balancer, Balancers, Check, Health, Kind, Listener, Pool, Protocol, codes};
 use crate::doc::Node;
 use crate::place::Place;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The names that interval, timeout, rise and fall have.
 const TIMING: [&[&str]; 4] = [
@@ -19,7 +19,7 @@ const TIMING: [&[&str]; 4] = [
 /// ListListeners, ListLoadBalancers and ListHealthCheckTemplates (ALB, NLB), in any order.
 pub fn aliyun(documents: &[Node]) -> Balancers {
     let maps = maps(documents);
-    let mut reader = Reader { maps: &maps, found: BTreeMap::new() };
+    let mut reader = Reader { maps: &maps, found: BTreeMap::new(), index: Index::new(&maps) };
     reader.server_groups();
     reader.listeners();
     reader.classic();
@@ -27,8 +27,9 @@ pub fn aliyun(documents: &[Node]) -> Balancers {
     let mut balancers: Vec<Balancer> = reader.found.into_values().collect();
     for balancer in &mut balancers {
         let complete = !balancer.listeners.is_empty();
+        let reached: BTreeSet<&String> = balancer.listeners.iter().flat_map(|one| &one.pools).collect();
         for pool in &mut balancer.pools {
-            pool.used |= !complete || balancer.listeners.iter().any(|one| one.pools.contains(&pool.name));
+            pool.used |= !complete || reached.contains(&pool.name);
         }
     }
     Balancers { balancers, unread: Vec::new() }
@@ -38,14 +39,60 @@ struct Reader<'a> {
     maps: &'a [&'a Node],
     /// By their ids; "-" for what names none.
     found: BTreeMap<String, Balancer>,
+    index: Index<'a>,
+}
+
+/// What of the documents is found by a name.
+struct Index<'a> {
+    /// What names a balancer, by its id.
+    named: BTreeMap<&'a str, &'a Node>,
+    /// The servers of ALB and NLB, by their group.
+    servers: BTreeMap<&'a str, Vec<&'a Node>>,
+    /// What has the servers of a group, and of a balancer as a whole (CLB).
+    groups: BTreeMap<&'a str, &'a Node>,
+    wholes: BTreeMap<&'a str, &'a Node>,
+    /// Servers that were found unwell, with the port they were asked for; none for every port.
+    unwell: BTreeSet<(Option<&'a str>, &'a str)>,
+}
+
+impl<'a> Index<'a> {
+    fn new(maps: &[&'a Node]) -> Index<'a> {
+        let (mut named, mut groups, mut wholes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for map in maps.iter().copied() {
+            let balancer = map.word("LoadBalancerId");
+            if let Some(id) = balancer.filter(|_| map.get("LoadBalancerName").is_some()) {
+                named.entry(id).or_insert(map);
+            }
+            if map.get("BackendServers").is_none() {
+                continue;
+            }
+            if let Some(group) = map.word("VServerGroupId") {
+                groups.entry(group).or_insert(map);
+            }
+            if let Some(id) = balancer.filter(|_| map.get("ListenerPort").is_none()) {
+                wholes.entry(id).or_insert(map);
+            }
+        }
+        let mut servers: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
+        for server in each(maps, "Servers") {
+            servers.entry(server.word("ServerGroupId").unwrap_or_default()).or_default().push(server);
+        }
+        let states = each(maps, "BackendServer").into_iter();
+        let abnormal = states.filter(|one| one.word("ServerHealthStatus") == Some("abnormal"));
+        let unwell = abnormal.filter_map(|one| Some((one.word("ListenerPort"), one.word("ServerId")?)));
+        Index { named, servers, groups, wholes, unwell: unwell.collect() }
+    }
+
+    fn is_unwell(&self, server: &Node, port: Option<&str>) -> bool {
+        server
+            .word("ServerId")
+            .is_some_and(|id| self.unwell.contains(&(port, id)) || self.unwell.contains(&(None, id)))
+    }
 }
 
 impl<'a> Reader<'a> {
     fn balancer(&mut self, id: &str, kind: Kind, place: &Place) -> &mut Balancer {
-        let named = self
-            .maps
-            .iter()
-            .find(|map| map.word("LoadBalancerId") == Some(id) && map.get("LoadBalancerName").is_some());
+        let named = self.index.named.get(id);
         let name = named.and_then(|map| map.word("LoadBalancerName")).unwrap_or(id);
         let zones = named.map_or(&[][..], |map| map.each("ZoneMappings"));
         let subnets = zones.iter().filter_map(|zone| zone.word("VSwitchId")).map(str::to_owned).collect();
@@ -76,9 +123,8 @@ impl<'a> Reader<'a> {
 
     fn server_group(&self, node: &Node, id: &str) -> Pool {
         let config = ["HealthCheckConfig", "HealthCheck"].iter().find_map(|key| node.get(key));
-        let servers = each(self.maps, "Servers");
-        let own = servers.into_iter().filter(|one| one.word("ServerGroupId") == Some(id));
-        let members: Vec<_> = own.filter_map(server).collect();
+        let own = self.index.servers.get(id).into_iter().flatten();
+        let members: Vec<_> = own.filter_map(|node| server(node)).collect();
         let counted = node.get("ServerCount").and_then(Node::integer);
         let related = [node.each("RelatedListenerIds"), node.each("RelatedLoadBalancerIds")];
         Pool {
@@ -156,22 +202,18 @@ impl<'a> Reader<'a> {
                 _ => Check::Tcp,
             };
         }
-        let holder = self.maps.iter().find(|map| {
-            map.get("BackendServers").is_some()
-                && match group {
-                    Some(group) => map.word("VServerGroupId") == Some(group),
-                    None => map.word("LoadBalancerId") == Some(id) && map.get("ListenerPort").is_none(),
-                }
-        });
+        let holder = match group {
+            Some(group) => self.index.groups.get(group),
+            None => self.index.wholes.get(id),
+        };
         let servers = holder
             .map_or(&[][..], |map| map.at(&["BackendServers", "BackendServer"]).map_or(&[][..], Node::list));
-        let unwell = self.unwell(node.word("ListenerPort"));
         let members = servers
             .iter()
             .filter_map(|one| {
                 let mut found = server(one)?;
                 found.port = found.port.or(port(node, "BackendServerPort"));
-                if one.word("ServerId").is_some_and(|id| unwell.contains(&id)) {
+                if self.index.is_unwell(one, node.word("ListenerPort")) {
                     found.down = Some("abnormal".to_owned());
                 }
                 Some(found)
@@ -191,16 +233,6 @@ impl<'a> Reader<'a> {
         let balancer = self.balancer(id, Kind::AliyunClassic, &node.place);
         balancer.listeners.push(listener);
         balancer.pools.push(pool);
-    }
-
-    /// The servers that DescribeHealthStatus found unwell behind a port.
-    fn unwell(&self, port: Option<&str>) -> Vec<&'a str> {
-        let states = each(self.maps, "BackendServer").into_iter();
-        states
-            .filter(|one| one.word("ServerHealthStatus") == Some("abnormal"))
-            .filter(|one| one.get("ListenerPort").is_none() || one.word("ListenerPort") == port)
-            .filter_map(|one| one.word("ServerId"))
-            .collect()
     }
 
     /// Templates stand for groups to come: their numbers are judged, their members unknown.

@@ -161,11 +161,13 @@ fn actions(actions: &[Node], listener: &mut Listener) {
 
 /// A rule's name is that of its listener with one part more.
 fn rules(maps: &[&Node], listeners: &mut BTreeMap<&str, Vec<(&str, Listener)>>) {
+    let owned = listeners.values_mut().flatten().map(|(arn, listener)| (*arn, listener));
+    let mut by_name: BTreeMap<&str, &mut Listener> = owned.collect();
     for rule in each(maps, "Rules") {
         let Some(arn) = rule.word("RuleArn") else { continue };
         let owner = arn.replacen(":listener-rule/", ":listener/", 1);
         let Some((owner, _)) = owner.rsplit_once('/') else { continue };
-        for (_, listener) in listeners.values_mut().flatten().filter(|(arn, _)| *arn == owner) {
+        if let Some(listener) = by_name.get_mut(owner) {
             actions(rule.each("Actions"), listener);
         }
     }
@@ -181,12 +183,14 @@ fn balancer<'a>(
 ) -> Balancer {
     let listeners: Vec<Listener> = listeners.into_iter().map(|(_, listener)| listener).collect();
     let mut own = Vec::new();
+    let reached: BTreeSet<&str> =
+        listeners.iter().flat_map(|listener| &listener.pools).map(String::as_str).collect();
     for group in groups {
         let Some((name, pool)) = group.word("TargetGroupArn").and_then(|arn| pools.get_key_value(arn)) else {
             continue;
         };
         let named = group.each("LoadBalancerArns").iter().any(|one| one.text() == Some(arn));
-        let used = listeners.iter().any(|listener| listener.pools.iter().any(|pool| pool == name));
+        let used = reached.contains(name);
         if (named || used) && attached.insert(name) {
             // Without its listeners the group may well be used by one.
             own.push(Pool { used: used || listeners.is_empty(), ..pool.clone() });
@@ -227,8 +231,10 @@ fn loose(
     let listeners: Vec<Listener> = listeners.into_values().flatten().map(|(_, listener)| listener).collect();
     let mut left: BTreeMap<&str, Pool> = pools.clone();
     left.retain(|arn, _| !attached.contains(arn));
+    let reached: BTreeSet<&str> =
+        listeners.iter().flat_map(|listener| &listener.pools).map(String::as_str).collect();
     for (arn, pool) in &mut left {
-        pool.used = listeners.iter().any(|listener| listener.pools.iter().any(|name| name == arn));
+        pool.used = reached.contains(arn);
     }
     let place = left.values().map(|pool| &pool.place).chain(listeners.iter().map(|one| &one.place)).next();
     let place = place.or_else(|| documents.first().map(|document| &document.place))?.clone();

@@ -3,7 +3,7 @@
 use super::health_faults::health_faults;
 use super::{Balancer, Check, Kind, Listener, Member, Pool};
 use crate::finding::{Finding, Level};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of the members besides the balancer's own configuration.
 #[derive(Debug, Clone, Default)]
@@ -55,13 +55,16 @@ pub const KINDS: [(&str, &str, &str); 22] = [
 /// Every fault of one balancer, in the order of its file.
 pub fn faults(balancer: &Balancer, known: &Known) -> Vec<Finding> {
     let mut found = Vec::new();
+    let pools: BTreeSet<&str> = balancer.pools.iter().map(|pool| pool.name.as_str()).collect();
+    let listed: BTreeSet<&str> =
+        balancer.listeners.iter().flat_map(|listener| &listener.pools).map(String::as_str).collect();
     for listener in &balancer.listeners {
-        found.extend(listener_fault(balancer, listener).map(|one| one.within(&listener.name, None)));
+        found.extend(listener_fault(balancer, &pools, listener).map(|one| one.within(&listener.name, None)));
     }
     duplicates(balancer, &mut found);
     for pool in &balancer.pools {
         let before = found.len();
-        found.extend(unused(balancer, pool));
+        found.extend(unused(balancer, &listed, pool));
         members(pool, &mut found);
         found.extend(unchecked(pool));
         health_faults(balancer, pool, &pool.health, &pool.members, known, &mut found);
@@ -77,10 +80,10 @@ pub fn faults(balancer: &Balancer, known: &Known) -> Vec<Finding> {
     found
 }
 
-fn listener_fault(balancer: &Balancer, listener: &Listener) -> Option<Finding> {
+fn listener_fault(balancer: &Balancer, pools: &BTreeSet<&str>, listener: &Listener) -> Option<Finding> {
     let name = &listener.name;
     if let Some(gone) =
-        listener.pools.iter().find(|pool| balancer.pool(pool).is_none() && !pool.contains("%["))
+        listener.pools.iter().find(|pool| !pools.contains(pool.as_str()) && !pool.contains("%["))
     {
         let here = balancer.kind == Kind::Haproxy;
         return Some(Finding::new(
@@ -122,8 +125,8 @@ fn duplicates(balancer: &Balancer, found: &mut Vec<Finding>) {
     }
 }
 
-fn unused(balancer: &Balancer, pool: &Pool) -> Option<Finding> {
-    let listed = balancer.listeners.iter().any(|listener| listener.pools.contains(&pool.name));
+fn unused(balancer: &Balancer, listed: &BTreeSet<&str>, pool: &Pool) -> Option<Finding> {
+    let listed = listed.contains(pool.name.as_str());
     // A file with pools alone is a part of something larger; AWS says of each group whose it is.
     let part = balancer.listeners.is_empty() && balancer.kind != Kind::AwsApplication;
     (!pool.used && !listed && !part).then(|| {

@@ -4,7 +4,11 @@ use super::cloud::{each, first, last, maps, member, port, timing, unchecked};
 use super::{Balancer, Balancers, Check, Health, Kind, Listener, Pool, Protocol};
 use crate::doc::Node;
 use crate::place::{Place, both};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What stands between a forwarding rule and a service.
+const ROUTES: [&str; 6] =
+    ["urlMap", "targetHttpProxy", "targetHttpsProxy", "targetTcpProxy", "targetSslProxy", "targetGrpcProxy"];
 
 /// Reads health checks, backend services, target pools, forwarding rules, proxies, URL maps and what get-health
 /// prints, in any order.
@@ -18,31 +22,28 @@ pub fn gcp(documents: &[Node]) -> Balancers {
         .collect();
     let mut pools: Vec<Pool> =
         of(&["backendService", "targetPool"]).map(|node| pool(node, &checks)).collect();
-    let used_checks: Vec<&str> = of(&["backendService", "targetPool"])
+    let used_checks: BTreeSet<&str> = of(&["backendService", "targetPool"])
         .flat_map(|node| node.each("healthChecks"))
         .filter_map(Node::text)
         .map(last)
         .collect();
     let loose = checks
         .iter()
-        .filter(|(name, _)| !used_checks.contains(name))
+        .filter(|(name, _)| !used_checks.contains(*name))
         .map(|(name, health)| lonely(name, health));
     pools.extend(loose);
     states(&maps, &mut pools);
-    let routes: Vec<&Node> = of(&[
-        "urlMap",
-        "targetHttpProxy",
-        "targetHttpsProxy",
-        "targetTcpProxy",
-        "targetSslProxy",
-        "targetGrpcProxy",
-    ])
-    .collect();
+    let mut routes: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
+    for node in of(&ROUTES) {
+        routes.entry(node.word("name").unwrap_or_default()).or_default().push(node);
+    }
+    let names: BTreeSet<String> = pools.iter().map(|pool| pool.name.clone()).collect();
     let listeners: Vec<Listener> =
-        of(&["forwardingRule"]).map(|node| listener(node, &routes, &pools)).collect();
+        of(&["forwardingRule"]).map(|node| listener(node, &routes, &names)).collect();
+    let reached: BTreeSet<&String> = listeners.iter().flat_map(|listener| &listener.pools).collect();
     let complete = !listeners.is_empty();
     for pool in &mut pools {
-        pool.used |= !complete || listeners.iter().any(|listener| listener.pools.contains(&pool.name));
+        pool.used |= !complete || reached.contains(&pool.name);
     }
     let Some(first) = documents.first().filter(|_| !pools.is_empty() || !listeners.is_empty()) else {
         return Balancers::default();
@@ -176,54 +177,46 @@ fn states(maps: &[&Node], pools: &mut [Pool]) {
     }
 }
 
-fn listener(node: &Node, routes: &[&Node], pools: &[Pool]) -> Listener {
-    let target = node.word("target").map(str::to_owned);
-    let mut names: Vec<&str> = Vec::new();
-    if let Some(service) = first(node, &["backendService", "target"]).map(last) {
-        names.push(service);
-    }
-    let pool = |name: &str| pools.iter().any(|pool| pool.name == name);
-    let mut reached: Vec<String> = Vec::new();
+fn listener(node: &Node, routes: &BTreeMap<&str, Vec<&Node>>, pools: &BTreeSet<String>) -> Listener {
+    let mut names: BTreeSet<&str> =
+        first(node, &["backendService", "target"]).map(last).into_iter().collect();
+    let (mut reached, mut kinds) = (BTreeSet::new(), BTreeSet::new());
     let mut known = false;
     // A proxy names a map or a service, a map names services: two steps are all there are.
     for _ in 0..3 {
-        let mut next = Vec::new();
+        let mut next = BTreeSet::new();
         for name in names {
-            if pool(name) {
+            if pools.contains(name) {
                 known = true;
-                reached.push(name.to_owned());
+                reached.insert(name.to_owned());
             }
-            for route in routes.iter().filter(|route| route.word("name") == Some(name)) {
-                known |= kind(route) == Some("urlMap");
+            for route in routes.get(name).into_iter().flatten() {
+                kinds.extend(kind(route));
                 let inner = maps(std::slice::from_ref(*route));
                 let keys = ["urlMap", "service", "defaultService", "backendService"];
-                next.extend(
-                    inner.iter().flat_map(|map| keys.iter().filter_map(|key| map.word(key))).map(last),
-                );
+                let words = inner.iter().flat_map(|map| keys.iter().filter_map(|key| map.word(key)));
+                next.extend(words.map(last));
             }
         }
         names = next;
     }
-    reached.sort();
-    reached.dedup();
-    let secure = target
-        .as_deref()
-        .is_some_and(|target| target.contains("targetHttpsProxies") || target.contains("targetSslProxies"));
-    let plain = target.as_deref().is_some_and(|target| target.contains("targetHttpProxies"));
+    let target = node.word("target").unwrap_or_default();
+    let is = |word: &str, path: &str| kinds.contains(word) || target.contains(path);
+    let secure = is("targetHttpsProxy", "targetHttpsProxies") || is("targetSslProxy", "targetSslProxies");
     let range = node.word("portRange").and_then(|range| range.split('-').next()?.parse().ok());
     Listener {
         name: node.word("name").unwrap_or_default().to_owned(),
-        protocol: match (secure, plain) {
-            (true, _) => Protocol::Https,
-            (_, true) => Protocol::Http,
-            _ => Protocol::of(node.word("IPProtocol").unwrap_or("TCP")),
+        protocol: match () {
+            () if secure => Protocol::Https,
+            () if is("targetHttpProxy", "targetHttpProxies") => Protocol::Http,
+            () => Protocol::of(node.word("IPProtocol").unwrap_or("TCP")),
         },
         address: node.word("IPAddress").map(str::to_owned),
         port: range.or_else(|| node.each("ports").first()?.integer()?.try_into().ok()),
         tls: secure,
-        pools: reached,
+        pools: reached.into_iter().collect(),
         // Its proxy is not among the files: nothing can be said.
-        answers: !known,
+        answers: !known && !kinds.contains("urlMap"),
         place: node.place.clone(),
     }
 }

@@ -21,6 +21,7 @@ pub fn haproxy(file: &Arc<str>, text: &str) -> Balancers {
         reader.line(u32::try_from(at + 1).unwrap_or(u32::MAX), line);
     }
     reader.close();
+    reader.mark_dynamic();
     let balancer = Balancer {
         name: "haproxy".to_owned(),
         kind: Kind::Haproxy,
@@ -178,7 +179,6 @@ impl Reader {
                 self.listeners.extend(section.listeners(own.into_iter().collect()));
             }
         }
-        self.mark_dynamic();
     }
 
     /// A backend chosen by an expression may be any of them.

@@ -35,8 +35,8 @@ pub(super) fn balancer(file: &Arc<str>, tree: Tree) -> Balancers {
     // A file of conf.d has no `http` around it.
     reader.find(&tree.directives);
     reader.context(&tree.directives, false);
-    if !tree.whole {
-        // What uses them may stand in a file that was not given.
+    if !tree.whole || reader.any_used {
+        // What uses them may stand in a file that was not given, or be known only when a request comes.
         reader.pools.values_mut().for_each(|pool| pool.used = true);
     }
     let balancer = Balancer {
@@ -57,6 +57,8 @@ struct Reader {
     matches: BTreeMap<String, Directive>,
     listeners: Vec<Listener>,
     unread: Vec<Unread>,
+    /// A variable says where to pass: any upstream may be meant.
+    any_used: bool,
 }
 
 /// What a server or location has by itself or from around it.
@@ -260,8 +262,7 @@ impl Reader {
         let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
         let host = rest.split('/').next().unwrap_or_default();
         if host.contains('$') || pass.name == "js_content" {
-            // Any of the upstreams may be meant.
-            self.pools.values_mut().for_each(|pool| pool.used = true);
+            self.any_used = true;
             passes.answers = true;
             let (en, zh) = ("where to is known only when a request comes", "请求到来时才知道转发到哪里");
             self.unread.push(Unread::new(pass.place.clone(), text, en, zh));

@@ -1,10 +1,12 @@
 //! What files of clouds with security groups on interfaces and ACLs on subnets tell, before it is joined:
 //! Aliyun, Tencent and Huawei have this shape in common.
 
+use super::faults::{dangling, unused};
 use super::list::{Budget, Entry, Head, gate};
 use super::{Cloud, Exit, Guard, Hop, Interface, Owner, Peer, Route, Subnet};
 use crate::doc::Node;
 use crate::estate::Endpoint;
+use crate::finding::Finding;
 use crate::gate::{Action, Gate, Kind};
 use crate::place::{Place, both};
 use crate::read::{Match, Span};
@@ -96,6 +98,8 @@ pub(crate) struct Facts {
     pub nats: Vec<(String, Place)>,
     /// Public addresses and the instance, interface or private address they lead to.
     pub published: Vec<(String, IpAddr)>,
+    /// Groups that rules name: the group, the rule's place, its group and number.
+    pub references: Vec<(String, Place, String, u32)>,
     /// Private addresses of each group's members, filled in by [`Facts::members`].
     pub members: HashMap<String, Vec<Span>>,
 }
@@ -162,6 +166,7 @@ impl Facts {
     pub(crate) fn fill(self, cloud: &mut Cloud, habits: &Habits) {
         let mut lists = Lists { facts: &self, habits, budget: Budget::default(), made: HashMap::new() };
         self.networks(cloud);
+        cloud.findings.extend(self.dangling());
         let acls = lists.acls(cloud);
         self.subnets(cloud, &acls);
         self.routes(cloud);
@@ -172,6 +177,9 @@ impl Facts {
             let inbound = lists.list(cloud, std::slice::from_ref(&group.id), true);
             let outbound = lists.list(cloud, std::slice::from_ref(&group.id), false);
             let used = self.nics.iter().any(|nic| nic.groups.contains(&group.id));
+            if let (false, false, Some(place)) = (used, self.nics.is_empty(), &group.place) {
+                cloud.findings.push(unused(place, &group.id));
+            }
             if !used {
                 let what = both(
                     format!("security group {}, inbound", group.name),
@@ -181,6 +189,19 @@ impl Facts {
             }
             cloud.lists.extend([inbound, outbound]);
         }
+    }
+
+    /// Groups that rules or interfaces name and no file has, once the files have several.
+    fn dangling(&self) -> Vec<Finding> {
+        let gone = |id: &str| self.groups.len() > 1 && !self.groups.iter().any(|group| group.id == id);
+        let named = self.references.iter().filter(|one| gone(&one.0));
+        let mut found: Vec<Finding> =
+            named.map(|(id, place, within, rule)| dangling(place, within, Some(*rule), id)).collect();
+        for nic in &self.nics {
+            let lost = nic.groups.iter().filter(|id| gone(id));
+            found.extend(lost.map(|id| dangling(&nic.place, &nic.owner, None, id)));
+        }
+        found
     }
 
     fn networks(&self, cloud: &mut Cloud) {

@@ -3,6 +3,7 @@
 use super::policy::levels;
 use super::rules::{For, Lists, Member, Target};
 use super::{Files, Kind, key, same};
+use crate::cloud::faults::dangling;
 use crate::cloud::fields::{addresses, each, field, flag, integer, last, many, spans, word, words};
 use crate::cloud::{Cloud, Exit, Guard, Hop, Interface, Peer, Route, Subnet};
 use crate::doc::Node;
@@ -30,6 +31,25 @@ pub(super) fn fill(cloud: &mut Cloud, files: &Files<'_>) {
     strangers(cloud, &mut lists);
     instances(cloud, files, &mut lists);
     whole_lists(cloud, files, &mut lists);
+    tags(cloud, files);
+}
+
+/// Tags and accounts that rules name and no instance has.
+fn tags(cloud: &mut Cloud, files: &Files<'_>) {
+    let members = members(files);
+    if members.is_empty() {
+        return;
+    }
+    let known: Vec<&String> =
+        members.iter().flat_map(|member| member.target.tags.iter().chain(&member.target.accounts)).collect();
+    for (number, rule) in files.each(Kind::Firewall).iter().enumerate() {
+        let within = last(word(rule, "network").unwrap_or("default"));
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        for list in ["targetTags", "targetServiceAccounts", "sourceTags", "sourceServiceAccounts"] {
+            let gone = words(rule, list).into_iter().filter(|tag| !known.iter().any(|own| own == tag));
+            cloud.findings.extend(gone.map(|tag| dangling(&rule.place, within, Some(number), tag)));
+        }
+    }
 }
 
 /// The number of a network by its link or bare name.
@@ -335,6 +355,13 @@ fn whole_lists(cloud: &mut Cloud, files: &Files<'_>, lists: &mut Lists<'_, '_>) 
         let id = cloud.networks[at].id.clone();
         if !networks.contains(&id) {
             networks.push(id);
+        }
+    }
+    for at in 0..lists.levels.len() {
+        for inbound in [true, false] {
+            let mut unread = Vec::new();
+            cloud.lists.extend(lists.policy(at, inbound, &mut unread).map(Arc::new));
+            cloud.unread.extend(unread);
         }
     }
     for id in networks {

@@ -228,6 +228,27 @@ impl<'a, 'f> Lists<'a, 'f> {
         chosen.flat_map(|member| member.addresses.iter().map(|address| Span::one(*address))).collect()
     }
 
+    /// The rules of one policy, for checks.
+    pub(super) fn policy(&mut self, at: usize, inbound: bool, unread: &mut Vec<Unread>) -> Option<Gate> {
+        let level = self.levels.get(at)?;
+        let entries = level_entries(level, For::Anybody(level.first_network()), inbound, unread);
+        let way = if inbound { "ingress" } else { "egress" };
+        let head = Head {
+            kind: GateKind::GcpFirewall,
+            inbound,
+            name: format!("policy {}, {way}", level.name),
+            place: entries.first()?.place.clone(),
+            stateful: true,
+            // Neither allowed nor denied: so that no rule is found to do what the end does anyway.
+            default: Action::Reject,
+            default_text: both(
+                "what no rule of the policy decides goes on to the next list",
+                "策略中没有规则决定的流量交给下一个列表",
+            ),
+        };
+        Some(gate(head, &entries, &mut self.budget).0)
+    }
+
     /// The list of every rule of a network, whomever it is for, as a check of it wants it: targets are kept apart
     /// as if they were interfaces.
     pub(super) fn whole(&mut self, network: &str, inbound: bool, unread: &mut Vec<Unread>) -> Option<Gate> {

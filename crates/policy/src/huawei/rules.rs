@@ -39,6 +39,9 @@ pub(super) fn read(nodes: &[&Node], facts: &mut Facts, unread: &mut Vec<Unread>)
             let number = counts.entry(id.to_owned()).or_default();
             let inbound = direction.eq_ignore_ascii_case("ingress");
             let entry = rule_entry(node, *number, id, inbound, facts, &sets, unread);
+            if let Some(other) = word(node, "remote_group_id").filter(|other| !other.is_empty()) {
+                facts.references.push((other.to_owned(), node.place.clone(), id.to_owned(), *number));
+            }
             *number += 1;
             let group = facts.group(id);
             group.place.get_or_insert_with(|| node.place.clone());

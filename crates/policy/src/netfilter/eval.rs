@@ -3,6 +3,7 @@
 //! A packet passes every base chain of its hooks in the order of the kernel; accept ends one of them only. What is
 //! not known of packet or rules makes the answer *depends*, unless every possibility ends alike.
 
+mod answer;
 mod compile;
 mod host;
 mod index;
@@ -15,6 +16,7 @@ mod value;
 mod walk;
 mod work;
 
+pub use answer::{Answer, Decision, Outcome, PolicyOf, Rewritten, RuleAt};
 pub use host::Host;
 pub use track::Habits;
 
@@ -22,9 +24,6 @@ use super::ast::{Hook, Policy, Ruleset};
 use super::packet::{self, Packet, has_ports};
 use compile::{ChainId, Program, Station};
 use memory::{CONFIRMED, Memory};
-use netwhy_model::Text;
-use serde::Serialize;
-use std::net::IpAddr;
 use std::sync::Arc;
 use value::Bits;
 use walk::{At, Ends, Log, Walk};
@@ -39,55 +38,6 @@ pub struct Machine {
     pub habits: Habits,
     /// Whether answers list every rule that matched.
     pub tells_trail: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Hash)]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    Accept,
-    Drop,
-    Reject,
-    Depends,
-}
-
-/// A rule by its names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RuleAt {
-    pub table: Arc<str>,
-    pub chain: Arc<str>,
-    /// The number in its chain, from 0.
-    pub rule: u32,
-    pub line: u32,
-}
-
-/// The chain whose policy decided.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PolicyOf {
-    pub table: Arc<str>,
-    pub chain: Arc<str>,
-}
-
-/// Addresses and ports as they leave the host; `None` is the kernel's free choice, or not known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Rewritten {
-    pub src: Option<IpAddr>,
-    pub dst: Option<IpAddr>,
-    pub sport: Option<u16>,
-    pub dport: Option<u16>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
-    pub verdict: Outcome,
-    /// For depends: on what.
-    pub reasons: Vec<Text>,
-    /// The rule that ended the packet's way, or the last one that accepted it at the hook asked for.
-    pub rule: Option<RuleAt>,
-    pub policy_of: Option<PolicyOf>,
-    /// When translation changed something.
-    pub rewritten: Option<Rewritten>,
-    /// Every rule that matched for certain, in order; empty unless asked for.
-    pub trail: Vec<RuleAt>,
 }
 
 /// How far a packet came.
@@ -266,13 +216,7 @@ fn meet(
 }
 
 /// Through one base chain; whether any of what the packet stands for is accepted there.
-fn base(
-    program: &Program,
-    memory: &mut Memory,
-    work: &mut Work<'_>,
-    way: &mut Way,
-    id: ChainId,
-) -> bool {
+fn base(program: &Program, memory: &mut Memory, work: &mut Work<'_>, way: &mut Way, id: ChainId) -> bool {
     let Some(base) = &program.chains[id].base else { return true };
     match on_device(work, base) {
         Some(false) => return true,

@@ -3,15 +3,17 @@
 //! A cube stands for whole packets without extension headers, so a test for fragments or such headers has one answer.
 //! Sets of ipset must be bound first (`xtables::bind`).
 
-mod fields;
 mod direction;
+mod fields;
 mod gates;
 pub(crate) mod matching;
 mod values;
 
 pub use gates::{ChainGate, gates};
 
-use crate::netfilter::ast::{Backend, Element, Match, Part, Rule, Ruleset, Set, SetUse, Span, Table, TableFamily, Test};
+use crate::netfilter::ast::{
+    Backend, Element, Match, Part, Rule, Ruleset, Set, SetUse, Span, Table, TableFamily, Test,
+};
 use crate::place::both;
 use crate::space::{Cube, Family, Names};
 use matching::{Hits, View, hits};
@@ -122,7 +124,10 @@ fn mentioned(ruleset: &Ruleset) -> HashSet<(String, bool)> {
     let mut names = HashSet::new();
     let mut add = |elements: &[Element]| {
         // The elements of a set are all of the same fields.
-        if elements.first().is_none_or(|first| first.spans.iter().all(|span| matches!(span, Span::Numbers(..)))) {
+        if elements
+            .first()
+            .is_none_or(|first| first.spans.iter().all(|span| matches!(span, Span::Numbers(..))))
+        {
             return;
         }
         for span in elements.iter().flat_map(|element| &element.spans) {
@@ -163,7 +168,10 @@ fn lower(view: &View<'_>, families: &[Family], rule: &Rule) -> Lowered {
                 }
                 unmodelled.extend(next.reason.take());
                 if next.sure.len() + next.perhaps.len() > CUBE_COUNT_MAX {
-                    unmodelled.push(both("the rule stands for more than a million pieces", "该规则的分片超过一百万"));
+                    unmodelled.push(both(
+                        "the rule stands for more than a million pieces",
+                        "该规则的分片超过一百万",
+                    ));
                     continue;
                 }
                 next.sure.append(&mut next.perhaps);
@@ -184,9 +192,7 @@ fn lower(view: &View<'_>, families: &[Family], rule: &Rule) -> Lowered {
 /// Why a part that is no match of a field may let a packet through or not.
 pub(crate) fn condition(part: &Part) -> Option<Text> {
     Some(match part {
-        Part::Unknown { text, why } => {
-            both(format!("{}: {text}", why.en), format!("{}：{text}", why.zh))
-        }
+        Part::Unknown { text, why } => both(format!("{}: {text}", why.en), format!("{}：{text}", why.zh)),
         Part::Limit(_) => both("only packets within a rate match", "仅匹配速率以内的报文"),
         Part::Quota { .. } => both("it depends on how many bytes have passed", "取决于已经通过的字节数"),
         Part::Connections { .. } => both("it depends on how many connections there are", "取决于连接的数量"),

@@ -4,6 +4,7 @@
 //! unless NAT gave it another address; a set that rules fill may hold anything. NAT of connections that exist
 //! already is not known, so packets of such are taken as they stand.
 
+mod bounds;
 mod chain;
 mod flow;
 mod nat;
@@ -12,10 +13,12 @@ use super::ast::{Backend, ChainKind, Hook, Policy, Ruleset, TableFamily};
 use super::lower::{Lowering, families};
 use crate::place::both;
 use crate::space::{Cube, Nat, State};
+use bounds::Bounds;
 use chain::{End, Walk};
 use flow::Flow;
 use netwhy_model::Text;
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 /// Priority of connection tracking at prerouting and output (`NF_IP_PRI_CONNTRACK`).
 const CONNTRACK_PRIORITY: i32 = -200;
@@ -81,6 +84,8 @@ pub struct Tracer<'a> {
     lowering: Lowering<'a>,
     /// For each table its chains by name.
     chains: Vec<HashMap<&'a str, usize>>,
+    /// For each chain of each table, made when it is first asked.
+    bounds: Vec<Vec<OnceLock<Bounds>>>,
 }
 
 /// A base chain in its turn.
@@ -100,7 +105,16 @@ impl<'a> Tracer<'a> {
         let names = |table: &'a super::ast::Table| {
             table.chains.iter().enumerate().map(|(at, chain)| (chain.name.as_str(), at)).collect()
         };
-        Tracer { lowering: Lowering::new(ruleset), chains: ruleset.tables.iter().map(names).collect() }
+        let empty = |table: &super::ast::Table| table.chains.iter().map(|_| OnceLock::new()).collect();
+        Tracer {
+            lowering: Lowering::new(ruleset),
+            chains: ruleset.tables.iter().map(names).collect(),
+            bounds: ruleset.tables.iter().map(empty).collect(),
+        }
+    }
+
+    fn bounds(&self, table: usize, chain: usize) -> &Bounds {
+        self.bounds[table][chain].get_or_init(|| Bounds::new(&self.lowering, table, chain))
     }
 
     /// What the bits of interfaces in cubes mean.
@@ -166,7 +180,13 @@ impl<'a> Tracer<'a> {
                 // Empty chains of iptables that accept do nothing.
                 let idle = table.backend == Backend::Xtables && chain.rules.is_empty();
                 if !(idle && base.policy == Policy::Accept) {
-                    turns.push(Turn { priority, own: base.priority, table: table_at, chain: chain_at, is_nat });
+                    turns.push(Turn {
+                        priority,
+                        own: base.priority,
+                        table: table_at,
+                        chain: chain_at,
+                        is_nat,
+                    });
                 }
             }
         }

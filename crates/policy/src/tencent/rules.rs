@@ -96,6 +96,12 @@ fn group(
         entries
     };
     let (inbound, outbound) = (list("Ingress", true), list("Egress", false));
+    for rule in ["Ingress", "Egress"].iter().flat_map(|name| each(node, name)) {
+        if let Some(other) = word(rule, "SecurityGroupId").filter(|other| !other.is_empty()) {
+            let number = word(rule, "PolicyIndex").and_then(|text| text.parse().ok()).unwrap_or(0);
+            facts.references.push((other.to_owned(), rule.place.clone(), id.clone(), number));
+        }
+    }
     let group = facts.group(&id);
     group.place = Some(node.place.clone());
     group.inbound = inbound;

@@ -49,6 +49,25 @@ impl HostFilter {
         })
     }
 
+    /// The base chains that let through and stop at input, forward and output.
+    pub fn filter_chains(&self) -> impl Iterator<Item = &Gate> {
+        self.chains.iter().filter_map(|one| {
+            let chain = self.ruleset.tables.get(one.table)?.chains.get(one.chain)?;
+            let hooked = [Hook::Input, Hook::Forward, Hook::Output].iter().any(|hook| decides(chain, *hook));
+            hooked.then_some(&one.gate)
+        })
+    }
+
+    /// What becomes of packets on a way.
+    pub fn decisions(&self, tracer: &Tracer<'_>, role: Role, packets: &[Cube]) -> Vec<Decision> {
+        tracer.path(role, packets, PIECE_COUNT_MAX).iter().map(|one| self.decision(one)).collect()
+    }
+
+    /// The answers to those of some packets that come through.
+    pub fn answers_to(&self, tracer: &Tracer<'_>, role: Role, packets: &[Cube]) -> Vec<Cube> {
+        answers(&tracer.path(role, packets, PIECE_COUNT_MAX))
+    }
+
     fn step(
         &self,
         tracer: &Tracer<'_>,

@@ -1,7 +1,7 @@
 //! Which reader a file is for, by what stands in it.
 
 use super::host::HostFilter;
-use super::{Role, Source, World};
+use super::{Role, Source, World, one_way};
 use crate::aws::Aws;
 use crate::balancer::{self, Balancers};
 use crate::cloud::READERS;
@@ -49,7 +49,7 @@ pub(super) fn read(sources: &[Source], role: Option<Role>) -> World {
             Form::Nft | Form::NftJson | Form::Xtables(_) | Form::Ipset => gathered.filter(source),
             Form::Terraform => terraform.push(source),
             Form::Json => gathered.json(source),
-            Form::Yaml => gathered.kubernetes.push(doc::yaml(&source.file, &source.text)),
+            Form::Yaml => gathered.yaml(source),
             Form::Nginx => nginx.push((Arc::clone(&source.file), source.text.as_str())),
             Form::Haproxy => gathered.balancers(balancer::haproxy(&source.file, &source.text)),
             Form::Other => {}
@@ -235,6 +235,15 @@ impl Gathered {
         }
     }
 
+    /// Manifests; or what `gcloud` and `az` print as YAML.
+    fn yaml(&mut self, source: &Source) {
+        let mut read = doc::yaml(&source.file, &source.text);
+        read.documents.retain(|node| !self.cloud(node));
+        if !read.documents.is_empty() || !read.unread.is_empty() {
+            self.kubernetes.push(read);
+        }
+    }
+
     /// Gives a document to the cloud it is of.
     fn cloud(&mut self, node: &Node) -> bool {
         let claims = READERS.iter().position(|reader| (reader.claims)(node));
@@ -274,7 +283,9 @@ impl Gathered {
         for (reader, mut nodes) in READERS.iter().zip(self.clouds) {
             nodes.extend((reader.terraform)(&planned.resources));
             if !nodes.is_empty() {
-                estates.push(Box::new((reader.read)(&nodes, Vec::new())));
+                let cloud = (reader.read)(&nodes, Vec::new());
+                findings.extend(cloud.findings());
+                estates.push(Box::new(cloud));
             }
         }
         if !self.kubernetes.is_empty() {
@@ -287,7 +298,9 @@ impl Gathered {
         }
         for (_, name, ruleset) in self.filters {
             findings.extend(faults::faults(&ruleset));
-            estates.push(Box::new(HostFilter::new(name, ruleset, role)));
+            let filter = HostFilter::new(name, ruleset, role);
+            findings.extend(one_way::findings(&filter));
+            estates.push(Box::new(filter));
         }
         for balancer in &self.balancers {
             findings.extend(balancer::faults(balancer, &balancer::Known::default()));

@@ -178,34 +178,6 @@ pub fn asked(estate: &dyn Estate, packet: &Packet) -> Verdict {
     verdict
 }
 
-/// The boxes of the generated rules that ask for source ports, which not every dialect can say.
-pub fn rules_with_source_ports() -> Vec<Cube> {
-    let Some(at) = shared() else { return Vec::new() };
-    let lines = std::fs::read_to_string(at.join("gen/acl-1000-seed7/rules.jsonl")).expect("rules");
-    let narrow = lines
-        .lines()
-        .map(|line| documents("rules", line).remove(0))
-        .filter(|rule| rule.each("sport").iter().filter_map(Node::integer).collect::<Vec<_>>() != [0, 65535]);
-    let cube = |rule: Node| {
-        let span = |name| Span::read(rule.word(name).expect("prefix")).expect("prefix");
-        let (source, destination) = (span("src"), span("dst"));
-        Cube::all(source.family)
-            .source(source.first, source.last)
-            .destination(destination.first, destination.last)
-    };
-    narrow.map(cube).collect()
-}
-
-/// Whether a packet may be one of these.
-pub fn may_hit(packet: &Packet, boxes: &[Cube]) -> bool {
-    let span = |text: &str| Span::one(text.parse().expect("address"));
-    let (source, destination) = (span(&packet.ask.0), span(&packet.ask.1));
-    let one = Cube::all(source.family)
-        .source(source.first, source.last)
-        .destination(destination.first, destination.last);
-    boxes.iter().any(|cube| cube.meets(&one))
-}
-
 /// A rule of the generated list: whom it matches but for source ports, and whether it allows.
 pub fn abstract_rules() -> Vec<(Cube, bool)> {
     let Some(at) = shared() else { return Vec::new() };

@@ -117,7 +117,9 @@ fn within(time: Duration, mut holds: impl FnMut() -> bool) {
 }
 
 fn is_free(packet: &Packet, new: &Rewritten) -> bool {
-    new.src.is_none() || new.dst.is_none() || packet.has_ports() && (new.sport.is_none() || new.dport.is_none())
+    new.src.is_none()
+        || new.dst.is_none()
+        || packet.has_ports() && (new.sport.is_none() || new.dport.is_none())
 }
 
 fn score(asked: &[Asked], seen: &HashMap<u32, (End, Seen)>, expected: &Counts, counts: &Counts) -> Score {
@@ -131,12 +133,21 @@ fn score(asked: &[Asked], seen: &HashMap<u32, (End, Seen)>, expected: &Counts, c
             && score.mismatches.len() < TOLD_MAX
         {
             let before = history(&asked[..id], &one.packet);
-            score.mismatches.push(format!("packet {id}: {wrong}{before}\n  {:?}\n  from {:?}: {:?}\n  kernel: {seen:?}", one.decision, one.end, one.packet));
+            score.mismatches.push(format!(
+                "packet {id}: {wrong}{before}\n  {:?}\n  from {:?}: {:?}\n  kernel: {seen:?}",
+                one.decision, one.end, one.packet
+            ));
         }
     }
     let show = std::env::var("NETWHY_KERNEL_SHOW").ok().and_then(|text| text.parse::<usize>().ok());
     if let Some((id, one)) = show.and_then(|id| Some((id, asked.get(id)?))) {
-        println!("SHOWN {id}{}\n  {:?}\n  {:?}\n  kernel: {:?}", history(&asked[..id], &one.packet), one.packet, one.decision, seen.get(&(id as u32)));
+        println!(
+            "SHOWN {id}{}\n  {:?}\n  {:?}\n  kernel: {:?}",
+            history(&asked[..id], &one.packet),
+            one.packet,
+            one.decision,
+            seen.get(&(id as u32))
+        );
     }
     // Rules without a counter are not among the counts.
     let mut rules: Vec<_> = counts.keys().collect();
@@ -144,7 +155,9 @@ fn score(asked: &[Asked], seen: &HashMap<u32, (End, Seen)>, expected: &Counts, c
     for rule in rules {
         let (machine, kernel) = (expected.get(rule).unwrap_or(&0), counts.get(rule).unwrap_or(&0));
         if machine != kernel && score.mismatches.len() < TOLD_MAX {
-            score.mismatches.push(format!("rule {rule:?}: matched {machine} times, by the kernel {kernel} times"));
+            score
+                .mismatches
+                .push(format!("rule {rule:?}: matched {machine} times, by the kernel {kernel} times"));
         }
     }
     score
@@ -162,8 +175,16 @@ fn history(before: &[Asked], packet: &Packet) -> String {
         let packet = &one.packet;
         text.push_str(&format!(
             "\n    {id} {:?} {}:{:?} > {}:{:?} {} flags {:?} icmp {:?} {:?} {:?}",
-            one.end, packet.source, packet.source_port, packet.destination, packet.destination_port, packet.protocol,
-            packet.flags, packet.icmp_type, one.decision.verdict, one.decision.rewritten
+            one.end,
+            packet.source,
+            packet.source_port,
+            packet.destination,
+            packet.destination_port,
+            packet.protocol,
+            packet.flags,
+            packet.icmp_type,
+            one.decision.verdict,
+            one.decision.rewritten
         ));
     }
     text
@@ -178,7 +199,11 @@ fn wrong(asked: &Asked, seen: Option<&(End, Seen)>) -> Option<&'static str> {
         (Outcome::Accept, Some((_, seen))) => {
             let packet = &asked.packet;
             let (source, destination, ports) = match asked.decision.rewritten {
-                None => (Some(packet.source), Some(packet.destination), (packet.source_port, packet.destination_port)),
+                None => (
+                    Some(packet.source),
+                    Some(packet.destination),
+                    (packet.source_port, packet.destination_port),
+                ),
                 Some(rewritten) => (rewritten.src, rewritten.dst, (rewritten.sport, rewritten.dport)),
             };
             let same = source.is_none_or(|source| source == seen.source)

@@ -116,12 +116,15 @@ impl Drawer<'_> {
             text.push_str(&format!(
                 "  set {name}wide {{ type {kind} . inet_service; flags interval; elements = {{ {net} . 50-90, {one} . 1000-1005 }} }}\n"
             ));
+            text.push_str(&format!("  set {name}seen {{ type {kind}; flags dynamic; size 1000; }}\n"));
             text.push_str(&format!(
                 "  map {name}mark {{ type {kind} : mark; elements = {{ {one} : 0x1, {two} : 0x2 }} }}\n"
             ));
         }
         let (one, two) = (self.dice.pick(&PORTS[..4]), self.dice.pick(&PORTS[4..]));
-        text.push_str(&format!("  set ports {{ type inet_service; flags interval; elements = {{ {one}, {two}, 2000-3000 }} }}\n"));
+        text.push_str(&format!(
+            "  set ports {{ type inet_service; flags interval; elements = {{ {one}, {two}, 2000-3000 }} }}\n"
+        ));
         text.push_str("  set bits { type tcp_flag; elements = { syn, ack, fin | ack } }\n");
         text.push_str("  set ifs { type ifname; elements = { \"pr0\", \"eth0\" } }\n");
         text
@@ -135,14 +138,20 @@ impl Drawer<'_> {
             return format!("{matches} {map}");
         }
         let action = self.action(spot);
-        let matches = if matches.is_empty() && !action.contains("mark") && !action.contains("jump") {
+        let matches = if matches.is_empty()
+            && !action.contains("mark")
+            && !action.contains("jump")
+            && !action.contains("seen")
+        {
             "meta l4proto tcp".to_owned()
         } else {
             matches
         };
         // What can still end the rule stands behind the counter: such a rule has none.
-        let counter = if action.contains("ct mark") || action.contains("map") || clashes(&matches, &action) { "" } else { "counter " };
-        let action = if clashes(&matches, &action) { "accept".to_owned() } else { action };
+        let stops = ["ct mark", "map", "seen", "limit"].iter().any(|word| action.contains(word));
+        let counter = if stops || clashes(&matches, &action) { "" } else { "counter " };
+        let resets = action.ends_with("tcp reset") && !matches.contains("tcp ");
+        let action = if resets || clashes(&matches, &action) { "accept".to_owned() } else { action };
         format!("{matches} {counter}{action}")
     }
 
@@ -158,13 +167,21 @@ impl Drawer<'_> {
             3 => "return".to_owned(),
             4 => "continue".to_owned(),
             5 => self.writes(),
+            12 => format!("limit rate 1/day burst {} packets accept", 5 + self.dice.below(30)),
+            15 => format!("limit rate over 1/day burst {} packets drop", 5 + self.dice.below(30)),
             6 if matches!(spot.hook, "forward" | "input") => {
                 let inet = self.family == "inet";
-                self.dice.pick(&["reject", if inet { "reject with icmpx port-unreachable" } else { "reject" }]).to_owned()
+                self.dice
+                    .pick(&[
+                        "reject",
+                        if inet { "reject with icmpx port-unreachable" } else { "reject" },
+                        "reject with tcp reset",
+                    ])
+                    .to_owned()
             }
             7..=10 => "drop".to_owned(),
             11 => "meta mark set 0x1".to_owned(),
-            12 => String::new(),
+            14 => String::new(),
             _ => "accept".to_owned(),
         }
     }
@@ -173,7 +190,10 @@ impl Drawer<'_> {
         let places = self.place();
         let ip = Self::ip(places);
         let name = if places.six { "six" } else { "four" };
-        match self.dice.below(8) {
+        match self.dice.below(11) {
+            8 => format!("add @{name}seen {{ {ip} saddr }}"),
+            9 => format!("update @{name}seen {{ {ip} daddr }} drop"),
+            10 => format!("delete @{name}seen {{ {ip} saddr }}"),
             0 => "meta mark set 0x2".to_owned(),
             1 => "meta mark set meta mark | 0x1".to_owned(),
             2 => "meta mark set meta mark & 0xfffffffe".to_owned(),
@@ -195,7 +215,9 @@ impl Drawer<'_> {
             0 => format!("tcp dport vmap {{ {a} : {one}, {b} : {two} }}"),
             1 => format!("udp dport vmap {{ {a} : {two}, 1000-1010 : {one} }}"),
             2 => format!("ct state vmap {{ new : {one}, established : {two}, invalid : drop }}"),
-            3 => format!("{ip} saddr vmap {{ {} : {two}, {} : {one} }}", places.clients[0], places.servers[1]),
+            3 => {
+                format!("{ip} saddr vmap {{ {} : {two}, {} : {one} }}", places.clients[0], places.servers[1])
+            }
             _ => format!("iifname . meta l4proto vmap {{ \"pr0\" . tcp : {one}, \"pr1\" . udp : {two} }}"),
         }
     }
@@ -240,7 +262,8 @@ impl Drawer<'_> {
         let side = self.dice.pick(&["saddr", "daddr"]);
         let not = self.dice.maybe_not("!= ");
         let pool = if side == "saddr" { places.clients } else { places.servers };
-        let value = match self.dice.below(7) {
+        let value = match self.dice.below(8) {
+            7 => format!("@{name}seen"),
             0 => self.dice.pick(places.networks).to_owned(),
             1 => self.dice.pick(places.ranges).to_owned(),
             2 => format!("@{name}"),
@@ -334,9 +357,15 @@ impl Drawer<'_> {
         let places = self.place();
         let not = self.dice.maybe_not("!= ");
         if places.six {
-            format!("icmpv6 type {not}{}", self.dice.pick(&["echo-request", "echo-reply", "{ echo-request, destination-unreachable }"]))
+            format!(
+                "icmpv6 type {not}{}",
+                self.dice.pick(&["echo-request", "echo-reply", "{ echo-request, destination-unreachable }"])
+            )
         } else {
-            format!("icmp type {not}{}", self.dice.pick(&["echo-request", "echo-reply", "{ echo-request, 3 }", "13"]))
+            format!(
+                "icmp type {not}{}",
+                self.dice.pick(&["echo-request", "echo-reply", "{ echo-request, 3 }", "13"])
+            )
         }
     }
 
@@ -393,7 +422,9 @@ impl Drawer<'_> {
         let mut text = format!("table {} n {{\n", self.family);
         for (hook, priority) in [("prerouting", "dstnat"), ("postrouting", "srcnat"), ("input", "100")] {
             if self.dice.percent(if hook == "input" { 15 } else { 75 }) {
-                text.push_str(&format!("  chain {hook} {{\n    type nat hook {hook} priority {priority}; policy accept;\n"));
+                text.push_str(&format!(
+                    "  chain {hook} {{\n    type nat hook {hook} priority {priority}; policy accept;\n"
+                ));
                 for _ in 0..1 + self.dice.below(4) {
                     text.push_str(&format!("    {}\n", self.nat_rule(hook)));
                 }
@@ -411,7 +442,8 @@ impl Drawer<'_> {
         let own = Drawer { dice: &mut *self.dice, places: &[places], family: self.family }.nat_match();
         let server = self.dice.pick(places.translated_servers);
         let client = self.dice.pick(places.translated_clients);
-        let with_port = |port: &str| if places.six { format!("[{server}]:{port}") } else { format!("{server}:{port}") };
+        let with_port =
+            |port: &str| if places.six { format!("[{server}]:{port}") } else { format!("{server}:{port}") };
         let port = self.dice.pick(&PORTS);
         match hook {
             "prerouting" => match self.dice.below(7) {
@@ -419,14 +451,23 @@ impl Drawer<'_> {
                 1 => format!("{own} udp dport {port} counter dnat{family} to {}", with_port("8080-8090")),
                 2 => format!("{own} counter dnat{family} to {server}"),
                 3 => format!("{own} tcp dport {port} counter redirect to :8080"),
-                4 => format!("{own} dnat{family} to tcp dport map {{ 80 : {server}, 443 : {} }}", places.translated_servers[0]),
-                5 => format!("{own} dnat{family} to {ip} saddr map {{ {} : {server}, {} : {} }}", places.clients[0], places.clients[1], places.translated_servers[2]),
+                4 => format!(
+                    "{own} dnat{family} to tcp dport map {{ 80 : {server}, 443 : {} }}",
+                    places.translated_servers[0]
+                ),
+                5 => format!(
+                    "{own} dnat{family} to {ip} saddr map {{ {} : {server}, {} : {} }}",
+                    places.clients[0], places.clients[1], places.translated_servers[2]
+                ),
                 _ => format!("{own} counter accept"),
             },
             "postrouting" => match self.dice.below(4) {
                 0 => format!("{own} counter masquerade"),
                 1 => format!("{own} counter snat{family} to {client}"),
-                2 => format!("{own} snat{family} to {ip} saddr map {{ {} : {client}, {} : {} }}", places.clients[0], places.clients[2], places.translated_clients[0]),
+                2 => format!(
+                    "{own} snat{family} to {ip} saddr map {{ {} : {client}, {} : {} }}",
+                    places.clients[0], places.clients[2], places.translated_clients[0]
+                ),
                 _ => format!("{own} counter accept"),
             },
             _ => format!("{own} counter accept"),
@@ -464,7 +505,8 @@ fn clashes(one: &str, two: &str) -> bool {
         _ if text.contains("protocol") || text.contains("l4proto") => Some("any".to_owned()),
         _ => None,
     };
-    let differ = |a: Option<String>, b: Option<String>| matches!((a, b), (Some(a), Some(b)) if a != b || a == "any");
+    let differ =
+        |a: Option<String>, b: Option<String>| matches!((a, b), (Some(a), Some(b)) if a != b || a == "any");
     let families = match (family(one), family(two)) {
         (Some(a), Some(b)) => a != b,
         _ => false,

@@ -105,7 +105,14 @@ fn protocol(dice: &mut Dice, places: &Places, words: &mut String) -> &'static st
                 words.push_str(&ports(dice, "tcp"));
             }
             if dice.percent(20) {
-                let flags = dice.pick(&["--syn", "--tcp-flags SYN,ACK,FIN,RST SYN", "--tcp-flags ALL NONE", "--tcp-flags SYN,RST SYN,RST", "--tcp-flags ACK ACK", "--tcp-flags FIN,ACK FIN"]);
+                let flags = dice.pick(&[
+                    "--syn",
+                    "--tcp-flags SYN,ACK,FIN,RST SYN",
+                    "--tcp-flags ALL NONE",
+                    "--tcp-flags SYN,RST SYN,RST",
+                    "--tcp-flags ACK ACK",
+                    "--tcp-flags FIN,ACK FIN",
+                ]);
                 words.push_str(&format!(" -m tcp{} {flags}", dice.maybe_not(" !")));
             }
             "tcp"
@@ -131,7 +138,11 @@ fn protocol(dice: &mut Dice, places: &Places, words: &mut String) -> &'static st
             "icmp"
         }
         7 => {
-            words.push_str(&format!("{} -p {}", dice.maybe_not(" !"), dice.pick(&["tcp", "udp", "47", "50"])));
+            words.push_str(&format!(
+                "{} -p {}",
+                dice.maybe_not(" !"),
+                dice.pick(&["tcp", "udp", "47", "50"])
+            ));
             "other"
         }
         _ => "other",
@@ -156,7 +167,18 @@ fn extra(dice: &mut Dice, places: &Places, spot: &Spot) -> String {
     let not = dice.maybe_not(" !");
     match dice.below(9) {
         0..=2 => {
-            let states = dice.pick(&["NEW", "ESTABLISHED", "RELATED,ESTABLISHED", "INVALID", "NEW,RELATED", "UNTRACKED", "NEW,UNTRACKED", "DNAT", "SNAT", "NEW,DNAT"]);
+            let states = dice.pick(&[
+                "NEW",
+                "ESTABLISHED",
+                "RELATED,ESTABLISHED",
+                "INVALID",
+                "NEW,RELATED",
+                "UNTRACKED",
+                "NEW,UNTRACKED",
+                "DNAT",
+                "SNAT",
+                "NEW,DNAT",
+            ]);
             format!(" -m conntrack{not} --ctstate {states}")
         }
         3 => format!(" -m mark{not} --mark {}", dice.pick(&["0x1", "0x2", "0x0/0x1", "0x3", "0x1/0x1"])),
@@ -165,11 +187,24 @@ fn extra(dice: &mut Dice, places: &Places, spot: &Spot) -> String {
             format!(" -m iprange{not} {option} {}", dice.pick(places.ranges))
         }
         5 => format!(" -m connmark{not} --mark {}", dice.pick(&["0x1", "0x2", "0x0", "0x1/0x1"])),
-        6 if places.six => format!(" -m hl {} {}", dice.pick(&["--hl-eq", "--hl-gt", "--hl-lt"]), dice.pick(&["10", "63", "64"])),
-        6 => format!(" -m ttl {} {}", dice.pick(&["--ttl-eq", "--ttl-gt", "--ttl-lt"]), dice.pick(&["10", "63", "64"])),
+        6 if places.six => format!(
+            " -m hl {} {}",
+            dice.pick(&["--hl-eq", "--hl-gt", "--hl-lt"]),
+            dice.pick(&["10", "63", "64"])
+        ),
+        6 => format!(
+            " -m ttl {} {}",
+            dice.pick(&["--ttl-eq", "--ttl-gt", "--ttl-lt"]),
+            dice.pick(&["10", "63", "64"])
+        ),
         7 => format!(" -m dscp{not} --dscp {}", dice.pick(&["8", "10", "0"])),
         _ if spot.table != "raw" => {
-            let option = dice.pick(&["--ctstatus SEEN_REPLY", "--ctstatus CONFIRMED", "--ctdir ORIGINAL", "--ctdir REPLY"]);
+            let option = dice.pick(&[
+                "--ctstatus SEEN_REPLY",
+                "--ctstatus CONFIRMED",
+                "--ctdir ORIGINAL",
+                "--ctdir REPLY",
+            ]);
             format!(" -m conntrack {option}")
         }
         _ => format!(" -m mark{not} --mark 0x1"),

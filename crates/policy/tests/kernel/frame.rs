@@ -152,11 +152,15 @@ pub fn read(frame: &[u8]) -> Option<Seen> {
     let body = frame.get(14..)?;
     let (source, destination, protocol, header): (IpAddr, IpAddr, u8, usize) = match frame.get(12..14)? {
         [0x08, 0x00] => {
-            let four = |at: usize| -> Option<IpAddr> { Some(<[u8; 4]>::try_from(body.get(at..at + 4)?).ok()?.into()) };
+            let four = |at: usize| -> Option<IpAddr> {
+                Some(<[u8; 4]>::try_from(body.get(at..at + 4)?).ok()?.into())
+            };
             (four(12)?, four(16)?, *body.get(9)?, 20)
         }
         [0x86, 0xdd] => {
-            let six = |at: usize| -> Option<IpAddr> { Some(<[u8; 16]>::try_from(body.get(at..at + 16)?).ok()?.into()) };
+            let six = |at: usize| -> Option<IpAddr> {
+                Some(<[u8; 16]>::try_from(body.get(at..at + 16)?).ok()?.into())
+            };
             (six(8)?, six(24)?, *body.get(6)?, 40)
         }
         _ => return None,

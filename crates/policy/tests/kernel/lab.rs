@@ -40,8 +40,10 @@ impl End {
 
 /// What the machine is told of the router.
 pub fn host() -> Host {
-    let addresses = |texts: &[&str]| -> Vec<IpAddr> { texts.iter().map(|text| text.parse().expect("address")).collect() };
-    let route = |text: &str, length, end: End| (text.parse().expect("network"), length, end.interface().to_owned());
+    let addresses =
+        |texts: &[&str]| -> Vec<IpAddr> { texts.iter().map(|text| text.parse().expect("address")).collect() };
+    let route =
+        |text: &str, length, end: End| (text.parse().expect("network"), length, end.interface().to_owned());
     Host {
         interfaces: vec![
             ("pr0".to_owned(), addresses(&["198.51.100.1", "2001:db8:a::1"])),

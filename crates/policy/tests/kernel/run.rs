@@ -70,7 +70,13 @@ pub fn one(dialect: Dialect, seed: u64, packets: usize) -> Score {
     std::mem::take(&mut *result.lock().expect("one thread"))
 }
 
-fn nft(lab: &Lab, family: &'static str, places: &'static [&'static Places], seed: u64, packets: usize) -> Score {
+fn nft(
+    lab: &Lab,
+    family: &'static str,
+    places: &'static [&'static Places],
+    seed: u64,
+    packets: usize,
+) -> Score {
     let mut dice = Dice::new(seed);
     let path = std::env::temp_dir().join(format!("netwhy-kernel-{}.nft", std::process::id()));
     // What nft refuses is drawn again.

@@ -66,12 +66,20 @@ impl<'a> Traffic<'a> {
     pub fn became(&mut self, at: usize, packet: &Packet, end: End, decision: &Decision) {
         let flow = &mut self.flows[at];
         let rewritten = decision.rewritten;
-        if rewritten.is_some_and(|new| new.src.is_none() || new.dst.is_none() || packet.has_ports() && (new.sport.is_none() || new.dport.is_none())) {
+        if rewritten.is_some_and(|new| {
+            new.src.is_none()
+                || new.dst.is_none()
+                || packet.has_ports() && (new.sport.is_none() || new.dport.is_none())
+        }) {
             // Only the kernel knows what it chose: nothing more can be said of this connection.
             flow.over = true;
             return;
         }
-        if decision.verdict != Outcome::Accept || end != flow.from || packet.source != flow.first.source || packet.inner.is_some() {
+        if decision.verdict != Outcome::Accept
+            || end != flow.from
+            || packet.source != flow.first.source
+            || packet.inner.is_some()
+        {
             return;
         }
         let mut beyond = packet.clone();
@@ -138,7 +146,8 @@ fn turned(beyond: &Packet) -> Packet {
 fn shape(packet: &mut Packet, dice: &mut Dice, reply: bool) {
     match packet.protocol {
         TCP => {
-            let usual: &[u8] = if reply { &[18, 18, 16, 16, 24, 17, 20, 4] } else { &[2, 2, 2, 16, 16, 24, 17, 4] };
+            let usual: &[u8] =
+                if reply { &[18, 18, 16, 16, 24, 17, 20, 4] } else { &[2, 2, 2, 16, 16, 24, 17, 4] };
             let odd: &[u8] = &[0, 1, 2, 3, 4, 16, 18, 20, 17, 25, 41, 63, 194, 34, 48, 6];
             let flags = if dice.percent(88) { dice.pick(usual) } else { dice.pick(odd) };
             let (mine, theirs) =

@@ -131,7 +131,9 @@ pub fn faults(case: &Value) -> Vec<String> {
             kernel.get(key).and_then(Value::as_u64).is_none_or(|port| ours.map(u64::from) == Some(port))
         };
         let (source, destination, sport, dport) = match rewritten {
-            None => (Some(packet.source), Some(packet.destination), packet.source_port, packet.destination_port),
+            None => {
+                (Some(packet.source), Some(packet.destination), packet.source_port, packet.destination_port)
+            }
             Some(new) => (new.src, new.dst, new.sport, new.dport),
         };
         let right = decision.verdict == verdict

@@ -72,11 +72,8 @@ pub fn instance(reader: &mut Reader<'_>, resource: &Resource) -> Option<()> {
     made.names.clear();
     let public = ip(node, "public_ip");
     made.addresses = addresses(node, &["private_ip", "ipv6_addresses"], public);
-    let wants_public = bool(node, "associate_public_ip_address").or_else(|| {
-        let of = |resource: &&Resource| resource.id() == subnet;
-        let subnet = reader.resources.iter().find(of)?;
-        bool(&subnet.node, "map_public_ip_on_launch")
-    });
+    let wants_public = bool(node, "associate_public_ip_address")
+        .or_else(|| bool(&reader.by_id.get(subnet.as_str())?.node, "map_public_ip_on_launch"));
     made.public_later = public.is_none() && wants_public == Some(true);
     reader.model.interfaces.add(&id, made);
     Some(())
@@ -143,8 +140,7 @@ pub fn elastic_association(reader: &mut Reader<'_>, resource: &Resource) -> Opti
     let node = &resource.node;
     let target = reader.id(node, "instance_id").or_else(|| reader.id(node, "network_interface_id"))?;
     let allocation = reader.id(node, "allocation_id");
-    let of = |resource: &&Resource| Some(resource.id()) == allocation.as_deref();
-    let known = reader.resources.iter().find(of).and_then(|resource| ip(&resource.node, "public_ip"));
+    let known = allocation.and_then(|id| ip(&reader.by_id.get(id.as_str())?.node, "public_ip"));
     lead(reader, &target, known.or_else(|| ip(node, "public_ip")))
 }
 

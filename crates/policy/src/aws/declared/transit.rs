@@ -28,6 +28,9 @@ pub fn gateway(reader: &mut Reader<'_>, resource: &Resource) -> Option<()> {
     table.default_association = node.word("default_route_table_association") != Some("disable");
     table.default_propagation = node.word("default_route_table_propagation") != Some("disable");
     reader.model.transit_tables.add(&default_id(id), table);
+    if node.word("security_group_referencing_support") == Some("enable") {
+        reader.model.referring.insert(id.to_owned());
+    }
     Some(())
 }
 

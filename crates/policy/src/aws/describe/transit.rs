@@ -5,9 +5,13 @@ use crate::aws::model::{Attachment, Destination, Model, TransitRoute, TransitTab
 use crate::aws::net::Net;
 use crate::doc::Node;
 
-/// The defaults of a gateway tell which of its tables new attachments use; the tables tell it again.
-pub fn gateway(_: &mut Model, node: &Node) -> Option<()> {
-    node.word("TransitGatewayId").map(|_| ())
+/// Which of its tables new attachments use, the tables tell themselves.
+pub fn gateway(model: &mut Model, node: &Node) -> Option<()> {
+    let id = node.word("TransitGatewayId")?;
+    if node.at(&["Options", "SecurityGroupReferencingSupport"]).and_then(Node::text) == Some("enable") {
+        model.referring.insert(id.to_owned());
+    }
+    Some(())
 }
 
 fn is_gone(node: &Node) -> bool {

@@ -9,8 +9,8 @@ pub use stations::{Station, place};
 use super::index::Index;
 use super::sets::Lookup;
 use crate::netfilter::ast::{
-    Backend, Base, Data, Element, Field, Limit, Nat, NatKind, Operand, Part, Ruleset, Set, SetUse, Span, Table,
-    TableFamily, Test, UpdateKind, Verdict, Written,
+    Backend, Base, Data, Element, Field, Limit, Nat, NatKind, Operand, Part, Ruleset, Set, SetUse, Span,
+    Table, TableFamily, Test, UpdateKind, Verdict, Written,
 };
 use crate::place::both;
 use netwhy_model::Text;
@@ -53,19 +53,55 @@ pub struct Rule {
 
 #[derive(Debug)]
 pub enum Step {
-    Match { keys: Box<[Operand]>, set: SetId, negated: bool },
-    AnyBit { key: Operand, bits: u128, negated: bool },
-    Same { key: Operand, other: Operand, negated: bool },
+    Match {
+        keys: Box<[Operand]>,
+        set: SetId,
+        negated: bool,
+    },
+    AnyBit {
+        key: Operand,
+        bits: u128,
+        negated: bool,
+    },
+    Same {
+        key: Operand,
+        other: Operand,
+        negated: bool,
+    },
     Verdict(Act),
-    VerdictMap { keys: Box<[Operand]>, set: SetId },
+    VerdictMap {
+        keys: Box<[Operand]>,
+        set: SetId,
+    },
     Nat(NatStep),
     /// What xtables' targets cannot do they leave; a statement of nft ends its rule.
-    Write { field: Field, value: Value, lenient: bool },
+    Write {
+        field: Field,
+        value: Value,
+        lenient: bool,
+    },
     Notrack,
-    Update { set: SetId, kind: UpdateKind, keys: Box<[Operand]>, also: Vec<Step> },
-    Limit { slot: usize, limit: Limit },
-    Quota { slot: usize, bytes: u64, over: bool },
-    Connections { slot: usize, count: u64, over: bool, by_source: bool },
+    Update {
+        set: SetId,
+        kind: UpdateKind,
+        keys: Box<[Operand]>,
+        also: Vec<Step>,
+    },
+    Limit {
+        slot: usize,
+        limit: Limit,
+    },
+    Quota {
+        slot: usize,
+        bytes: u64,
+        over: bool,
+    },
+    Connections {
+        slot: usize,
+        count: u64,
+        over: bool,
+        by_source: bool,
+    },
     Unknown(Text),
 }
 
@@ -74,12 +110,16 @@ pub enum Act {
     Accept,
     Drop,
     /// With a reset, which also closes the connection it belongs to.
-    Reject { reset: bool },
+    Reject {
+        reset: bool,
+    },
     Return,
     Continue,
     Jump(ChainId),
     Goto(ChainId),
-    Queue { bypass: bool },
+    Queue {
+        bypass: bool,
+    },
     Stolen,
     /// To a chain that is not there.
     Nowhere,
@@ -237,7 +277,9 @@ impl<'a> Compiler<'a> {
                 }
             },
             Part::Verdict(verdict) => Step::Verdict(self.act(verdict)),
-            Part::VerdictMap { keys: from, set } => Step::VerdictMap { keys: keys(from), set: self.used(set) },
+            Part::VerdictMap { keys: from, set } => {
+                Step::VerdictMap { keys: keys(from), set: self.used(set) }
+            }
             Part::Nat(nat) => Step::Nat(self.nat(nat)),
             Part::Write { field, value } => Step::Write {
                 field: *field,
@@ -245,12 +287,9 @@ impl<'a> Compiler<'a> {
                 lenient: self.backend == Backend::Xtables,
             },
             Part::Notrack => Step::Notrack,
-            Part::Update { set, kind, keys: from, also } => Step::Update {
-                set: self.named(set),
-                kind: *kind,
-                keys: keys(from),
-                also: self.steps(also),
-            },
+            Part::Update { set, kind, keys: from, also } => {
+                Step::Update { set: self.named(set), kind: *kind, keys: keys(from), also: self.steps(also) }
+            }
             Part::Limit(limit) => Step::Limit { slot: self.slot(), limit: *limit },
             Part::Quota { bytes, over } => Step::Quota { slot: self.slot(), bytes: *bytes, over: *over },
             Part::Connections { count, over } => Step::Connections {

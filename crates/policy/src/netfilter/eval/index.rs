@@ -107,8 +107,7 @@ impl Bounds {
             }
             Field::Protocol => {
                 let byte = |number: u128| u8::try_from(number).unwrap_or(u8::MAX);
-                self.protocol =
-                    (self.protocol.0.max(byte(range.0)), self.protocol.1.min(byte(range.1)));
+                self.protocol = (self.protocol.0.max(byte(range.0)), self.protocol.1.min(byte(range.1)));
             }
             _ => {}
         }
@@ -154,7 +153,9 @@ impl Index {
             }
             let fewest = handles(bounds, six).min_by_key(|handle| shared.get(handle).copied());
             match fewest.unwrap_or(Handle::Rest) {
-                Handle::Source(first, length) => sources.entry((first, length)).or_insert_with(Vec::new).push(at),
+                Handle::Source(first, length) => {
+                    sources.entry((first, length)).or_insert_with(Vec::new).push(at)
+                }
                 Handle::Destination(first, length) => {
                     destinations.entry((first, length)).or_insert_with(Vec::new).push(at);
                 }
@@ -200,7 +201,8 @@ impl Index {
 /// Every handle by which a packet in the box would find the rule.
 fn handles(bounds: &Bounds, six: bool) -> impl Iterator<Item = Handle> + use<> {
     let source = prefix(bounds.source, six).map(|(first, length)| Handle::Source(first, length));
-    let destination = prefix(bounds.destination, six).map(|(first, length)| Handle::Destination(first, length));
+    let destination =
+        prefix(bounds.destination, six).map(|(first, length)| Handle::Destination(first, length));
     let (first, last) = bounds.destination_port;
     let port = (first == last).then_some(Handle::Port(first));
     [source, destination, port].into_iter().flatten()

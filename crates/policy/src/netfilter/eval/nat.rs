@@ -56,7 +56,9 @@ pub fn is_asked(work: &Work<'_>) -> bool {
 pub fn choice(work: &Work<'_>, step: &NatStep, mapped: Option<Choice>) -> Choice {
     let address = match step.kind {
         NatKind::Masquerade => Some(main_address(work, false)),
-        NatKind::Redirect if work.hook == Hook::Output => Some(Bits::of(if work.six { 1 } else { 0x7f00_0001 })),
+        NatKind::Redirect if work.hook == Hook::Output => {
+            Some(Bits::of(if work.six { 1 } else { 0x7f00_0001 }))
+        }
         NatKind::Redirect => Some(main_address(work, true)),
         NatKind::Netmap => step.addresses.map(|range| netmap(work, range)),
         NatKind::Source | NatKind::Destination => step.addresses.map(|(first, last)| {
@@ -213,9 +215,7 @@ fn beyond(connection: &Connection, side: Side, reply: bool) -> (Bits, Bits) {
     match (side, reply) {
         (Side::Source, false) => (connection.reply_destination(), connection.reply_destination_port()),
         (Side::Destination, false) => (connection.reply_source(), connection.reply_source_port()),
-        (Side::Source, true) => {
-            (Bits::of(original.destination), Bits::of(original.destination_port.into()))
-        }
+        (Side::Source, true) => (Bits::of(original.destination), Bits::of(original.destination_port.into())),
         (Side::Destination, true) => (Bits::of(original.source), Bits::of(original.source_port.into())),
     }
 }

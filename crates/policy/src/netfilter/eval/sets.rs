@@ -122,7 +122,8 @@ impl Lookup {
             if !pairs().all(|((first, last), key)| reaches(*key, *first, *last)) {
                 continue;
             }
-            let whole = pairs().all(|((first, last), key)| *first <= key.bits && key.bits | key.unknown <= *last);
+            let whole =
+                pairs().all(|((first, last), key)| *first <= key.bits && key.bits | key.unknown <= *last);
             if whole && !self.excluded[at] && !self.excluded.contains(&true) && found == Found::No {
                 return Found::At(at);
             }
@@ -217,7 +218,8 @@ mod tests {
 
     #[test]
     fn the_narrowest_range_counts_and_what_is_excluded_is_not_found() {
-        let set = Lookup::new(&[element(&[(0, 255)], false), element(&[(8, 11)], true), element(&[(9, 9)], false)]);
+        let set =
+            Lookup::new(&[element(&[(0, 255)], false), element(&[(8, 11)], true), element(&[(9, 9)], false)]);
         assert_eq!((at(&set, &[7]), at(&set, &[8])), (Found::At(0), Found::No));
         assert_eq!((at(&set, &[9]), at(&set, &[10])), (Found::At(2), Found::No));
         assert_eq!((at(&set, &[12]), at(&set, &[256])), (Found::At(0), Found::No));
@@ -225,7 +227,8 @@ mod tests {
 
     #[test]
     fn an_unknown_field_may_be_found_only_where_the_known_ones_are() {
-        let set = Lookup::new(&[element(&[(1, 1), (80, 90)], false), element(&[(2, 2), (0, u128::MAX)], false)]);
+        let set =
+            Lookup::new(&[element(&[(1, 1), (80, 90)], false), element(&[(2, 2), (0, u128::MAX)], false)]);
         assert_eq!((at(&set, &[1, 85]), at(&set, &[1, 91])), (Found::At(0), Found::No));
         assert_eq!(set.find(&[Bits::of(1), Bits::UNKNOWN]), Found::Maybe);
         assert_eq!(set.find(&[Bits::of(2), Bits::UNKNOWN]), Found::At(1));

@@ -8,17 +8,8 @@ use crate::netfilter::packet::{ACK, FIN, Packet, RST, SYN, URG};
 /// Flags that no rule of the handshake looks at: PSH, ECE, CWR.
 const FREE_FLAGS: u8 = 0x08 | 0x40 | 0x80;
 /// The combinations of the other flags that occur in TCP.
-const VALID_FLAGS: [u8; 9] = [
-    SYN,
-    SYN | URG,
-    SYN | ACK,
-    RST,
-    RST | ACK,
-    FIN | ACK,
-    FIN | ACK | URG,
-    ACK,
-    ACK | URG,
-];
+const VALID_FLAGS: [u8; 9] =
+    [SYN, SYN | URG, SYN | ACK, RST, RST | ACK, FIN | ACK, FIN | ACK | URG, ACK, ACK | URG];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
 pub enum State {

@@ -67,13 +67,20 @@ impl Truth {
 
 /// The name of an interface as the number that its sixteen bytes are.
 pub fn name_number(name: &str) -> u128 {
-    name.bytes().take(15).enumerate().fold(0, |number, (at, byte)| number | u128::from(byte) << (120 - 8 * at))
+    name.bytes()
+        .take(15)
+        .enumerate()
+        .fold(0, |number, (at, byte)| number | u128::from(byte) << (120 - 8 * at))
 }
 
 /// Every name that begins so, from first to last.
 pub fn name_span(name: &str, prefix: bool) -> (u128, u128) {
     let first = name_number(name);
-    let last = if prefix { first | u128::MAX.checked_shr(8 * name.len().min(16) as u32).unwrap_or(0) } else { first };
+    let last = if prefix {
+        first | u128::MAX.checked_shr(8 * name.len().min(16) as u32).unwrap_or(0)
+    } else {
+        first
+    };
     (first, last)
 }
 

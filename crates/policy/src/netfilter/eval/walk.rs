@@ -168,7 +168,9 @@ impl Walk<'_, '_> {
             }
         }
         self.work.optional = optional;
-        if all == Truth::Yes && let Some(trail) = &mut self.log.trail {
+        if all == Truth::Yes
+            && let Some(trail) = &mut self.log.trail
+        {
             trail.push(here);
         }
         (all, does)

@@ -178,7 +178,9 @@ impl<'a> Work<'a> {
             Field::TcpFlags => of(TCP, known_or_not(packet.flags)),
             Field::TcpSequence => of(TCP, known_or_not(packet.sequence)),
             Field::TcpAcknowledgment => of(TCP, known_or_not(packet.acknowledgment)),
-            Field::TcpWindow | Field::TcpOptionPresent(_) | Field::TcpMaxSegment => of(TCP, Some(Bits::UNKNOWN)),
+            Field::TcpWindow | Field::TcpOptionPresent(_) | Field::TcpMaxSegment => {
+                of(TCP, Some(Bits::UNKNOWN))
+            }
             Field::UdpLength => of(UDP, Some(Bits::UNKNOWN)),
             Field::IcmpType => of(ICMP, known_or_not(packet.icmp_type)),
             Field::IcmpCode => of(ICMP, known_or_not(packet.icmp_code)),
@@ -248,10 +250,7 @@ impl<'a> Work<'a> {
             }
             None => Bits::of(0),
         };
-        Bits {
-            bits: self.state.bits | translated.bits,
-            unknown: self.state.unknown | translated.unknown,
-        }
+        Bits { bits: self.state.bits | translated.bits, unknown: self.state.unknown | translated.unknown }
     }
 
     /// What ipset takes for a port.

@@ -19,7 +19,10 @@ pub(crate) enum Shape {
     Input,
     Output,
     /// The same for every packet of a cube of this family.
-    Families { v4: u128, v6: u128 },
+    Families {
+        v4: u128,
+        v6: u128,
+    },
     /// Cubes stand for whole packets without extension headers.
     Fixed(u128),
     Mark,
@@ -86,11 +89,9 @@ pub(crate) fn place(field: Field) -> Place {
         F::PacketType => at(S::PacketType, None, None),
         F::SetSourcePort => at(S::SetPort(true), None, None),
         F::SetDestinationPort => at(S::SetPort(false), None, None),
-        F::TcpSequence
-        | F::TcpAcknowledgment
-        | F::TcpWindow
-        | F::TcpOptionPresent(_)
-        | F::TcpMaxSegment => at(S::Unknown, None, Some(Protocols::TCP)),
+        F::TcpSequence | F::TcpAcknowledgment | F::TcpWindow | F::TcpOptionPresent(_) | F::TcpMaxSegment => {
+            at(S::Unknown, None, Some(Protocols::TCP))
+        }
         F::UdpLength => at(S::Unknown, None, Some(Protocols::UDP)),
         F::Ip4Length | F::Ip4Ttl | F::Ip4Dscp | F::Ip4Ecn | F::Ip4Id | F::Ip4FragmentOffset => {
             at(S::Unknown, Some(V4), None)

@@ -2,7 +2,9 @@
 
 use super::{Lowered, Lowering, families};
 use crate::gate::{Action, Direction, Gate, Kind, Order, Rule as GateRule};
-use crate::netfilter::ast::{Backend, Base, Chain, Data, Part, Policy, Rule, Ruleset, SetUse, Table, Verdict};
+use crate::netfilter::ast::{
+    Backend, Base, Chain, Data, Part, Policy, Rule, Ruleset, SetUse, Table, Verdict,
+};
 use crate::place::both;
 use crate::space::{Cube, subtract};
 use std::collections::HashMap;
@@ -28,10 +30,13 @@ pub struct ChainGate {
 pub fn gates(ruleset: &Ruleset) -> Vec<ChainGate> {
     let lowering = Lowering::new(ruleset);
     let mut out = Vec::new();
-    for (at, table) in ruleset.tables.iter().enumerate().filter(|(_, table)| !families(table.family).is_empty()) {
+    for (at, table) in
+        ruleset.tables.iter().enumerate().filter(|(_, table)| !families(table.family).is_empty())
+    {
         let directions = super::direction::directions(table);
         let chains = table.chains.iter().zip(directions);
-        let mut lists: Vec<Gate> = chains.map(|(chain, way)| gate(&lowering, at, table, chain, way)).collect();
+        let mut lists: Vec<Gate> =
+            chains.map(|(chain, way)| gate(&lowering, at, table, chain, way)).collect();
         let entries = entries(table, &lists);
         for ((chain, gate), entry) in lists.drain(..).enumerate().zip(entries) {
             out.push(ChainGate { gate, table: at, chain, entry });
@@ -119,44 +124,49 @@ fn entries(table: &Table, gates: &[Gate]) -> Vec<Option<Vec<Cube>>> {
         return vec![None; gates.len()];
     };
     for caller in order {
-        for (number, rule) in table.chains[caller].rules.iter().enumerate() {
+        let rules = &gates[caller].rules;
+        // Earlier rules that surely take the packets they match.
+        let mut takers: Vec<&GateRule> = Vec::new();
+        for (rule, lowered) in table.chains[caller].rules.iter().zip(rules) {
             for callee in callees(table, rule).filter_map(|name| by_name.get(name)) {
-                let coming = coming(&gates[caller], number, entries[caller].as_deref(), &mut left);
+                let coming = coming(lowered, &takers, entries[caller].as_deref(), &mut left);
                 match (&mut entries[*callee], coming) {
-                    (Some(entry), Some(coming)) if entry.len() + coming.len() <= ENTRY_COUNT_MAX => entry.extend(coming),
+                    (Some(entry), Some(coming)) if entry.len() + coming.len() <= ENTRY_COUNT_MAX => {
+                        entry.extend(coming)
+                    }
                     (entry, _) => *entry = None,
                 }
+            }
+            if lowered.unmodelled.is_empty() && lowered.action != Action::Pass {
+                takers.push(lowered);
             }
         }
     }
     entries
 }
 
-/// The packets that come to a rule: those it matches, without those that earlier rules surely took.
-fn coming(gate: &Gate, number: usize, entry: Option<&[Cube]>, left: &mut usize) -> Option<Vec<Cube>> {
-    let rule = gate.rules.get(number)?;
+/// The packets that come to a rule: those it matches, without those that earlier rules took.
+fn coming(
+    rule: &GateRule,
+    takers: &[&GateRule],
+    entry: Option<&[Cube]>,
+    left: &mut usize,
+) -> Option<Vec<Cube>> {
     let mut region = match entry {
         None => rule.cubes.clone(),
         Some(entry) => {
-            if entry.len().saturating_mul(rule.cubes.len()) > ENTRY_COUNT_MAX * ENTRY_COUNT_MAX {
-                return None;
-            }
+            *left = left.checked_sub(entry.len().saturating_mul(rule.cubes.len()))?;
             rule.cubes.iter().flat_map(|cube| entry.iter().filter_map(|other| cube.and(other))).collect()
         }
     };
-    for earlier in gate.rules.iter().take(number) {
-        if !earlier.unmodelled.is_empty() || earlier.action == Action::Pass {
-            continue;
-        }
-        for taken in &earlier.cubes {
-            *left = left.checked_sub(region.len().max(1))?;
-            if region.iter().any(|cube| cube.meets(taken)) {
-                let rest = subtract(&region, taken);
-                if rest.len() > ENTRY_COUNT_MAX {
-                    return Some(region);
-                }
-                region = rest;
+    for taken in takers.iter().flat_map(|taker| &taker.cubes) {
+        *left = left.checked_sub(region.len().max(1))?;
+        if region.iter().any(|cube| cube.meets(taken)) {
+            let rest = subtract(&region, taken);
+            if rest.len() > ENTRY_COUNT_MAX {
+                return Some(region);
             }
+            region = rest;
         }
     }
     Some(region)

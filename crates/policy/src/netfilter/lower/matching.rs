@@ -189,7 +189,8 @@ fn narrowed(cube: &Cube, shape: Shape, (first, last): (u128, u128)) -> Option<Cu
             (side.0 <= side.1).then_some(cube)
         }
         _ => {
-            let side = if shape == Shape::SourcePort { &mut cube.source_ports } else { &mut cube.destination_ports };
+            let side =
+                if shape == Shape::SourcePort { &mut cube.source_ports } else { &mut cube.destination_ports };
             let first = u16::try_from(first).ok()?;
             *side = (side.0.max(first), side.1.min(u16::try_from(last).unwrap_or(u16::MAX)));
             (side.0 <= side.1).then_some(cube)
@@ -273,7 +274,9 @@ fn address_type(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: 
         if let Some(cube) = narrowed(cube, side, (*first, *last)) {
             constant(view, &cube, found, number(*kind), out);
         }
-        if let Some(cube) = first.checked_sub(1).filter(|end| next <= *end).and_then(|end| narrowed(cube, side, (next, end))) {
+        if let Some(cube) =
+            first.checked_sub(1).filter(|end| next <= *end).and_then(|end| narrowed(cube, side, (next, end)))
+        {
             usual(view, &cube, (of_source, of_link), found, out);
         }
         next = last.saturating_add(1);
@@ -304,7 +307,10 @@ fn mark(view: &View<'_>, cube: &Cube, found: &Match, value: Option<u32>, out: &m
 
 fn unknown_field(field: Option<Field>) -> Text {
     let name = field.map_or(String::new(), |field| format!("{field:?}"));
-    both(format!("it depends on a field of the packet that is not given: {name}"), format!("取决于未给出的报文字段：{name}"))
+    both(
+        format!("it depends on a field of the packet that is not given: {name}"),
+        format!("取决于未给出的报文字段：{name}"),
+    )
 }
 
 fn bytes(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mut Hits) {
@@ -316,7 +322,9 @@ fn bytes(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mut Hi
                 match holds(found, view.sets, value.into()) {
                     Some(true) => bits[usize::from(value >> 6)] |= 1 << (value & 63),
                     Some(false) => {}
-                    None => return unsure(cube, found, out, "this comparison is not modelled", "未建模该比较"),
+                    None => {
+                        return unsure(cube, found, out, "this comparison is not modelled", "未建模该比较");
+                    }
                 }
             }
             Protocols(bits)
@@ -399,7 +407,8 @@ fn status(found: &Match, sets: &Sets<'_>, source: bool, destination: bool) -> Op
             // A change of addresses is always marked as done, so these bits never stand alone.
             let possible = |span: &Span| match span {
                 Span::Numbers(first, last) if first == last => {
-                    *first & known == value && STATUS_DONE.iter().all(|(bit, done)| first & bit == 0 || first & done != 0)
+                    *first & known == value
+                        && STATUS_DONE.iter().all(|(bit, done)| first & bit == 0 || first & done != 0)
                 }
                 _ => true,
             };
@@ -418,7 +427,9 @@ fn interface(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mu
     let mut bits = 0;
     for element in list {
         match element.spans.as_slice() {
-            [Span::Name { text, prefix }] if none => bits |= if *prefix && text.is_empty() { u64::MAX } else { 0 },
+            [Span::Name { text, prefix }] if none => {
+                bits |= if *prefix && text.is_empty() { u64::MAX } else { 0 }
+            }
             [Span::Name { text, prefix }] => bits |= names.bits(text, *prefix),
             _ => return unsure(cube, found, out, "interfaces are compared by number", "按编号比较接口"),
         }
@@ -430,7 +441,11 @@ fn interface(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mu
     // A packet that has no interface here keeps the one it will have.
     let side = if none { side & if bits == 0 { 0 } else { u64::MAX } } else { side & bits };
     if side != 0 {
-        out.sure.push(if shape == Shape::Input { Cube { from: side, ..*cube } } else { Cube { to: side, ..*cube } });
+        out.sure.push(if shape == Shape::Input {
+            Cube { from: side, ..*cube }
+        } else {
+            Cube { to: side, ..*cube }
+        });
     }
 }
 
@@ -492,8 +507,10 @@ fn narrow(view: &View<'_>, cube: &Cube, key: &Operand, span: &Span, out: &mut Hi
     if let (Shape::SetPort(source), Span::Numbers(first, last)) = (at.shape, span) {
         return set_port(cube, source, (*first, *last), &mut out.sure);
     }
-    if let (Shape::Source | Shape::Destination | Shape::SourcePort | Shape::DestinationPort, Span::Numbers(first, last)) =
-        (at.shape, span)
+    if let (
+        Shape::Source | Shape::Destination | Shape::SourcePort | Shape::DestinationPort,
+        Span::Numbers(first, last),
+    ) = (at.shape, span)
         && key.is_plain()
     {
         raw_ports(cube, key.field, out);
@@ -517,7 +534,10 @@ fn set_port(cube: &Cube, source: bool, (first, last): (u128, u128), out: &mut Ve
     out.extend(of(&SET_PORT_PROTOCOLS).and_then(|cube| narrowed(&cube, shape, (first, last))));
     if let Some(cube) = of(&ICMPS) {
         for kind in first >> 8..=(last >> 8).min(255) {
-            let codes = (if kind == first >> 8 { first & 255 } else { 0 }, if kind == last >> 8 { last & 255 } else { 255 });
+            let codes = (
+                if kind == first >> 8 { first & 255 } else { 0 },
+                if kind == last >> 8 { last & 255 } else { 255 },
+            );
             let typed = narrowed(&cube, Shape::SourcePort, (kind, kind));
             out.extend(typed.and_then(|cube| narrowed(&cube, Shape::DestinationPort, codes)));
         }

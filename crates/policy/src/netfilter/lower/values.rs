@@ -58,7 +58,11 @@ pub(crate) fn before(key: &Operand, (first, last): (u128, u128), last_value: u12
         // Values that the mask leaves stand for a block each.
         let start = first.checked_add(free)? & !free;
         let end = last & !free;
-        return Some(if start <= end && start <= last_value { vec![(start, (end | free).min(last_value))] } else { Vec::new() });
+        return Some(if start <= end && start <= last_value {
+            vec![(start, (end | free).min(last_value))]
+        } else {
+            Vec::new()
+        });
     }
     if first != last {
         return None;

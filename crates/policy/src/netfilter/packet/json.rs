@@ -7,9 +7,31 @@ use std::net::IpAddr;
 
 /// Every key a packet may have.
 const KEYS: [&str; 25] = [
-    "hook", "in", "out", "protocol", "src", "dst", "sport", "dport", "flags", "seq", "ack", "icmp_type",
-    "icmp_code", "icmp_id", "state", "ttl", "dscp", "ecn", "mark", "length", "fragment", "mac", "user",
-    "group", "inner",
+    "hook",
+    "in",
+    "out",
+    "protocol",
+    "src",
+    "dst",
+    "sport",
+    "dport",
+    "flags",
+    "seq",
+    "ack",
+    "icmp_type",
+    "icmp_code",
+    "icmp_id",
+    "state",
+    "ttl",
+    "dscp",
+    "ecn",
+    "mark",
+    "length",
+    "fragment",
+    "mac",
+    "user",
+    "group",
+    "inner",
 ];
 const INNER_KEYS: [&str; 5] = ["protocol", "src", "dst", "sport", "dport"];
 const HOOKS: [(&str, Hook); 5] = [
@@ -21,16 +43,8 @@ const HOOKS: [(&str, Hook); 5] = [
 ];
 const STATES: [(&str, u8); 5] =
     [("invalid", 1), ("established", 2), ("related", 4), ("new", 8), ("untracked", 64)];
-const FLAGS: [(&str, u8); 8] = [
-    ("fin", 1),
-    ("syn", 2),
-    ("rst", 4),
-    ("psh", 8),
-    ("ack", 16),
-    ("urg", 32),
-    ("ece", 64),
-    ("cwr", 128),
-];
+const FLAGS: [(&str, u8); 8] =
+    [("fin", 1), ("syn", 2), ("rst", 4), ("psh", 8), ("ack", 16), ("urg", 32), ("ece", 64), ("cwr", 128)];
 const PROTOCOLS: [(&str, u8); 14] = [
     ("tcp", TCP),
     ("udp", UDP),
@@ -159,11 +173,7 @@ impl<'a> Keys<'a> {
     }
 
     /// A text or a number, read by a function.
-    fn with<T>(
-        &self,
-        key: &'static str,
-        read: impl Fn(&str) -> Option<T>,
-    ) -> Result<Option<T>, PacketError> {
+    fn with<T>(&self, key: &'static str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, PacketError> {
         let Some(value) = self.get(key) else { return Ok(None) };
         let text = match value {
             Value::String(text) => text.trim().to_ascii_lowercase(),

@@ -3,7 +3,9 @@
 use super::flow::Flow;
 use super::nat;
 use super::{CONNTRACK_PRIORITY, Outcome, Role, RuleRef, Tracer, Verdict, too_many_pieces};
-use crate::netfilter::ast::{Data, Element, Field, Hook, Match, Operand, Part, Rule, SetUse, Test, Verdict as Said, Written};
+use crate::netfilter::ast::{
+    Data, Element, Field, Hook, Match, Operand, Part, Rule, SetUse, Test, Verdict as Said, Written,
+};
 use crate::netfilter::lower::condition;
 use crate::netfilter::lower::matching::{Hits, View, hits};
 use crate::place::both;
@@ -13,6 +15,8 @@ use std::sync::Arc;
 
 /// How deep jumps may go; the kernel's limit is 16.
 const DEPTH_MAX: usize = 32;
+/// How many rules are asked for one question, all chains and pieces together.
+const ASKED_COUNT_MAX: usize = 1 << 24;
 
 /// How a chain ends for some packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +35,7 @@ pub(super) struct Walk<'t, 'a> {
     tracer: &'t Tracer<'a>,
     limit: usize,
     pieces: usize,
+    asked: usize,
     outcomes: Vec<Outcome>,
     pub hook: Hook,
     priority: i32,
@@ -67,6 +72,7 @@ impl<'t, 'a> Walk<'t, 'a> {
             tracer,
             limit,
             pieces: 0,
+            asked: 0,
             outcomes: Vec::new(),
             hook: Hook::Forward,
             priority: 0,
@@ -90,7 +96,13 @@ impl<'t, 'a> Walk<'t, 'a> {
         let changed = moved.source || moved.destination || moved.source_ports || moved.destination_ports;
         let rewritten = changed.then_some(flow.now);
         let untracked = flow.untracked;
-        self.outcomes.push(Outcome { packets: flow.origin, verdict, rules: flow.rules, rewritten, untracked });
+        self.outcomes.push(Outcome {
+            packets: flow.origin,
+            verdict,
+            rules: flow.rules,
+            rewritten,
+            untracked,
+        });
         None
     }
 
@@ -109,18 +121,23 @@ impl<'t, 'a> Walk<'t, 'a> {
         let tracer = self.tracer;
         let rules = &tracer.lowering.ruleset.tables[table].chains[chain].rules;
         let mut ended = Vec::new();
+        let candidates = tracer.bounds(table, chain).candidates(&flows);
+        self.asked += candidates.len() + 1;
         let mut current = flows;
-        for (number, rule) in rules.iter().enumerate() {
-            if current.is_empty() {
-                break;
+        for (number, bounds) in candidates {
+            if !current.iter().any(|flow| flow.now.meets(&bounds)) {
+                continue;
             }
-            let mut result = Result::default();
-            for flow in current {
-                self.rule(At { table, chain, number, rule, depth }, flow, &mut result);
+            let (asked, others): (Vec<Flow>, Vec<Flow>) =
+                current.into_iter().partition(|flow| flow.now.meets(&bounds));
+            self.asked += asked.len();
+            let mut result = Result { going_on: others, ..Result::default() };
+            for flow in asked {
+                self.rule(At { table, chain, number, rule: &rules[number], depth }, flow, &mut result);
             }
             ended.append(&mut result.ended);
             current = result.going_on;
-            if self.pieces > self.limit {
+            if self.pieces > self.limit || self.asked > ASKED_COUNT_MAX {
                 for mut flow in current {
                     flow.lose(&[too_many_pieces()]);
                     ended.push((flow, End::Lost));
@@ -136,7 +153,8 @@ impl<'t, 'a> Walk<'t, 'a> {
     where
         't: 'v,
     {
-        let before = matches!(self.hook, Hook::Prerouting | Hook::Output) && self.priority < CONNTRACK_PRIORITY;
+        let before =
+            matches!(self.hook, Hook::Prerouting | Hook::Output) && self.priority < CONNTRACK_PRIORITY;
         let role = match self.hook {
             Hook::Input => Some(Role::Input),
             Hook::Forward => Some(Role::Forward),
@@ -205,7 +223,13 @@ impl<'t, 'a> Walk<'t, 'a> {
         }
     }
 
-    fn matched(&mut self, table: usize, found: &Match, matching: Vec<Matching>, result: &mut Result) -> Vec<Matching> {
+    fn matched(
+        &mut self,
+        table: usize,
+        found: &Match,
+        matching: Vec<Matching>,
+        result: &mut Result,
+    ) -> Vec<Matching> {
         let mut out = Vec::with_capacity(matching.len());
         let mut found_here = Hits::default();
         for Matching { flow, reasons } in matching {
@@ -319,7 +343,8 @@ impl<'t, 'a> Walk<'t, 'a> {
         let mut on = Vec::new();
         for mut one in matching {
             let Some(list) = &list else {
-                one.reasons.push(both("a map is not known, or filled at run time", "映射未知，或在运行时填充"));
+                one.reasons
+                    .push(both("a map is not known, or filled at run time", "映射未知，或在运行时填充"));
                 one.flow.lose(&one.reasons);
                 result.going_on.push(one.flow);
                 continue;
@@ -356,7 +381,8 @@ impl<'t, 'a> Walk<'t, 'a> {
     }
 
     fn notrack(&self, one: &mut Matching) {
-        let in_time = matches!(self.hook, Hook::Prerouting | Hook::Output) && self.priority < CONNTRACK_PRIORITY;
+        let in_time =
+            matches!(self.hook, Hook::Prerouting | Hook::Output) && self.priority < CONNTRACK_PRIORITY;
         if !in_time || one.flow.untracked {
             return;
         }
@@ -369,9 +395,16 @@ impl<'t, 'a> Walk<'t, 'a> {
         one.flow.moved.state = true;
     }
 
-    fn translate(&mut self, at: At<'_>, change: &crate::netfilter::ast::Nat, one: Matching, result: &mut Result) {
+    fn translate(
+        &mut self,
+        at: At<'_>,
+        change: &crate::netfilter::ast::Nat,
+        one: Matching,
+        result: &mut Result,
+    ) {
         let Matching { flow, reasons } = one;
-        if change.family.is_some_and(|family| (family == 4) != (flow.now.family == crate::space::Family::V4)) {
+        if change.family.is_some_and(|family| (family == 4) != (flow.now.family == crate::space::Family::V4))
+        {
             result.going_on.push(flow);
             return;
         }
@@ -391,7 +424,10 @@ impl<'t, 'a> Walk<'t, 'a> {
         };
         let Some(list) = self.elements(at.table, &map.set) else {
             let mut flow = flow;
-            flow.lose(&[both("a map of addresses is not known, or filled at run time", "地址映射未知，或在运行时填充")]);
+            flow.lose(&[both(
+                "a map of addresses is not known, or filled at run time",
+                "地址映射未知，或在运行时填充",
+            )]);
             result.going_on.push(flow);
             return;
         };
@@ -404,7 +440,9 @@ impl<'t, 'a> Walk<'t, 'a> {
             for mut found in hit {
                 found.flow.lose(&found.reasons);
                 let ports = ports.or(change.ports);
-                for mut flow in nat::apply(found.flow, self.hook, change, addresses.or(change.addresses), ports) {
+                for mut flow in
+                    nat::apply(found.flow, self.hook, change, addresses.or(change.addresses), ports)
+                {
                     flow.rules.push(me);
                     result.ended.push((flow, End::Accept));
                 }
@@ -442,7 +480,9 @@ fn write(one: &mut Matching, field: Field, value: &Written) {
     let written = |before: Option<u32>| {
         let after = match value {
             Written::Value(value) => u32::try_from(*value).ok(),
-            Written::Masked { and, xor } => before.and_then(|old| u32::try_from((u128::from(old) & and) ^ xor).ok()),
+            Written::Masked { and, xor } => {
+                before.and_then(|old| u32::try_from((u128::from(old) & and) ^ xor).ok())
+            }
             Written::Of(key) if key.is_plain() && key.field == Field::Mark => mark,
             Written::Of(key) if key.is_plain() && key.field == Field::CtMark => of_connection,
             _ => None,

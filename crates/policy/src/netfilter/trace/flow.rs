@@ -73,7 +73,9 @@ impl Flow {
     /// Whether it goes on to the host itself. NAT of its destination sends it elsewhere, or here.
     pub fn stays(&self, destined_here: bool) -> bool {
         let loops = match self.now.family {
-            crate::space::Family::V4 => self.now.destination.0 >> 24 == 127 && self.now.destination.1 >> 24 == 127,
+            crate::space::Family::V4 => {
+                self.now.destination.0 >> 24 == 127 && self.now.destination.1 >> 24 == 127
+            }
             crate::space::Family::V6 => self.now.destination == (1, 1),
         };
         match self.moved.destination {
@@ -112,7 +114,10 @@ impl Flow {
             || (moved.destination_ports && before.destination_ports != cube.destination_ports)
             || (moved.state && before.state != cube.state);
         if chosen {
-            flow.lose(&[both("it depends on the address or port that NAT chooses", "取决于 NAT 选择的地址或端口")]);
+            flow.lose(&[both(
+                "it depends on the address or port that NAT chooses",
+                "取决于 NAT 选择的地址或端口",
+            )]);
         }
         flow
     }

@@ -31,11 +31,8 @@ pub(super) fn apply(flow: Flow, hook: Hook, change: &Nat, addresses: Addresses, 
     };
     let same = same.into_iter().map(|flow| Flow { translated_here: true, ..flow });
     let others = others.into_iter().map(|flow| {
-        let mut flow = if of_destination {
-            destination(flow, addresses, ports)
-        } else {
-            source(flow, addresses, ports)
-        };
+        let mut flow =
+            if of_destination { destination(flow, addresses, ports) } else { source(flow, addresses, ports) };
         flow.translated_here = true;
         flow.local = change.kind == NatKind::Redirect;
         flow

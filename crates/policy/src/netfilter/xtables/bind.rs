@@ -15,7 +15,9 @@ pub fn bind(ruleset: &mut Ruleset) {
     let sets: HashMap<&str, &Set> = ruleset.ipsets.iter().map(|set| (set.name.as_str(), set)).collect();
     for table in ruleset.tables.iter_mut().filter(|table| table.backend == Backend::Xtables) {
         let v6 = table.family == TableFamily::Ip6;
-        for part in table.chains.iter_mut().flat_map(|chain| &mut chain.rules).flat_map(|rule| &mut rule.parts) {
+        for part in
+            table.chains.iter_mut().flat_map(|chain| &mut chain.rules).flat_map(|rule| &mut rule.parts)
+        {
             if let Part::Match(found) = part
                 && let Test::In(SetUse::Named(name)) = &found.test
                 && found.keys.iter().all(|key| matches!(key.field, Field::SetSource | Field::SetDestination))
@@ -77,7 +79,8 @@ fn keys(found: &Match, set: &Set, v6: bool) -> Option<Vec<Operand>> {
 
 /// A list of sets is their union, as long as they are of one kind and nothing is taken out of them again.
 fn list(found: &Match, list: &Set, sets: &HashMap<&str, &Set>, v6: bool) -> Part {
-    let unknown = |en: &str, zh: &str| Part::Unknown { text: format!("list:set {}", list.name), why: both(en, zh) };
+    let unknown =
+        |en: &str, zh: &str| Part::Unknown { text: format!("list:set {}", list.name), why: both(en, zh) };
     let mut all = Vec::new();
     let mut fields: Option<Vec<Operand>> = None;
     for name in list.members.iter().take(MEMBER_COUNT_MAX) {
@@ -87,7 +90,10 @@ fn list(found: &Match, list: &Set, sets: &HashMap<&str, &Set>, v6: bool) -> Part
         let Some(keys) = keys(found, set, v6) else { continue };
         let same = fields.as_ref().is_none_or(|fields| *fields == keys);
         if !same || set.elements.iter().any(|element| element.excluded) {
-            return unknown("sets of different kinds in one list are not modelled", "未建模包含不同类型集合的列表");
+            return unknown(
+                "sets of different kinds in one list are not modelled",
+                "未建模包含不同类型集合的列表",
+            );
         }
         fields = Some(keys);
         all.extend(set.elements.iter().cloned());

@@ -20,7 +20,14 @@ pub fn read_ipset(file: &Arc<str>, text: &str) -> Ruleset {
     if let Some(unread) = too_large(file, text) {
         return Ruleset { unread: vec![unread], ..Ruleset::default() };
     }
-    let mut reader = Reader { file, sets: Vec::new(), by_name: HashMap::new(), unread: Vec::new(), listed: None, left: ELEMENT_COUNT_MAX };
+    let mut reader = Reader {
+        file,
+        sets: Vec::new(),
+        by_name: HashMap::new(),
+        unread: Vec::new(),
+        listed: None,
+        left: ELEMENT_COUNT_MAX,
+    };
     let mut words = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         split(line, &mut words);
@@ -31,7 +38,11 @@ pub fn read_ipset(file: &Arc<str>, text: &str) -> Ruleset {
             reader.unread.push(Unread { place, text: fault.text, why: fault.why });
         }
     }
-    Ruleset { tables: Vec::new(), ipsets: reader.sets.into_iter().map(Filling::finish).collect(), unread: reader.unread }
+    Ruleset {
+        tables: Vec::new(),
+        ipsets: reader.sets.into_iter().map(Filling::finish).collect(),
+        unread: reader.unread,
+    }
 }
 
 struct Reader<'a> {
@@ -79,7 +90,9 @@ impl Reader<'_> {
             }
             "add" | "-A" | "--add" if words.len() > 2 => {
                 let set = self.by_name.get(text(1)).copied();
-                let set = set.ok_or_else(|| Fault::of(&words[1], "no set of this name was created", "没有创建该名称的集合"))?;
+                let set = set.ok_or_else(|| {
+                    Fault::of(&words[1], "no set of this name was created", "没有创建该名称的集合")
+                })?;
                 self.add(set, after(2), number)
             }
             "Name:" if words.len() > 1 => {
@@ -101,12 +114,16 @@ impl Reader<'_> {
                 Ok(())
             }
             (Some((set, false)), "Type:") => {
-                self.sets[set].set.key[0] = words.get(1).map_or(String::new(), |word| word.text.clone().into_owned());
+                self.sets[set].set.key[0] =
+                    words.get(1).map_or(String::new(), |word| word.text.clone().into_owned());
                 Ok(())
             }
             (Some(_), "Header:") => self.options(&words[1..]),
             (Some(_), text) if text.ends_with(':') || text == "Size" || text == "Number" => Ok(()),
-            (None, "COMMIT" | "flush" | "destroy" | "swap" | "rename" | "-F" | "-X" | "-q" | "-exist" | "-!") => Ok(()),
+            (
+                None,
+                "COMMIT" | "flush" | "destroy" | "swap" | "rename" | "-F" | "-X" | "-q" | "-exist" | "-!",
+            ) => Ok(()),
             _ => Err(Fault::of(first, "this belongs to no set", "该行不属于任何集合")),
         }
     }
@@ -139,7 +156,13 @@ impl Reader<'_> {
                 }
                 "netmask" | "bitmask" => match pair[1].text.parse() {
                     Ok(bits) => filling.netmask = Some(bits),
-                    Err(_) => return Err(Fault::of(&pair[1], "only prefixes are modelled here", "此处仅支持前缀掩码")),
+                    Err(_) => {
+                        return Err(Fault::of(
+                            &pair[1],
+                            "only prefixes are modelled here",
+                            "此处仅支持前缀掩码",
+                        ));
+                    }
                 },
                 _ => {}
             }
@@ -161,7 +184,11 @@ impl Reader<'_> {
         let timeout = words.windows(2).find(|pair| pair[0].text == "timeout");
         let timeout_s = timeout.and_then(|pair| pair[1].text.parse().ok()).filter(|seconds| *seconds != 0);
         if all.len() > self.left {
-            return Err(Fault::of(first, "the file has more than four million elements", "文件中的元素超过四百万个"));
+            return Err(Fault::of(
+                first,
+                "the file has more than four million elements",
+                "文件中的元素超过四百万个",
+            ));
         }
         self.left -= all.len();
         let made = all.into_iter().map(|spans| Element { excluded, timeout_s, line, ..element(spans) });
@@ -174,7 +201,8 @@ impl Reader<'_> {
 fn read_element(kind: &str, text: &str, v6: bool, netmask: Option<u32>) -> Option<Vec<Vec<Span>>> {
     let (storage, dimensions) = kind.split_once(':')?;
     if kind == "bitmap:port" {
-        let (protocol, ports) = text.split_once(':').map_or((None, text), |(name, ports)| (Some(name), ports));
+        let (protocol, ports) =
+            text.split_once(':').map_or((None, text), |(name, ports)| (Some(name), ports));
         let protocols = match protocol {
             Some(name) => vec![names::protocol(name)?],
             None => vec![6, 17],

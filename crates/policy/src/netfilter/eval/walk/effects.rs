@@ -35,7 +35,8 @@ impl Walk<'_, '_> {
                 under.negated(*over)
             }
             Step::Connections { slot, count, over, by_source } => {
-                let key = if *by_source { self.work.source.known().into_iter().collect() } else { Box::default() };
+                let key =
+                    if *by_source { self.work.source.known().into_iter().collect() } else { Box::default() };
                 self.connections((*slot, key), *count, sure).negated(*over)
             }
             _ => Truth::Yes,
@@ -194,7 +195,8 @@ impl Walk<'_, '_> {
 
     /// What a nat statement does; what some packets may go round leaves the addresses unknown.
     pub(super) fn nat(&mut self, step: &NatStep, before: Truth) -> Truth {
-        if step.family.is_some_and(|family| (family == 6) != self.work.six) || self.work.connection.is_none() {
+        if step.family.is_some_and(|family| (family == 6) != self.work.six) || self.work.connection.is_none()
+        {
             return Truth::No;
         }
         let mapped = match &step.map {
@@ -219,7 +221,8 @@ impl Walk<'_, '_> {
         let mut spans = spans.iter();
         let address = if map.gives_address { spans.next().map(|span| one(*span)) } else { None };
         let short = |number: u128| u16::try_from(number).unwrap_or(u16::MAX);
-        let ports = spans.next().filter(|_| map.gives_port).map(|(first, last)| (short(*first), short(*last)));
+        let ports =
+            spans.next().filter(|_| map.gives_port).map(|(first, last)| (short(*first), short(*last)));
         Some(Choice { address, ports, any_port: false })
     }
 

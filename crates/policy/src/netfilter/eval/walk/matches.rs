@@ -20,7 +20,8 @@ pub struct Keys {
 impl Keys {
     /// `None` when the packet lacks one of the fields.
     pub fn of(work: &Work<'_>, operands: &[Operand]) -> Option<Keys> {
-        let mut keys = Keys { values: [Bits::UNKNOWN; KEY_FIELDS_MAX], len: operands.len().min(KEY_FIELDS_MAX) };
+        let mut keys =
+            Keys { values: [Bits::UNKNOWN; KEY_FIELDS_MAX], len: operands.len().min(KEY_FIELDS_MAX) };
         for (value, operand) in keys.values.iter_mut().zip(operands) {
             *value = work.value(operand.field)?.under(operand);
         }
@@ -42,9 +43,15 @@ impl Walk<'_, '_> {
     /// failed before.
     pub(super) fn step(&mut self, step: &Step, chain: &Chain, before: Truth) -> Truth {
         match step {
-            Step::Match { keys, set, negated } => self.is_in(keys, *set).map_or(Truth::No, |t| t.negated(*negated)),
-            Step::AnyBit { key, bits, negated } => self.any_bit(key, *bits).map_or(Truth::No, |t| t.negated(*negated)),
-            Step::Same { key, other, negated } => self.same(key, other).map_or(Truth::No, |t| t.negated(*negated)),
+            Step::Match { keys, set, negated } => {
+                self.is_in(keys, *set).map_or(Truth::No, |t| t.negated(*negated))
+            }
+            Step::AnyBit { key, bits, negated } => {
+                self.any_bit(key, *bits).map_or(Truth::No, |t| t.negated(*negated))
+            }
+            Step::Same { key, other, negated } => {
+                self.same(key, other).map_or(Truth::No, |t| t.negated(*negated))
+            }
             step => self.act(step, chain, before),
         }
     }
@@ -133,7 +140,8 @@ fn truth(found: Found) -> Truth {
 /// What of a packet a part looks at that is not known.
 pub fn unknown_of(work: &Work<'_>, step: &Step) -> Option<String> {
     let of = |keys: &[Operand]| {
-        let unknown = |key: &&Operand| work.value(key.field).is_some_and(|value| value.under(key).unknown != 0);
+        let unknown =
+            |key: &&Operand| work.value(key.field).is_some_and(|value| value.under(key).unknown != 0);
         keys.iter().find(unknown).map(|key| name(key.field))
     };
     match step {
