@@ -341,6 +341,57 @@ fn pods_behind_one_service_that_fare_differently_make_the_answer_depend() {
 }
 
 #[test]
+fn endpoints_that_are_not_ready_answer_nothing_and_those_made_by_hand_are_elsewhere() {
+    let slice = |ready: bool| {
+        format!(
+            "kind: EndpointSlice\napiVersion: discovery.k8s.io/v1\nmetadata: {{name: db-1, namespace: shop, labels: {{kubernetes.io/service-name: db}}}}\nendpoints: [{{addresses: [203.0.113.9], conditions: {{ready: {ready}}}}}]\n---\n"
+        )
+    };
+    let ask = |more: &str| verdict(more, TOOL, "10.96.0.7", 80);
+    assert_eq!(ask(&format!("{SERVICE}{}", slice(false))), Verdict::Denied);
+    assert_eq!(ask(&format!("{SERVICE}{}", slice(true))), Verdict::Allowed);
+    let by_hand = SERVICE.replace("  selector: {app: db}\n", "");
+    assert_eq!(ask(&format!("{by_hand}{}", slice(true))), Verdict::Depends);
+}
+
+#[test]
+fn what_an_ingress_leads_to_is_asked_from_the_controller() {
+    let ingress = "kind: Ingress\napiVersion: networking.k8s.io/v1\nmetadata: {name: i, namespace: shop}\nspec:\n  rules: [{host: shop.example, http: {paths: [{path: /, backend: {service: {name: db, port: {number: 80}}}}]}}]\n---\n";
+    let ask =
+        |more: &str| verdict(&format!("{SERVICE}{ingress}{more}"), "outside", "{ingress-controller}", 443);
+    assert_eq!(ask(""), Verdict::Allowed);
+    assert_eq!(ask(&policy("{podSelector: {}}")), Verdict::Denied);
+    let labelled =
+        policy("{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {kind: ingress}}}]}]}");
+    assert_eq!(ask(&labelled), Verdict::Depends);
+    let controller = "kind: Namespace\napiVersion: v1\nmetadata: {name: ingress-nginx, labels: {kind: ingress}}\n---\nkind: Pod\napiVersion: v1\nmetadata: {name: c, namespace: ingress-nginx, labels: {app.kubernetes.io/name: ingress-nginx}}\nspec: {}\n---\n";
+    assert_eq!(ask(&format!("{labelled}{controller}")), Verdict::Allowed);
+}
+
+#[test]
+fn user_defined_networks_are_isolated_from_each_other() {
+    let udn = "kind: UserDefinedNetwork\napiVersion: k8s.ovn.org/v1\nmetadata: {name: u, namespace: shop}\nspec: {topology: Layer2, layer2: {role: Primary}}\n---\n";
+    assert_eq!(verdict(udn, TOOL, DB, 1), Verdict::Allowed, "the namespace lacks the label");
+    let text = format!(
+        "{}{udn}",
+        WORLD.replace("team: shop}", "team: shop, k8s.ovn.org/primary-user-defined-network: ''}")
+    );
+    let kube = || Kube::read(&[("all.yaml".into(), &text)], Options::default());
+    assert_eq!(asked(kube(), known(TOOL), known(DB), 6, Some(1)).verdict, Verdict::Denied);
+    assert_eq!(asked(kube(), known(WEB), known(DB), 6, Some(1)).verdict, Verdict::Allowed);
+}
+
+#[test]
+fn balancers_admit_only_the_ranges_they_name() {
+    let service = SERVICE
+        .replace("type: NodePort", "type: LoadBalancer\n  loadBalancerSourceRanges: [198.51.100.0/24]");
+    assert_eq!(verdict(&service, "198.51.100.7", "shop/db[Service]", 80), Verdict::Allowed);
+    let denied = answer(&service, "203.0.113.7", "shop/db[Service]", 80);
+    assert_eq!(denied.verdict, Verdict::Denied);
+    assert!(denied.fix[0].change.contains("203.0.113.7/32"), "{:?}", denied.fix);
+}
+
+#[test]
 fn policies_that_are_not_modelled_make_the_answer_depend() {
     let cilium = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: c, namespace: shop}\nspec: {}\n---\n";
     assert_eq!(verdict(cilium, TOOL, DB, 1), Verdict::Depends);

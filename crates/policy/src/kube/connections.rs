@@ -122,7 +122,11 @@ impl Kube {
     fn controllers_ask(&self) -> Vec<Connection> {
         let mut found: BTreeMap<usize, BTreeSet<u16>> = BTreeMap::new();
         for ingress in &self.ingresses {
-            for (at, port) in self.reached_by(ingress) {
+            // The list has the ports that containers declare, and no others.
+            let declares = |(at, port): &(usize, u16)| {
+                self.pods.get(*at).is_some_and(|pod| pod.ports.iter().any(|own| own.number == *port))
+            };
+            for (at, port) in self.reached_by(ingress).into_iter().filter(declares) {
                 found.entry(at).or_default().insert(port);
             }
         }
@@ -169,10 +173,7 @@ impl Kube {
             };
             let ports: Vec<_> = service.ports.iter().filter(wanted).collect();
             for (at, pod) in self.pods.iter().enumerate().filter(|(_, pod)| service.selects(pod)) {
-                let declared = |number: &u16| pod.ports.iter().any(|port| port.number == *number);
-                reached.extend(
-                    ports.iter().filter_map(|port| port.on(pod)).filter(declared).map(|port| (at, port)),
-                );
+                reached.extend(ports.iter().filter_map(|port| port.on(pod)).map(|port| (at, port)));
             }
         }
         reached

@@ -3,7 +3,7 @@
 use super::ends::{Spot, beyond};
 use super::network::Network;
 use super::policy::Direction;
-use super::service::{Service, ServicePort, Type};
+use super::service::{Endpoints, Service, ServicePort, Type};
 use super::way::{Walk, verdict};
 use crate::estate::{Look, Step, Way};
 use crate::gate::{self, Action, Gate, Kind, Order};
@@ -114,6 +114,9 @@ impl Walk<'_> {
 
     /// Through a service to the pods behind it.
     fn through(&mut self, from: &Spot, service: &Service, port: Option<u16>, entry: Entry) {
+        if !self.is_ready(service) {
+            return;
+        }
         let what = service_words(service);
         let by_node = matches!(entry, Entry::Outside(Some(_)));
         let fits = |one: &&ServicePort| {
@@ -255,6 +258,30 @@ impl Walk<'_> {
         }
     }
 
+    /// Whether something answers for a service, as far as its endpoints tell.
+    fn is_ready(&mut self, service: &Service) -> bool {
+        let kube = self.kube;
+        let is_it = |one: &&Endpoints| one.namespace == service.namespace && one.service == service.name;
+        let mut slices = kube.slices.iter().filter(is_it).peekable();
+        let Some(first) = slices.peek().map(|one| one.place.clone()) else { return true };
+        let ready: Vec<String> = slices.flat_map(|one| &one.ready).map(ToString::to_string).collect();
+        if ready.is_empty() {
+            let why = both("none of its endpoints is ready", "没有就绪的端点");
+            self.ends(service_words(service), why, &first);
+            return false;
+        }
+        if service.selector.is_none() && self.backends(service).is_empty() {
+            let list = ready.join(", ");
+            let on = both(
+                format!("what answers at {list}: its endpoints are no pods of these files"),
+                format!("{list} 处由谁应答：其端点不是这些文件中的 Pod"),
+            );
+            self.depends(service_words(service), on, &first);
+            return false;
+        }
+        true
+    }
+
     /// The pods behind a service.
     fn backends(&self, service: &Service) -> Vec<usize> {
         let slices = self
@@ -279,7 +306,7 @@ impl Walk<'_> {
             return self.ends(what, why, place);
         }
         let agree = verdicts.windows(2).all(|pair| pair.first() == pair.last());
-        if !agree && verdicts.contains(&Some(true)) {
+        if !agree {
             let lets = verdicts.iter().filter(|verdict| **verdict == Some(true)).count();
             let on = both(
                 format!("which of {} pods is chosen: {lets} of them may be reached", ways.len()),
