@@ -7,8 +7,8 @@ use crate::finding::{Finding, Level};
 use crate::place::Place;
 use crate::read::{Span, address};
 
-/// How many questions one balancer stands for.
-const ASK_COUNT_MAX: usize = 1_024;
+/// How many questions one balancer stands for: each is asked of every rule set.
+const ASK_COUNT_MAX: usize = 128;
 /// How many rules a sentence names.
 const NAMED_COUNT_MAX: usize = 4;
 
@@ -32,7 +32,9 @@ pub fn check_asks(balancer: &Balancer) -> Vec<CheckAsk> {
                 if asks.len() >= ASK_COUNT_MAX {
                     return asks;
                 }
-                asks.extend(check_ask(pool, member, *source));
+                // Pools often share members and checks.
+                let ask = check_ask(pool, member, *source);
+                asks.extend(ask.filter(|ask| !asks.iter().any(|before: &CheckAsk| before.ask == ask.ask)));
             }
         }
     }
