@@ -185,7 +185,7 @@ fn state(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mut Hi
         let answer = match shape {
             Shape::State => holds(found, view.sets, STATE_BITS[state]),
             Shape::StateNat => {
-                let nat = if tracked { u128::from(source) << 8 | u128::from(destination) << 9 } else { 0 };
+                let nat = if tracked { (u128::from(source) << 8) | (u128::from(destination) << 9) } else { 0 };
                 holds(found, view.sets, STATE_BITS[state] | nat)
             }
             _ if !tracked => Some(false),
@@ -207,7 +207,7 @@ fn state(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mut Hi
 /// What a test of `ct status` says when only the two bits of NAT are known.
 fn status(found: &Match, sets: &Sets<'_>, source: bool, destination: bool) -> Option<bool> {
     let known = STATUS_SOURCE | STATUS_DESTINATION;
-    let value = u128::from(source) * STATUS_SOURCE | u128::from(destination) * STATUS_DESTINATION;
+    let value = (u128::from(source) * STATUS_SOURCE) | (u128::from(destination) * STATUS_DESTINATION);
     let [key] = found.keys.as_slice() else { return None };
     let mask = key.mask.unwrap_or(u128::MAX);
     match &found.test {
