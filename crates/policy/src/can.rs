@@ -138,7 +138,9 @@ fn take(estate: &dyn Estate, step: &Step, answer: &mut Answer) {
             let mut decisions: Vec<Decision> =
                 packets.iter().flat_map(|cube| decisions(gate, &list, cube)).collect();
             let (whole, defaults) = (by_default(gate), estate.defaults(gate));
-            for decision in decisions.iter_mut().filter(|one| !defaults.is_empty() && one.by == [whole.clone()]) {
+            for decision in
+                decisions.iter_mut().filter(|one| !defaults.is_empty() && one.by == [whole.clone()])
+            {
                 decision.by.clone_from(&defaults);
             }
             weigh(&decisions, &mut told);

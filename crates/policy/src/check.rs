@@ -49,7 +49,12 @@ pub fn check(world: &World, intent: &Intent) -> Checked {
             result = own;
         }
         let port = ask.port.map_or_else(String::new, |port| format!(":{port}"));
-        failures.push(Failure { from: words(&ask.from), to: format!("{}{port}", words(&ask.to)), verdict, by });
+        failures.push(Failure {
+            from: words(&ask.from),
+            to: format!("{}{port}", words(&ask.to)),
+            verdict,
+            by,
+        });
     }
     Checked { name: intent.name.clone(), result, place: intent.place.clone(), failures }
 }
@@ -62,7 +67,8 @@ fn answer(world: &World, ask: &Ask) -> (Verdict, Vec<Because>) {
     let (from, to) = match (known(&ask.from), known(&ask.to)) {
         (Ok(from), Ok(to)) => (from, to),
         (Err(name), _) | (_, Err(name)) => {
-            let why = crate::place::both(format!("the files know no {name:?}"), format!("文件中没有 {name:?}"));
+            let why =
+                crate::place::both(format!("the files know no {name:?}"), format!("文件中没有 {name:?}"));
             let place = crate::Place::whole(&"".into());
             return (
                 Verdict::Depends,

@@ -166,11 +166,19 @@ fn is_conflict(rule: &Rule, other: &Rule) -> bool {
     let whole = |rule: &Rule| {
         let all = |cube: &Cube| {
             let addresses = (0, cube.family.last());
-            cube.source == addresses && cube.destination == addresses && cube.destination_ports == (0, u16::MAX)
+            cube.source == addresses
+                && cube.destination == addresses
+                && cube.destination_ports == (0, u16::MAX)
         };
         rule.cubes.iter().any(all)
     };
-    decides(rule) && decides(other) && !whole(rule) && !whole(other) && !rule.action.is_like(other.action) && !holds(rule, other) && !holds(other, rule)
+    decides(rule)
+        && decides(other)
+        && !whole(rule)
+        && !whole(other)
+        && !rule.action.is_like(other.action)
+        && !holds(rule, other)
+        && !holds(other, rule)
 }
 
 fn conflict(gate: &Gate, rule: &Rule, against: &[usize]) -> Finding {

@@ -1,6 +1,7 @@
 //! A collection of files as one model: every file goes to the reader that knows it.
 
 mod checks;
+mod form;
 mod host;
 mod nodes;
 mod one_way;
@@ -84,7 +85,8 @@ impl World {
     /// What is wrong with the rules: of every list, what the estates themselves find, and which protection nodes
     /// (of a file of ranges, if one is given) allow lists lack.
     pub fn lint(&self, ranges: Option<&Source>) -> Vec<Finding> {
-        let mut found: Vec<Finding> = self.estates.iter().flat_map(|one| one.lint_gates()).flat_map(|gate| lint::gate(&gate)).collect();
+        let mut found: Vec<Finding> =
+            self.estates.iter().flat_map(|one| one.lint_gates()).flat_map(|gate| lint::gate(&gate)).collect();
         found.extend(self.findings.iter().cloned());
         found.extend(checks::findings(self));
         found.extend(nodes::missing(&self.gates(), ranges));

@@ -80,7 +80,11 @@ fn an_origin_open_to_everyone_behind_a_node_is_a_bypass_also_when_two_halves_do_
     assert_eq!((admin[0].everywhere, admin[0].sources.as_slice()), (false, &spans(&["198.51.100.7"])[..]));
     assert_eq!(guess(&well_known(), &ranges).map(|node| node.id.as_str()), Some("cloudflare"));
     assert_eq!(guess(&well_known(), &spans(&["198.51.100.0/24"])), None);
-    assert_eq!(guess(&well_known(), &spans(&["0.0.0.0/0", "::/0"])), None, "open to everyone is behind nothing");
+    assert_eq!(
+        guess(&well_known(), &spans(&["0.0.0.0/0", "::/0"])),
+        None,
+        "open to everyone is behind nothing"
+    );
 }
 
 #[test]

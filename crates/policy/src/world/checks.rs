@@ -14,9 +14,15 @@ const TCP: u8 = 6;
 /// Every check that the rules stop, at the place of the check.
 pub(super) fn findings(world: &World) -> Vec<Finding> {
     let members = world.balancers().iter().flat_map(|balancer| {
-        balancer.pools.iter().flat_map(move |pool| pool.members.iter().map(move |member| (balancer, pool, member)))
+        balancer
+            .pools
+            .iter()
+            .flat_map(move |pool| pool.members.iter().map(move |member| (balancer, pool, member)))
     });
-    members.take(MEMBER_COUNT_MAX).filter_map(|(balancer, pool, member)| blocked(world, balancer, pool, member)).collect()
+    members
+        .take(MEMBER_COUNT_MAX)
+        .filter_map(|(balancer, pool, member)| blocked(world, balancer, pool, member))
+        .collect()
 }
 
 fn blocked(world: &World, balancer: &Balancer, pool: &Pool, member: &Member) -> Option<Finding> {
@@ -41,7 +47,10 @@ fn blocked(world: &World, balancer: &Balancer, pool: &Pool, member: &Member) -> 
                 "health-check-blocked",
                 Level::Error,
                 &health.place,
-                format!("the health checks of {name} ({pool}) come from {range} and do not reach {at}: {} {}", by.place, by.why.en),
+                format!(
+                    "the health checks of {name} ({pool}) come from {range} and do not reach {at}: {} {}",
+                    by.place, by.why.en
+                ),
                 format!("{name}（{pool}）的健康检查来自 {range}，无法到达 {at}：{} {}", by.place, by.why.zh),
             )
             .within(name, None),

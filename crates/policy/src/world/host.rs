@@ -319,7 +319,9 @@ impl Estate for HostFilter {
     /// One rule for each chain that stops something, before the first rule there that does.
     fn allow_decided(&self, decisions: &[Decision]) -> Vec<Fix> {
         let mut chains: Vec<(&Because, Cube)> = Vec::new();
-        for decision in decisions.iter().filter(|one| matches!(one.outcome, Outcome::Denied | Outcome::Rejected)) {
+        for decision in
+            decisions.iter().filter(|one| matches!(one.outcome, Outcome::Denied | Outcome::Rejected))
+        {
             for by in &decision.by {
                 let same = |one: &&mut (&Because, Cube)| {
                     one.0.within == by.within && one.1.family == decision.packets.family

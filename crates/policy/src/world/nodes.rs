@@ -42,7 +42,9 @@ fn web(gate: &Gate) -> (Vec<u16>, Vec<Span>) {
     let (mut ports, mut spans) = (Vec::new(), Vec::new());
     for rule in gate.rules.iter().filter(|rule| rule.action == Action::Allow) {
         for cube in rule.cubes.iter().filter(|cube| cube.protocols.has(6)) {
-            let own = WEB_PORTS.iter().filter(|port| (cube.destination_ports.0..=cube.destination_ports.1).contains(port));
+            let own = WEB_PORTS
+                .iter()
+                .filter(|port| (cube.destination_ports.0..=cube.destination_ports.1).contains(port));
             for port in own {
                 if !ports.contains(port) {
                     ports.push(*port);

@@ -1,5 +1,6 @@
 //! Which reader a file is for, by what stands in it.
 
+use super::form::{Form, form};
 use super::host::HostFilter;
 use super::{Role, Source, World, one_way};
 use crate::aws::Aws;
@@ -12,32 +13,8 @@ use crate::kube::{Kube, Options};
 use crate::netfilter::ast::Ruleset;
 use crate::netfilter::{faults, nft, xtables};
 use crate::place::{Place, Unread};
-use crate::space::Family;
 use crate::{terraform, zero_trust};
 use std::sync::Arc;
-
-/// Lines looked at to tell what a text is.
-const HEAD_LINE_COUNT: usize = 400;
-
-/// What a file turned out to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Nft,
-    NftJson,
-    /// iptables-save or a script of commands, of IPv6 when its name or content says so.
-    Xtables(Family),
-    Ipset,
-    /// Terraform, in files or as a plan.
-    Terraform,
-    /// JSON of a cloud, of Kubernetes or of a zero-trust policy.
-    Json,
-    Yaml,
-    Nginx,
-    Haproxy,
-    /// Read by other commands: rules of web firewalls, intents.
-    Other,
-    Unknown,
-}
 
 /// Reads every source.
 pub(super) fn read(sources: &[Source], role: Option<Role>) -> World {
@@ -77,90 +54,6 @@ pub fn netfilter(source: &Source) -> Option<Ruleset> {
     };
     xtables::bind(&mut ruleset);
     Some(ruleset)
-}
-
-fn form(source: &Source) -> Form {
-    let text = source.text.trim_start_matches('\u{feff}').trim_start();
-    let name = source.file.rsplit('/').next().unwrap_or_default();
-    if terraform::is_terraform(&source.file, &source.text) {
-        return Form::Terraform;
-    }
-    if text.starts_with(['{', '[']) {
-        let head: String = text.chars().take(4_096).collect();
-        return if head.contains("\"nftables\"") { Form::NftJson } else { Form::Json };
-    }
-    let lines = || {
-        text.lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
-            .take(HEAD_LINE_COUNT)
-    };
-    let any = |wanted: &dyn Fn(&str) -> bool| lines().any(wanted);
-    let begins = |line: &str, words: &[&str]| {
-        words.iter().any(|word| {
-            line.strip_prefix(word).is_some_and(|rest| {
-                rest.is_empty() || !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
-            })
-        })
-    };
-    const TABLES: [&str; 5] = ["*filter", "*nat", "*mangle", "*raw", "*security"];
-    let six = name.contains("ip6") || name.contains("6tables") || text.contains("ip6tables");
-    let family = if six { Family::V6 } else { Family::V4 };
-    match () {
-        () if any(&|line| TABLES.contains(&line)) => Form::Xtables(family),
-        () if text.starts_with("#!") && text.lines().next().is_some_and(|line| line.contains("nft")) => {
-            Form::Nft
-        }
-        () if any(&|line| line == "flush ruleset" || line.starts_with("table ") && line.contains('{')) => {
-            Form::Nft
-        }
-        () if any(&|line| nft_command(line)) => Form::Nft,
-        () if any(&|line| {
-            line.contains("iptables ") || line.contains("ip6tables ") || line.starts_with("-A ")
-        }) =>
-        {
-            Form::Xtables(family)
-        }
-        () if any(&|line| {
-            line.starts_with("create ") || line.starts_with("add ") || line.starts_with("Name: ")
-        }) =>
-        {
-            Form::Ipset
-        }
-        () if any(&|line| begins(line, &["SecRule", "SecAction", "SecRuleEngine", "SecMarker"])) => {
-            Form::Other
-        }
-        () if any(&|line| line.starts_with("[[intent]]")) => Form::Other,
-        () if any(&|line| line.starts_with("apiVersion:")) => Form::Yaml,
-        () if any(&|line| {
-            begins(line, &["frontend", "backend", "listen", "defaults", "global"])
-                && !line.contains('{')
-                && !line.ends_with(';')
-        }) =>
-        {
-            Form::Haproxy
-        }
-        () if any(&|line| {
-            begins(line, &["server", "upstream", "http", "events", "location", "stream"])
-                && line.contains('{')
-        }) =>
-        {
-            Form::Nginx
-        }
-        () if name.ends_with(".yaml") || name.ends_with(".yml") => Form::Yaml,
-        () => Form::Unknown,
-    }
-}
-
-/// A command of nft outside of a block: `add rule inet filter input …`.
-fn nft_command(line: &str) -> bool {
-    let line = line.strip_prefix("nft ").unwrap_or(line);
-    let mut words = line.split_whitespace();
-    let verb =
-        words.next().is_some_and(|word| ["add", "create", "insert", "replace", "define"].contains(&word));
-    let object =
-        words.next().is_some_and(|word| ["rule", "table", "chain", "set", "map", "element"].contains(&word));
-    verb && object || line.starts_with("define ") && line.contains('=')
 }
 
 /// What the files hold, by reader.
@@ -266,7 +159,8 @@ impl Gathered {
         let mut estates: Vec<Box<dyn Estate>> = Vec::new();
         let mut findings: Vec<Finding> = Vec::new();
         if !terraform.is_empty() {
-            let files: Vec<_> = terraform.iter().map(|one| (Arc::clone(&one.file), one.text.as_str())).collect();
+            let files: Vec<_> =
+                terraform.iter().map(|one| (Arc::clone(&one.file), one.text.as_str())).collect();
             // What is not understood of the files is said by the estates that read them.
             self.balancers.extend(balancer::terraform(&terraform::resources(&files)).balancers);
         }

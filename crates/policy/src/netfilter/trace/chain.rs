@@ -4,9 +4,7 @@ use super::effects::write;
 use super::flow::Flow;
 use super::nat;
 use super::{CONNTRACK_PRIORITY, Outcome, Role, RuleRef, Tracer, Verdict, too_many_pieces};
-use crate::netfilter::ast::{
-    Data, Element, Hook, Match, Operand, Part, Rule, SetUse, Test, Verdict as Said,
-};
+use crate::netfilter::ast::{Data, Element, Hook, Match, Operand, Part, Rule, SetUse, Test, Verdict as Said};
 use crate::netfilter::lower::condition;
 use crate::netfilter::lower::matching::{Hits, View, hits};
 use crate::place::both;

@@ -185,7 +185,8 @@ fn state(view: &View<'_>, cube: &Cube, shape: Shape, found: &Match, out: &mut Hi
         let answer = match shape {
             Shape::State => holds(found, view.sets, STATE_BITS[state]),
             Shape::StateNat => {
-                let nat = if tracked { (u128::from(source) << 8) | (u128::from(destination) << 9) } else { 0 };
+                let nat =
+                    if tracked { (u128::from(source) << 8) | (u128::from(destination) << 9) } else { 0 };
                 holds(found, view.sets, STATE_BITS[state] | nat)
             }
             _ if !tracked => Some(false),

@@ -162,7 +162,10 @@ impl<'a> Parser<'a> {
             "nat" => ChainKind::Nat,
             "route" => ChainKind::Route,
             _ => {
-                return syntax("a chain is of type filter, nat or route", "链类型只能是 filter、nat 或 route");
+                return syntax(
+                    "a chain is of type filter, nat or route",
+                    "链类型只能是 filter、nat 或 route",
+                );
             }
         };
         if !self.cursor.accept_word("hook") {
