@@ -157,7 +157,7 @@ fn measure(folder: &Path, worker: &Path, rounds: usize) -> Result<Figures> {
 fn lay(folder: &Path, profile: &draw::Profile, rules: usize) -> Result<(Measured, Laid)> {
     let folder = folder.join(format!("{}-{rules}", profile.name));
     let drawn: Drawn = draw::draw(profile, rules, PLANTED_COUNT, PACKET_COUNT);
-    write::write(&folder, &drawn)?;
+    write::write(&folder, &drawn, rules <= MIDDLE)?;
     let unions = drawn.planted.iter().filter(|one| one.by_union).count();
     let measured = Measured {
         profile: profile.name.to_owned(),
