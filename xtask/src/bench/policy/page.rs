@@ -166,9 +166,12 @@ fn list_cells(list: &Measured, words: &Words) -> Vec<String> {
 fn reading_cells(list: &Measured) -> Option<Vec<String>> {
     list.median("read_ms")?;
     let memory = |mb: f64| format!("{mb:.0} MB");
-    let pair = |[ms, mb]: [&str; 2]| [shown(list, ms, time), shown(list, mb, memory)];
-    let names = [["read_ms", "peak_mb"], ["nft_ms", "nft_mb"], ["iptables_ms", "iptables_mb"]];
-    Some(names.into_iter().flat_map(pair).collect())
+    Some(vec![
+        shown(list, "read_ms", time),
+        shown(list, "peak_mb", memory),
+        shown(list, "nft_ms", time),
+        shown(list, "iptables_ms", time),
+    ])
 }
 
 fn planted_cells(list: &Measured) -> Vec<String> {

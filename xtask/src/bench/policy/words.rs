@@ -39,7 +39,7 @@ pub const ENGLISH: Words = Words {
     title: "Benchmark: netwhy policy on long rule lists",
     intro: "Written by `cargo xtask bench policy`; do not edit. Everything was measured in one run. Times are processor \
             time, user and system.",
-    rounds: "{n} rounds; each figure is the median of them, memory the most.",
+    rounds: "Rounds: {n}; each figure is the median of them, memory the most.",
     versions: "Beside it",
     missing: "not there",
     goals: "What must be reached",
@@ -71,8 +71,8 @@ pub const ENGLISH: Words = Words {
                  | question: median | 99th percentile | first rule of a packet | verdicts of the packet filter \
                  | one edit |\n|---|---|---|---|---|---|---|---|---|---|---|---|",
     reading: "Reading, beside the kernel's own tools",
-    reading_head: "| list | rules | netwhy: time | memory | `nft -c -f`: time | memory | `iptables-restore --test`: time \
-                   | memory |\n|---|---|---|---|---|---|---|---|",
+    reading_head: "| list | rules | netwhy: time | memory | `nft -c -f`: time | `iptables-restore --test`: time |\n\
+                   |---|---|---|---|---|---|",
     planted: "Planted rules that never match",
     planted_head: "| list | rules | netwhy: behind one | behind a union | Aerleon: behind one | behind a union \
                    | netwhy: time | Aerleon: time |\n|---|---|---|---|---|---|---|---|",
@@ -90,7 +90,7 @@ question is timed alone, the price of the clock included: 20,000 of them, about 
 {differ} differ. \"First rule of a packet\" asks the list alone.\n\
 - Aerleon's time is that of its shade check alone, its parsing left out, on the same rules in its own YAML. It grows with \
 the square of the rules, so of 10,000 rules it ran once, on one list. It compares rules two by two, so what only a union \
-covers it cannot find.\n\
+covers it cannot find; one of those that it does tell lies behind a single other rule by chance as well.\n\
 - `nft -c` and `iptables-restore --test` read the same rules in a network namespace of their own, as whole programs; nft \
 has the kernel check them as well. They say whether a rule set loads, nothing of what it means: their figures are beside \
 reading only.\n\
@@ -133,8 +133,8 @@ pub const CHINESE: Words = Words {
     lists_head: "| 表 | 规则 | 建索引 | 永不匹配：用时 | 找到 | 连同无影响者：用时 | 找到 | 提问：中位数 | 99 分位 \
                  | 报文的首条规则 | 报文过滤器的裁决 | 改动一处 |\n|---|---|---|---|---|---|---|---|---|---|---|---|",
     reading: "读取，与内核自带工具对照",
-    reading_head: "| 表 | 规则 | netwhy：用时 | 内存 | `nft -c -f`：用时 | 内存 | `iptables-restore --test`：用时 | 内存 |\n\
-                   |---|---|---|---|---|---|---|---|",
+    reading_head: "| 表 | 规则 | netwhy：用时 | 内存 | `nft -c -f`：用时 | `iptables-restore --test`：用时 |\n\
+                   |---|---|---|---|---|---|",
     planted: "埋入的永不匹配的规则",
     planted_head: "| 表 | 规则 | netwhy：被一条覆盖 | 被多条共同覆盖 | Aerleon：被一条覆盖 | 被多条共同覆盖 \
                    | netwhy：用时 | Aerleon：用时 |\n|---|---|---|---|---|---|---|---|",
@@ -148,7 +148,7 @@ pub const CHINESE: Words = Words {
 - 裁决来自读取 nft 文本的整个报文过滤器模型（含钩子与连接跟踪），针对 20,000 个报文，其中七成瞄准某条规则；\
 与规则表首条匹配的结果逐一比较：{differ} 个不同。“报文的首条规则”只问规则表本身。\n\
 - Aerleon 的时间只含其遮蔽检查，不含解析，规则相同，以其自身的 YAML 写成。其用时随规则数的平方增长，\
-因此 10,000 条规则只在一张表上运行一次。它两两比较规则，因此无法发现只被多条共同覆盖的规则。\n\
+因此 10,000 条规则只在一张表上运行一次。它两两比较规则，因此无法发现只被多条共同覆盖的规则；其报告的个别例外恰好也被单独一条规则覆盖。\n\
 - `nft -c` 与 `iptables-restore --test` 在独立的网络命名空间中读取同样的规则，按整个程序计；nft 还让内核检查。\
 它们只说明规则集能否载入，而不涉及其含义：其数字仅与读取对照。\n\
 - 对 Checkov 只问其 22 端口检查（CKV_AWS_24），针对 Terraform 中的两个安全组；对 netwhy 则问其全部检查。\n\
