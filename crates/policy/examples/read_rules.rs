@@ -1,5 +1,6 @@
 //! Reads a rule set of nft and tells what it found: `read_rules FILE`, with `--tree` the whole tree, with
 //! `--measure` the time and memory it took. Without a file it makes 100,000 rules and measures reading them.
+#![allow(clippy::print_stdout)]
 
 use netwhy_policy::netfilter::ast::{Part, Ruleset};
 use netwhy_policy::netfilter::nft;

@@ -95,8 +95,8 @@ fn drawn_rules() -> String {
             _ if source.is_empty() => format!("ip daddr {}", host(rule * 2 + 1)),
             _ => String::new(),
         };
-        let protocol = if kind % 4 == 0 { "udp" } else { "tcp" };
-        let verdict = if mixed(rule) % 5 == 0 { "drop" } else { "accept" };
+        let protocol = if kind.is_multiple_of(4) { "udp" } else { "tcp" };
+        let verdict = if mixed(rule).is_multiple_of(5) { "drop" } else { "accept" };
         let _ = writeln!(text, "{source} {destination} {protocol} dport {} counter {verdict}", port(rule));
     }
     text.push_str("} }\n");
@@ -108,7 +108,7 @@ fn drawn_packets() -> Vec<Packet> {
         let rule = mixed(place) % RULES;
         let aimed = place % 10 < 7;
         let (source, destination) = if aimed { (rule * 2, rule * 2 + 1) } else { (place * 3, place * 7 + 1) };
-        let protocol = if mixed(rule ^ 0x5555) % 10 % 4 == 0 { UDP } else { TCP };
+        let protocol = if (mixed(rule ^ 0x5555) % 10).is_multiple_of(4) { UDP } else { TCP };
         let address = |place| -> IpAddr { host(place).parse().expect("an address") };
         Packet::new(protocol, address(source), address(destination))
             .ports(1_024 + (mixed(place ^ 7) % 60_000) as u16, port(rule) as u16)
