@@ -68,6 +68,25 @@ impl HostFilter {
         answers(&tracer.path(role, packets, PIECE_COUNT_MAX))
     }
 
+    /// Something that was not understood and stands in no rule that was read: it may be a rule itself.
+    fn lost(&self) -> Option<Step> {
+        let rules =
+            || self.ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
+        let known = |unread: &&Unread| {
+            rules().any(|rule| rule.place.file == unread.place.file && rule.place.line == unread.place.line)
+        };
+        let lost = self.ruleset.unread.iter().find(|unread| !known(unread))?;
+        let on = both(
+            format!("what was not understood may be a rule: {}: {}", lost.why.en, lost.text),
+            format!("未能理解的内容可能是一条规则：{}：{}", lost.why.zh, lost.text),
+        );
+        let what = both(
+            format!("what of {} was not understood", self.name),
+            format!("{} 中未能理解的内容", self.name),
+        );
+        Some(Step { what, way: Way::There, look: Look::Depends { on, place: lost.place.clone() } })
+    }
+
     fn step(
         &self,
         tracer: &Tracer<'_>,
@@ -302,10 +321,12 @@ impl Estate for HostFilter {
         };
         let (there, outcomes) = self.step(&tracer, role, Way::There, &packets);
         let answers = answers(&outcomes);
-        if answers.is_empty() {
-            return vec![there];
+        let mut steps = vec![there];
+        if !answers.is_empty() {
+            steps.push(self.step(&tracer, back, Way::Back, &answers).0);
         }
-        vec![there, self.step(&tracer, back, Way::Back, &answers).0]
+        steps.extend(self.lost());
+        steps
     }
 
     fn allow(&self, _gate: &Gate, _packets: &[Cube]) -> Vec<Fix> {
