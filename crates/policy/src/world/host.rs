@@ -4,6 +4,7 @@ use crate::can::Class;
 use crate::estate::{Ask, Because, Decision, End, Endpoint, Estate, Fix, Look, Outcome, Step, Way};
 use crate::gate::{Action, Direction, Gate};
 use crate::netfilter::ast::{Backend, Chain, Hook, Ruleset};
+use crate::netfilter::faults;
 use crate::netfilter::lower::{ChainGate, gates};
 use crate::netfilter::trace::{self, Role, RuleRef, Tracer, Verdict};
 use crate::place::{Place, Unread, both};
@@ -70,12 +71,7 @@ impl HostFilter {
 
     /// Something that was not understood and stands in no rule that was read: it may be a rule itself.
     fn lost(&self) -> Option<Step> {
-        let rules =
-            || self.ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
-        let known = |unread: &&Unread| {
-            rules().any(|rule| rule.place.file == unread.place.file && rule.place.line == unread.place.line)
-        };
-        let lost = self.ruleset.unread.iter().find(|unread| !known(unread))?;
+        let lost = faults::lost(&self.ruleset)?;
         let on = both(
             format!("what was not understood may be a rule: {}: {}", lost.why.en, lost.text),
             format!("未能理解的内容可能是一条规则：{}：{}", lost.why.zh, lost.text),
@@ -410,11 +406,8 @@ fn nft_rule(
     let ip = if packets.family == Family::V4 { "ip" } else { "ip6" };
     let mut words = vec![match before {
         // Positions count from 0: the new rule takes the place of the one that stops.
-        Some(rule) => format!(
-            "nft insert rule {} {table} {chain} index {rule}",
-            crate::netfilter::faults::family_word(family)
-        ),
-        None => format!("nft add rule {} {table} {chain}", crate::netfilter::faults::family_word(family)),
+        Some(rule) => format!("nft insert rule {} {table} {chain} index {rule}", faults::family_word(family)),
+        None => format!("nft add rule {} {table} {chain}", faults::family_word(family)),
     }];
     if packets.source != (0, packets.family.last()) {
         words.push(format!("{ip} saddr {}", range(packets.family, packets.source)));
