@@ -4,11 +4,12 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 mod host;
 mod part;
+mod policy;
 mod scan;
 mod tls;
 
@@ -22,7 +23,8 @@ pub fn run(root: &Path, words: &[&str]) -> Result<()> {
         ["tls", "--testssl"] => tls::run(root, &release(root)?, true),
         ["host", rest @ ..] => host::run(root, rest),
         ["scan", rest @ ..] => scan::run(root, rest),
-        [other, ..] => bail!("unknown benchmark {other:?}; known: diagnose, tls, host, scan"),
+        ["policy", rest @ ..] => policy::run(root, rest),
+        [other, ..] => bail!("unknown benchmark {other:?}; known: diagnose, tls, host, scan, policy"),
     }
 }
 
@@ -40,17 +42,23 @@ pub(crate) fn thousands(number: u64) -> String {
 }
 
 /// Builds the release program and returns where it lies.
-fn release(root: &Path) -> Result<std::path::PathBuf> {
+fn release(root: &Path) -> Result<PathBuf> {
+    Ok(built(root, &["--package", "netwhy-cli"])?.join("netwhy"))
+}
+
+/// Builds something in release and returns the folder where it lies.
+fn built(root: &Path, what: &[&str]) -> Result<PathBuf> {
     let status = Command::new("cargo")
-        .args(["build", "--release", "--package", "netwhy-cli"])
+        .args(["build", "--release"])
+        .args(what)
         .current_dir(root)
         .status()
         .context("building netwhy")?;
     if !status.success() {
         bail!("building netwhy ended with {status}");
     }
-    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-    Ok(folder.join("release/netwhy"))
+    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    Ok(folder.join("release"))
 }
 
 fn diagnose(root: &Path, further: &[&str]) -> Result<()> {

@@ -20,7 +20,9 @@ usage: cargo xtask check
        cargo xtask bench host --from FILE        writes that page again; --brief --program FILE only tries it
        cargo xtask bench scan [OPTION...]        netwhy scan beside other scanners, as root; writes docs/benchmark-scan.md
            --only T1,T3  --peers none|nmap,zmap  --rounds N  --program FILE  --rustscan FILE  --keep DIR; --from FILE
-       cargo xtask bench scan --hold T8 [-- COMMAND...]  runs something where the scanner of that target stands";
+       cargo xtask bench scan --hold T8 [-- COMMAND...]  runs something where the scanner of that target stands
+       cargo xtask bench policy [OPTION...]      netwhy policy beside Aerleon, nft, Checkov; writes docs/benchmark-policy.md
+           --rounds N  --worker FILE; --from FILE writes that page again";
 
 fn main() -> ExitCode {
     match run() {

@@ -9,7 +9,7 @@ pub use diff::{Change, diff};
 
 use crate::gate::{Action, Gate, Order};
 use crate::space::Cube;
-use index::Index;
+use index::{Index, Outline};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Into how many parts one question may fall before it is given up.
@@ -120,10 +120,11 @@ impl List {
     /// The numbers of the cubes, below `end`, that overlap a cube; in rising order.
     fn overlapping(&self, cube: &Cube, end: u32, found: &mut Vec<u32>) {
         found.clear();
+        let outline = Outline::of(cube, 0);
         self.index.around(cube, |run| {
-            for &number in run.iter().take_while(|number| **number < end) {
-                if self.cubes[number as usize].meets(cube) {
-                    found.push(number);
+            for other in run.iter().take_while(|other| other.number < end) {
+                if other.may_meet(&outline) && self.cubes[other.number as usize].meets(cube) {
+                    found.push(other.number);
                 }
             }
         });
@@ -146,14 +147,15 @@ impl List {
     /// passed over.
     pub fn first(&self, packet: &Cube) -> Option<u32> {
         let mut first = u32::MAX;
+        let outline = Outline::of(packet, 0);
         self.index.around(packet, |run| {
-            for &number in run.iter().take_while(|number| **number < first) {
-                let exact = self.entries[self.owners[number as usize] as usize].exact;
-                if exact && self.cubes[number as usize].meets(packet) {
-                    first = number;
-                    break;
-                }
-            }
+            let before = run.iter().take_while(|other| other.number < first);
+            let meeting =
+                before.filter(|other| other.may_meet(&outline)).map(|other| other.number).find(|number| {
+                    let exact = self.entries[self.owners[*number as usize] as usize].exact;
+                    exact && self.cubes[*number as usize].meets(packet)
+                });
+            first = meeting.unwrap_or(first);
         });
         self.owners.get(first as usize).copied()
     }

@@ -3,7 +3,7 @@
 //! Everything happens in network and process namespaces of its own, which end with whoever made them.
 
 mod inside;
-mod meter;
+pub mod meter;
 mod page;
 mod part;
 

@@ -153,12 +153,18 @@ impl List {
 
     /// Whether the cubes numbered in the room take all of one cube.
     fn cover(&self, cube: &Cube, room: &mut Room) -> Answer {
-        if let Some(number) = room.numbers.iter().find(|number| self.cubes[**number as usize].contains(cube))
-        {
-            room.used.push(*number);
-            return Answer::Covered;
+        let mut corners = 0;
+        for number in &room.numbers {
+            let other = &self.cubes[*number as usize];
+            let taken = corners_taken(cube, other);
+            if taken == ALL_CORNERS && other.contains(cube) {
+                room.used.push(*number);
+                return Answer::Covered;
+            }
+            corners |= taken;
         }
-        if self.has_free_corner(cube, &room.numbers) {
+        // The quick proof that a rule lives: a corner that all others leave.
+        if corners != ALL_CORNERS {
             return Answer::Lives;
         }
         room.stack.clear();
@@ -180,24 +186,6 @@ impl List {
         Answer::Covered
     }
 
-    /// Whether a corner of the cube is outside all others: the quick proof that a rule lives.
-    fn has_free_corner(&self, cube: &Cube, numbers: &[u32]) -> bool {
-        (0..16).any(|corner: u32| {
-            let pick = |range: (u128, u128), bit: u32| if corner >> bit & 1 == 0 { range.0 } else { range.1 };
-            let port = |range: (u16, u16), bit: u32| if corner >> bit & 1 == 0 { range.0 } else { range.1 };
-            let (to, from) = (pick(cube.destination, 0), pick(cube.source, 1));
-            let (to_port, from_port) = (port(cube.destination_ports, 2), port(cube.source_ports, 3));
-            let point = Cube {
-                destination: (to, to),
-                source: (from, from),
-                destination_ports: (to_port, to_port),
-                source_ports: (from_port, from_port),
-                ..*cube
-            };
-            !numbers.iter().any(|number| self.cubes[*number as usize].meets(&point))
-        })
-    }
-
     /// The fewest rules, tried one by one, that still cover a rule that the room's cubes cover.
     fn needed(&self, rule: u32, room: &mut Room) -> Vec<u32> {
         /// Beyond so many the trying costs more than it tells.
@@ -216,6 +204,24 @@ impl List {
         }
         rules
     }
+}
+
+/// A bit for each of the sixteen corners of a cube's four ranges.
+const ALL_CORNERS: u16 = u16::MAX;
+
+/// Which corners of a cube another one takes that is known to meet it.
+fn corners_taken(cube: &Cube, other: &Cube) -> u16 {
+    /// The corners at the low end of each range.
+    const LOW_ENDS: [u16; 4] = [0x5555, 0x3333, 0x0f0f, 0x00ff];
+    fn ends<T: PartialOrd>(low_ends: u16, own: (T, T), other: (T, T)) -> u16 {
+        // Ranges that meet: an end is outside only when the other begins behind it, or stops before it.
+        let low = if other.0 <= own.0 { low_ends } else { 0 };
+        low | if own.1 <= other.1 { !low_ends } else { 0 }
+    }
+    ends(LOW_ENDS[0], cube.destination, other.destination)
+        & ends(LOW_ENDS[1], cube.source, other.source)
+        & ends(LOW_ENDS[2], cube.destination_ports, other.destination_ports)
+        & ends(LOW_ENDS[3], cube.source_ports, other.source_ports)
 }
 
 /// What the search uses again and again.

@@ -31,7 +31,9 @@ pub fn diff(old: &List, new: &List) -> Result<Vec<Change>, TooManyParts> {
     let mut changes: Vec<Change> = Vec::new();
     for (at, cube) in touched.iter().enumerate() {
         let mut earlier: Vec<u32> = Vec::new();
-        index.around(cube, |run| earlier.extend(run.iter().take_while(|number| (**number as usize) < at)));
+        index.around(cube, |run| {
+            earlier.extend(run.iter().map(|other| other.number).take_while(|number| (*number as usize) < at));
+        });
         // What an earlier cube has shown is not shown again.
         let mut fresh = vec![*cube];
         for number in earlier {

@@ -83,16 +83,59 @@ impl Level {
     }
 }
 
+/// A cube's number and outline: all of it that most other cubes fail to meet, small and side by side. Of an IPv6
+/// address it has the first 32 bits, of a protocol the last five.
+#[derive(Debug, Clone, Copy)]
+pub struct Outline {
+    pub number: u32,
+    protocols: u32,
+    source: (u32, u32),
+    destination: (u32, u32),
+    source_ports: (u16, u16),
+    destination_ports: (u16, u16),
+}
+
+impl Outline {
+    pub fn of(cube: &Cube, number: u32) -> Outline {
+        let shift = if cube.family == Family::V4 { 0 } else { 96 };
+        let short = |range: (u128, u128)| ((range.0 >> shift) as u32, (range.1 >> shift) as u32);
+        let protocols = cube.protocols.0.iter().fold(0, |all, word| all | word);
+        Outline {
+            number,
+            protocols: (protocols | protocols >> 32) as u32,
+            source: short(cube.source),
+            destination: short(cube.destination),
+            source_ports: cube.source_ports,
+            destination_ports: cube.destination_ports,
+        }
+    }
+
+    /// Whether the cubes of one family may share a packet; when not, they do not.
+    #[inline]
+    pub fn may_meet(&self, other: &Outline) -> bool {
+        // No branches: which of them fails is hard to foretell.
+        (self.destination.0 <= other.destination.1)
+            & (other.destination.0 <= self.destination.1)
+            & (self.source.0 <= other.source.1)
+            & (other.source.0 <= self.source.1)
+            & (self.destination_ports.0 <= other.destination_ports.1)
+            & (other.destination_ports.0 <= self.destination_ports.1)
+            & (self.source_ports.0 <= other.source_ports.1)
+            & (other.source_ports.0 <= self.source_ports.1)
+            & (self.protocols & other.protocols != 0)
+    }
+}
+
 /// One order of the two axes.
 #[derive(Debug, Default)]
 struct Tree {
     outer: Level,
     inner: Level,
-    cubes: Vec<u32>,
+    cubes: Vec<Outline>,
 }
 
 impl Tree {
-    fn build(keys: &mut [(Prefix, Prefix, u32)]) -> Tree {
+    fn build(keys: &mut [(Prefix, Prefix, u32)], cubes: &[Cube]) -> Tree {
         keys.sort_unstable();
         let mut tree = Tree::default();
         let mut inner_from = 0;
@@ -106,14 +149,14 @@ impl Tree {
             if is_new_outer || last.is_none_or(|(_, before)| before != inner) {
                 tree.inner.push(inner, inner_from, tree.cubes.len());
             }
-            tree.cubes.push(cube);
+            tree.cubes.push(Outline::of(&cubes[cube as usize], cube));
             last = Some((outer, inner));
         }
         tree
     }
 
     #[inline]
-    fn around(&self, outer: Prefix, inner: Prefix, mut each: impl FnMut(&[u32])) {
+    fn around(&self, outer: Prefix, inner: Prefix, mut each: impl FnMut(&[Outline])) {
         self.outer.around(&(0..self.outer.prefixes.len()), outer, |at| {
             let within = self.outer.leads_to(at, self.inner.prefixes.len());
             self.inner
@@ -143,12 +186,12 @@ impl Index {
             by_destination.push((to, from, number as u32));
             by_source.push((from, to, number as u32));
         }
-        Index { trees: keys.map(|orders| orders.map(|mut keys| Tree::build(&mut keys))) }
+        Index { trees: keys.map(|orders| orders.map(|mut keys| Tree::build(&mut keys, cubes))) }
     }
 
-    /// Calls with runs of rising cube numbers among which are all that overlap the cube (and some that do not).
+    /// Calls with runs of rising cubes among which are all that overlap the cube (and some that do not).
     #[inline]
-    pub fn around(&self, cube: &Cube, each: impl FnMut(&[u32])) {
+    pub fn around(&self, cube: &Cube, each: impl FnMut(&[Outline])) {
         let (to, from) = (Prefix::around(cube.destination), Prefix::around(cube.source));
         let [by_destination, by_source] = &self.trees[family(cube)];
         if by_destination.cost(to) <= by_source.cost(from) {
