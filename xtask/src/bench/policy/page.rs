@@ -77,7 +77,8 @@ fn goals(out: &mut String, figures: &Figures, words: &Words) {
     let all_found = figures.lists.iter().all(|list| list.found == list.planted);
     row(words.unions, words.all, unions, Some(all_found));
     let ours = figures.openings[0];
-    let said: [(&str, bool, fn(Opening) -> bool); 2] =
+    type Said<'a> = (&'a str, bool, fn(Opening) -> bool);
+    let said: [Said<'_>; 2] =
         [(words.split, true, |one| one.split_told), (words.udp, false, |one| one.udp_told)];
     for (name, wanted, of) in said {
         let told = |told: bool| if told { words.named } else { words.silent };
