@@ -46,11 +46,7 @@ pub fn run(root: &Path, words: &[&str]) -> Result<()> {
         }
     }
     let worker = worker.map_or_else(|| build(root), Ok)?;
-    let figures = measure(&root.join(FOLDER), &worker, rounds)?;
-    let file = root.join(FIGURES);
-    fs::write(&file, serde_json::to_string(&figures)?)
-        .with_context(|| format!("writing {}", file.display()))?;
-    page::publish(root, &figures)
+    measure(root, &worker, rounds)
 }
 
 /// Builds the worker and returns where it lies.
@@ -130,34 +126,61 @@ impl Laid {
     }
 }
 
-fn measure(folder: &Path, worker: &Path, rounds: usize) -> Result<Figures> {
-    fs::create_dir_all(folder).context("making the work directory")?;
-    let peers = Peers::find(folder)?;
-    let mut lists = Vec::new();
+/// Writes figures and page after each round, so that a run that is cut short has both.
+fn measure(root: &Path, worker: &Path, rounds: usize) -> Result<()> {
+    let folder = root.join(FOLDER);
+    fs::create_dir_all(&folder).context("making the work directory")?;
+    let peers = Peers::find(&folder)?;
+    let mut figures = Figures {
+        openings: [Some(peer::opened_by_netwhy(&folder, worker)?), peers.opened_by_checkov(&folder)?],
+        versions: peers.versions(),
+        ..Figures::default()
+    };
+    let mut all_laid = Vec::new();
     for rules in [SMALL, MIDDLE, LARGE] {
         for profile in &PROFILES {
-            lists.push(lay(folder, profile, rules)?);
+            let (measured, laid) = lay(&folder, profile, rules)?;
+            figures.lists.push(measured);
+            all_laid.push(laid);
         }
     }
     for round in 0..rounds {
-        for (measured, laid) in &mut lists {
-            crate::tell(&format!("round {} of {rounds}: {} {}", round + 1, measured.profile, measured.rules));
-            one_round(measured, laid, worker, &peers, round)
-                .with_context(|| format!("measuring {} {}", measured.profile, measured.rules))?;
+        for (measured, laid) in figures.lists.iter_mut().zip(&all_laid) {
+            let name = format!("{} {}", measured.profile, measured.rules);
+            crate::tell(&format!("round {} of {rounds}: {name}", round + 1));
+            one_round(measured, laid, worker, &peers, round).with_context(|| format!("measuring {name}"))?;
         }
+        figures.rounds = round + 1;
+        keep(root, &figures)?;
     }
-    Ok(Figures {
-        rounds,
-        lists: lists.into_iter().map(|(measured, _)| measured).collect(),
-        openings: [Some(peer::opened_by_netwhy(folder, worker)?), peers.opened_by_checkov(folder)?],
-        versions: peers.versions(),
-    })
+    // Aerleon's time grows with the square of the rules: of 10,000 it runs once, on one list, at the end.
+    if let Some(at) = figures.lists.iter().position(|list| list.rules == MIDDLE) {
+        crate::tell("Aerleon on 10,000 rules: this takes minutes");
+        shade(&mut figures.lists[at], &all_laid[at], &peers)?;
+        keep(root, &figures)?;
+    }
+    Ok(())
+}
+
+fn keep(root: &Path, figures: &Figures) -> Result<()> {
+    let file = root.join(FIGURES);
+    fs::write(&file, serde_json::to_string(figures)?)
+        .with_context(|| format!("writing {}", file.display()))?;
+    page::publish(root, figures)
+}
+
+fn shade(measured: &mut Measured, laid: &Laid, peers: &Peers) -> Result<()> {
+    if let Some(shade) = peers.shade(&laid.file(write::AERLEON))? {
+        measured.keep("aerleon_ms", shade.cpu_ms);
+        measured.found_by_aerleon = Some(laid.found(&shade.shaded));
+    }
+    Ok(())
 }
 
 fn lay(folder: &Path, profile: &draw::Profile, rules: usize) -> Result<(Measured, Laid)> {
     let folder = folder.join(format!("{}-{rules}", profile.name));
     let drawn: Drawn = draw::draw(profile, rules, PLANTED_COUNT, PACKET_COUNT);
-    write::write(&folder, &drawn)?;
+    write::write(&folder, &drawn, rules <= MIDDLE)?;
     let unions = drawn.planted.iter().filter(|one| one.by_union).count();
     let measured = Measured {
         profile: profile.name.to_owned(),
@@ -175,15 +198,8 @@ fn one_round(measured: &mut Measured, laid: &Laid, worker: &Path, peers: &Peers,
     let dead: Vec<u64> = said["dead"].as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
     measured.keep("dead", dead.len() as f64);
     measured.found = laid.found(&dead);
-    // Its time grows with the square of the rules: of 10,000 once, of one list.
-    let is_for_aerleon =
-        measured.rules <= SMALL || measured.rules == MIDDLE && round == 0 && measured.profile == "acl";
-    if is_for_aerleon && let Some(shade) = peers.shade(&laid.file(write::AERLEON))? {
-        measured.keep("aerleon_ms", shade.cpu_ms);
-        measured.found_by_aerleon = Some(laid.found(&shade.shaded));
-    }
     if measured.rules <= SMALL {
-        return Ok(());
+        return shade(measured, laid, peers);
     }
     if measured.rules == MIDDLE {
         measured.keep_all(&ask(worker, &["verdicts", &nft, &rules, &packets])?);

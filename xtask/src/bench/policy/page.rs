@@ -76,18 +76,15 @@ fn goals(out: &mut String, figures: &Figures, words: &Words) {
     });
     let all_found = figures.lists.iter().all(|list| list.found == list.planted);
     row(words.unions, words.all, unions, Some(all_found));
-    let ours = figures.openings[0];
-    type Said<'a> = (&'a str, bool, fn(Opening) -> bool);
-    let said: [Said<'_>; 2] =
-        [(words.split, true, |one| one.split_told), (words.udp, false, |one| one.udp_told)];
-    for (name, wanted, of) in said {
-        let told = |told: bool| if told { words.named } else { words.silent };
+    let [ours, theirs] = figures.openings;
+    for (name, wanted) in [(words.split, true), (words.udp, false)] {
+        let told = |one: Opening| if wanted { one.split_told } else { one.udp_told };
         let by = |who: &str, one: Option<Opening>| match one {
-            Some(one) => format!("{who}: {}", told(of(one))),
+            Some(one) => format!("{who}: {}", if told(one) { words.named } else { words.silent }),
             None => words.unmeasured.to_owned(),
         };
-        let cells = [by("netwhy", ours), by("Checkov", figures.openings[1]), String::new()];
-        row(name, words.told[usize::from(!wanted)], cells, ours.map(|one| of(one) == wanted));
+        let cells = [by("netwhy", ours), by("Checkov", theirs), String::new()];
+        row(name, words.told[usize::from(!wanted)], cells, ours.map(|one| told(one) == wanted));
     }
     let reached = verdicts.iter().filter(|one| **one).count().to_string();
     let sum = words.sum.replace("{reached}", &reached).replace("{all}", &verdicts.len().to_string());

@@ -15,21 +15,23 @@ pub const IPTABLES: &str = "rules.v4";
 /// With the policy and definitions of Aerleon.
 pub const AERLEON: &str = "aerleon";
 
-/// Writes everything into a folder.
-pub fn write(folder: &Path, drawn: &Drawn) -> Result<()> {
+/// Writes everything into a folder, for Aerleon only when told.
+pub fn write(folder: &Path, drawn: &Drawn, for_aerleon: bool) -> Result<()> {
     let aerleon = folder.join(AERLEON);
     for folder in ["def", "policies"] {
         fs::create_dir_all(aerleon.join(folder)).context("making the work directory")?;
     }
-    let (policy, definitions) = aerleon_policy(&drawn.rules);
-    let files = [
+    let mut files = vec![
         (folder.join(RULES), lines(drawn.rules.iter().map(tuple))?),
         (folder.join(PACKETS), lines(drawn.packets.iter())?),
         (folder.join(NFT), nft(&drawn.rules)),
         (folder.join(IPTABLES), iptables(&drawn.rules)),
-        (aerleon.join("policies/drawn.yaml"), policy.to_string()),
-        (aerleon.join("def/drawn.yaml"), definitions.to_string()),
     ];
+    if for_aerleon {
+        let (policy, definitions) = aerleon_policy(&drawn.rules);
+        files.push((aerleon.join("policies/drawn.yaml"), policy.to_string()));
+        files.push((aerleon.join("def/drawn.yaml"), definitions.to_string()));
+    }
     for (file, text) in files {
         fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
     }
