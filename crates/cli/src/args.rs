@@ -298,7 +298,12 @@ fn in_our_words(error: &clap::Error, command: &str) -> anyhow::Error {
             not_a_value(error, &flag, &told(ContextKind::InvalidValue), help())
         }
         ErrorKind::MissingRequiredArgument => {
-            fail((format!("{flag} is missing"), format!("缺少 {flag}")), help())
+            let names: Vec<String> = match error.get(ContextKind::InvalidArg) {
+                Some(ContextValue::Strings(texts)) => texts.iter().map(|text| bare(text)).collect(),
+                _ => vec![flag],
+            };
+            let (names, verb) = (names.join(", "), if names.len() == 1 { "is" } else { "are" });
+            fail((format!("{names} {verb} missing"), format!("缺少 {names}")), help())
         }
         ErrorKind::ArgumentConflict => {
             let prior = bare(&told(ContextKind::PriorArg));

@@ -1,6 +1,6 @@
 //! `netwhy policy` as a user runs it, and the rules of files as evidence in a diagnosis.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::panic, clippy::unwrap_used)]
 
 use netwhy_testing::in_namespace;
 use serde_json::Value;

@@ -15,7 +15,7 @@ const CONFLICT_COUNT_MAX: usize = 200;
 const NAMED_COUNT_MAX: usize = 5;
 
 /// Every kind of finding that rules give, with what it is about.
-const KINDS: [(&str, &str, &str); 12] = [
+const KINDS: [(&str, &str, &str); 11] = [
     ("dead", "a rule that never matches", "永不匹配的规则"),
     ("redundant", "a rule without which nothing changes", "删除后没有影响的规则"),
     ("conflict", "rules that overlap and do the opposite", "部分重叠且作用相反的规则"),
@@ -27,7 +27,6 @@ const KINDS: [(&str, &str, &str); 12] = [
     ("undecided", "a rule too entangled to be judged", "重叠过于复杂、无法判定的规则"),
     ("missing-range", "a protection node that is not let in", "未放行的防护节点网段"),
     ("bypass", "an origin that is reached without its protection node", "可绕过防护节点直达源站"),
-    ("health-check-blocked", "a health check that rules stop", "被规则拦截的健康检查"),
 ];
 
 /// Every kind of finding, of rules and of balancers, for the rule list of a SARIF report.

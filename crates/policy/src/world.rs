@@ -1,6 +1,5 @@
 //! A collection of files as one model: every file goes to the reader that knows it.
 
-mod checks;
 mod form;
 mod host;
 mod nodes;
@@ -88,7 +87,6 @@ impl World {
         let mut found: Vec<Finding> =
             self.estates.iter().flat_map(|one| one.lint_gates()).flat_map(|gate| lint::gate(&gate)).collect();
         found.extend(self.findings.iter().cloned());
-        found.extend(checks::findings(self));
         found.extend(nodes::missing(&self.gates(), ranges));
         let can = |ask: &Ask| self.can(ask);
         found.extend(self.balancers.iter().flat_map(|one| crate::balancer::stopped(one, &can)));

@@ -120,7 +120,7 @@ fn a_long_chain_gives_the_same_with_its_index_as_rule_by_rule() {
         let mut chains = String::new();
         for (at, rule) in text.lines().enumerate() {
             if at % 8 == 0 {
-                write!(jumps, "jump s{at}\n").unwrap();
+                writeln!(jumps, "jump s{at}").unwrap();
                 write!(chains, "}}\nchain s{at} {{\n").unwrap();
             }
             writeln!(chains, "{rule}").unwrap();

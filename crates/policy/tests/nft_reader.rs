@@ -166,6 +166,13 @@ fn what_is_understood_but_cannot_be_modelled_is_unknown_in_its_rule() {
         assert!(matches!(parts(rule)[..], [.., Part::Unknown { .. }]), "{rule}: {:?}", parts(rule));
     }
     assert!(parts("xt match \"comment\"").is_empty());
+    let limited = "{ 10.0.0.1 limit rate 1/second, 10.0.0.2 }";
+    assert!(matches!(parts(&format!("ip saddr {limited}"))[..], [Part::Unknown { .. }]));
+    let set = |flags: &str| {
+        read(&format!("table ip t {{\n set s {{\n type ipv4_addr\n {flags}\n elements = {limited}\n }}\n}}"))
+    };
+    assert_eq!(set("").unread.len(), 1);
+    assert!(set("flags dynamic").unread.is_empty());
 }
 
 #[test]

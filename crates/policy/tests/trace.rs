@@ -1,4 +1,5 @@
 //! Packets followed through rules: the kernel's own verdicts, and what regions become.
+#![allow(clippy::expect_used)]
 
 use netwhy_policy::netfilter::ast::Ruleset;
 use netwhy_policy::netfilter::nft::read_text;

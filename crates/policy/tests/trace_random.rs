@@ -1,4 +1,5 @@
 //! Random rule sets: regions that the tracer follows, against single packets that the interpreter decides.
+#![allow(clippy::print_stdout)]
 
 use netwhy_policy::netfilter::ast::{Hook, Ruleset};
 use netwhy_policy::netfilter::eval::{Machine, Outcome as Decided};

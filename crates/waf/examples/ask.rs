@@ -1,4 +1,5 @@
 //! Asks a firewall about requests: `ask REQUESTS RULES…`, with `--paranoia N`, `--modsecurity3`, `--fix`, `--json`.
+#![allow(clippy::print_stdout)]
 
 use anyhow::{Context, Result};
 use netwhy_waf::answer::{Answered, Document, SCHEMA};

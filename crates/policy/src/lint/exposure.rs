@@ -225,7 +225,7 @@ fn finding(gate: &Gate, rule: usize, by: &[usize], labels: &[String], outbound: 
         (String::new(), String::new())
     } else {
         (
-            format!(" together with rules {}", numbers.join(", ")),
+            format!(" together with rule{} {}", if by.len() == 1 { "" } else { "s" }, numbers.join(", ")),
             format!("与规则 {} 共同", numbers.join("、")),
         )
     };

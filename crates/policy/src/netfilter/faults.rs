@@ -2,7 +2,7 @@
 
 use super::ast::{Data, Part, Rule, Ruleset, Set, SetUse, Table, TableFamily, Test, Verdict, Written};
 use crate::finding::{Finding, Level};
-use crate::place::Place;
+use crate::place::{Place, Unread};
 use std::collections::HashSet;
 
 /// Sets in sets, and parts in parts, followed no deeper.
@@ -30,6 +30,15 @@ pub fn faults(ruleset: &Ruleset) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// Something that was not understood and stands in no rule that was read: it may be a rule itself.
+pub fn lost(ruleset: &Ruleset) -> Option<&Unread> {
+    let rules = || ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules);
+    let known = |unread: &&Unread| {
+        rules().any(|rule| rule.place.file == unread.place.file && rule.place.line == unread.place.line)
+    };
+    ruleset.unread.iter().find(|unread| !known(unread))
 }
 
 #[derive(Default)]

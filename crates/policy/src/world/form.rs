@@ -29,8 +29,11 @@ pub(super) enum Form {
     Unknown,
 }
 
-/// Whether a line shows what its file is, and what it then is: the first of these that any line shows.
-const SIGNS: [(fn(&str) -> bool, Form); 11] = [
+/// Whether a line shows what its file is, and what it then is.
+type Sign = (fn(&str) -> bool, Form);
+
+/// The first of these that any line shows counts.
+const SIGNS: [Sign; 11] = [
     (|line| ["*filter", "*nat", "*mangle", "*raw", "*security"].contains(&line), Form::Xtables(Family::V4)),
     (|line| line == "flush ruleset" || line.starts_with("table ") && line.contains('{'), Form::Nft),
     (nft_command, Form::Nft),

@@ -4,6 +4,7 @@ use crate::can::Class;
 use crate::estate::{Ask, Because, Decision, End, Endpoint, Estate, Fix, Look, Outcome, Step, Way};
 use crate::gate::{Action, Direction, Gate};
 use crate::netfilter::ast::{Backend, Chain, Hook, Ruleset};
+use crate::netfilter::faults;
 use crate::netfilter::lower::{ChainGate, gates};
 use crate::netfilter::trace::{self, Role, RuleRef, Tracer, Verdict};
 use crate::place::{Place, Unread, both};
@@ -66,6 +67,20 @@ impl HostFilter {
     /// The answers to those of some packets that come through.
     pub fn answers_to(&self, tracer: &Tracer<'_>, role: Role, packets: &[Cube]) -> Vec<Cube> {
         answers(&tracer.path(role, packets, PIECE_COUNT_MAX))
+    }
+
+    /// Something that was not understood and stands in no rule that was read: it may be a rule itself.
+    fn lost(&self) -> Option<Step> {
+        let lost = faults::lost(&self.ruleset)?;
+        let on = both(
+            format!("what was not understood may be a rule: {}: {}", lost.why.en, lost.text),
+            format!("未能理解的内容可能是一条规则：{}：{}", lost.why.zh, lost.text),
+        );
+        let what = both(
+            format!("what of {} was not understood", self.name),
+            format!("{} 中未能理解的内容", self.name),
+        );
+        Some(Step { what, way: Way::There, look: Look::Depends { on, place: lost.place.clone() } })
     }
 
     fn step(
@@ -302,10 +317,12 @@ impl Estate for HostFilter {
         };
         let (there, outcomes) = self.step(&tracer, role, Way::There, &packets);
         let answers = answers(&outcomes);
-        if answers.is_empty() {
-            return vec![there];
+        let mut steps = vec![there];
+        if !answers.is_empty() {
+            steps.push(self.step(&tracer, back, Way::Back, &answers).0);
         }
-        vec![there, self.step(&tracer, back, Way::Back, &answers).0]
+        steps.extend(self.lost());
+        steps
     }
 
     fn allow(&self, _gate: &Gate, _packets: &[Cube]) -> Vec<Fix> {
@@ -389,11 +406,8 @@ fn nft_rule(
     let ip = if packets.family == Family::V4 { "ip" } else { "ip6" };
     let mut words = vec![match before {
         // Positions count from 0: the new rule takes the place of the one that stops.
-        Some(rule) => format!(
-            "nft insert rule {} {table} {chain} index {rule}",
-            crate::netfilter::faults::family_word(family)
-        ),
-        None => format!("nft add rule {} {table} {chain}", crate::netfilter::faults::family_word(family)),
+        Some(rule) => format!("nft insert rule {} {table} {chain} index {rule}", faults::family_word(family)),
+        None => format!("nft add rule {} {table} {chain}", faults::family_word(family)),
     }];
     if packets.source != (0, packets.family.last()) {
         words.push(format!("{ip} saddr {}", range(packets.family, packets.source)));

@@ -1,4 +1,5 @@
 //! Shared by the tests of nft's readers: the data of nft's own tests where it is at hand, and the comparison of trees.
+#![allow(clippy::print_stdout)]
 
 use netwhy_policy::netfilter::ast::{Element, Part, Ruleset, SetUse, Test};
 use std::collections::HashMap;

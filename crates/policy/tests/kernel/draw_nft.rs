@@ -12,7 +12,6 @@ pub struct Drawer<'a> {
 
 /// Where a rule stands.
 struct Spot {
-    kind: &'static str,
     hook: &'static str,
     level: usize,
 }
@@ -50,7 +49,7 @@ impl Drawer<'_> {
         let mut text = format!("table {family} t{number} {{\n{sets}");
         for user in (0..USER_CHAINS).rev() {
             text.push_str(&format!("  chain u{user} {{\n"));
-            let spot = Spot { kind: "filter", hook: "user", level: user + 1 };
+            let spot = Spot { hook: "user", level: user + 1 };
             for _ in 0..1 + self.dice.below(5) {
                 text.push_str(&format!("    {}\n", self.rule(&spot)));
             }
@@ -73,7 +72,7 @@ impl Drawer<'_> {
         let mut text = format!(
             "  chain {hook}{number} {{\n    type filter hook {hook} priority {priority}; policy {policy};\n"
         );
-        let spot = Spot { kind: "filter", hook, level: 0 };
+        let spot = Spot { hook, level: 0 };
         let rules = if hook == "forward" { 4 + self.dice.below(12) } else { 1 + self.dice.below(4) };
         for _ in 0..rules {
             text.push_str(&format!("    {}\n", self.rule(&spot)));

@@ -3,8 +3,9 @@
 use super::files;
 use crate::{Common, fail, print};
 use anyhow::Result;
-use netwhy_model::Lang;
+use netwhy_model::{Lang, Text};
 use netwhy_policy::netfilter::eval::{Decision, Machine, Outcome, Rewritten};
+use netwhy_policy::netfilter::faults;
 use netwhy_policy::netfilter::packet::{Packet, PacketError};
 use netwhy_policy::world::netfilter;
 use serde::Serialize;
@@ -103,13 +104,14 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<u8> {
         )
     })?;
     files::tell_unread(&ruleset.unread, common.lang);
+    let lost = faults::lost(&ruleset).map(|unread| unread.why.clone());
     let mut machine = Machine::new(&ruleset);
     if args.packet.is_empty() {
-        return many(&mut machine, common);
+        return many(&mut machine, lost.as_ref(), common);
     }
     machine.tells_trail = common.verbose > 0;
     let packet = Packet::from_value(&Value::Object(args.keys()?)).map_err(|error| wrong(&error))?;
-    let decision = machine.packet(&packet);
+    let decision = doubted(machine.packet(&packet), lost.as_ref());
     if common.json {
         print(&format!("{}\n", serde_json::to_string(&Line::new(&decision, common.lang))?))?;
     } else {
@@ -120,6 +122,15 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<u8> {
         Outcome::Drop | Outcome::Reject => 1,
         Outcome::Depends => 3,
     })
+}
+
+/// What was not understood of a file may be a rule that stops what the others accept.
+fn doubted(mut decision: Decision, lost: Option<&Text>) -> Decision {
+    if let Some(why) = lost.filter(|_| decision.verdict == Outcome::Accept) {
+        decision.verdict = Outcome::Depends;
+        decision.reasons.push(why.clone());
+    }
+    decision
 }
 
 fn wrong(error: &PacketError) -> anyhow::Error {
@@ -165,7 +176,7 @@ impl Args {
 }
 
 /// A line of stdin, a line of stdout.
-fn many(machine: &mut Machine, common: &Common) -> Result<u8> {
+fn many(machine: &mut Machine, lost: Option<&Text>, common: &Common) -> Result<u8> {
     let mut input = BufReader::new(std::io::stdin().lock());
     let mut output = BufWriter::new(std::io::stdout().lock());
     let mut line = String::new();
@@ -181,7 +192,7 @@ fn many(machine: &mut Machine, common: &Common) -> Result<u8> {
         }
         match Packet::from_json(&line) {
             Ok(packet) => {
-                let decision = machine.packet(&packet);
+                let decision = doubted(machine.packet(&packet), lost);
                 serde_json::to_writer(&mut output, &Line::new(&decision, common.lang))?;
             }
             Err(error) => {

@@ -163,6 +163,11 @@ pub struct SetData {
 }
 
 impl SetData {
+    /// Whether it is one range of one field, for ever.
+    pub fn is_one_span(&self) -> bool {
+        self.cover(0).is_some() && self.lookup.is_one_span()
+    }
+
     /// From the first number in one field to the last, when nothing outside can ever be in the set.
     pub fn cover(&self, field: usize) -> Option<(u128, u128)> {
         let fixed = !self.dynamic && !self.missing && self.members.is_empty();

@@ -3,12 +3,14 @@
 //! Every rule is held to a box of addresses, ports and protocols that it cannot match outside of. It is listed
 //! under the prefix of the source, that of the destination, or the destination's port, whichever fewest rules
 //! share. For a packet only the lists on its two ways down the prefixes, of its port, and of rules without any
-//! of these are looked at, each only until the best rule found so far.
+//! of these are looked at, each only until the best rule found so far. A rule that is nothing but its box need
+//! not be asked again.
 
+mod bounds;
 mod prefixes;
 
-use super::compile::{Rule, SetData, Step};
-use crate::netfilter::ast::{Field, Operand};
+use super::compile::{Act, Rule, SetData};
+use bounds::{Bounds, Entry, Number};
 use prefixes::Prefixes;
 use std::collections::HashMap;
 
@@ -23,101 +25,29 @@ pub struct Key {
     pub protocol: u8,
 }
 
-#[derive(Debug)]
-pub struct Index {
-    boxes: Vec<Bounds>,
-    sources: Prefixes,
-    destinations: Prefixes,
-    ports: HashMap<u16, Vec<u32>>,
-    rest: Vec<u32>,
-}
-
-/// A rule matches no packet outside of these.
+/// What a rule does that its box tells wholly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Bounds {
-    source: (u128, u128),
-    destination: (u128, u128),
-    source_port: (u16, u16),
-    destination_port: (u16, u16),
-    /// First and last protocol.
-    protocol: (u8, u8),
+pub enum Plain {
+    Nothing,
+    Act(Act),
 }
 
-impl Bounds {
-    const ALL: Bounds = Bounds {
-        source: (0, u128::MAX),
-        destination: (0, u128::MAX),
-        source_port: (0, u16::MAX),
-        destination_port: (0, u16::MAX),
-        protocol: (0, u8::MAX),
-    };
-    /// Matches nothing.
-    const NONE: Bounds = Bounds { protocol: (1, 0), ..Bounds::ALL };
+/// Of IPv4 with short addresses: what is looked at for each packet should stay in the processor's cache.
+#[derive(Debug)]
+pub enum Index {
+    Four(Table<u32>),
+    Six(Table<u128>),
+}
 
-    #[inline]
-    fn holds(&self, key: &Key) -> bool {
-        self.destination.0 <= key.destination
-            && key.destination <= self.destination.1
-            && self.source.0 <= key.source
-            && key.source <= self.source.1
-            && self.destination_port.0 <= key.destination_port
-            && key.destination_port <= self.destination_port.1
-            && self.source_port.0 <= key.source_port
-            && key.source_port <= self.source_port.1
-            && self.protocol.0 <= key.protocol
-            && key.protocol <= self.protocol.1
-    }
-
-    fn of(rule: &Rule, sets: &[SetData], six: bool) -> Bounds {
-        let mut bounds = Bounds::ALL;
-        for step in &rule.steps {
-            match step {
-                Step::Match { keys, set, negated: false } => {
-                    for (at, key) in keys.iter().enumerate() {
-                        let Some(range) = sets[*set].cover(at) else { continue };
-                        bounds.narrow(key, range, six);
-                    }
-                }
-                // What comes after a step that acts by itself no longer narrows whom it acts upon.
-                Step::Match { .. } | Step::AnyBit { .. } | Step::Same { .. } => {}
-                _ => break,
-            }
-        }
-        bounds
-    }
-
-    fn narrow(&mut self, key: &Operand, range: (u128, u128), six: bool) {
-        if (key.mask, key.xor, key.shift) != (None, 0, 0) {
-            return;
-        }
-        let both = |a: (u128, u128), b: (u128, u128)| (a.0.max(b.0), a.1.min(b.1));
-        let short = |number: u128| u16::try_from(number).unwrap_or(u16::MAX);
-        let port = |old: (u16, u16)| (old.0.max(short(range.0)), old.1.min(short(range.1)));
-        match key.field {
-            Field::Ip4Source if !six => self.source = both(self.source, range),
-            Field::Ip6Source if six => self.source = both(self.source, range),
-            Field::Ip4Destination if !six => self.destination = both(self.destination, range),
-            Field::Ip6Destination if six => self.destination = both(self.destination, range),
-            Field::Ip4Source | Field::Ip6Source | Field::Ip4Destination | Field::Ip6Destination => {
-                *self = Bounds::NONE;
-            }
-            Field::TcpSource | Field::UdpSource => self.source_port = port(self.source_port),
-            Field::TcpDestination | Field::UdpDestination => {
-                self.destination_port = port(self.destination_port);
-            }
-            Field::Protocol => {
-                let byte = |number: u128| u8::try_from(number).unwrap_or(u8::MAX);
-                self.protocol = (self.protocol.0.max(byte(range.0)), self.protocol.1.min(byte(range.1)));
-            }
-            _ => {}
-        }
-        let protocol = match key.field {
-            Field::TcpSource | Field::TcpDestination => crate::netfilter::packet::TCP,
-            Field::UdpSource | Field::UdpDestination => crate::netfilter::packet::UDP,
-            _ => return,
-        };
-        self.protocol = (self.protocol.0.max(protocol), self.protocol.1.min(protocol));
-    }
+#[derive(Debug)]
+pub struct Table<N> {
+    sources: Prefixes<N>,
+    destinations: Prefixes<N>,
+    /// By the destination's port, sorted.
+    ports: Vec<(u16, Vec<Entry<N>>)>,
+    rest: Vec<Entry<N>>,
+    /// For each rule, unless it must be asked.
+    plain: Vec<Option<Plain>>,
 }
 
 /// Under what a rule can be listed.
@@ -131,69 +61,79 @@ enum Handle {
 
 impl Index {
     pub fn new(rules: &[Rule], sets: &[SetData], six: bool) -> Index {
-        let boxes: Vec<Bounds> = rules.iter().map(|rule| Bounds::of(rule, sets, six)).collect();
-        let mut shared: HashMap<Handle, u32> = HashMap::new();
-        for bounds in &boxes {
-            for handle in handles(bounds, six) {
-                *shared.entry(handle).or_default() += 1;
-            }
-        }
-        let (mut sources, mut destinations) = (HashMap::new(), HashMap::new());
-        let mut index = Index {
-            ports: HashMap::new(),
-            rest: Vec::new(),
-            sources: Prefixes::default(),
-            destinations: Prefixes::default(),
-            boxes: Vec::new(),
-        };
-        for (at, bounds) in boxes.iter().enumerate() {
-            let at = u32::try_from(at).unwrap_or(u32::MAX);
-            if bounds.protocol.0 > bounds.protocol.1 {
-                continue;
-            }
-            let fewest = handles(bounds, six).min_by_key(|handle| shared.get(handle).copied());
-            match fewest.unwrap_or(Handle::Rest) {
-                Handle::Source(first, length) => {
-                    sources.entry((first, length)).or_insert_with(Vec::new).push(at)
-                }
-                Handle::Destination(first, length) => {
-                    destinations.entry((first, length)).or_insert_with(Vec::new).push(at);
-                }
-                Handle::Port(port) => index.ports.entry(port).or_default().push(at),
-                Handle::Rest => index.rest.push(at),
-            }
-        }
-        let bits = if six { 128 } else { 32 };
-        index.sources = Prefixes::new(sources, bits);
-        index.destinations = Prefixes::new(destinations, bits);
-        index.boxes = boxes;
-        index
+        if six { Index::Six(Table::new(rules, sets, six)) } else { Index::Four(Table::new(rules, sets, six)) }
     }
 
-    /// The first rule from `from` on whose box holds the packet.
-    pub fn next(&self, from: usize, key: &Key) -> Option<usize> {
+    /// The first rule from `from` on whose box holds the packet, and what it does where that is all of it.
+    pub fn next(&self, from: usize, key: &Key) -> Option<(usize, Option<Plain>)> {
+        match self {
+            Index::Four(table) => table.next(from, key),
+            Index::Six(table) => table.next(from, key),
+        }
+    }
+}
+
+impl<N: Number> Table<N> {
+    fn new(rules: &[Rule], sets: &[SetData], six: bool) -> Table<N> {
+        let boxes: Vec<(Bounds, Option<Plain>)> =
+            rules.iter().map(|rule| Bounds::of(rule, sets, six)).collect();
+        let mut shared: HashMap<Handle, u32> = HashMap::new();
+        for handle in boxes.iter().flat_map(|(bounds, _)| handles(bounds, six)) {
+            *shared.entry(handle).or_default() += 1;
+        }
+        let mut lists: HashMap<Handle, Vec<Entry<N>>> = HashMap::new();
+        for (at, (bounds, _)) in boxes.iter().enumerate().filter(|(_, (bounds, _))| !bounds.is_empty()) {
+            let fewest = handles(bounds, six).min_by_key(|handle| shared.get(handle).copied());
+            let entry = bounds.entry(u32::try_from(at).unwrap_or(u32::MAX));
+            lists.entry(fewest.unwrap_or(Handle::Rest)).or_default().push(entry);
+        }
+        let (mut sources, mut destinations, mut ports, mut rest) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (handle, list) in lists {
+            match handle {
+                Handle::Source(first, length) => sources.push(((first, length), list)),
+                Handle::Destination(first, length) => destinations.push(((first, length), list)),
+                Handle::Port(port) => ports.push((port, list)),
+                Handle::Rest => rest = list,
+            }
+        }
+        ports.sort_unstable_by_key(|(port, _)| *port);
+        let bits = if six { 128 } else { 32 };
+        Table {
+            sources: Prefixes::new(sources, bits),
+            destinations: Prefixes::new(destinations, bits),
+            ports,
+            rest,
+            plain: boxes.into_iter().map(|(_, plain)| plain).collect(),
+        }
+    }
+
+    fn next(&self, from: usize, key: &Key) -> Option<(usize, Option<Plain>)> {
         let from = u32::try_from(from).unwrap_or(u32::MAX);
         let mut best = u32::MAX;
-        self.look(&self.rest, from, key, &mut best);
-        if let Some(list) = self.ports.get(&key.destination_port) {
-            self.look(list, from, key, &mut best);
+        let sought = Entry::point(key);
+        look(&self.rest, from, &sought, &mut best);
+        if let Ok(at) = self.ports.binary_search_by_key(&key.destination_port, |(port, _)| *port) {
+            look(&self.ports[at].1, from, &sought, &mut best);
         }
-        self.destinations.along(key.destination, |list| self.look(list, from, key, &mut best));
-        self.sources.along(key.source, |list| self.look(list, from, key, &mut best));
-        (best != u32::MAX).then_some(best as usize)
+        self.destinations.along(sought.destination.0, |list| look(list, from, &sought, &mut best));
+        self.sources.along(sought.source.0, |list| look(list, from, &sought, &mut best));
+        let best = (best != u32::MAX).then_some(best as usize)?;
+        Some((best, self.plain.get(best).copied().flatten()))
     }
+}
 
-    #[inline]
-    fn look(&self, list: &[u32], from: u32, key: &Key, best: &mut u32) {
-        let start = if from == 0 { 0 } else { list.partition_point(|at| *at < from) };
-        for at in &list[start..] {
-            if *at >= *best {
-                return;
-            }
-            if self.boxes[*at as usize].holds(key) {
-                *best = *at;
-                return;
-            }
+/// Finds the first entry of a list, sorted by rule, that holds the packet and is before the best so far.
+#[inline]
+fn look<N: Number>(list: &[Entry<N>], from: u32, sought: &Entry<N>, best: &mut u32) {
+    let start = if from == 0 { 0 } else { list.partition_point(|entry| entry.rule < from) };
+    for entry in &list[start..] {
+        if entry.rule >= *best {
+            return;
+        }
+        if entry.holds(sought) {
+            *best = entry.rule;
+            return;
         }
     }
 }

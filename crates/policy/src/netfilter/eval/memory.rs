@@ -107,9 +107,18 @@ pub struct Used {
 /// A limit's number, and what it counts for.
 type Slot = (usize, Box<[u128]>);
 
+/// Who began a connection: address, port, protocol, whether of IPv6.
+type Source = (u128, u16, u8, bool);
+
+fn source(tuple: &Tuple) -> Source {
+    (tuple.source, tuple.source_port, tuple.protocol, tuple.six)
+}
+
 #[derive(Debug, Default)]
 pub struct Memory {
     ways: HashMap<Tuple, (usize, bool)>,
+    /// The connections that one source began, the latest last.
+    by_source: HashMap<Source, Vec<usize>>,
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
     /// Connections whose answers cannot be told for certain.
@@ -131,6 +140,12 @@ impl Memory {
 
     pub fn get_mut(&mut self, entry: usize) -> Option<&mut Connection> {
         self.connections.get_mut(entry)?.as_mut()
+    }
+
+    /// The connections that the source of a tuple began, the latest first.
+    pub fn begun_by(&self, tuple: &Tuple) -> impl Iterator<Item = &Connection> {
+        let entries = self.by_source.get(&source(tuple)).map_or(&[][..], Vec::as_slice);
+        entries.iter().rev().filter_map(|entry| self.get(*entry))
     }
 
     /// Whether a packet may be an answer that cannot be told from what is new.
@@ -160,6 +175,7 @@ impl Memory {
             self.connections.len() - 1
         });
         self.ways.insert(connection.original, (entry, false));
+        self.by_source.entry(source(&connection.original)).or_default().push(entry);
         if connection.is_opaque() {
             self.opaque.push(entry);
         } else {
@@ -182,6 +198,12 @@ impl Memory {
     pub fn forget(&mut self, entry: usize) {
         let Some(connection) = self.connections.get_mut(entry).and_then(Option::take) else { return };
         self.ways.remove(&connection.original);
+        if let Some(entries) = self.by_source.get_mut(&source(&connection.original)) {
+            entries.retain(|at| *at != entry);
+            if entries.is_empty() {
+                self.by_source.remove(&source(&connection.original));
+            }
+        }
         if connection.is_opaque() {
             self.opaque.retain(|at| *at != entry);
         } else {

@@ -125,6 +125,12 @@ fn pick(current: &Tuple, side: Side, choice: Choice, memory: &Memory) -> (Tuple,
         return (new, Freedom::Port);
     }
     let free = |tuple: &Tuple| invert(tuple).is_some_and(|reply| memory.find(&reply).is_none());
+    if side == Side::Source
+        && let Some(picked) = as_before(&new, current, choice, memory)
+        && (picked.1 != Freedom::Nothing || free(&picked.0))
+    {
+        return picked;
+    }
     let Some((first, last)) = choice.ports.filter(|_| has_ports(current.protocol)) else {
         // Without ports to choose from, a source port that is taken is replaced by a free one.
         let fixed = side == Side::Destination || !(has_ports(current.protocol) || is_icmp(current.protocol));
@@ -147,6 +153,27 @@ fn pick(current: &Tuple, side: Side, choice: Choice, memory: &Memory) -> (Tuple,
         }
     }
     (new, Freedom::Port)
+}
+
+/// A source that must be translated gets what it got for an earlier connection, when that is among the choice.
+fn as_before(new: &Tuple, current: &Tuple, choice: Choice, memory: &Memory) -> Option<(Tuple, Freedom)> {
+    let within = |port: u16| choice.ports.is_none_or(|(first, last)| (first..=last).contains(&port));
+    if new.source == current.source && within(current.source_port) {
+        return None;
+    }
+    let mut earlier =
+        memory.begun_by(current).filter(|one| one.reply_destination().known() == Some(new.source));
+    earlier.find_map(|one| {
+        if one.source_free != Freedom::Nothing {
+            return Some((*new, Freedom::Port));
+        }
+        // The id of an ICMP query stands on the same side both ways.
+        let port = if is_icmp(new.protocol) { one.reply.source_port } else { one.reply.destination_port };
+        if !within(port) {
+            return None;
+        }
+        Some((Tuple { source_port: port, ..*new }, Freedom::Nothing))
+    })
 }
 
 fn is_icmp(protocol: u8) -> bool {

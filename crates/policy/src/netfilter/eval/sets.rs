@@ -132,6 +132,11 @@ impl Lookup {
         found
     }
 
+    /// Whether it is one range of one field.
+    pub fn is_one_span(&self) -> bool {
+        matches!(self.ranges.as_slice(), [only] if only.len() == 1 && !self.excluded[0])
+    }
+
     /// From the first number of any element in one field to the last; `None` for no elements.
     pub fn cover(&self, field: usize) -> Option<(u128, u128)> {
         self.covers.get(field).copied()

@@ -57,11 +57,11 @@ fn unknown(work: &mut Work<'_>) {
 fn said(work: &mut Work<'_>, memory: &Memory, state: u128) {
     work.state = Bits::of(state);
     let Some(tuple) = tuple(work) else { return };
-    if let Some((entry, reply)) = memory.find(&tuple) {
-        if state & (ESTABLISHED | RELATED) != 0 {
-            attach(work, memory, entry, reply);
-            work.state = Bits::of(state);
-        }
+    if let Some((entry, reply)) = memory.find(&tuple)
+        && state & (ESTABLISHED | RELATED) != 0
+    {
+        attach(work, memory, entry, reply);
+        work.state = Bits::of(state);
     }
     if state == NEW && work.connection.is_none() {
         work.connection = invert(&tuple).map(|reply| begun(tuple, reply));

@@ -7,6 +7,7 @@ mod effects;
 mod matches;
 
 use super::compile::{Act, Chain, ChainId, Given, Program, Rule, Step};
+use super::index::Plain;
 use super::memory::Memory;
 use super::value::Truth;
 use super::work::Work;
@@ -94,11 +95,16 @@ impl Walk<'_, '_> {
         }
         let mut through = false;
         let mut at = 0;
-        while let Some(next) = self.next(chain, at) {
+        while let Some((next, plain)) = self.next(chain, at) {
             self.log.rules_asked += 1;
             let here = At { chain: id, rule: next };
-            let Some(rule) = chain.rules.get(next) else { break };
-            let (truth, does) = self.rule(rule, chain, here);
+            let (truth, does) = match plain {
+                Some(plain) => self.plain(plain, here),
+                None => {
+                    let Some(rule) = chain.rules.get(next) else { break };
+                    self.rule(rule, chain, here)
+                }
+            };
             at = next + 1;
             if truth == Truth::No {
                 continue;
@@ -112,13 +118,25 @@ impl Walk<'_, '_> {
     }
 
     /// The next rule from here on that may match.
-    fn next(&self, chain: &Chain, from: usize) -> Option<usize> {
+    fn next(&self, chain: &Chain, from: usize) -> Option<(usize, Option<Plain>)> {
         if let Some(index) = &chain.index[usize::from(self.work.six)]
             && let Some(key) = self.work.key()
         {
             return index.next(from, &key);
         }
-        (from < chain.rules.len()).then_some(from)
+        (from < chain.rules.len()).then_some((from, None))
+    }
+
+    /// What a rule does whose box alone says that it matches.
+    fn plain(&mut self, plain: Plain, here: At) -> (Truth, Does) {
+        if let Some(trail) = &mut self.log.trail {
+            trail.push(here);
+        }
+        let does = match plain {
+            Plain::Nothing => Does::Nothing,
+            Plain::Act(act) => Does::Act(act),
+        };
+        (Truth::Yes, does)
     }
 
     /// Holds the packet to one rule, and does what stands in it before its verdict.

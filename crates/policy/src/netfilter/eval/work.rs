@@ -105,6 +105,10 @@ impl<'a> Work<'a> {
 
     /// What the index looks at; `None` when something of it is unknown.
     pub fn key(&self) -> Option<Key> {
+        // A later fragment has no ports, and so does not match a rule that names all of them either.
+        if self.later() && has_ports(self.packet.protocol) {
+            return None;
+        }
         let port = |value: Value| match value {
             None => Some(0),
             Some(bits) => bits.known().and_then(|number| u16::try_from(number).ok()),

@@ -160,7 +160,7 @@ fn with_excluded(elements: &[Element]) -> Option<Ranges> {
         let [Span::Numbers(first, last)] = element.spans.as_slice() else { return None };
         spans.push((*first, *last, element.excluded));
     }
-    spans.sort_by(|a, b| (b.1 - b.0).cmp(&(a.1 - a.0)));
+    spans.sort_by_key(|span| std::cmp::Reverse(span.1 - span.0));
     let mut ranges: Ranges = Vec::new();
     for (first, last, excluded) in spans {
         if !excluded {

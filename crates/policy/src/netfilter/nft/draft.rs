@@ -6,7 +6,7 @@ mod value;
 
 pub(super) use nat::NatText;
 pub(super) use statement::{Rate, bytes_of, object_name, resolve_object};
-pub(super) use value::{Interner, Types};
+pub(super) use value::{Interner, LIMITED, Types};
 
 use super::expression::{Comparison, Expression, Operator};
 use super::field::{ETHER_ARP, ETHER_IP4, ETHER_IP6, Key, Needs, all_bits};
@@ -179,6 +179,9 @@ impl<'i> Draft<'i> {
         };
         let types = Types::of(sides.iter().map(|side| (side.kind, side.bits)));
         let elements = self.interner.elements(list, &types, data)?;
+        if self.interner.limited {
+            return Err(LIMITED);
+        }
         for (at, side) in sides.iter_mut().enumerate() {
             side.suit(elements.iter().filter_map(|element| element.spans.get(at)))?;
         }

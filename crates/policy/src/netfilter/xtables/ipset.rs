@@ -292,7 +292,8 @@ mod tests {
         let (saved, listed) = (read_ipset(&file, saved), read_ipset(&file, listed));
         assert_eq!(saved.unread.len(), 1);
         assert!(listed.unread.is_empty(), "{:?}", listed.unread);
-        let spans = |ruleset: &Ruleset| -> Vec<Vec<(Vec<Span>, bool, Option<u64>)>> {
+        type Seen = (Vec<Span>, bool, Option<u64>);
+        let spans = |ruleset: &Ruleset| -> Vec<Vec<Seen>> {
             let each = |set: &Set| {
                 set.elements.iter().map(|one| (one.spans.clone(), one.excluded, one.timeout_s)).collect()
             };

@@ -3,7 +3,7 @@
 use super::Walk;
 use crate::netfilter::ast::{Field, Limit, Operand, UpdateKind};
 use crate::netfilter::eval::compile::{Chain, Given, NatLook, NatStep, SetId, Step, Value};
-use crate::netfilter::eval::memory::{ADDED_ELEMENTS_MAX, Member, Used};
+use crate::netfilter::eval::memory::{ADDED_ELEMENTS_MAX, Member};
 use crate::netfilter::eval::nat::{self, Choice};
 use crate::netfilter::eval::sets::Found;
 use crate::netfilter::eval::value::{Bits, Truth};
@@ -63,7 +63,7 @@ impl Walk<'_, '_> {
 
     /// Takes from what there is; whether the sum stays below `all`. What was refused is not taken.
     fn spend(&mut self, slot: (usize, Box<[u128]>), take: (u64, u64), all: u64, sure: bool) -> Truth {
-        let used = self.memory.used.entry(slot).or_insert_with(Used::default);
+        let used = self.memory.used.entry(slot).or_default();
         let (least, most) = (used.least.saturating_add(take.0), used.most.saturating_add(take.1));
         let truth = match (most < all, least < all) {
             (true, _) => Truth::Yes,

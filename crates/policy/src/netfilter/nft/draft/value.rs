@@ -23,6 +23,9 @@ const TOO_MANY: Why = Why(
     "sets of more than 4 million elements, or 6 million in all",
     "集合元素超过 400 万个，或总数超过 600 万个",
 );
+/// An element that is found only while its own limit allows it.
+pub(in crate::netfilter::nft) const LIMITED: Why =
+    Why("an element with a limit of its own is not modelled", "未建模：元素自带限制");
 const TOO_WIDE: Why = Why("more fields than the key has, or fewer", "字段数与键不符");
 
 /// Single values that many rules compare with, each kept once.
@@ -31,6 +34,8 @@ pub(in crate::netfilter::nft) struct Interner {
     numbers: HashMap<(u128, u128), Arc<Vec<Element>>>,
     /// How many elements the sets of the file have in all.
     element_count: usize,
+    /// Whether an element of the last set has a limit, quota or count of its own, which decides beside it.
+    pub limited: bool,
 }
 
 impl Interner {
@@ -39,9 +44,10 @@ impl Interner {
         let left = TOTAL_COUNT_MAX.saturating_sub(self.element_count).min(ELEMENT_COUNT_MAX);
         let mut count = 0;
         count_items(set, left.saturating_add(1), &mut count)?;
-        let mut elements = Elements { list: Vec::with_capacity(count), key, data };
+        let mut elements = Elements { list: Vec::with_capacity(count), key, data, limited: false };
         elements.collect(set)?;
-        let Elements { mut list, .. } = elements;
+        let Elements { mut list, limited, .. } = elements;
+        self.limited = limited;
         // `*` is asked last.
         let whole = |element: &Element| {
             element.spans.iter().zip(&key.fields).all(|(span, field)| *span == any(*field))
@@ -105,6 +111,7 @@ struct Elements<'t> {
     list: Vec<Element>,
     key: &'t Types,
     data: &'t Types,
+    limited: bool,
 }
 
 /// Counts elements before any of them takes memory: a variable may hold another many times.
@@ -140,6 +147,7 @@ impl Elements<'_> {
             _ => return Err(Why("a map's element is a key, a colon and a value", "映射元素应为“键 : 值”")),
         };
         let base = Element { data, timeout_s: item.timeout_s, line: item.line, ..Element::default() };
+        self.limited |= item.decides;
         let spans = spans(key, self.key)?;
         // An hour's span may go past midnight.
         if let [Span::Numbers(first, last)] = spans.as_slice()

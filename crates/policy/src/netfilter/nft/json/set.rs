@@ -3,7 +3,7 @@
 use super::{MISSING, NOT_KNOWN, NOT_THERE, Reader, clean, expression, words};
 use crate::doc::Node;
 use crate::netfilter::ast::{Part, Set};
-use crate::netfilter::nft::draft::{Types, Why};
+use crate::netfilter::nft::draft::{LIMITED, Types, Why};
 use crate::netfilter::nft::expression::Expression;
 use crate::netfilter::nft::kind::Kind;
 use std::sync::Arc;
@@ -30,7 +30,8 @@ impl Reader {
             Some(list) => expression::items(list).and_then(|items| {
                 let elements = self.builder.interner.elements(&Expression::Set(items), &key, &data)?;
                 set.elements = Arc::new(elements);
-                Ok(())
+                let limited = self.builder.interner.limited && !set.dynamic;
+                if limited { Err(LIMITED) } else { Ok(()) }
             }),
             None => Ok(()),
         };

@@ -4,7 +4,7 @@ use super::Parser;
 use super::cursor::{Fault, Read, syntax};
 use crate::netfilter::ast::{Base, ChainKind, Hook, Part, Policy, Rule, Set, TableFamily};
 use crate::netfilter::nft::build::{ChainId, Spot, TableId};
-use crate::netfilter::nft::draft::{NO_VALUE, Types, Why};
+use crate::netfilter::nft::draft::{LIMITED, NO_VALUE, Types, Why};
 use crate::netfilter::nft::expression::Expression;
 use crate::netfilter::nft::hook;
 use crate::netfilter::nft::kind::{self, Kind};
@@ -303,7 +303,9 @@ impl<'a> Parser<'a> {
                 match self.builder.interner.elements(written, &key, &data) {
                     Ok(elements) => {
                         set.elements = Arc::new(elements);
-                        Ok(())
+                        // What rules add at run time has its limit from them, and is not only looked up.
+                        let limited = self.builder.interner.limited && !set.dynamic;
+                        if limited { Err(Fault::Meaning(LIMITED)) } else { Ok(()) }
                     }
                     Err(why) => Err(Fault::Meaning(why)),
                 }
