@@ -1,5 +1,5 @@
 //! Random rule sets: regions that the tracer follows, against single packets that the interpreter decides.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, reason = "a long run tells how far it is")]
 
 use netwhy_policy::netfilter::ast::{Hook, Ruleset};
 use netwhy_policy::netfilter::eval::{Machine, Outcome as Decided};

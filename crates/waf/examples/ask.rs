@@ -1,5 +1,5 @@
 //! Asks a firewall about requests: `ask REQUESTS RULES…`, with `--paranoia N`, `--modsecurity3`, `--fix`, `--json`.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, reason = "a program may speak; the lint is for libraries")]
 
 use anyhow::{Context, Result};
 use netwhy_waf::answer::{Answered, Document, SCHEMA};
@@ -36,7 +36,6 @@ fn read(path: &Path) -> Result<Vec<File>> {
     paths.iter().map(file).collect()
 }
 
-#[allow(clippy::print_stdout)]
 fn main() -> Result<()> {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
     let fix = words.iter().position(|word| word == "--fix").map(|at| words.remove(at)).is_some();
@@ -78,7 +77,6 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-#[allow(clippy::print_stdout)]
 fn show(answered: &Answered) {
     let answer = &answered.answer;
     println!(

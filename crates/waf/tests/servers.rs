@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a server may take to start and to answer.
 const WAIT_SECONDS_MAX: u64 = 5;
@@ -165,11 +165,10 @@ fn started(program: &str, text: &str, arguments: &[&str], folder: &Path) -> Opti
         return None;
     };
     let server = Server(child);
-    let end = Instant::now() + Duration::from_secs(WAIT_SECONDS_MAX);
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < end, "{program} does not start");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let within = Duration::from_secs(WAIT_SECONDS_MAX);
+    netwhy_testing::until(&format!("{program} to listen"), within, || {
+        TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
     Some((server, port, [File { name: "configuration".into(), text }]))
 }
 

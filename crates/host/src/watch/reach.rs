@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::thread::Builder;
 use std::time::Duration;
 
-/// Requests to each address, and the time between two.
+/// Requests to each address, and the time between two: apart, so that one short loss does not take them all.
 const REQUEST_COUNT: u16 = 3;
 const BETWEEN: Duration = Duration::from_millis(250);
 /// Addresses of each family whose way is looked up.

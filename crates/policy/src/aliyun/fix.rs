@@ -1,6 +1,8 @@
 //! The smallest changes, as commands of `aliyun` and as Terraform.
 
-use crate::cloud::change::{Wanted, lets_through, quoted, shell, stopped_at, terraform, wanted};
+use crate::cloud::change::{
+    Wanted, connects, lets_through, publishes, quoted, shell, stopped_at, terraform, wanted,
+};
 use crate::cloud::{Network, Owner};
 use crate::estate::{Endpoint, Fix};
 use crate::gate::Gate;
@@ -104,9 +106,7 @@ pub(super) fn connect(one: &Network, two: &Network) -> Vec<Fix> {
         shell(&one.id),
         shell(&two.id),
     );
-    let what =
-        both(format!("connects {} and {}", one.name, two.name), format!("连接 {} 与 {}", one.name, two.name));
-    vec![Fix { syntax: "aliyun", what, change }]
+    vec![connects("aliyun", one, two, change)]
 }
 
 /// An elastic address for an instance.
@@ -115,7 +115,5 @@ pub(super) fn publish(endpoint: &Endpoint) -> Vec<Fix> {
         "aliyun vpc AllocateEipAddress\naliyun vpc AssociateEipAddress --AllocationId EIP --InstanceId {}",
         shell(&endpoint.id)
     );
-    let what =
-        both(format!("gives {} a public address", endpoint.id), format!("给 {} 绑定公网地址", endpoint.id));
-    vec![Fix { syntax: "aliyun", what, change }]
+    vec![publishes("aliyun", endpoint, change)]
 }

@@ -1,7 +1,7 @@
 //! What a change must let through, in the words of prefixes and ports; and how commands and Terraform are written.
 
-use super::Owner;
-use crate::estate::Fix;
+use super::{Network, Owner};
+use crate::estate::{Endpoint, Fix};
 use crate::gate::{Action, Gate};
 use crate::place::both;
 use crate::read::{ALL_PORTS, Span, ports_text, protocol_name};
@@ -150,6 +150,22 @@ pub(crate) fn quoted(text: &str) -> String {
 pub(crate) fn quoted_list(texts: &[String]) -> String {
     let quoted: Vec<String> = texts.iter().map(|text| self::quoted(text)).collect();
     format!("[{}]", quoted.join(", "))
+}
+
+/// What connects two networks, by a command of the vendor's tool.
+pub(crate) fn connects(syntax: &'static str, one: &Network, two: &Network, change: String) -> Fix {
+    let (one, two) = (&one.name, &two.name);
+    Fix { syntax, what: both(format!("connects {one} and {two}"), format!("连接 {one} 与 {two}")), change }
+}
+
+/// What gives an instance a public address, by commands of the vendor's tool.
+pub(crate) fn publishes(syntax: &'static str, endpoint: &Endpoint, change: String) -> Fix {
+    let id = &endpoint.id;
+    Fix {
+        syntax,
+        what: both(format!("gives {id} a public address"), format!("给 {id} 绑定公网地址")),
+        change,
+    }
 }
 
 /// A block of Terraform; the values are written as they are.

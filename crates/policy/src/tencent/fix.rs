@@ -1,10 +1,11 @@
 //! The smallest changes, as commands of `tccli` and as Terraform.
 
-use crate::cloud::change::{Wanted, lets_through, quoted, shell, stopped_at, terraform, wanted};
+use crate::cloud::change::{
+    Wanted, connects, lets_through, publishes, quoted, shell, stopped_at, terraform, wanted,
+};
 use crate::cloud::{Network, Owner};
 use crate::estate::{Endpoint, Fix};
 use crate::gate::Gate;
-use crate::place::both;
 use crate::space::{Cube, Family};
 
 /// A rule for each wanted kind of packets, put where the rule that drops them stands.
@@ -89,9 +90,7 @@ pub(super) fn connect(one: &Network, two: &Network) -> Vec<Fix> {
         shell(&one.id),
         shell(&two.id),
     );
-    let what =
-        both(format!("connects {} and {}", one.name, two.name), format!("连接 {} 与 {}", one.name, two.name));
-    vec![Fix { syntax: "tccli", what, change }]
+    vec![connects("tccli", one, two, change)]
 }
 
 /// An elastic address for an instance.
@@ -100,7 +99,5 @@ pub(super) fn publish(endpoint: &Endpoint) -> Vec<Fix> {
         "tccli vpc AllocateAddresses --AddressCount 1\ntccli vpc AssociateAddress --AddressId EIP --InstanceId {}",
         shell(&endpoint.id)
     );
-    let what =
-        both(format!("gives {} a public address", endpoint.id), format!("给 {} 绑定公网地址", endpoint.id));
-    vec![Fix { syntax: "tccli", what, change }]
+    vec![publishes("tccli", endpoint, change)]
 }

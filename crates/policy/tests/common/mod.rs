@@ -1,5 +1,5 @@
 //! Shared by the tests of nft's readers: the data of nft's own tests where it is at hand, and the comparison of trees.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, reason = "a test that cannot run says so")]
 
 use netwhy_policy::netfilter::ast::{Element, Part, Ruleset, SetUse, Test};
 use std::collections::HashMap;

@@ -15,6 +15,7 @@ const ALL_WITHIN: Duration = Duration::from_millis(1_500);
 const QUIET: Duration = Duration::from_millis(10);
 /// How long the kernel's own choice may take to be seen.
 const CHOICE_WITHIN: Duration = Duration::from_millis(50);
+/// A packet through the lab takes some hundred microseconds: looking more often would take the kernel's turn.
 const LOOK_EVERY: Duration = Duration::from_micros(500);
 /// How many packets are on their way before the sockets are emptied.
 const BATCH: usize = 500;
