@@ -21,6 +21,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("scan", &["wire", "netlink", "socket"]),
     ("policy", &["model"]),
     ("waf", &["model"]),
+    ("flows", &["model", "wire", "netlink", "netfilter"]),
+    ("lake", &["model", "flows"]),
     ("dns", &["model"]),
     ("tls", &["model"]),
     ("http", &["model", "tls"]),
@@ -49,6 +51,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "scan",
             "policy",
             "waf",
+            "flows",
+            "lake",
         ],
     ),
 ];

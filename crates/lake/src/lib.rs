@@ -1,0 +1,1 @@
+//! The columnar store of flow records, and SQL on it.
