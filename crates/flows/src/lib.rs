@@ -3,6 +3,7 @@
 pub mod capture;
 pub mod dump;
 pub mod export;
+mod icmp;
 pub mod live;
 pub mod names;
 pub mod place;
