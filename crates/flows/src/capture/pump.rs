@@ -71,8 +71,6 @@ impl<R: Read> Pump<R> {
 pub struct PumpedPacket<'a> {
     pub captured: Captured<'a>,
     pub interface_name: Option<&'a str>,
-    /// From 1.
-    pub number: u64,
     pub offset: u64,
 }
 
@@ -120,7 +118,6 @@ pub fn packets(
                 let packet = PumpedPacket {
                     captured,
                     interface_name: capture.interface_name(captured.interface),
-                    number: count.seen,
                     offset: pump.offset,
                 };
                 match each(&packet) {
