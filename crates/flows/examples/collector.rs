@@ -47,9 +47,22 @@ fn main() {
     let idle_ms = process_cpu_ms() - before;
     stop.store(true, Ordering::Relaxed);
     let (flows, received, receiver_cpu_ms) = receiver.join().unwrap();
-    println!("sent {sent} records in {:.2} s ({:.0}/s), sender {sender_cpu_ms} ms CPU", took.as_secs_f64(), sent as f64 / took.as_secs_f64());
-    println!("received {flows}, missing {}, kernel dropped {} datagrams, lost by sequence {}", sent - flows, received.dropped_by_kernel, received.export.lost_records);
-    println!("receiver {receiver_cpu_ms} ms CPU = {:.0} records per CPU second; buffer {} MiB", flows as f64 * 1000.0 / receiver_cpu_ms.max(1) as f64, received.receive_buffer_bytes >> 20);
+    println!(
+        "sent {sent} records in {:.2} s ({:.0}/s), sender {sender_cpu_ms} ms CPU",
+        took.as_secs_f64(),
+        sent as f64 / took.as_secs_f64()
+    );
+    println!(
+        "received {flows}, missing {}, kernel dropped {} datagrams, lost by sequence {}",
+        sent - flows,
+        received.dropped_by_kernel,
+        received.export.lost_records
+    );
+    println!(
+        "receiver {receiver_cpu_ms} ms CPU = {:.0} records per CPU second; buffer {} MiB",
+        flows as f64 * 1000.0 / receiver_cpu_ms.max(1) as f64,
+        received.receive_buffer_bytes >> 20
+    );
     println!("idle: {idle_ms} ms CPU in 5 s = {:.2} %", idle_ms as f64 / 50.0);
 }
 

@@ -60,7 +60,9 @@ fn read(file: &[u8]) -> (Vec<Flow>, DumpCount) {
 
 fn read_from(input: impl Read) -> (Vec<Flow>, DumpCount) {
     let mut flows = Vec::new();
-    let count = capture::read(Limits::default(), &Names::default(), "x.pcap", input, &mut |batch| flows.extend(batch));
+    let count = capture::read(Limits::default(), &Names::default(), "x.pcap", input, &mut |batch| {
+        flows.extend(batch)
+    });
     (flows, count.unwrap())
 }
 
@@ -71,7 +73,11 @@ fn every_packet_of_the_shared_captures_is_in_a_flow_or_named() {
     for path in ["zeek", "suricata-verify"].iter().flat_map(|folder| shared::files(&data.join(folder))) {
         let name = path.display().to_string();
         let bytes = std::fs::read(&path).unwrap();
-        assert_eq!(dump::sniff(&bytes[..bytes.len().min(dump::HEAD_BYTES_MAX)]), Some(Kind::Capture), "{name}");
+        assert_eq!(
+            dump::sniff(&bytes[..bytes.len().min(dump::HEAD_BYTES_MAX)]),
+            Some(Kind::Capture),
+            "{name}"
+        );
         let (flows, count) = read(&bytes);
         assert_eq!(count.in_flows + count.passed_over + count.unread.unread, count.seen, "{name}: {count:?}");
         assert_eq!(flows.iter().map(|flow| flow.packets).sum::<u64>(), count.in_flows, "{name}");
@@ -199,7 +205,8 @@ fn block(kind: u32, body: &[u8]) -> Vec<u8> {
 #[test]
 fn pcapng_has_sections_names_clocks_and_ways() {
     let packet = tcp(true, 0x02);
-    let mut file = block(0x0a0d_0d0a, &[0x1a, 0x2b, 0x3c, 0x4d, 0, 1, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]);
+    let mut file =
+        block(0x0a0d_0d0a, &[0x1a, 0x2b, 0x3c, 0x4d, 0, 1, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]);
     let mut interface = vec![0, 101, 0, 0, 0, 0, 0, 0];
     interface.extend([0, 2, 0, 4, b'e', b't', b'h', b'0', 0, 9, 0, 1, 9, 0, 0, 0, 0, 0, 0, 0]);
     file.extend(block(1, &interface));
@@ -247,6 +254,6 @@ proptest! {
         file[at] = value;
         let (flows, count) = read_from(Pieces(&file, piece));
         prop_assert_eq!(flows.iter().map(|flow| flow.packets).sum::<u64>(), count.in_flows);
-        prop_assert!(count.in_flows >= 13, "{:?}", count);
+        prop_assert!(count.in_flows + count.passed_over + count.unread.unread >= 14, "{:?}", count);
     }
 }

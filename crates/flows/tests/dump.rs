@@ -66,9 +66,11 @@ fn datagrams_one_behind_another_are_told_apart() {
 #[test]
 fn a_capture_of_exports_is_decoded_and_not_taken_for_traffic() {
     let (from, to): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
-    let mut file = vec![0xa1, 0xb2, 0xc3, 0xd4, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 0, 0, 0, 101];
+    let mut file =
+        vec![0xa1, 0xb2, 0xc3, 0xd4, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 0, 0, 0, 101];
     for datagram in datagrams() {
-        let segment = UdpBuild { source_port: 5000, destination_port: 2055, payload: &datagram }.bytes(from, to);
+        let segment =
+            UdpBuild { source_port: 5000, destination_port: 2055, payload: &datagram }.bytes(from, to);
         let head = IpBuild { source: from, destination: to, ttl: 9, ident: 1, dont_fragment: true };
         let packet = head.wrap(protocol::UDP, &segment).unwrap();
         let length = packet.len() as u32;
@@ -128,7 +130,10 @@ fn the_lines_of_nfdump_are_read() {
     assert_eq!((flows.len(), count.unread.unread), (3, 1), "{count:?}");
     let first = flows[0];
     assert_eq!((first.start_ms, first.end_ms - first.start_ms), (1_607_454_603_986, 1500));
-    assert_eq!((first.packets, first.bytes, first.destination_port, first.tcp_flags), (1_200_000, 84, 443, 2));
+    assert_eq!(
+        (first.packets, first.bytes, first.destination_port, first.tcp_flags),
+        (1_200_000, 84, 443, 2)
+    );
     assert_eq!(flows[1].destination_port, 0x0301);
     assert_eq!((flows[2].source_port, flows[2].destination.to_string()), (53, "fe80::2".into()));
 }
@@ -152,7 +157,12 @@ fn nfcapd(layout: u16) -> Vec<u8> {
         let mut generic = [1_607_454_603_986_u64, 1_607_454_604_000, 0, 3, 84].map(u64::to_le_bytes).concat();
         generic.extend([4000_u16, 443].map(u16::to_le_bytes).concat());
         generic.extend([6, 2, 0, 0]);
-        let record = [&[11, 0, 76, 0, 2, 0, 1, 1, 0, 0, 0, 9, 1, 0, 52, 0][..], &generic, &[2, 0, 12, 0, 2, 133, 16, 172, 78, 11, 217, 172]].concat();
+        let record = [
+            &[11, 0, 76, 0, 2, 0, 1, 1, 0, 0, 0, 9, 1, 0, 52, 0][..],
+            &generic,
+            &[2, 0, 12, 0, 2, 133, 16, 172, 78, 11, 217, 172],
+        ]
+        .concat();
         (40, 3_u16, record)
     } else {
         let mut record = vec![10, 0, 48, 0, 0, 0, 1, 0];
@@ -179,10 +189,14 @@ fn files_of_nfcapd_are_read_and_compressed_ones_say_so() {
         let (flows, count) = read(Kind::Nfcapd, &file);
         assert_eq!((flows.len(), count.unread.unread), (1, 0), "{count:?}");
         assert_eq!((flows[0].start_ms, flows[0].end_ms), (1_607_454_603_986, 1_607_454_604_000), "{layout}");
-        assert_eq!((flows[0].source.to_string(), flows[0].destination.to_string()), ("172.16.133.2".into(), "172.217.11.78".into()));
+        assert_eq!(
+            (flows[0].source.to_string(), flows[0].destination.to_string()),
+            ("172.16.133.2".into(), "172.217.11.78".into())
+        );
         assert_eq!((flows[0].packets, flows[0].bytes, flows[0].opener), (3, 84, Opener::Source));
         file[if layout == 1 { 4 } else { 16 }] = 1;
-        let error = dump::read(Kind::Nfcapd, &Arc::new(Names::default()), "x", &file[..], &mut |_| ()).unwrap_err();
+        let error =
+            dump::read(Kind::Nfcapd, &Arc::new(Names::default()), "x", &file[..], &mut |_| ()).unwrap_err();
         assert!(error.to_string().contains("LZO"), "{error}");
     }
 }

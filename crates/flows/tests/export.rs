@@ -134,13 +134,20 @@ proptest! {
 
 #[test]
 fn missing_datagrams_are_counted_as_records() {
-    let flow = Flow { source: Address::v4(1), destination: Address::v4(2), start_ms: BOOT_MS, end_ms: BOOT_MS, ..Flow::default() };
+    let flow = Flow {
+        source: Address::v4(1),
+        destination: Address::v4(2),
+        start_ms: BOOT_MS,
+        end_ms: BOOT_MS,
+        ..Flow::default()
+    };
     let flows = vec![flow; 10];
     let mut exporter = Exporter::default();
     let written: Vec<Vec<u8>> = (0..5).map(|_| exporter.v5(&flows, NOW_MS)).collect();
     let (_, counts) = decode(&[written[0].clone(), written[3].clone(), written[4].clone()]);
     assert_eq!(counts.lost_records, 20);
-    let (_, counts) = decode(&[written[0].clone(), written[2].clone(), written[1].clone(), written[3].clone()]);
+    let (_, counts) =
+        decode(&[written[0].clone(), written[2].clone(), written[1].clone(), written[3].clone()]);
     assert_eq!(counts.lost_records, 0, "one was only overtaken");
 
     let (templates, data) = sets(&flows, true);
@@ -158,7 +165,11 @@ fn options_tell_the_sampling_and_the_names_of_interfaces() {
     let mut exporter = Exporter { domain: 7, ..Exporter::default() };
     // An options template of IPFIX: number, fields, scopes.
     let mut options = [256_u16, 3, 1].map(u16::to_be_bytes).concat();
-    options.extend([(10_u16, 4_u16), (82, u16::MAX), (34, 4)].iter().flat_map(|(e, l)| [e.to_be_bytes(), l.to_be_bytes()].concat()));
+    options.extend(
+        [(10_u16, 4_u16), (82, u16::MAX), (34, 4)]
+            .iter()
+            .flat_map(|(e, l)| [e.to_be_bytes(), l.to_be_bytes()].concat()),
+    );
     let mut option = 3_u32.to_be_bytes().to_vec();
     option.push(6);
     option.extend(b"Gi0/\x1b3");
@@ -187,7 +198,9 @@ fn a_firewalls_event_gives_both_directions_and_what_it_did() {
     let sets = [set(2, &template(300, &fields)), set(300, &[denied, record].concat())];
     let mut decoder = Decoder::new(Arc::default());
     let mut flows = Vec::new();
-    decoder.datagram(&arrival(), &Exporter::default().ipfix(2, &sets, NOW_MS), &mut |flow| flows.push(*flow)).unwrap();
+    decoder
+        .datagram(&arrival(), &Exporter::default().ipfix(2, &sets, NOW_MS), &mut |flow| flows.push(*flow))
+        .unwrap();
     assert_eq!((flows[0].action, flows[0].packets), (Action::Reject, 0));
     assert_eq!((flows[1].action, flows[1].packets, flows[1].opener), (Action::Accept, 6, Opener::Source));
     assert_eq!((flows[2].source, flows[2].source_port, flows[2].bytes), (Address::v4(2), 22, 9000));

@@ -84,6 +84,14 @@ impl CaptureFile {
         }
     }
 
+    /// Where the file may go on when it ends within the packet that begins here; 0 when nowhere.
+    pub fn behind_torn(&self, bytes: &[u8]) -> u64 {
+        match self {
+            CaptureFile::Pcap(file) => file.next_record(bytes),
+            CaptureFile::Pcapng(_) => 0,
+        }
+    }
+
     /// The name of an interface, where the file tells.
     pub fn interface_name(&self, number: u32) -> Option<&str> {
         match self {
@@ -134,6 +142,12 @@ impl Pcap {
             return Step::Bad(self.next_record(bytes), CaptureError::Long(kept));
         }
         let end = self.header_bytes + kept as usize;
+        if kept > self.order.u32(head, 12)
+            && bytes.len() > end + self.header_bytes
+            && !self.looks_like_record(bytes, end)
+        {
+            return Step::Bad(self.next_record(bytes), CaptureError::Long(kept));
+        }
         let Some(packet) = bytes.get(self.header_bytes..end) else { return Step::Need(end) };
         self.last_time_s = self.order.u32(head, 0);
         let seconds = i64::from(self.last_time_s);

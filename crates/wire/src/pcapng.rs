@@ -33,6 +33,8 @@ const OPTION_OFFSET: u16 = 14;
 pub struct Pcapng {
     order: Option<Order>,
     interfaces: Vec<Interface>,
+    /// Of the last packet that had a time.
+    time_ns: i64,
 }
 
 #[derive(Debug, Clone)]
@@ -157,7 +159,12 @@ impl Pcapng {
     }
 
     /// An enhanced packet block, or the packet block it replaced, whose interface has 16 bits.
-    fn packet<'a>(&self, order: Order, body: &'a [u8], enhanced: bool) -> Result<Captured<'a>, CaptureError> {
+    fn packet<'a>(
+        &mut self,
+        order: Order,
+        body: &'a [u8],
+        enhanced: bool,
+    ) -> Result<Captured<'a>, CaptureError> {
         let number = if enhanced { order.u32(body, 0) } else { u32::from(order.u16(body, 0)) };
         let interface = self.interfaces.get(number as usize).ok_or(CaptureError::Interface(number))?;
         let kept = order.u32(body, 12) as usize;
@@ -166,8 +173,9 @@ impl Pcapng {
         let flags = options(order, rest.get(kept.next_multiple_of(4)..).unwrap_or_default())
             .find(|(code, _)| *code == OPTION_FLAGS)
             .map_or(0, |(_, value)| order.u32(value, 0));
+        self.time_ns = interface.clock.time_ns(order.u32(body, 4), order.u32(body, 8));
         Ok(Captured {
-            time_ns: interface.clock.time_ns(order.u32(body, 4), order.u32(body, 8)),
+            time_ns: self.time_ns,
             link_type: interface.link_type,
             interface: number,
             length: order.u32(body, 16) as usize,
@@ -180,15 +188,15 @@ impl Pcapng {
         })
     }
 
-    /// A simple packet block: of the first interface, without a time.
+    /// A simple packet block: of the first interface, without a time; it came no earlier than the packet before it.
     fn simple<'a>(&self, order: Order, body: &'a [u8]) -> Result<Captured<'a>, CaptureError> {
         let interface = self.interfaces.first().ok_or(CaptureError::Interface(0))?;
         let length = order.u32(body, 0) as usize;
         let rest = body.get(4..).ok_or(CaptureError::Short)?;
         let limit = if interface.kept_bytes_max == 0 { usize::MAX } else { interface.kept_bytes_max };
         let bytes = rest.get(..length.min(limit)).ok_or(CaptureError::Short)?;
-        let way = Way::Unknown;
-        Ok(Captured { time_ns: 0, link_type: interface.link_type, interface: 0, length, way, bytes })
+        let (time_ns, way) = (self.time_ns, Way::Unknown);
+        Ok(Captured { time_ns, link_type: interface.link_type, interface: 0, length, way, bytes })
     }
 }
 

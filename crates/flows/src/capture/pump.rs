@@ -6,50 +6,56 @@ use netwhy_wire::pcap::{CaptureError, CaptureFile, Captured, MAGIC_BYTES, PACKET
 use std::io::{self, Read};
 use std::sync::Arc;
 
-/// What is read at once, in bytes.
+/// What is held at first, in bytes.
 const CHUNK_BYTES: usize = 256 << 10;
-/// What is held at most: the largest block, what belongs to it, and a chunk, in bytes.
+/// What is held at most: the largest packet with its options, twice, in bytes.
 const BUFFER_BYTES_MAX: usize = 2 * PACKET_BYTES_MAX;
 
 /// Bytes of an input, as many as are needed at once.
 pub struct Pump<R> {
     input: R,
     buffer: Vec<u8>,
+    /// What is there and not passed yet.
     start: usize,
-    /// The byte of the file where the buffer's `start` is.
+    end: usize,
+    /// The byte of the file where `start` is.
     pub offset: u64,
     ended: bool,
 }
 
 impl<R: Read> Pump<R> {
     pub fn new(input: R) -> Pump<R> {
-        Pump { input, buffer: Vec::new(), start: 0, offset: 0, ended: false }
+        Pump { input, buffer: vec![0; CHUNK_BYTES], start: 0, end: 0, offset: 0, ended: false }
     }
 
     pub fn bytes(&self) -> &[u8] {
-        &self.buffer[self.start..]
+        &self.buffer[self.start..self.end]
     }
 
     /// Sees to it that so many bytes are there; false when the input ends before.
     pub fn fill(&mut self, count: usize) -> Result<bool, DumpError> {
         let count = count.min(BUFFER_BYTES_MAX);
-        while self.bytes().len() < count && !self.ended {
-            self.buffer.drain(..self.start);
-            self.start = 0;
-            let before = self.buffer.len();
-            self.buffer.resize(before + CHUNK_BYTES, 0);
-            let outcome = self.input.read(&mut self.buffer[before..]);
-            let got = outcome.as_ref().map_or(0, |got| *got);
-            self.buffer.truncate(before + got);
-            match outcome {
-                Ok(got) => self.ended = got == 0,
+        if self.buffer.len() < self.start + count {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+            if self.buffer.len() < count {
+                self.buffer.resize(count, 0);
+            }
+        }
+        while self.end - self.start < count && !self.ended {
+            match self.input.read(&mut self.buffer[self.end..]) {
+                Ok(got) => {
+                    self.ended = got == 0;
+                    self.end += got;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => {
-                    return Err(DumpError::Input { offset: self.offset + before as u64, source });
+                    let there = (self.end - self.start) as u64;
+                    return Err(DumpError::Input { offset: self.offset + there, source });
                 }
             }
         }
-        Ok(self.bytes().len() >= count)
+        Ok(self.end - self.start >= count)
     }
 
     /// Passes over bytes, also over more than are there; false when the input ends before.
@@ -103,8 +109,19 @@ pub fn packets(
         match step {
             Step::Need(needed) => {
                 if !pump.fill(needed)? {
-                    bad(file, count, &pump, "the file ends within a packet or block", "文件在数据包或块中途结束");
-                    return Ok(());
+                    bad(
+                        file,
+                        count,
+                        &pump,
+                        "the file ends within a packet or block",
+                        "文件在数据包或块中途结束",
+                    );
+                    // A length that is a lie hides the packets behind it.
+                    let behind = capture.behind_torn(pump.bytes());
+                    if behind == 0 {
+                        return Ok(());
+                    }
+                    pump.skip(behind)?;
                 }
             }
             Step::Skip(length) => {
