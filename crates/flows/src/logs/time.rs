@@ -153,8 +153,12 @@ fn zone(text: &str) -> Option<(i32, &str)> {
         b'-' => -1,
         _ => return None,
     };
-    let (hours, rest) = number(&text[1..], 2, 2)?;
-    let (minutes, rest) = number(rest.strip_prefix(':').unwrap_or(rest), 2, 2)?;
+    let two = |text: &str| text.get(..2).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?.parse::<u32>().ok();
+    let hours = two(&text[1..])?;
+    let rest = &text[3..];
+    let rest = rest.strip_prefix(':').unwrap_or(rest);
+    let minutes = two(rest)?;
+    let rest = &rest[2..];
     (hours <= 18 && minutes < 60).then_some((sign * (hours * 60 + minutes) as i32, rest))
 }
 
