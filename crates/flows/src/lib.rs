@@ -1,5 +1,6 @@
 //! What the logs know: flow logs, NetFlow, captures, access and authentication logs, read and searched for attacks.
 
+pub mod detect;
 pub mod logs;
 pub mod names;
 pub mod place;
