@@ -5,8 +5,11 @@ pub mod dump;
 pub mod export;
 mod icmp;
 pub mod live;
+pub mod detect;
+pub mod logs;
 pub mod names;
 pub mod place;
+pub mod read;
 pub mod record;
 pub mod schema;
 
