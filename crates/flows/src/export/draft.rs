@@ -283,7 +283,7 @@ impl<'a> Draft<'a> {
         let ntp = || {
             known(ntp).map(|ntp| {
                 let seconds = (ntp >> 32).cast_signed() - NTP_EPOCH_S;
-                seconds * 1000 + ((ntp & u64::from(u32::MAX)) * 1000 >> 32).cast_signed()
+                seconds * 1000 + (((ntp & u64::from(u32::MAX)) * 1000) >> 32).cast_signed()
             })
         };
         ms.or_else(s).or_else(ntp)

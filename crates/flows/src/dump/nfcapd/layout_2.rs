@@ -67,7 +67,7 @@ impl Exporters {
             // Else it counts the same packets on their way out.
             (flow.packets, flow.bytes) = (more.back_packets, more.back_bytes);
         }
-        let back = (more.both_ways && (more.back_packets > 0 || more.back_bytes > 0)).then(|| Flow {
+        let back = (more.both_ways && (more.back_packets > 0 || more.back_bytes > 0)).then_some(Flow {
             source: flow.destination,
             destination: flow.source,
             source_port: flow.destination_port,
