@@ -242,6 +242,8 @@ impl<'a> Draft<'a> {
     fn opener(&self, protocol: u8, flags: u8) -> Opener {
         let first = self.get(Field::FlagsFirst).map_or(TcpFlags(flags), |first| TcpFlags(first as u8));
         match protocol {
+            // A firewall writes its events as of who began.
+            _ if self.get(Field::FirewallEvent).is_some() => Opener::Source,
             6 if first.is_syn() => Opener::Source,
             // Only of the first packet does SYN with ACK tell an answer.
             6 if first.is_syn_ack() && self.get(Field::FlagsFirst).is_some() => Opener::Destination,

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 const DATAGRAM_COUNT_MAX: usize = 64;
 /// The longest datagram there is, in bytes.
 const DATAGRAM_BYTES_MAX: usize = 65_536;
-/// What the kernel is asked to hold for us, in bytes: two thirds of a second of 200,000 records/s.
+/// What the kernel is asked to hold for us, in bytes: it doubles it, which is some seconds of 200,000 records/s.
 const RECEIVE_BUFFER_BYTES: usize = 64 << 20;
 /// Flows handed over at once, about.
 const BATCH_FLOWS: usize = 4096;
