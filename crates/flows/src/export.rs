@@ -29,6 +29,9 @@ const FIELD_COUNT_MAX: usize = 1 << 20;
 /// Data of all exporters that waits for its template, in bytes.
 const WAITING_BYTES_MAX: usize = 8 << 20;
 
+/// Names of exporters, interfaces and access lists taken for all of them; `Names` never forgets.
+const NAME_COUNT_MAX: usize = 1 << 17;
+
 /// How one datagram came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrival {
@@ -120,6 +123,16 @@ struct Shared {
 struct Budget {
     fields: usize,
     waiting_bytes: usize,
+    names: usize,
+}
+
+impl Shared {
+    /// The number of a name, while there is room for names of exporters.
+    fn symbol(&mut self, word: &str) -> Symbol {
+        let left = self.budget.names.checked_sub(1);
+        self.budget.names = left.unwrap_or(0);
+        if left.is_some() { self.names.symbol(word) } else { Symbol::OTHER }
+    }
 }
 
 impl Budget {
@@ -146,7 +159,8 @@ impl Budget {
 
 impl Decoder {
     pub fn new(names: Arc<Names>) -> Decoder {
-        let budget = Budget { fields: FIELD_COUNT_MAX, waiting_bytes: WAITING_BYTES_MAX };
+        let budget =
+            Budget { fields: FIELD_COUNT_MAX, waiting_bytes: WAITING_BYTES_MAX, names: NAME_COUNT_MAX };
         Decoder { sources: Sources::default(), shared: Shared { names, counts: Counts::default(), budget } }
     }
 

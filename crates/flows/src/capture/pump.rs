@@ -58,6 +58,17 @@ impl<R: Read> Pump<R> {
         Ok(self.end - self.start >= count)
     }
 
+    /// Takes so many bytes away, or as many as are there before the input ends.
+    pub fn take(&mut self, count: usize) -> Result<Vec<u8>, DumpError> {
+        let mut taken = Vec::new();
+        while taken.len() < count && self.fill(1)? {
+            let here = self.bytes().len().min(count - taken.len());
+            taken.extend(&self.bytes()[..here]);
+            self.skip(here as u64)?;
+        }
+        Ok(taken)
+    }
+
     /// Passes over bytes, also over more than are there; false when the input ends before.
     pub fn skip(&mut self, count: u64) -> Result<bool, DumpError> {
         let mut left = count;

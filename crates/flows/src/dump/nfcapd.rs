@@ -1,9 +1,10 @@
 //! The binary files of nfcapd, of nfdump 1.6 (layout 1) and 1.7 (layout 2), in the byte order of a PC.
 //!
-//! What a block holds compressed is not unpacked: the file says so in its header, and so does the error.
+//! Blocks compressed with LZO and LZ4 are unpacked; those with bzip2 and zstd are not, and the error says so.
 
 mod layout_1;
 mod layout_2;
+mod unpack;
 
 use super::{Batches, DumpCount, DumpError};
 use crate::capture::pump::Pump;
@@ -13,6 +14,7 @@ use crate::record::{Action, Flow, Opener};
 use netwhy_wire::{Order, TcpFlags};
 use std::io::Read;
 use std::sync::Arc;
+use unpack::{Packing, unpack};
 
 const MAGIC: [u8; 2] = [0x0c, 0xa5];
 const FILE_HEADER_1_BYTES: usize = 140;
@@ -22,6 +24,8 @@ const FILE_HEADER_2_BYTES: usize = 40;
 const BLOCK_HEADER_BYTES: usize = 12;
 /// The largest block that is taken, in bytes.
 const BLOCK_BYTES_MAX: usize = 16 << 20;
+/// Of a block in a compressed file: it is not compressed itself.
+const BLOCK_UNCOMPRESSED: u16 = 1;
 /// Block types with flow records: of layout 1 and of layout 2.
 const BLOCKS_OF_FLOWS: [u16; 2] = [2, 3];
 const ORDER: Order = Order::Little;
@@ -64,10 +68,8 @@ pub fn read(
         return Err(DumpError::Foreign { what: "file of nfcapd" });
     }
     let layout = ORDER.u16(head, 2);
-    let method = if layout == 1 { method_1(ORDER.u32(head, 4)) } else { method_2(head.get(16).copied()) };
-    if let Some(method) = method {
-        return Err(DumpError::Compressed { method });
-    }
+    let packing = if layout == 1 { packing_1(ORDER.u32(head, 4)) } else { packing_2(head.get(16).copied()) };
+    let packing = packing.map_err(|method| DumpError::Compressed { method })?;
     pump.skip(match layout {
         1 => FILE_HEADER_1_BYTES + STATISTICS_1_BYTES,
         _ => FILE_HEADER_2_BYTES,
@@ -81,47 +83,42 @@ pub fn read(
         batches: Batches::new(each),
         count: DumpCount::default(),
     };
-    let outcome = reader.blocks(&mut pump);
+    let outcome = reader.blocks(&mut pump, packing);
     reader.count.unread.read = reader.batches.finish();
     outcome.map(|()| reader.count)
 }
 
-fn method_1(flags: u32) -> Option<&'static str> {
+fn packing_1(flags: u32) -> Result<Packing, &'static str> {
     match flags & 0x19 {
-        0 => None,
-        1 => Some("LZO"),
-        8 => Some("bzip2"),
-        _ => Some("LZ4"),
+        0 => Ok(Packing::None),
+        1 => Ok(Packing::Lzo),
+        8 => Err("bzip2"),
+        _ => Ok(Packing::Lz4),
     }
 }
 
-fn method_2(number: Option<u8>) -> Option<&'static str> {
-    match number? {
-        0 => None,
-        1 => Some("LZO"),
-        2 => Some("bzip2"),
-        3 => Some("LZ4"),
-        4 => Some("zstd"),
-        _ => Some("an unknown method"),
+fn packing_2(number: Option<u8>) -> Result<Packing, &'static str> {
+    match number.unwrap_or(0) {
+        0 => Ok(Packing::None),
+        1 => Ok(Packing::Lzo),
+        2 => Err("bzip2"),
+        3 => Ok(Packing::Lz4),
+        4 => Err("zstd"),
+        _ => Err("an unknown method"),
     }
 }
 
 impl Reader<'_> {
-    fn blocks(&mut self, pump: &mut Pump<impl Read>) -> Result<(), DumpError> {
+    fn blocks(&mut self, pump: &mut Pump<impl Read>, packing: Packing) -> Result<(), DumpError> {
         loop {
             let whole = pump.fill(BLOCK_HEADER_BYTES)?;
-            let head = pump.bytes();
+            let (offset, head) = (pump.offset, pump.bytes());
             if head.is_empty() {
                 return Ok(());
             }
-            let (size, kind) = (ORDER.u32(head, 4) as usize, ORDER.u16(head, 8));
+            let (size, kind, flags) = (ORDER.u32(head, 4) as usize, ORDER.u16(head, 8), ORDER.u16(head, 10));
             if !whole || size > BLOCK_BYTES_MAX {
-                self.bad(
-                    pump.offset,
-                    head,
-                    "a block is cut short or impossibly long",
-                    "块不完整或长度不可能",
-                );
+                self.bad(offset, head, "a block is cut short or impossibly long", "块不完整或长度不可能");
                 return Ok(());
             }
             pump.skip(BLOCK_HEADER_BYTES as u64)?;
@@ -129,31 +126,33 @@ impl Reader<'_> {
                 pump.skip(size as u64)?;
                 continue;
             }
-            self.records(pump, size)?;
+            let packed = pump.take(size)?;
+            let packing = if flags & BLOCK_UNCOMPRESSED == 0 { packing } else { Packing::None };
+            match unpack(packing, packed) {
+                Some(records) => self.records(&records, offset + BLOCK_HEADER_BYTES as u64),
+                None => self.bad(offset, &[], "a compressed block is damaged", "压缩块已损坏"),
+            }
         }
     }
 
-    fn records(&mut self, pump: &mut Pump<impl Read>, size: usize) -> Result<(), DumpError> {
-        let mut left = size;
-        while left > 0 {
-            let there = pump.fill(4)?;
-            let length = usize::from(ORDER.u16(pump.bytes(), 2));
-            if !there || length < 4 || length > left || !pump.fill(length)? {
-                self.bad(pump.offset, pump.bytes(), "a record is cut short", "记录不完整");
-                pump.skip(left as u64)?;
-                return Ok(());
-            }
-            let record = &pump.bytes()[..length];
+    /// Takes the records of a block, which begins at this byte of the file.
+    fn records(&mut self, block: &[u8], offset: u64) {
+        let mut rest = block;
+        while !rest.is_empty() {
+            let here = offset + (block.len() - rest.len()) as u64;
+            let length = usize::from(ORDER.u16(rest, 2));
+            let Some((record, behind)) = rest.split_at_checked(length).filter(|_| length >= 4) else {
+                self.bad(here, rest, "a record is cut short", "记录不完整");
+                return;
+            };
             self.count.seen += 1;
-            match self.record(record, pump.offset) {
+            match self.record(record, here) {
                 Taken::Flow => self.count.in_flows += 1,
                 Taken::Other => self.count.passed_over += 1,
-                Taken::Bad(en, zh) => self.bad(pump.offset, record, en, zh),
+                Taken::Bad(en, zh) => self.bad(here, record, en, zh),
             }
-            pump.skip(length as u64)?;
-            left -= length;
+            rest = behind;
         }
-        Ok(())
     }
 
     fn record(&mut self, record: &[u8], offset: u64) -> Taken {

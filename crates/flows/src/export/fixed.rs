@@ -32,7 +32,7 @@ impl Decoder {
             let record = V5Record::parse(&mut take).ok_or(ExportError::Short("record"))?;
             let mut flow = v5_flow(&record, &clock, u64::from(head.sampling.max(1)));
             let seen = if record.input != 0 { record.input } else { record.output };
-            flow.interface = source.interface(u32::from(seen), &self.shared.names);
+            flow.interface = source.interface(u32::from(seen), &mut self.shared);
             emit(arrival, &mut self.shared.counts, flow, each);
         }
         if usize::from(head.count) > V5_RECORD_COUNT_MAX { Err(ExportError::Short("record")) } else { Ok(()) }
@@ -58,7 +58,7 @@ impl Decoder {
                     flows += 1;
                     let Some((mut flow, way_in)) = sampled(&sample, arrival.at_ms) else { continue };
                     let seen = if way_in { sample.input } else { sample.output };
-                    flow.interface = source.interface(seen, &self.shared.names);
+                    flow.interface = source.interface(seen, &mut self.shared);
                     emit(arrival, &mut self.shared.counts, flow, each);
                 }
                 Some(Sample::Other) => {}

@@ -107,7 +107,7 @@ impl SetReader<'_> {
         while plan.record(&mut take, &mut draft).is_some() {
             count += 1;
             match plan.fields {
-                PlanFields::Options => self.source.learn_option(&draft, &self.shared.names),
+                PlanFields::Options => self.source.learn_option(&draft, self.shared),
                 PlanFields::Flows => self.flow(&draft, &clock, each),
             }
         }
@@ -120,18 +120,17 @@ impl SetReader<'_> {
             self.shared.counts.records_without_addresses += 1;
             return;
         }
-        let names = &self.shared.names;
         // Who watches a packet going out knows the interface it leaves by.
         let (seen, other) = match made.forward.direction {
             Direction::Out if made.output != 0 => (made.output, made.input),
             _ if made.input != 0 => (made.input, made.output),
             _ => (made.output, made.output),
         };
-        made.forward.interface = self.source.interface(seen, names);
-        made.forward.rule = self.source.acl(made.acl, names);
+        made.forward.interface = self.source.interface(seen, self.shared);
+        made.forward.rule = self.source.acl(made.acl, self.shared);
         emit(&self.arrival, &mut self.shared.counts, made.forward, each);
         if let Some(mut backward) = made.backward {
-            backward.interface = self.source.interface(other, names);
+            backward.interface = self.source.interface(other, self.shared);
             backward.rule = made.forward.rule;
             emit(&self.arrival, &mut self.shared.counts, backward, each);
         }

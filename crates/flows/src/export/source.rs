@@ -4,8 +4,8 @@ use super::draft::{Clock, Draft};
 use super::field::Field;
 use super::plan::Plan;
 use super::sequence::Sequence;
-use super::{Arrival, Budget};
-use crate::names::{Names, Symbol};
+use super::{Arrival, Budget, Shared};
+use crate::names::Symbol;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -45,21 +45,15 @@ pub struct Source {
     samplers: HashMap<u64, u64>,
     pub init_ms: Option<i64>,
     own_name: Symbol,
-    interfaces: HashMap<u32, Interface>,
+    interfaces: HashMap<u32, Symbol>,
     acls: HashMap<u32, Symbol>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Interface {
-    symbol: Symbol,
-    named: bool,
-}
-
 impl Source {
-    pub fn new(exporter: IpAddr, at_ms: i64, names: &Names) -> Source {
+    pub fn new(exporter: IpAddr, at_ms: i64, shared: &mut Shared) -> Source {
         // A file of bare datagrams does not tell who sent them.
         let own_name =
-            if exporter.is_unspecified() { Symbol::NONE } else { names.symbol(&exporter.to_string()) };
+            if exporter.is_unspecified() { Symbol::NONE } else { shared.symbol(&exporter.to_string()) };
         Source {
             exporter,
             sequence: Sequence::default(),
@@ -129,7 +123,7 @@ impl Source {
     }
 
     /// Learns from a record of an options template.
-    pub fn learn_option(&mut self, draft: &Draft<'_>, names: &Names) {
+    pub fn learn_option(&mut self, draft: &Draft<'_>, shared: &mut Shared) {
         if let Some(init_ms) = draft.get(Field::InitMs) {
             self.init_ms = Some(init_ms.cast_signed());
         }
@@ -143,19 +137,12 @@ impl Source {
         if let Some(number) = number.and_then(|number| u32::try_from(number).ok())
             && let Some(name) = interface_name(draft.name())
         {
-            self.name_interface(number, &name, names);
+            // It may have been seen before its name came, and a name may change.
+            if self.interfaces.len() < INTERFACE_COUNT_MAX || self.interfaces.contains_key(&number) {
+                let symbol = self.symbol(shared, &name);
+                self.interfaces.insert(number, symbol);
+            }
         }
-    }
-
-    fn name_interface(&mut self, number: u32, name: &str, names: &Names) {
-        let known = self.interfaces.get(&number).is_some_and(|interface| {
-            interface.named && names.word(interface.symbol).ends_with(&format!("/{name}"))
-        });
-        if known || (self.interfaces.len() >= INTERFACE_COUNT_MAX && !self.interfaces.contains_key(&number)) {
-            return;
-        }
-        let symbol = self.symbol(names, name);
-        self.interfaces.insert(number, Interface { symbol, named: true });
     }
 
     /// One packet in so many was looked at, by what the record and the options say.
@@ -175,30 +162,30 @@ impl Source {
     }
 
     /// The name of one of the exporter's interfaces; 0 stands for none.
-    pub fn interface(&mut self, number: u32, names: &Names) -> Symbol {
+    pub fn interface(&mut self, number: u32, shared: &mut Shared) -> Symbol {
         if number == 0 {
             return self.own_name;
         }
-        if let Some(interface) = self.interfaces.get(&number) {
-            return interface.symbol;
+        if let Some(symbol) = self.interfaces.get(&number) {
+            return *symbol;
         }
         if self.interfaces.len() >= INTERFACE_COUNT_MAX {
             return self.own_name;
         }
-        let symbol = self.symbol(names, &number.to_string());
-        self.interfaces.insert(number, Interface { symbol, named: false });
+        let symbol = self.symbol(shared, &number.to_string());
+        self.interfaces.insert(number, symbol);
         symbol
     }
 
-    fn symbol(&self, names: &Names, part: &str) -> Symbol {
+    fn symbol(&self, shared: &mut Shared, part: &str) -> Symbol {
         if self.own_name == Symbol::NONE {
-            return names.symbol(part);
+            return shared.symbol(part);
         }
-        names.symbol(&format!("{}/{part}", self.exporter))
+        shared.symbol(&format!("{}/{part}", self.exporter))
     }
 
     /// The name of an access list.
-    pub fn acl(&mut self, number: Option<u32>, names: &Names) -> Symbol {
+    pub fn acl(&mut self, number: Option<u32>, shared: &mut Shared) -> Symbol {
         let Some(number) = number else { return Symbol::NONE };
         if let Some(symbol) = self.acls.get(&number) {
             return *symbol;
@@ -206,7 +193,7 @@ impl Source {
         if self.acls.len() >= ACL_COUNT_MAX {
             return Symbol::OTHER;
         }
-        let symbol = names.symbol(&format!("acl {number:#010x}"));
+        let symbol = shared.symbol(&format!("acl {number:#010x}"));
         self.acls.insert(number, symbol);
         symbol
     }

@@ -40,9 +40,7 @@ impl Sources {
         }
         let source = match self.sources.entry(key) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => {
-                place.insert(Source::new(key.exporter.ip(), arrival.at_ms, &shared.names))
-            }
+            Entry::Vacant(place) => place.insert(Source::new(key.exporter.ip(), arrival.at_ms, shared)),
         };
         source.last_ms = source.last_ms.max(arrival.at_ms);
         Some(source)
