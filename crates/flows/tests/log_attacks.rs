@@ -119,7 +119,7 @@ fn a_usual_day_with_all_its_machines_is_silent() {
     let mut log = Log::default();
     log.people(&mut dice, 0, 6 * 3600, 12, None);
     for second in 0..6 * 3600 {
-        // A crawler, two probes of a load balancer, monitoring, a program that polls, a rush at the health check's path.
+        // A crawler, a program that reads a list, two probes of a load balancer, monitoring, a program that polls, a rush at the health check's path.
         if second % 2 == 0 && second > 7200 {
             log.visit(
                 second,
@@ -128,6 +128,16 @@ fn a_usual_day_with_all_its_machines_is_silent() {
                 if second % 9 == 0 { 404 } else { 200 },
                 900,
                 "Mozilla/5.0 (compatible; Somebot/2.1; +http://x)",
+            );
+        }
+        if second % 2 == 1 && (9000..12_000).contains(&second) {
+            log.visit(
+                second,
+                "192.0.2.80",
+                &format!("GET /product?id={second}"),
+                200,
+                900,
+                "python-requests/2",
             );
         }
         for (every, client, path, agent) in [
@@ -202,7 +212,7 @@ fn a_flood_from_one_address_is_told_and_named() {
                 log.visit(
                     second,
                     "203.0.113.7",
-                    &format!("GET /search?q={}", dice.roll(99999)),
+                    &format!("GET /search?q={}", dice.roll(30)),
                     200,
                     500,
                     "Mozilla/5.0",
@@ -241,6 +251,31 @@ fn a_flood_from_many_addresses_is_told_even_where_each_is_slow() {
         let alert = only(&alerts, "attack.inbound.cc");
         assert_eq!(alert.entity, "(this host)", "{alert:#?}");
     }
+}
+
+#[test]
+fn a_rush_without_pictures_in_the_log_is_silent() {
+    let mut dice = Dice(15);
+    let mut log = Log::default();
+    for minute in 0..180 {
+        let people = if (120..150).contains(&minute) { 300 } else { 30 };
+        for _ in 0..people {
+            let client = format!("198.18.{}.{}", dice.roll(256), 1 + dice.roll(250));
+            for _ in 0..1 + dice.roll(5) {
+                let page = [0, 0, 0, 1, 2, 3][dice.roll(6) as usize];
+                log.visit(
+                    minute * 60 + dice.roll(60) as i64,
+                    &client,
+                    &format!("GET /page/{page}"),
+                    200,
+                    900,
+                    "Mozilla/5.0",
+                );
+            }
+        }
+    }
+    let alerts = log.alerts();
+    assert!(alerts.is_empty(), "{alerts:#?}");
 }
 
 #[test]

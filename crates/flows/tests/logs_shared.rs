@@ -34,14 +34,24 @@ fn attacks_of_real_logs_are_named() {
     for path in names {
         let mut detectors = netwhy_flows::detect::logs::LogDetectors::new(Arc::new(Names::default()));
         read(&path).0.iter().for_each(|event| detectors.event(event));
-        for alert in detectors.finish() {
-            println!(
-                "{}: {} {} {}",
-                path.file_name().unwrap().to_string_lossy(),
-                alert.id,
-                alert.confidence,
-                alert.why
-            );
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let alerts = detectors.finish();
+        for alert in &alerts {
+            println!("{name}: {} {} {}", alert.id, alert.confidence, alert.why);
+        }
+        let is_named = |id: &str| alerts.iter().any(|alert| alert.id.ends_with(id));
+        match name.trim_start_matches("tests_") {
+            name if name.starts_with("sshd-logs-fp") || name.starts_with("sshd-success") => {
+                assert!(alerts.is_empty())
+            }
+            name if name.starts_with("ssh-bf") || name.starts_with("ssh-slow") => {
+                assert!(is_named("ssh_bruteforce"))
+            }
+            name if name.starts_with("http-dos") => assert!(is_named("inbound.cc"), "{name}"),
+            name if name.starts_with("mysql-bf") => assert!(is_named("database_bruteforce"), "{name}"),
+            name if name.starts_with("vsftpd-bf") => assert!(is_named("ftp_bruteforce"), "{name}"),
+            name if name.contains("path-traversal") => assert!(is_named("web_scan"), "{name}"),
+            _ => {}
         }
     }
 }
