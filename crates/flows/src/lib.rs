@@ -1,6 +1,7 @@
 //! What the logs know: flow logs, NetFlow, captures, access and authentication logs, read and searched for attacks.
 
 pub mod detect;
+pub mod generate;
 pub mod names;
 pub mod place;
 pub mod record;
