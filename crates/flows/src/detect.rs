@@ -211,7 +211,9 @@ impl Detectors {
         let slots = (to - from + 1) as usize;
         let mut findings: Vec<Finding> = self.outgoing.findings(&self.sides);
         findings.extend(self.incoming.findings(&self.sides, from, to));
-        findings.extend(self.logins.findings());
+        let together: Vec<Finding> =
+            findings.iter().filter(|one| one.is_guessed_together()).cloned().collect();
+        findings.extend(self.logins.findings(&together));
         findings.extend(self.volume.findings(&self.sides, slots));
         findings.extend(self.beacons.findings(&self.sides));
         let mut findings =

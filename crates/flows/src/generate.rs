@@ -98,7 +98,10 @@ impl Day {
             return;
         }
         let window_end = (seconds / world.window_s + 1) * world.window_s;
-        let written = window_end - self.start + late.below(0, world.late_s as u64 + 1) as i64;
+        // A window of an interface is delivered as a whole; elsewhere each record comes when it likes.
+        let mut batch = Random::new((flow.interface.0 as u64) << 32 ^ window_end as u64);
+        let source = if self.variant == Variant::Plain { &mut batch } else { late };
+        let written = window_end - self.start + source.below(0, world.late_s as u64 + 1) as i64;
         let part = ((written / PART_S) as usize).min(parts.len() - 1);
         // Kept for the sorting within the part.
         parts[part].push(Flow { offset: written as u64, ..flow });

@@ -14,6 +14,8 @@ const PAIR_COUNT_MAX: usize = 1 << 16;
 /// Intervals are counted by their logarithm, so many bins to a doubling, from one second on.
 const BINS_PER_OCTAVE: f64 = 4.0;
 const BIN_COUNT: usize = 68;
+/// So many calls may come in disorder.
+const WAITING_COUNT: usize = 8;
 /// Ports of connections that are still open: what comes again from them is no new call.
 const OPEN_PORT_COUNT: usize = 6;
 /// Fewer intervals than this prove nothing, however even.
@@ -25,8 +27,10 @@ const INTERVAL_S_MIN: f64 = 5.0;
 const DENSE_MANY: f64 = 0.6;
 const DENSE_FEW: f64 = 0.8;
 const MANY: u32 = 40;
+/// What a monitor's calls reach even when it is slow now and then.
+const DENSE_MONITOR: f64 = 0.45;
 /// How long it must go on.
-const SPAN_S_MIN: i64 = 3_600;
+const SPAN_S_MIN: u32 = 3_600;
 /// A service that more of our hosts call is known to somebody.
 const CALLERS_MAX: usize = 2;
 /// A host that calls so many services regularly is a monitor.
@@ -38,13 +42,16 @@ const ANSWER_BYTES_MAX: f64 = 100_000.0;
 /// One of our hosts and one service outside.
 #[derive(Debug)]
 struct Pair {
-    first_ms: i64,
-    last_ms: i64,
+    /// Seconds since 1970.
+    first_s: u32,
+    last_s: u32,
     intervals: u32,
     bins: [u16; BIN_COUNT],
     open_ports: [u16; OPEN_PORT_COUNT],
     next_port: u8,
     calls: u32,
+    /// The latest calls in order, in seconds: records of one window come in any order.
+    waiting: [u32; WAITING_COUNT],
     bytes: u64,
     answers: u32,
     answer_bytes: u64,
@@ -54,13 +61,14 @@ struct Pair {
 impl Default for Pair {
     fn default() -> Pair {
         Pair {
-            first_ms: 0,
-            last_ms: 0,
+            first_s: 0,
+            last_s: 0,
             intervals: 0,
             bins: [0; BIN_COUNT],
             open_ports: [0; OPEN_PORT_COUNT],
             next_port: 0,
             calls: 0,
+            waiting: [0; WAITING_COUNT],
             bytes: 0,
             answers: 0,
             answer_bytes: 0,
@@ -108,12 +116,18 @@ impl Beacons {
     }
 
     pub fn findings(&self, sides: &Sides) -> Vec<Finding> {
-        let regular: Vec<_> = self.pairs.map.iter().filter(|(_, pair)| pair.is_regular()).collect();
+        let mut regular = Vec::new();
         let mut services: HashMap<u32, usize> = HashMap::new();
         let mut callers: HashMap<Address, Vec<u32>> = HashMap::new();
-        for ((our, server, ..), _) in &regular {
-            *services.entry(*our).or_default() += 1;
-            callers.entry(*server).or_default();
+        for (key, pair) in self.pairs.map.iter().filter(|(_, pair)| pair.calls > INTERVALS_MIN) {
+            let settled = pair.settled();
+            if settled.densest().1 >= DENSE_MONITOR && settled.intervals >= INTERVALS_MIN {
+                *services.entry(key.0).or_default() += 1;
+            }
+            if settled.is_regular() {
+                callers.entry(key.1).or_default();
+                regular.push((key, Pair { proof: pair.proof.clone(), ..settled }));
+            }
         }
         for (our, server, ..) in self.pairs.map.keys() {
             if let Some(list) = callers.get_mut(server)
@@ -143,24 +157,42 @@ impl Pair {
         self.next_port = (self.next_port + 1) % OPEN_PORT_COUNT as u8;
         self.calls = self.calls.saturating_add(1);
         prove(&mut self.proof, flow);
-        if self.calls == 1 {
-            (self.first_ms, self.last_ms) = (flow.start_ms, flow.start_ms);
+        let at = u32::try_from(flow.start_ms / 1000).unwrap_or(0);
+        // The earliest of those that wait gives way.
+        let mut next = at;
+        for place in (0..WAITING_COUNT).rev() {
+            if self.waiting[place] < next {
+                std::mem::swap(&mut self.waiting[place], &mut next);
+            }
+        }
+        self.beat(next);
+    }
+
+    fn beat(&mut self, at: u32) {
+        if at == 0 {
             return;
         }
-        let seconds = (flow.start_ms - self.last_ms) as f64 / 1000.0;
-        if seconds < INTERVAL_S_MIN && seconds >= 0.0 {
+        if self.first_s == 0 {
+            (self.first_s, self.last_s) = (at, at);
             return;
         }
-        self.first_ms = self.first_ms.min(flow.start_ms);
-        self.last_ms = self.last_ms.max(flow.start_ms);
-        if seconds < 0.0 {
-            // Written late: the interval around it was counted already.
+        // What comes even later was counted as the interval around it.
+        let seconds = f64::from(at) - f64::from(self.last_s);
+        if seconds < INTERVAL_S_MIN {
             return;
         }
+        self.last_s = at;
         let bin = (seconds.log2() * BINS_PER_OCTAVE) as usize;
         let bin = &mut self.bins[bin.min(BIN_COUNT - 1)];
         *bin = bin.saturating_add(1);
         self.intervals += 1;
+    }
+
+    /// The pair with nothing left waiting.
+    fn settled(&self) -> Pair {
+        let mut pair = Pair { proof: Vec::new(), ..*self };
+        std::mem::take(&mut pair.waiting).into_iter().for_each(|at| pair.beat(at));
+        pair
     }
 
     /// The densest three bins: where they begin, and what they hold of all.
@@ -177,7 +209,7 @@ impl Pair {
         // Calls that came at once with another are the mark of a browser or a pool.
         self.intervals >= INTERVALS_MIN
             && self.intervals * 10 >= self.calls * 6
-            && self.last_ms - self.first_ms >= SPAN_S_MIN * 1000
+            && self.last_s - self.first_s >= SPAN_S_MIN
             && self.densest().1 >= least
     }
 
@@ -188,7 +220,11 @@ impl Pair {
 
     fn finding(&self, entity: Address, server: Address, port: u16) -> Finding {
         let (bin, dense) = self.densest();
-        let run = Run { start_ms: self.first_ms, end_ms: self.last_ms, ..Run::default() };
+        let run = Run {
+            start_ms: i64::from(self.first_s) * 1000,
+            end_ms: i64::from(self.last_s) * 1000,
+            ..Run::default()
+        };
         Finding {
             port,
             records: self.calls.into(),

@@ -77,6 +77,10 @@ impl Finding {
         }
     }
 
+    pub fn is_guessed_together(&self) -> bool {
+        self.kind == Kind::Guessing && self.technique == Technique::Distributed
+    }
+
     pub fn overlaps(&self, other: &Finding, slack_ms: i64) -> bool {
         self.start_ms <= other.end_ms + slack_ms && other.start_ms <= self.end_ms + slack_ms
     }

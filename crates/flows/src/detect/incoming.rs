@@ -16,13 +16,14 @@ const SOURCE_COUNT_MAX: usize = 1 << 17;
 /// Our hosts times their ports that were called.
 const DOOR_COUNT_MAX: usize = 1 << 15;
 /// Of strangers sorted by what they do, so many at the top may be attackers; the next one is usual.
-const LOUD_COUNT: usize = 4;
-const LOUD_SHARE: f64 = 0.02;
+const LOUD_COUNT: usize = 6;
 /// A stranger that tried so many doors and stands so far above the usual is a scan.
 const SCAN_TARGETS_MIN: u64 = 30;
 const SCAN_RATIO: u64 = 4;
 /// One that stands out only within ten minutes.
 const SCAN_BURST_MIN: u64 = 25;
+/// One that stands out by the ports of one host.
+const SCAN_PORTS_MIN: u64 = 20;
 /// Knocks at one door in ten minutes, how far above its median, and from how many.
 const FLOOD_KNOCKS_MIN: u32 = 150;
 const FLOOD_RATIO: u32 = 8;
@@ -90,11 +91,10 @@ impl Default for Incoming {
 
 /// The value that all but the loudest stay under; zero where there are only a few.
 pub fn usual(counts: &mut [u64]) -> u64 {
-    let loud = LOUD_COUNT.max((counts.len() as f64 * LOUD_SHARE) as usize);
-    if counts.len() <= loud {
+    if counts.len() <= LOUD_COUNT {
         return 0;
     }
-    let place = counts.len() - 1 - loud;
+    let place = counts.len() - 1 - LOUD_COUNT;
     *counts.select_nth_unstable(place).1
 }
 
@@ -221,14 +221,23 @@ impl Incoming {
         let usual_burst = usual(&mut counts(|source| source.burst.into()));
         let pairs_min = SCAN_TARGETS_MIN.max(SCAN_RATIO * usual_pairs);
         let burst_min = SCAN_BURST_MIN.max(SCAN_RATIO * usual_burst);
+        let usual_ports = usual(&mut counts(Source::ports_of_one));
+        let ports_min = SCAN_PORTS_MIN.max(SCAN_RATIO * usual_ports);
         let loud = |(_, source): &(&Address, &Source)| {
-            source.pairs.count() >= pairs_min || u64::from(source.burst) >= burst_min
+            source.pairs.count() >= pairs_min
+                || u64::from(source.burst) >= burst_min
+                || source.ports_of_one() >= ports_min
         };
         self.sources.map.iter().filter(loud).map(|(address, source)| source.scan(*address)).collect()
     }
 }
 
 impl Source {
+    /// At least how many ports of one host it tried.
+    fn ports_of_one(&self) -> u64 {
+        (self.host.lead() * self.pairs.count() as f64) as u64
+    }
+
     fn scan(&self, address: Address) -> Finding {
         let run = Run { start_ms: self.start_ms, end_ms: self.end_ms, ..Run::default() };
         let is_slow = u64::from(self.burst) * 6 < self.pairs.count();
@@ -264,7 +273,7 @@ impl Door {
 
     fn flood(&self, host: Address, port: u16, slots: usize) -> Option<Finding> {
         let fails = |cell: &Cell| cell.fails;
-        let bar = FLOOD_KNOCKS_MIN.max(FLOOD_RATIO * (self.series.quantile(slots, 0.5, fails) + 2));
+        let bar = FLOOD_KNOCKS_MIN.max(self.series.bar(slots, FLOOD_RATIO, fails));
         let is_hot =
             |cell: &Cell| cell.fails >= bar || (cell.packets >= FLOOD_PACKETS_MIN && cell.fails >= bar / 4);
         let run = self.series.hot(is_hot, fails)?;
@@ -294,7 +303,7 @@ impl Door {
     fn guessing(&self, host: Address, port: u16, slots: usize) -> Option<Finding> {
         looks::guessed_service(port)?;
         let calls = |cell: &Cell| cell.requests - cell.fails;
-        let bar = GUESSES_MIN.max(GUESS_RATIO * (self.series.quantile(slots, 0.5, calls) + 2));
+        let bar = GUESSES_MIN.max(self.series.bar(slots, GUESS_RATIO, calls));
         let run = self.series.hot(|cell| calls(cell) >= bar, calls)?;
         (self.peers.count() >= GUESS_SOURCES_MIN).then(|| self.finding(Kind::Guessing, host, port, &run))
     }

@@ -27,6 +27,8 @@ const EVEN_CELLS_MIN: u32 = 36;
 const EVEN_PEAK_MAX: f64 = 3.0;
 /// Nobody checks a service this often in ten minutes.
 const CHECKS_SLOT_MAX: u32 = 150;
+/// A member of an attack by many makes less than one in so many of its sessions.
+const MEMBER_SHARE_MIN: u64 = 5;
 /// How far one stranger must stand above the others that knock at such doors all day.
 const STANDS_OUT_RATIO: u64 = 4;
 
@@ -97,11 +99,22 @@ impl Logins {
         prove(&mut login.proof, flow);
     }
 
-    /// What stands out by now.
-    pub fn findings(&self) -> Vec<Finding> {
-        let usual = self.usual();
+    /// What stands out by now; `together` are attacks by many strangers at one door, whose single members are no
+    /// attacks of their own.
+    pub fn findings(&self, together: &[Finding]) -> Vec<Finding> {
+        let is_member = |port: u16, login: &Login| {
+            together.iter().any(|attack| {
+                attack.port == port
+                    && login.sample == [attack.entity]
+                    && login.sessions * MEMBER_SHARE_MIN < attack.records
+            })
+        };
+        let usual = self.usual(is_member);
         let judge = |((client, server, port), login): (&(Address, Address, u16), &Login)| {
             let is_out = !server.is_unknown();
+            if !is_out && is_member(*port, login) {
+                return None;
+            }
             let run = login.guessing(is_out)?;
             if !is_out && u64::from(run.sum.requests) < usual.saturating_mul(STANDS_OUT_RATIO) {
                 return None;
@@ -112,8 +125,12 @@ impl Logins {
     }
 
     /// The attempts that all but the loudest strangers stay under.
-    fn usual(&self) -> u64 {
-        let strangers = self.table.map.iter().filter(|((_, server, _), _)| server.is_unknown());
+    fn usual(&self, is_member: impl Fn(u16, &Login) -> bool) -> u64 {
+        let strangers = self
+            .table
+            .map
+            .iter()
+            .filter(|((_, server, port), login)| server.is_unknown() && !is_member(*port, login));
         let mut counts: Vec<u64> =
             strangers.map(|(_, login)| login.series.total().sum.requests.into()).collect();
         super::incoming::usual(&mut counts)

@@ -116,7 +116,10 @@ fn explains(other: &Finding, one: &Finding) -> bool {
             other.way == one.way && touches && other.records >= 4 * one.records
         }
         (Kind::Guessing, Kind::Scan) => {
-            other.way == one.way && same_entity && other.port == one.port && other.records >= one.records
+            other.way == one.way
+                && same_entity
+                && (one.port == 0 || other.port == one.port)
+                && other.records * 4 >= one.records * 3
         }
         // One stranger's guessing is part of what its victim sees from all.
         (Kind::Guessing, Kind::Guessing) => {

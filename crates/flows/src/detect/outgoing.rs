@@ -50,7 +50,8 @@ struct Fan {
     failed: Distinct,
     peers: Vec<Address>,
     top: Majority,
-    sessions: u64,
+    /// Fresh targets that are ours.
+    inside: u32,
     proof: Vec<Flow>,
 }
 
@@ -127,19 +128,22 @@ impl Outgoing {
         };
         let mut is_fresh = false;
         if port != 0 && (looks::guessed_service(port).is_some() || flow.protocol == UDP) {
-            is_fresh = fan.targets.insert(target) && (fails || talk.our_server.is_none());
+            is_fresh = fan.targets.insert(target) && talk.our_server.is_none();
         }
         if fails {
             cell.fails += 1;
             cell.packets += flow.packets;
-            is_fresh |= fan.failed.insert(target);
+            // Four packets without data are a check of a port that was answered.
+            is_fresh |= fan.failed.insert(target)
+                && (flow.protocol == UDP || flow.packets < 4 || talk.our_server.is_none());
             fan.top.add(talk.server, flow.packets);
         } else if is_session(flow) {
-            fan.sessions += 1;
+            cell.sessions += u32::from(is_fresh);
             cell.bytes += flow.bytes;
         }
         if is_fresh {
             cell.fresh += 1;
+            fan.inside += u32::from(talk.our_server.is_some());
             sample(&mut fan.peers, talk.server);
             prove(&mut fan.proof, flow);
         }
@@ -216,9 +220,12 @@ impl Fan {
 
     fn guessing(&self, entity: Address, port: u16) -> Option<Finding> {
         looks::guessed_service(port)?;
-        let is_small = |cell: &Cell| cell.bytes <= ATTEMPT_BYTES_MAX * u64::from(cell.requests);
+        // Our own hosts are called by many of us; only failing tells.
+        let inside = u64::from(self.inside) * 2 > self.series.total().sum.fresh.into();
+        let is_small = |cell: &Cell| !inside && cell.bytes <= ATTEMPT_BYTES_MAX * u64::from(cell.requests);
         let is_hot = |cell: &Cell| {
-            cell.fresh >= FRESH_SLOT_MIN && (share(cell.failed(), cell.requests) >= 0.2 || is_small(cell))
+            let least = if inside { FAILED_SHARE_MIN } else { 0.2 };
+            cell.fresh >= FRESH_SLOT_MIN && (share(cell.failed(), cell.requests) >= least || is_small(cell))
         };
         let fresh = |cell: &Cell| cell.fresh;
         let fast = self.series.hot(is_hot, fresh).filter(|run| run.sum.fresh > FRESH_RUN_MIN);
@@ -227,16 +234,16 @@ impl Fan {
             None => {
                 let run = self.series.hot(|cell| cell.fresh > 0, fresh)?;
                 let fails = share(run.sum.failed(), run.sum.requests) >= 0.3;
-                if u64::from(run.sum.fresh) < SLOW_TARGETS_MIN || !(fails && is_small(&run.sum)) {
+                if u64::from(run.sum.fresh) < SLOW_TARGETS_MIN || !fails {
                     return None;
                 }
                 (run, Technique::Slow)
             }
         };
-        let sessions = self.sessions as f64 / f64::from(run.sum.requests.max(1));
+        let sessions = share(run.sum.sessions, run.sum.fresh);
         let repeats = f64::from(run.sum.requests) / f64::from(run.sum.fresh.max(1));
         let only_knocks = match port {
-            looks::SSH => self.sessions == 0 && run.sum.requests >= 100 && repeats < 1.5,
+            looks::SSH => run.sum.sessions == 0 && run.sum.requests >= 100 && repeats < 1.5,
             _ => sessions < 0.02,
         };
         let (kind, technique) = match (only_knocks, technique) {

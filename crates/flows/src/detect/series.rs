@@ -24,6 +24,8 @@ pub struct Cell {
     pub fails: u32,
     /// Answers that show a conversation.
     pub goods: u32,
+    /// First calls to a target that became conversations.
+    pub sessions: u32,
     /// Targets (or sources) not seen before.
     pub fresh: u32,
     pub packets: u64,
@@ -119,6 +121,13 @@ impl Series {
         Some(run)
     }
 
+    /// What a cell must reach to stand out: so many times the median, and three times what all but the busiest sixth
+    /// stay under (what comes in bursts all day has a median of zero).
+    pub fn bar(&self, slots: usize, ratio: u32, value: impl Fn(&Cell) -> u32) -> u32 {
+        let busy = self.quantile(slots, 0.85, &value).saturating_mul(3);
+        busy.max(self.quantile(slots, 0.5, &value).saturating_mul(ratio))
+    }
+
     /// The value below which `share` of the `slots` cells of the input lie, empty ones counted as zero.
     pub fn quantile(&self, slots: usize, share: f64, value: impl Fn(&Cell) -> u32) -> u32 {
         let mut values: Vec<u32> = self.cells.iter().map(value).collect();
@@ -141,6 +150,7 @@ fn sum<'a>(cells: impl Iterator<Item = &'a Cell>) -> Run {
         run.sum.requests = run.sum.requests.saturating_add(cell.requests);
         run.sum.fails = run.sum.fails.saturating_add(cell.fails);
         run.sum.goods = run.sum.goods.saturating_add(cell.goods);
+        run.sum.sessions = run.sum.sessions.saturating_add(cell.sessions);
         run.sum.fresh = run.sum.fresh.saturating_add(cell.fresh);
         run.sum.packets += cell.packets;
         run.sum.bytes += cell.bytes;

@@ -1,5 +1,6 @@
 //! Who is ours, and who called whom.
 
+use super::looks::is_knock;
 use super::sketch::{Seed, mix, mix_address};
 use crate::record::{Address, Flow, Opener};
 use std::collections::{HashMap, HashSet};
@@ -12,6 +13,8 @@ const INTERFACE_COUNT_MAX: usize = 1 << 20;
 const LEARN_RECORD_COUNT: u32 = 32;
 /// Cells of the sketch that counts how often an endpoint is seen (a count-min sketch of one row, 16 bits each).
 const ENDPOINT_CELL_COUNT: usize = 1 << 16;
+/// Conversations between like ports that are remembered.
+const OPENING_COUNT: usize = 1 << 16;
 /// Ports above 1023 that mean a service.
 const SERVICE_PORTS: &[u16] = &[
     1194, 1433, 1434, 1521, 1723, 1883, 1900, 2049, 2181, 2222, 2323, 2375, 2376, 2379, 2380, 3000, 3128,
@@ -56,6 +59,8 @@ pub struct Sides {
     public: HashSet<Address, Seed>,
     interfaces: Vec<Interface>,
     endpoints: Vec<u16>,
+    /// Conversations between like ports, by who was seen first; newer ones displace older ones.
+    openings: Vec<u64>,
 }
 
 impl Sides {
@@ -72,6 +77,7 @@ impl Sides {
                 .collect(),
             interfaces: Vec::new(),
             endpoints: vec![0; ENDPOINT_CELL_COUNT],
+            openings: vec![0; OPENING_COUNT],
         }
     }
 
@@ -226,17 +232,28 @@ impl Sides {
         if flow.source_port == flow.destination_port {
             return source_is_ours;
         }
-        self.busier_is_server(flow)
+        self.first_called(flow)
     }
 
-    /// Between two like ports the endpoint that is seen more often is the service.
-    fn busier_is_server(&mut self, flow: &Flow) -> bool {
+    /// Between two like ports the endpoint that is seen more often is the service; else who was seen first called.
+    fn first_called(&mut self, flow: &Flow) -> bool {
         let source = self.count_endpoint(flow.source, flow.source_port);
         let destination = self.count_endpoint(flow.destination, flow.destination_port);
-        if source.max(destination) >= 8 && source.max(destination) >= 2 * source.min(destination) {
+        let (less, more) = (source.min(destination), source.max(destination));
+        // A scan may come from one port: what carries no data says nothing about services.
+        if !is_knock(flow) && more >= 8 && more / 2 >= less {
             return destination > source;
         }
-        flow.action == crate::Action::Reject || flow.destination_port < flow.source_port
+        let way = |from, from_port: u16, to, to_port: u16| {
+            mix(mix_address(from) ^ mix(mix_address(to) ^ u64::from(from_port) << 16 ^ u64::from(to_port)))
+        };
+        let back = way(flow.destination, flow.destination_port, flow.source, flow.source_port);
+        if self.openings[back as usize & (OPENING_COUNT - 1)] == back {
+            return false;
+        }
+        let forth = way(flow.source, flow.source_port, flow.destination, flow.destination_port);
+        self.openings[forth as usize & (OPENING_COUNT - 1)] = forth;
+        true
     }
 
     fn count_endpoint(&mut self, address: Address, port: u16) -> u16 {

@@ -11,7 +11,7 @@ use crate::record::{Address, Flow};
 const FLOOD_PACKETS_MIN: u64 = 10_000;
 const FLOOD_RECORDS_MIN: u32 = 500;
 /// How far above the host's own median.
-const FLOOD_RATIO: u64 = 8;
+const FLOOD_RATIO: u32 = 8;
 /// A conversation has two sides: packets the other way, by packets this way.
 const ANSWER_SHARE_MAX: f64 = 0.1;
 /// What a reflector sends by what it is asked, in bytes, and how much of it in ten minutes.
@@ -139,12 +139,10 @@ impl Stream {
     fn flood(&self, other: &Stream, slots: usize, way: Way, entity: Address) -> Option<Finding> {
         let slots = slots.max(SLOTS_MIN);
         let thousands = |cell: &Cell| u32::try_from(cell.packets / 1000).unwrap_or(u32::MAX);
-        let packets_bar = FLOOD_PACKETS_MIN
-            .max(FLOOD_RATIO * 1000 * u64::from(self.series.quantile(slots, 0.5, thousands)));
-        let records_bar = u64::from(FLOOD_RECORDS_MIN)
-            .max(FLOOD_RATIO * u64::from(self.series.quantile(slots, 0.5, |cell| cell.requests)));
+        let packets_bar = FLOOD_PACKETS_MIN.max(1000 * u64::from(self.series.bar(slots, FLOOD_RATIO, thousands)));
+        let records_bar = FLOOD_RECORDS_MIN.max(self.series.bar(slots, FLOOD_RATIO, |cell| cell.requests));
         let is_hot = |cell: &Cell| {
-            let loud = cell.packets >= packets_bar || u64::from(cell.requests) >= records_bar;
+            let loud = cell.packets >= packets_bar || cell.requests >= records_bar;
             loud && (other.series.packets_at(cell.slot) as f64) < ANSWER_SHARE_MAX * cell.packets as f64
         };
         let weight = |cell: &Cell| u32::try_from(cell.packets).unwrap_or(u32::MAX);
@@ -161,8 +159,8 @@ impl Stream {
     /// Our service answers much more than it is asked: its answers go to a forged sender.
     fn reflects(&self, slots: usize, entity: Address) -> Option<Finding> {
         let kilobytes = |cell: &Cell| u32::try_from(cell.bytes / 1000).unwrap_or(u32::MAX);
-        let usual = 1000 * u64::from(self.series.quantile(slots.max(SLOTS_MIN), 0.5, kilobytes));
-        let bar = REFLECTED_BYTES_MIN.max(FLOOD_RATIO * usual);
+        let usual = self.series.bar(slots.max(SLOTS_MIN), FLOOD_RATIO, kilobytes);
+        let bar = REFLECTED_BYTES_MIN.max(1000 * u64::from(usual));
         let is_hot = |cell: &Cell| cell.bytes >= bar && cell.bytes >= REFLECTED_RATIO_MIN * cell.packets;
         let run = self.series.hot(is_hot, kilobytes)?;
         Some(self.finding(Way::Out, entity, Technique::Amplification, &run))

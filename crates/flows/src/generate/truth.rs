@@ -70,11 +70,24 @@ impl Truth {
     pub fn score(&self, alerts: &[Alert]) -> Score {
         let mut score = Score { planted: self.attacks.len(), ..Score::default() };
         let mut found = vec![false; self.attacks.len()];
-        for alert in alerts {
+        // Whoever names an attacker is matched before who names only the victim.
+        let mut named = vec![false; alerts.len()];
+        for by_attacker in [true, false] {
+            for (alert, named) in alerts.iter().zip(&mut named).filter(|(_, named)| !**named) {
+                let fits = |attack: &Attack| {
+                    attack.fits(alert) && (!by_attacker || attack.attackers.contains(&alert.entity))
+                };
+                if let Some(place) =
+                    (0..found.len()).find(|place| !found[*place] && fits(&self.attacks[*place]))
+                {
+                    (found[place], *named) = (true, true);
+                }
+            }
+        }
+        for (alert, named) in alerts.iter().zip(named) {
             let fits = |attack: &Attack| attack.fits(alert);
-            match (0..self.attacks.len()).find(|place| !found[*place] && fits(&self.attacks[*place])) {
-                Some(place) => found[place] = true,
-                None => score.false_alerts.push(alert.clone()),
+            if !named {
+                score.false_alerts.push(alert.clone());
             }
             score.on_look_alikes += usize::from(
                 self.look_alikes.iter().any(|one| one.entity == alert.entity)
