@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let names = Arc::new(Names::default());
         let day = Day { seed, records, intensity, variant, ..Day::default() };
         let mut flows: Vec<Flow> = Vec::new();
-        let truth = day.draw(&names, |flow| flows.push(*flow));
+        let truth = day.draw(&names, |flow| flows.push(Flow { tcp_flags: 0, ..*flow }));
         let began = std::time::Instant::now();
         let mut detectors = Detectors::new(Options { names: Some(names), ..Options::default() });
         flows.iter().for_each(|flow| detectors.flow(flow));
@@ -58,6 +58,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     alert.end - alert.start,
                     alert.why
                 );
+                for attack in &truth.attacks {
+                    let names = |name: &String| attack.attackers.contains(name) || attack.victims.contains(name);
+                    if names(&alert.entity) || alert.victims.iter().chain(&alert.sources).any(names) {
+                        let (kind, port, later) = (&attack.kind, attack.port, attack.start - alert.start);
+                        println!("    near {kind} port {port} {later} s later");
+                    }
+                }
+                if let Some(proof) = alert.proof.first() {
+                    println!("    {}", proof.text);
+                }
             }
         }
         found += score.found;

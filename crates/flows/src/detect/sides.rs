@@ -2,6 +2,7 @@
 
 use super::looks::is_knock;
 use super::sketch::{Seed, mix, mix_address};
+use super::{TCP, UDP};
 use crate::record::{Address, Flow, Opener};
 use std::collections::{HashMap, HashSet};
 
@@ -210,19 +211,24 @@ impl Sides {
     fn source_called(&mut self, flow: &Flow, source_is_ours: bool) -> bool {
         const SYN: u8 = 2;
         const ACK: u8 = 16;
+        const RST: u8 = 4;
         match flow.opener {
             Opener::Source => return true,
             Opener::Destination => return false,
             Opener::Unknown => {}
         }
-        if flow.protocol != super::TCP && flow.protocol != super::UDP {
+        if flow.protocol != TCP && flow.protocol != UDP {
             return true;
         }
-        if flow.protocol == super::TCP && flow.tcp_flags & (SYN | ACK) == SYN {
+        if flow.protocol == TCP && flow.tcp_flags & (SYN | ACK) == SYN {
             return true;
+        }
+        // A lone reset without a SYN before it answers a call.
+        if flow.protocol == TCP && flow.tcp_flags & RST != 0 && flow.packets <= 2 {
+            return false;
         }
         // AWS writes exactly 18 for who answered; others OR the whole conversation, which says nothing.
-        if flow.protocol == super::TCP && flow.tcp_flags == SYN | ACK {
+        if flow.protocol == TCP && flow.tcp_flags == SYN | ACK {
             return false;
         }
         let (source, destination) = (service_rank(flow.source_port), service_rank(flow.destination_port));

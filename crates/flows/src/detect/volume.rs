@@ -139,7 +139,8 @@ impl Stream {
     fn flood(&self, other: &Stream, slots: usize, way: Way, entity: Address) -> Option<Finding> {
         let slots = slots.max(SLOTS_MIN);
         let thousands = |cell: &Cell| u32::try_from(cell.packets / 1000).unwrap_or(u32::MAX);
-        let packets_bar = FLOOD_PACKETS_MIN.max(1000 * u64::from(self.series.bar(slots, FLOOD_RATIO, thousands)));
+        let packets_bar =
+            FLOOD_PACKETS_MIN.max(1000 * u64::from(self.series.bar(slots, FLOOD_RATIO, thousands)));
         let records_bar = FLOOD_RECORDS_MIN.max(self.series.bar(slots, FLOOD_RATIO, |cell| cell.requests));
         let is_hot = |cell: &Cell| {
             let loud = cell.packets >= packets_bar || cell.requests >= records_bar;
