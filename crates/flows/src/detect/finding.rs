@@ -81,6 +81,11 @@ impl Finding {
         self.kind == Kind::Guessing && self.technique == Technique::Distributed
     }
 
+    /// The protocol of its records, where one is kept.
+    pub fn protocol(&self) -> u8 {
+        self.proof.first().map_or(0, |flow| flow.protocol)
+    }
+
     pub fn overlaps(&self, other: &Finding, slack_ms: i64) -> bool {
         self.start_ms <= other.end_ms + slack_ms && other.start_ms <= self.end_ms + slack_ms
     }

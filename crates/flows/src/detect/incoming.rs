@@ -3,6 +3,7 @@
 //! The internet knocks at every public address all day. One stranger among thousands is no alert; one that stands
 //! out far above the others is.
 
+use super::TCP;
 use super::alert::{Radiation, Scanner, Technique, Way};
 use super::finding::{Finding, Kind, Majority, prove, sample};
 use super::looks::{self, carries_data, is_knock, is_session};
@@ -108,9 +109,15 @@ impl Incoming {
         self.doors.clear();
     }
 
-    /// Takes a record of TCP between a stranger who called and our host.
+    /// Takes a record between a stranger who called and our host; of UDP only what was rejected.
     pub fn flow(&mut self, our: u32, talk: &Talk, flow: &Flow) {
         let knocks = talk.request && is_knock(flow);
+        if flow.protocol != TCP {
+            if knocks {
+                self.source(our, talk, flow);
+            }
+            return;
+        }
         let is_busy = self.door(our, talk.port, talk, flow, knocks);
         if !knocks {
             return;

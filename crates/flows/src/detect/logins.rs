@@ -27,8 +27,6 @@ const EVEN_CELLS_MIN: u32 = 36;
 const EVEN_PEAK_MAX: f64 = 3.0;
 /// Nobody checks a service this often in ten minutes.
 const CHECKS_SLOT_MAX: u32 = 150;
-/// A member of an attack by many makes less than one in so many of its sessions.
-const MEMBER_SHARE_MIN: u64 = 5;
 /// How far one stranger must stand above the others that knock at such doors all day.
 const STANDS_OUT_RATIO: u64 = 4;
 
@@ -106,7 +104,7 @@ impl Logins {
             together.iter().any(|attack| {
                 attack.port == port
                     && login.sample == [attack.entity]
-                    && login.sessions * MEMBER_SHARE_MIN < attack.records
+                    && login.requests() < STANDS_OUT_RATIO * self.usual_member(attack)
             })
         };
         let usual = self.usual(is_member);
@@ -124,6 +122,15 @@ impl Logins {
         self.table.map.iter().filter_map(judge).collect()
     }
 
+    /// The same among the strangers at one door.
+    fn usual_member(&self, attack: &Finding) -> u64 {
+        let is_member = |((_, server, port), login): &(&(Address, Address, u16), &Login)| {
+            server.is_unknown() && *port == attack.port && login.sample == [attack.entity]
+        };
+        let members = self.table.map.iter().filter(is_member);
+        super::incoming::usual(&mut members.map(|(_, login)| login.requests()).collect::<Vec<u64>>())
+    }
+
     /// The attempts that all but the loudest strangers stay under.
     fn usual(&self, is_member: impl Fn(u16, &Login) -> bool) -> u64 {
         let strangers = self
@@ -131,13 +138,16 @@ impl Logins {
             .map
             .iter()
             .filter(|((_, server, port), login)| server.is_unknown() && !is_member(*port, login));
-        let mut counts: Vec<u64> =
-            strangers.map(|(_, login)| login.series.total().sum.requests.into()).collect();
+        let mut counts: Vec<u64> = strangers.map(|(_, login)| login.requests()).collect();
         super::incoming::usual(&mut counts)
     }
 }
 
 impl Login {
+    fn requests(&self) -> u64 {
+        self.series.total().sum.requests.into()
+    }
+
     fn session(&mut self, talk: &Talk, flow: &Flow) {
         let mean = self.bytes / self.sessions.max(1) as f64;
         let is_large = flow.bytes >= SUCCESS_BYTES_MIN && flow.bytes as f64 >= SUCCESS_RATIO_MIN * mean;

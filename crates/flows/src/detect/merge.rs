@@ -35,6 +35,7 @@ fn same_act(mut findings: Vec<Finding>) -> Vec<Finding> {
         let service = match finding.kind {
             Kind::Guessing => looks::guessed_service(finding.port).unwrap_or("?").to_string(),
             Kind::NewService | Kind::HttpFlood => finding.port.to_string(),
+            Kind::UdpFlood if finding.way == Way::In => format!("{:?}", finding.technique),
             _ => String::new(),
         };
         let places = places.entry((finding.kind, finding.way, finding.entity, service)).or_default();
@@ -113,7 +114,9 @@ fn explains(other: &Finding, one: &Finding) -> bool {
         (Kind::SynFlood, Kind::HttpFlood) => other.way == one.way && same_entity,
         // Flooding or guessing leaves knocks behind that look like a scan by the same hand.
         (Kind::SynFlood | Kind::UdpFlood, Kind::Scan) => {
-            other.way == one.way && touches && other.records >= 4 * one.records
+            let same_door = other.kind == Kind::UdpFlood || other.way == Way::Out || other.port == one.port;
+            let same_way = other.way == one.way && other.protocol() == one.protocol();
+            same_way && touches && same_door && other.records >= 4 * one.records
         }
         (Kind::Guessing, Kind::Scan) => {
             other.way == one.way
@@ -130,9 +133,16 @@ fn explains(other: &Finding, one: &Finding) -> bool {
                 && other.peers.contains(&one.entity)
                 && other.records * 2 >= one.records
         }
+        // Resets and late answers turn a scan around: the larger way is the true one.
+        (Kind::Scan, Kind::Scan) => {
+            other.way != one.way
+                && one.peers.contains(&other.entity)
+                && other.peers.contains(&one.entity)
+                && other.targets >= 2 * one.targets
+        }
         // Strangers knocking at one door: a scan of many doors is not its flood.
         (Kind::Guessing, Kind::SynFlood) => {
-            other.way == one.way && touches && other.records * 2 >= one.records
+            other.way == one.way && touches && other.port == one.port && other.records * 2 >= one.records
         }
         (Kind::Scan, Kind::SynFlood) => {
             other.way == one.way && touches && one.port == 0 && other.records * 2 >= one.records

@@ -91,7 +91,16 @@ impl Series {
 
     /// The packets of one cell.
     pub fn packets_at(&self, slot: i32) -> u64 {
-        self.cells.binary_search_by_key(&slot, |cell| cell.slot).map_or(0, |place| self.cells[place].packets)
+        self.get(slot).map_or(0, |cell| cell.packets)
+    }
+
+    pub fn bytes_at(&self, slot: i32) -> u64 {
+        self.get(slot).map_or(0, |cell| cell.bytes)
+    }
+
+    fn get(&self, slot: i32) -> Option<&Cell> {
+        let place = self.cells.binary_search_by_key(&slot, |cell| cell.slot).ok()?;
+        self.cells.get(place)
     }
 
     /// The sum over all cells.
