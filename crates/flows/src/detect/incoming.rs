@@ -6,7 +6,7 @@
 use super::TCP;
 use super::alert::{Radiation, Scanner, Technique, Way};
 use super::finding::{Finding, Kind, Majority, prove, sample};
-use super::looks::{self, carries_data, is_knock, is_session};
+use super::looks::{self, carries_data, is_knock, is_light, is_session};
 use super::series::{Cell, Run, Series, slot_of};
 use super::sides::{Sides, Talk};
 use super::sketch::{Distinct, Table, mix, mix_address};
@@ -113,7 +113,7 @@ impl Incoming {
     pub fn flow(&mut self, our: u32, talk: &Talk, flow: &Flow) {
         let knocks = talk.request && is_knock(flow);
         if flow.protocol != TCP {
-            if knocks {
+            if knocks && is_light(flow) {
                 self.source(our, talk, flow);
             }
             return;

@@ -55,6 +55,19 @@ fn join(kept: &mut Finding, other: Finding) {
     // The fan of all ports holds what the fans of single ports hold.
     let (port, records) = (kept.port, kept.records.max(other.records));
     let contained = other.targets < kept.targets / 10;
+    if kept.kind == Kind::SynFlood {
+        // The flood of all ports is the sum of the ports' own.
+        let is_most = other.records * 10 >= kept.records * 7;
+        kept.absorb(Finding { records: 0, ..other.clone() });
+        kept.port = match (port, other.port) {
+            (0, port) if is_most => port,
+            (port, 0) => port,
+            (port, other) if port == other => port,
+            _ => 0,
+        };
+        kept.records = records;
+        return;
+    }
     kept.absorb(other);
     kept.records = records;
     if contained || both_vertical {

@@ -5,7 +5,7 @@
 
 use super::alert::{Technique, Way};
 use super::finding::{Finding, Kind, Majority, prove, sample};
-use super::looks::{self, carries_data, is_knock, is_session};
+use super::looks::{self, carries_data, is_knock, is_light, is_session};
 use super::series::{Cell, Run, Series};
 use super::sides::{Sides, Talk};
 use super::sketch::{Distinct, Table, mix, mix_address};
@@ -162,7 +162,7 @@ impl Outgoing {
                 (TCP, 0) => fan.flood(entity, *port).or_else(|| fan.scan(entity, *port, 2)),
                 (TCP, port) => fan
                     .flood(entity, port)
-                    .or_else(|| fan.guessing(entity, port))
+                    .or_else(|| fan.guessing(entity, port, sides))
                     .or_else(|| fan.scan(entity, port, 1)),
                 (UDP, port) => fan.silent_scan(entity, port),
                 _ => None,
@@ -180,7 +180,7 @@ impl Outgoing {
 fn is_probe(talk: &Talk, flow: &Flow) -> bool {
     // The ports that traceroute uses.
     let is_trace = flow.protocol == UDP && (33434..33534).contains(&talk.port);
-    !is_trace && (flow.protocol != UDP || (flow.packets <= 3 && flow.bytes <= 200 * flow.packets))
+    !is_trace && (flow.protocol != UDP || is_light(flow))
 }
 
 fn share(part: u32, whole: u32) -> f64 {
@@ -218,10 +218,12 @@ impl Fan {
         Some(finding)
     }
 
-    fn guessing(&self, entity: Address, port: u16) -> Option<Finding> {
+    fn guessing(&self, entity: Address, port: u16, sides: &Sides) -> Option<Finding> {
         looks::guessed_service(port)?;
         // Our own hosts are called by many of us; only failing tells.
-        let inside = u64::from(self.inside) * 2 > self.series.total().sum.fresh.into();
+        // An address that was a stranger's when it was called may have turned out to be ours.
+        let known = self.peers.iter().filter(|peer| sides.is_ours(**peer)).count();
+        let inside = known * 2 > self.peers.len() || self.inside * 2 > self.series.total().sum.fresh;
         let is_small = |cell: &Cell| !inside && cell.bytes <= ATTEMPT_BYTES_MAX * u64::from(cell.requests);
         let is_hot = |cell: &Cell| {
             let least = if inside { FAILED_SHARE_MIN } else { 0.2 };

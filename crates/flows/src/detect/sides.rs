@@ -11,7 +11,7 @@ pub const OUR_COUNT_MAX: usize = 1 << 16;
 /// How many interfaces are learnt.
 const INTERFACE_COUNT_MAX: usize = 1 << 20;
 /// After so many records the one address that was on all of them is the interface's own.
-const LEARN_RECORD_COUNT: u32 = 32;
+const LEARN_RECORD_COUNT: u32 = 12;
 /// Cells of the sketch that counts how often an endpoint is seen (a count-min sketch of one row, 16 bits each).
 const ENDPOINT_CELL_COUNT: usize = 1 << 16;
 /// Conversations between like ports that are remembered.
@@ -232,23 +232,27 @@ impl Sides {
             return false;
         }
         let (source, destination) = (service_rank(flow.source_port), service_rank(flow.destination_port));
-        if source != destination {
+        // A high port against a higher one says little.
+        if source.max(destination) > 1 && source != destination {
             return destination > source;
         }
         if flow.source_port == flow.destination_port {
             return source_is_ours;
         }
-        self.first_called(flow)
+        self.first_called(flow, source, destination)
     }
 
     /// Between two like ports the endpoint that is seen more often is the service; else who was seen first called.
-    fn first_called(&mut self, flow: &Flow) -> bool {
+    fn first_called(&mut self, flow: &Flow, source_rank: u8, destination_rank: u8) -> bool {
         let source = self.count_endpoint(flow.source, flow.source_port);
         let destination = self.count_endpoint(flow.destination, flow.destination_port);
         let (less, more) = (source.min(destination), source.max(destination));
         // A scan may come from one port: what carries no data says nothing about services.
         if !is_knock(flow) && more >= 8 && more / 2 >= less {
             return destination > source;
+        }
+        if !is_knock(flow) && source_rank != destination_rank {
+            return destination_rank > source_rank;
         }
         let way = |from, from_port: u16, to, to_port: u16| {
             mix(mix_address(from) ^ mix(mix_address(to) ^ u64::from(from_port) << 16 ^ u64::from(to_port)))
