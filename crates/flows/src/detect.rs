@@ -213,7 +213,7 @@ impl Detectors {
         findings.extend(self.incoming.findings(&self.sides, from, to));
         let together: Vec<Finding> =
             findings.iter().filter(|one| one.is_guessed_together()).cloned().collect();
-        findings.extend(self.logins.findings(&together));
+        findings.extend(self.logins.findings(&self.sides, slots, &together));
         findings.extend(self.volume.findings(&self.sides, slots));
         findings.extend(self.beacons.findings(&self.sides));
         let mut findings =

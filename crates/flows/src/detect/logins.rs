@@ -4,7 +4,7 @@ use super::alert::{Technique, Way};
 use super::finding::{Finding, Kind, Success, prove, sample};
 use super::looks::{guessed_service, is_knock, is_session};
 use super::series::{Cell, Run, Series};
-use super::sides::Talk;
+use super::sides::{Sides, Talk};
 use super::sketch::{Distinct, Table, mix_address};
 use crate::record::{Address, Flow};
 
@@ -13,6 +13,9 @@ const LOGIN_COUNT_MAX: usize = 1 << 15;
 /// Attempts in ten minutes that begin an attack, and in all that make one.
 const SLOT_ATTEMPTS_MIN: u32 = 6;
 const ATTEMPTS_MIN: u32 = 25;
+/// The same between our own hosts, and how far above the median.
+const SLOT_INSIDE_MIN: u32 = 40;
+const STANDS_OUT_INSIDE: u32 = 8;
 /// What a failed attempt moves, each way. A shell, a fetch or a query of data moves more.
 const ATTEMPT_BYTES_MAX: f64 = 7_000.0;
 const ATTEMPT_PACKETS_MAX: f64 = 45.0;
@@ -99,7 +102,7 @@ impl Logins {
 
     /// What stands out by now; `together` are attacks by many strangers at one door, whose single members are no
     /// attacks of their own.
-    pub fn findings(&self, together: &[Finding]) -> Vec<Finding> {
+    pub fn findings(&self, sides: &Sides, slots: usize, together: &[Finding]) -> Vec<Finding> {
         let is_member = |port: u16, login: &Login| {
             together.iter().any(|attack| {
                 attack.port == port
@@ -113,7 +116,8 @@ impl Logins {
             if !is_out && is_member(*port, login) {
                 return None;
             }
-            let run = login.guessing(is_out)?;
+            let bar = login.bar(slots, is_out && sides.is_ours(*server));
+            let run = login.guessing(is_out, bar)?;
             if !is_out && u64::from(run.sum.requests) < usual.saturating_mul(STANDS_OUT_RATIO) {
                 return None;
             }
@@ -164,10 +168,20 @@ impl Login {
         self.squares += (flow.bytes as f64).powi(2);
     }
 
-    /// The attack in time, where it is one.
-    fn guessing(&self, is_out: bool) -> Option<Run> {
+    /// The attempts in ten minutes that stand out of this pair's own day. Within our own network services are called
+    /// all day in bursts; at a stranger's, what fills half of the day is its use.
+    fn bar(&self, slots: usize, inside: bool) -> u32 {
         let attempts = |cell: &Cell| cell.requests;
-        let run = self.series.hot(|cell| cell.requests >= SLOT_ATTEMPTS_MIN, attempts)?;
+        match inside {
+            true => SLOT_INSIDE_MIN.max(self.series.bar(slots, STANDS_OUT_INSIDE, attempts)),
+            false => SLOT_ATTEMPTS_MIN.max(4 * self.series.quantile(slots, 0.5, attempts)),
+        }
+    }
+
+    /// The attack in time, where it is one.
+    fn guessing(&self, is_out: bool, bar: u32) -> Option<Run> {
+        let attempts = |cell: &Cell| cell.requests;
+        let run = self.series.hot(|cell| cell.requests >= bar, attempts)?;
         if run.sum.requests < ATTEMPTS_MIN || !self.looks_alike() {
             return None;
         }

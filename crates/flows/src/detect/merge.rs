@@ -70,7 +70,7 @@ fn join(kept: &mut Finding, other: Finding) {
     }
     kept.absorb(other);
     kept.records = records;
-    if contained || both_vertical {
+    if contained || both_vertical || kept.kind == Kind::Guessing {
         kept.port = port;
     }
 }

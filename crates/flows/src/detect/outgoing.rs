@@ -3,7 +3,7 @@
 //! A fan is all that one host of ours calls on one port. What tells an attack from a busy client is the share of
 //! calls that fail, and how many of the targets were never called before; not their number alone.
 
-use super::alert::{Technique, Way};
+use super::alert::{SAMPLE_COUNT_MAX, Technique, Way};
 use super::finding::{Finding, Kind, Majority, prove, sample};
 use super::looks::{self, carries_data, is_knock, is_light, is_session};
 use super::series::{Cell, Run, Series};
@@ -189,12 +189,17 @@ fn share(part: u32, whole: u32) -> f64 {
 
 impl Fan {
     fn finding(&self, kind: Kind, entity: Address, technique: Technique, run: &Run, port: u16) -> Finding {
+        let mut peers = self.peers.clone();
+        if self.top.lead() > 0.3 {
+            peers.insert(0, self.top.member);
+            peers.truncate(SAMPLE_COUNT_MAX);
+        }
         let set = if self.targets.count() > self.failed.count() { &self.targets } else { &self.failed };
         Finding {
             port,
             targets: set.count(),
             is_estimated: set.is_estimated(),
-            peers: self.peers.clone(),
+            peers,
             proof: self.proof.clone(),
             set: set.clone(),
             ..Finding::new(kind, Way::Out, entity, technique, run)
