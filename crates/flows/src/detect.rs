@@ -99,11 +99,6 @@ impl Detectors {
         if flow.protocol == UDP {
             self.datagram(&talk, flow);
         }
-        if talk.request {
-            for our in [talk.our_client, talk.our_server].into_iter().flatten() {
-                self.volume.call(our, flow);
-            }
-        }
         match (talk.our_client, talk.our_server) {
             (Some(our), server) => {
                 self.outgoing.flow(our, &talk, flow);
@@ -214,10 +209,17 @@ impl Detectors {
         let together: Vec<Finding> =
             findings.iter().filter(|one| one.is_guessed_together()).cloned().collect();
         findings.extend(self.logins.findings(&self.sides, slots, &together));
+        let mut calls = series::Calls::default();
+        self.outgoing.add_calls(&mut calls, |_| true);
+        self.incoming.add_calls(&mut calls);
+        for (our, series) in &calls.hosts {
+            findings.extend(volume::churn(series, slots, self.sides.address(*our)));
+        }
         findings.extend(self.volume.findings(&self.sides, slots));
         findings.extend(self.beacons.findings(&self.sides));
-        let mut findings =
-            merge::merge(findings, |finding| self.volume.calls(self.sides.known(finding.entity)));
+        let mut findings = merge::merge(findings, |finding| {
+            self.sides.known(finding.entity).map_or(0, |our| calls.total(our))
+        });
         let links = merge::chain(&mut findings);
         let mut alerts: Vec<Alert> =
             findings.iter().map(|finding| words::alert(finding, self.names.as_deref())).collect();

@@ -7,7 +7,7 @@ use super::TCP;
 use super::alert::{Radiation, Scanner, Technique, Way};
 use super::finding::{Finding, Kind, Majority, prove, sample};
 use super::looks::{self, carries_data, is_knock, is_light, is_session};
-use super::series::{Cell, Run, Series, slot_of};
+use super::series::{Calls, Cell, Run, Series, slot_of};
 use super::sides::{Sides, Talk};
 use super::sketch::{Distinct, Table, mix, mix_address};
 use crate::record::{Address, Flow};
@@ -130,7 +130,7 @@ impl Incoming {
     }
 
     fn source(&mut self, our: u32, talk: &Talk, flow: &Flow) {
-        let source = self.sources.entry(talk.client, Source::default, |source| source.pairs.count());
+        let source = self.sources.entry(talk.client, Source::default, |source| source.pairs.at_least());
         if source.records == 0 {
             (source.start_ms, source.end_ms) = (flow.start_ms, flow.end_ms);
         }
@@ -148,7 +148,7 @@ impl Incoming {
         }
         source.slot_new += 1;
         source.burst = source.burst.max(source.slot_new);
-        if source.pairs.count() >= 8 {
+        if source.pairs.at_least() >= 8 {
             sample(&mut source.peers, talk.server);
             prove(&mut source.proof, flow);
         }
@@ -203,6 +203,13 @@ impl Incoming {
             }
         }
         findings
+    }
+
+    /// Adds the calls at each of our hosts to `calls`.
+    pub fn add_calls(&self, calls: &mut Calls) {
+        for ((our, _), door) in self.doors.map.iter().filter(|((_, port), _)| *port != 0) {
+            calls.add(*our, &door.series);
+        }
     }
 
     /// The constant knocking, summed up, without those that `alerted` names.

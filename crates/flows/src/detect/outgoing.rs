@@ -6,7 +6,7 @@
 use super::alert::{SAMPLE_COUNT_MAX, Technique, Way};
 use super::finding::{Finding, Kind, Majority, prove, sample};
 use super::looks::{self, carries_data, is_knock, is_light, is_session};
-use super::series::{Cell, Run, Series};
+use super::series::{Calls, Cell, Run, Series};
 use super::sides::{Sides, Talk};
 use super::sketch::{Distinct, Table, mix, mix_address};
 use super::{TCP, UDP};
@@ -90,13 +90,14 @@ impl Outgoing {
     pub fn flow(&mut self, our: u32, talk: &Talk, flow: &Flow) {
         let fails = talk.request && (flow.protocol == UDP || is_knock(flow));
         let failed_here = self.fan(our, talk.port, talk, flow, fails);
-        if flow.protocol == TCP {
-            self.fan(our, 0, talk, flow, fails);
+        // The fan of all ports knows only what failed; `findings` adds the rest.
+        if flow.protocol == TCP && fails {
+            self.fan(our, 0, talk, flow, true);
         }
         if !fails || failed_here > PAIR_FAN_MAX || !is_probe(talk, flow) {
             return;
         }
-        let weight = |pair: &Pair| pair.ports.count();
+        let weight = |pair: &Pair| pair.ports.at_least();
         let pair = self.pairs.entry((our, flow.protocol, talk.server), Pair::default, weight);
         let is_new = pair.ports.insert(mix(talk.port.into()));
         let cell = pair.series.at(flow.start_ms);
@@ -111,7 +112,7 @@ impl Outgoing {
 
     /// Adds to one fan; returns at how many targets it failed.
     fn fan(&mut self, our: u32, port: u16, talk: &Talk, flow: &Flow, fails: bool) -> u64 {
-        let weight = |fan: &Fan| fan.targets.count().max(fan.series.cells().len() as u64);
+        let weight = |fan: &Fan| fan.targets.at_least().max(fan.series.cells().len() as u64);
         let fan = self.fans.entry((our, flow.protocol, port), Fan::default, weight);
         let cell = fan.series.at(flow.start_ms);
         if !talk.request {
@@ -150,20 +151,31 @@ impl Outgoing {
         if fails || is_fresh {
             cell.mark(flow.start_ms);
         }
-        if port == 0 || !fails { 0 } else { fan.failed.count() }
+        if port == 0 || !fails { 0 } else { fan.failed.at_least() }
+    }
+
+    /// Adds the calls of each of our hosts to `calls`.
+    pub fn add_calls(&self, calls: &mut Calls, wanted: impl Fn(u8) -> bool) {
+        let fans = self.fans.map.iter().filter(|((_, protocol, port), _)| *port != 0 && wanted(*protocol));
+        fans.for_each(|((our, ..), fan)| calls.add(*our, &fan.series));
     }
 
     /// What stands out by now.
     pub fn findings(&self, sides: &Sides) -> Vec<Finding> {
         let mut findings = Vec::new();
+        let mut calls = Calls::default();
+        self.add_calls(&mut calls, |protocol| protocol == TCP);
         for ((our, protocol, port), fan) in &self.fans.map {
             let entity = sides.address(*our);
             let found = match (*protocol, *port) {
-                (TCP, 0) => fan.flood(entity, *port).or_else(|| fan.scan(entity, *port, 2)),
+                (TCP, 0) => calls.hosts.get(our).and_then(|whole| {
+                    let series = fan.series.within(whole);
+                    fan.flood(entity, *port, &series).or_else(|| fan.scan(entity, *port, 2, &series))
+                }),
                 (TCP, port) => fan
-                    .flood(entity, port)
+                    .flood(entity, port, &fan.series)
                     .or_else(|| fan.guessing(entity, port, sides))
-                    .or_else(|| fan.scan(entity, port, 1)),
+                    .or_else(|| fan.scan(entity, port, 1, &fan.series)),
                 (UDP, port) => fan.silent_scan(entity, port),
                 _ => None,
             };
@@ -207,13 +219,13 @@ impl Fan {
     }
 
     /// Nothing but SYN packets, to few targets.
-    fn flood(&self, entity: Address, port: u16) -> Option<Finding> {
+    fn flood(&self, entity: Address, port: u16, series: &Series) -> Option<Finding> {
         let is_hot = |cell: &Cell| {
             (cell.failed() >= FLOOD_RECORDS_MIN || cell.packets >= FLOOD_PACKETS_MIN)
                 && share(cell.failed(), cell.requests) >= 0.7
                 && u64::from(cell.fresh) * 20 <= cell.packets
         };
-        let run = self.series.hot(is_hot, Cell::failed)?;
+        let run = series.hot(is_hot, Cell::failed)?;
         // All ports of one host once each is a scan; the fan of all ports tells a flood only where one host leads.
         if run.cells > FLOOD_CELLS_MAX || self.top.lead() < 0.5 {
             return None;
@@ -264,20 +276,20 @@ impl Fan {
     }
 
     /// Many targets that do not answer; `factor` raises the bar.
-    fn scan(&self, entity: Address, port: u16, factor: u32) -> Option<Finding> {
+    fn scan(&self, entity: Address, port: u16, factor: u32, series: &Series) -> Option<Finding> {
         let least = if looks::is_mail(port) { FAILED_SHARE_MAIL_MIN } else { FAILED_SHARE_MIN };
         let is_hot = |cell: &Cell| {
             cell.fresh >= FRESH_SLOT_MIN * factor && share(cell.failed(), cell.requests) >= least
         };
         let fresh = |cell: &Cell| cell.fresh;
-        let fast = self.series.hot(is_hot, fresh).filter(|run| run.sum.fresh >= FRESH_RUN_MIN * factor);
+        let fast = series.hot(is_hot, fresh).filter(|run| run.sum.fresh >= FRESH_RUN_MIN * factor);
         if let Some(run) = fast {
             let mut finding = self.finding(Kind::Scan, entity, Technique::Horizontal, &run, port);
             finding.confidence = if run.sum.fresh >= 50 { 0.98 } else { 0.92 };
             return Some(finding);
         }
-        let run = self.series.hot(|cell| cell.fresh > 0, fresh)?;
-        let total = self.series.total().sum;
+        let run = series.hot(|cell| cell.fresh > 0, fresh)?;
+        let total = series.total().sum;
         let slow = self.failed.count() >= SLOW_TARGETS_MIN * u64::from(factor)
             && share(total.failed(), total.requests) >= SLOW_SHARE_MIN.max(least);
         slow.then(|| self.finding(Kind::Scan, entity, Technique::Slow, &run, port))

@@ -1,5 +1,7 @@
 //! What happened in each ten minutes, so that the order of the records does not matter.
 
+use std::collections::HashMap;
+
 /// One cell's length: also the longest aggregation of the clouds.
 pub const SLOT_MS: i64 = 600_000;
 /// Hot cells nearer than this belong to one attack.
@@ -85,6 +87,17 @@ impl Series {
         &mut self.cells[self.recent as usize]
     }
 
+    /// The same series, failures only, with the calls and answers of `whole`.
+    pub fn within(&self, whole: &Series) -> Series {
+        let mut cells = self.cells.clone();
+        for cell in &mut cells {
+            if let Some(all) = whole.get(cell.slot) {
+                (cell.requests, cell.goods) = (all.requests, all.goods);
+            }
+        }
+        Series { cells, recent: 0 }
+    }
+
     pub fn cells(&self) -> &[Cell] {
         &self.cells
     }
@@ -146,6 +159,30 @@ impl Series {
         }
         let place = ((values.len() - 1) as f64 * share) as usize;
         *values.select_nth_unstable(place).1
+    }
+}
+
+/// The calls of each of our hosts, put together from what its ports had.
+#[derive(Debug, Default)]
+pub struct Calls {
+    pub hosts: HashMap<u32, Series>,
+}
+
+impl Calls {
+    pub fn add(&mut self, our: u32, series: &Series) {
+        let host = self.hosts.entry(our).or_default();
+        for cell in &series.cells {
+            let sum = host.at(i64::from(cell.slot) * SLOT_MS);
+            if sum.requests == 0 {
+                (sum.first, sum.last) = (0, SLOT_MS as i32 - 1000);
+            }
+            sum.requests = sum.requests.saturating_add(cell.requests);
+            sum.goods = sum.goods.saturating_add(cell.goods);
+        }
+    }
+
+    pub fn total(&self, our: u32) -> u64 {
+        self.hosts.get(&our).map_or(0, |host| host.total().sum.requests.into())
     }
 }
 

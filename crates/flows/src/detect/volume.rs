@@ -50,8 +50,6 @@ struct Host {
     /// With our own reflector ports.
     served: Both,
     rest: Both,
-    /// New connections, in and out.
-    calls: Series,
 }
 
 /// The state of these detectors, by the number of the host.
@@ -93,19 +91,6 @@ impl Volume {
         stream.note(peer, port, flow);
     }
 
-    /// Counts a new connection of our host.
-    pub fn call(&mut self, our: u32, flow: &Flow) {
-        let cell = self.host(our).calls.at(flow.start_ms);
-        cell.requests += 1;
-        cell.mark(flow.start_ms);
-    }
-
-    /// How many connections a host of ours had.
-    pub fn calls(&self, our: Option<u32>) -> u64 {
-        let host = our.and_then(|our| self.hosts.get(our as usize));
-        host.map_or(0, |host| host.calls.total().sum.requests.into())
-    }
-
     fn host(&mut self, our: u32) -> &mut Host {
         let place = our as usize;
         if place >= self.hosts.len() {
@@ -134,7 +119,6 @@ impl Volume {
                 findings.extend(both.received.flood(&both.sent, slots, Way::In, of_in, entity));
             }
             findings.extend(host.served.reflects(slots, entity));
-            findings.extend(churn(&host.calls, slots, entity));
         }
         findings
     }
@@ -202,7 +186,8 @@ impl Both {
     }
 }
 
-fn churn(calls: &Series, slots: usize, entity: Address) -> Option<Finding> {
+/// Far more new connections than in the host's own busy hours.
+pub fn churn(calls: &Series, slots: usize, entity: Address) -> Option<Finding> {
     let requests = |cell: &Cell| cell.requests;
     let bar = CHURN_CALLS_MIN.max(CHURN_RATIO * calls.quantile(slots.max(SLOTS_MIN), 0.9, requests));
     let run = calls.hot(|cell| cell.requests >= bar, requests)?;
