@@ -7,8 +7,10 @@
 pub mod alert;
 mod beacon;
 mod finding;
+mod guesses;
 mod incoming;
-mod logins;
+pub mod login;
+pub mod logs;
 mod looks;
 mod merge;
 mod outgoing;
@@ -16,6 +18,7 @@ mod series;
 mod sides;
 mod sketch;
 mod volume;
+pub mod web;
 mod words;
 
 pub(crate) use sides::is_private;
@@ -55,7 +58,7 @@ pub struct Detectors {
     sides: sides::Sides,
     outgoing: outgoing::Outgoing,
     incoming: incoming::Incoming,
-    logins: logins::Logins,
+    guesses: guesses::Guesses,
     volume: volume::Volume,
     beacons: beacon::Beacons,
     /// The first and the last cell of this part.
@@ -75,7 +78,7 @@ impl Detectors {
             sides: sides::Sides::new(&options.ours),
             outgoing: outgoing::Outgoing::default(),
             incoming: incoming::Incoming::default(),
-            logins: logins::Logins::default(),
+            guesses: guesses::Guesses::default(),
             volume: volume::Volume::default(),
             beacons: beacon::Beacons::default(),
             span: None,
@@ -112,7 +115,7 @@ impl Detectors {
             _ => {}
         }
         if flow.protocol == TCP {
-            self.logins.flow(&talk, flow);
+            self.guesses.flow(&talk, flow);
         }
     }
 
@@ -169,7 +172,7 @@ impl Detectors {
             self.incoming.radiation(|source| alerts.iter().any(|alert| alert.entity == source.to_string()));
         let forgotten = self.outgoing.forgotten()
             + self.incoming.forgotten()
-            + self.logins.forgotten()
+            + self.guesses.forgotten()
             + self.beacons.forgotten();
         Report { radiation, forgotten, ..Report::new(self.finish()) }
     }
@@ -196,7 +199,7 @@ impl Detectors {
         self.span = None;
         self.outgoing.clear();
         self.incoming.clear();
-        self.logins.clear();
+        self.guesses.clear();
         self.volume.clear();
         self.beacons.clear();
     }
@@ -208,7 +211,7 @@ impl Detectors {
         findings.extend(self.incoming.findings(&self.sides, from, to));
         let together: Vec<Finding> =
             findings.iter().filter(|one| one.is_guessed_together()).cloned().collect();
-        findings.extend(self.logins.findings(&self.sides, slots, &together));
+        findings.extend(self.guesses.findings(&self.sides, slots, &together));
         let mut calls = series::Calls::default();
         self.outgoing.add_calls(&mut calls, |_| true);
         self.incoming.add_calls(&mut calls);

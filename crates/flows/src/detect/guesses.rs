@@ -9,7 +9,7 @@ use super::sketch::{Distinct, Table, mix_address};
 use crate::record::{Address, Flow};
 
 /// Pairs of who guesses and where.
-const LOGIN_COUNT_MAX: usize = 1 << 15;
+const GUESS_COUNT_MAX: usize = 1 << 15;
 /// Attempts in ten minutes that begin an attack, and in all that make one.
 const SLOT_ATTEMPTS_MIN: u32 = 6;
 const ATTEMPTS_MIN: u32 = 25;
@@ -35,7 +35,7 @@ const STANDS_OUT_RATIO: u64 = 4;
 
 /// All attempts of one client, at one server or (from outside) at all of ours.
 #[derive(Debug, Default)]
-struct Login {
+struct Guess {
     series: Series,
     hosts: Distinct,
     sample: Vec<Address>,
@@ -51,18 +51,18 @@ struct Login {
 
 /// The state of these detectors.
 #[derive(Debug)]
-pub struct Logins {
+pub struct Guesses {
     /// By client, server (not told where the client is a stranger) and port.
-    table: Table<(Address, Address, u16), Login>,
+    table: Table<(Address, Address, u16), Guess>,
 }
 
-impl Default for Logins {
-    fn default() -> Logins {
-        Logins { table: Table::new(LOGIN_COUNT_MAX) }
+impl Default for Guesses {
+    fn default() -> Guesses {
+        Guesses { table: Table::new(GUESS_COUNT_MAX) }
     }
 }
 
-impl Logins {
+impl Guesses {
     pub fn forgotten(&self) -> u64 {
         self.table.forgotten
     }
@@ -77,14 +77,14 @@ impl Logins {
             return;
         }
         let server = if talk.our_client.is_some() { talk.server } else { Address::default() };
-        let weight = |login: &Login| login.series.total().sum.requests.into();
-        let login = self.table.entry((talk.client, server, talk.port), Login::default, weight);
-        let cell = login.series.at(flow.start_ms);
+        let weight = |guess: &Guess| guess.series.total().sum.requests.into();
+        let guess = self.table.entry((talk.client, server, talk.port), Guess::default, weight);
+        let cell = guess.series.at(flow.start_ms);
         if !talk.request {
             if is_session(flow) {
                 cell.goods += 1;
-                login.answers += 1;
-                login.answer_bytes += flow.bytes as f64;
+                guess.answers += 1;
+                guess.answer_bytes += flow.bytes as f64;
             }
             return;
         }
@@ -93,61 +93,61 @@ impl Logins {
         if is_knock(flow) {
             cell.fails += 1;
         } else if is_session(flow) {
-            login.session(talk, flow);
+            guess.session(talk, flow);
         }
-        login.hosts.insert(mix_address(talk.server));
-        sample(&mut login.sample, talk.server);
-        prove(&mut login.proof, flow);
+        guess.hosts.insert(mix_address(talk.server));
+        sample(&mut guess.sample, talk.server);
+        prove(&mut guess.proof, flow);
     }
 
     /// What stands out by now; `together` are attacks by many strangers at one door, whose single members are no
     /// attacks of their own.
     pub fn findings(&self, sides: &Sides, slots: usize, together: &[Finding]) -> Vec<Finding> {
-        let is_member = |port: u16, login: &Login| {
+        let is_member = |port: u16, guess: &Guess| {
             together.iter().any(|attack| {
                 attack.port == port
-                    && login.sample == [attack.entity]
-                    && login.requests() < STANDS_OUT_RATIO * self.usual_member(attack)
+                    && guess.sample == [attack.entity]
+                    && guess.requests() < STANDS_OUT_RATIO * self.usual_member(attack)
             })
         };
         let usual = self.usual(is_member);
-        let judge = |((client, server, port), login): (&(Address, Address, u16), &Login)| {
+        let judge = |((client, server, port), guess): (&(Address, Address, u16), &Guess)| {
             let is_out = !server.is_unknown();
-            if !is_out && is_member(*port, login) {
+            if !is_out && is_member(*port, guess) {
                 return None;
             }
-            let bar = login.bar(slots, is_out && sides.is_ours(*server));
-            let run = login.guessing(is_out, bar)?;
+            let bar = guess.bar(slots, is_out && sides.is_ours(*server));
+            let run = guess.guessing(is_out, bar)?;
             if !is_out && u64::from(run.sum.requests) < usual.saturating_mul(STANDS_OUT_RATIO) {
                 return None;
             }
-            Some(login.finding(*client, is_out, *port, &run))
+            Some(guess.finding(*client, is_out, *port, &run))
         };
         self.table.map.iter().filter_map(judge).collect()
     }
 
     /// The same among the strangers at one door.
     fn usual_member(&self, attack: &Finding) -> u64 {
-        let is_member = |((_, server, port), login): &(&(Address, Address, u16), &Login)| {
-            server.is_unknown() && *port == attack.port && login.sample == [attack.entity]
+        let is_member = |((_, server, port), guess): &(&(Address, Address, u16), &Guess)| {
+            server.is_unknown() && *port == attack.port && guess.sample == [attack.entity]
         };
         let members = self.table.map.iter().filter(is_member);
-        super::incoming::usual(&mut members.map(|(_, login)| login.requests()).collect::<Vec<u64>>())
+        super::incoming::usual(&mut members.map(|(_, guess)| guess.requests()).collect::<Vec<u64>>())
     }
 
     /// The attempts that all but the loudest strangers stay under.
-    fn usual(&self, is_member: impl Fn(u16, &Login) -> bool) -> u64 {
+    fn usual(&self, is_member: impl Fn(u16, &Guess) -> bool) -> u64 {
         let strangers = self
             .table
             .map
             .iter()
-            .filter(|((_, server, port), login)| server.is_unknown() && !is_member(*port, login));
-        let mut counts: Vec<u64> = strangers.map(|(_, login)| login.requests()).collect();
+            .filter(|((_, server, port), guess)| server.is_unknown() && !is_member(*port, guess));
+        let mut counts: Vec<u64> = strangers.map(|(_, guess)| guess.requests()).collect();
         super::incoming::usual(&mut counts)
     }
 }
 
-impl Login {
+impl Guess {
     fn requests(&self) -> u64 {
         self.series.total().sum.requests.into()
     }
