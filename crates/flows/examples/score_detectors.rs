@@ -65,7 +65,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     alert.why
                 );
                 for attack in &truth.attacks {
-                    let names = |name: &String| attack.attackers.contains(name) || attack.victims.contains(name);
+                    let names =
+                        |name: &String| attack.attackers.contains(name) || attack.victims.contains(name);
                     if names(&alert.entity) || alert.victims.iter().chain(&alert.sources).any(names) {
                         let (kind, port, later) = (&attack.kind, attack.port, attack.start - alert.start);
                         println!("    near {kind} port {port} {later} s later");

@@ -141,7 +141,7 @@ impl Guesses {
             .table
             .map
             .iter()
-            .filter(|((_, server, port), guess)| server.is_unknown() && !is_member(*port, guess));
+            .filter(|((_, server, port), guess)| server.is_unknown() && guess.looks_alike() && !is_member(*port, guess));
         let mut counts: Vec<u64> = strangers.map(|(_, guess)| guess.requests()).collect();
         super::incoming::usual(&mut counts)
     }

@@ -112,7 +112,7 @@ impl Outgoing {
 
     /// Adds to one fan; returns at how many targets it failed.
     fn fan(&mut self, our: u32, port: u16, talk: &Talk, flow: &Flow, fails: bool) -> u64 {
-        let weight = |fan: &Fan| fan.targets.at_least().max(fan.series.cells().len() as u64);
+        let weight = |fan: &Fan| fan.series.total().sum.requests.into();
         let fan = self.fans.entry((our, flow.protocol, port), Fan::default, weight);
         let cell = fan.series.at(flow.start_ms);
         if !talk.request {
