@@ -105,7 +105,7 @@ impl Detectors {
         match (talk.our_client, talk.our_server) {
             (Some(our), server) => {
                 self.outgoing.flow(our, &talk, flow);
-                if server.is_none() {
+                if server.is_none() && !sides::is_link_local(talk.server) {
                     self.beacons.flow(our, &talk, flow);
                 }
             }
@@ -190,6 +190,7 @@ impl Detectors {
             }
             None => self.span = Some((slot, slot)),
         }
+        self.sides.set_slots(self.span.map_or(1, |(from, to)| (to - from + 1) as usize));
     }
 
     fn end_part(&mut self) {

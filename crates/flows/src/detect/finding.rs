@@ -123,6 +123,31 @@ pub fn prove(proof: &mut Vec<Flow>, flow: &Flow) {
     }
 }
 
+/// Mean and deviation of sizes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Spread {
+    count: f64,
+    sum: f64,
+    squares: f64,
+}
+
+impl Spread {
+    pub fn add(&mut self, value: f64) {
+        self.count += 1.0;
+        self.sum += value;
+        self.squares += value * value;
+    }
+
+    pub fn mean(&self) -> f64 {
+        self.sum / self.count.max(1.0)
+    }
+
+    pub fn deviation(&self) -> f64 {
+        let mean = self.mean();
+        (self.squares / self.count.max(1.0) - mean * mean).max(0.0).sqrt()
+    }
+}
+
 /// The member that weighs more than half, if one does (Boyer and Moore).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Majority {

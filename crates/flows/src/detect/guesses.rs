@@ -1,7 +1,7 @@
 //! Guessing at one service: from outside against ours, and from ours against one target.
 
 use super::alert::{Technique, Way};
-use super::finding::{Finding, Kind, Success, prove, sample};
+use super::finding::{Finding, Kind, Spread, Success, prove, sample};
 use super::looks::{guessed_service, is_knock, is_session};
 use super::series::{Cell, Run, Series};
 use super::sides::{Sides, Talk};
@@ -13,6 +13,8 @@ const GUESS_COUNT_MAX: usize = 1 << 15;
 /// Attempts in ten minutes that begin an attack, and in all that make one.
 const SLOT_ATTEMPTS_MIN: u32 = 6;
 const ATTEMPTS_MIN: u32 = 25;
+/// The same at strangers' services that servers hardly ever use: remote desktops, Telnet, shares.
+const SLOT_RARE_MIN: u32 = 2;
 /// The same between our own hosts, and how far above the median.
 const SLOT_INSIDE_MIN: u32 = 40;
 const STANDS_OUT_INSIDE: u32 = 8;
@@ -20,7 +22,7 @@ const STANDS_OUT_INSIDE: u32 = 8;
 const ATTEMPT_BYTES_MAX: f64 = 7_000.0;
 const ATTEMPT_PACKETS_MAX: f64 = 45.0;
 /// Attempts look alike: standard deviation of the bytes by their mean.
-const SPREAD_MAX: f64 = 1.0;
+const SPREAD_MAX: f64 = 0.6;
 /// A session after the guessing that is so much larger than an attempt got in.
 const SUCCESS_RATIO_MIN: f64 = 4.0;
 const SUCCESS_BYTES_MIN: u64 = 8_000;
@@ -42,8 +44,7 @@ struct Guess {
     proof: Vec<Flow>,
     sessions: u64,
     packets: u64,
-    bytes: f64,
-    squares: f64,
+    sizes: Spread,
     answer_bytes: f64,
     answers: u64,
     success: Option<Success>,
@@ -116,7 +117,7 @@ impl Guesses {
             if !is_out && is_member(*port, guess) {
                 return None;
             }
-            let bar = guess.bar(slots, is_out && sides.is_ours(*server));
+            let bar = guess.bar(slots, is_out, is_out && sides.is_ours(*server), *port);
             let run = guess.guessing(is_out, bar)?;
             if !is_out && u64::from(run.sum.requests) < usual.saturating_mul(STANDS_OUT_RATIO) {
                 return None;
@@ -137,11 +138,9 @@ impl Guesses {
 
     /// The attempts that all but the loudest strangers stay under.
     fn usual(&self, is_member: impl Fn(u16, &Guess) -> bool) -> u64 {
-        let strangers = self
-            .table
-            .map
-            .iter()
-            .filter(|((_, server, port), guess)| server.is_unknown() && guess.looks_alike() && !is_member(*port, guess));
+        let strangers = self.table.map.iter().filter(|((_, server, port), guess)| {
+            server.is_unknown() && guess.looks_alike() && !is_member(*port, guess)
+        });
         let mut counts: Vec<u64> = strangers.map(|(_, guess)| guess.requests()).collect();
         super::incoming::usual(&mut counts)
     }
@@ -153,7 +152,7 @@ impl Guess {
     }
 
     fn session(&mut self, talk: &Talk, flow: &Flow) {
-        let mean = self.bytes / self.sessions.max(1) as f64;
+        let mean = self.sizes.mean();
         let is_large = flow.bytes >= SUCCESS_BYTES_MIN && flow.bytes as f64 >= SUCCESS_RATIO_MIN * mean;
         if self.sessions >= SUCCESS_ATTEMPTS_MIN && is_large {
             let success =
@@ -164,17 +163,23 @@ impl Guess {
         }
         self.sessions += 1;
         self.packets += flow.packets;
-        self.bytes += flow.bytes as f64;
-        self.squares += (flow.bytes as f64).powi(2);
+        self.sizes.add(flow.bytes as f64);
     }
 
     /// The attempts in ten minutes that stand out of this pair's own day. Within our own network services are called
     /// all day in bursts; at a stranger's, what fills half of the day is its use.
-    fn bar(&self, slots: usize, inside: bool) -> u32 {
+    fn bar(&self, slots: usize, is_out: bool, inside: bool, port: u16) -> u32 {
         let attempts = |cell: &Cell| cell.requests;
         match inside {
             true => SLOT_INSIDE_MIN.max(self.series.bar(slots, STANDS_OUT_INSIDE, attempts)),
-            false => SLOT_ATTEMPTS_MIN.max(4 * self.series.quantile(slots, 0.5, attempts)),
+            false => {
+                let least = match guessed_service(port) {
+                    Some("ssh" | "database") | None => SLOT_ATTEMPTS_MIN,
+                    _ if is_out => SLOT_RARE_MIN,
+                    _ => SLOT_ATTEMPTS_MIN,
+                };
+                least.max(4 * self.series.quantile(slots, 0.5, attempts))
+            }
         }
     }
 
@@ -196,13 +201,12 @@ impl Guess {
 
     fn looks_alike(&self) -> bool {
         let count = self.sessions.max(1) as f64;
-        let mean = self.bytes / count;
-        let deviation = (self.squares / count - mean * mean).max(0.0).sqrt();
+        let mean = self.sizes.mean();
         let answer = self.answer_bytes / self.answers.max(1) as f64;
         mean <= ATTEMPT_BYTES_MAX
             && answer <= ATTEMPT_BYTES_MAX * 2.0
             && self.packets as f64 / count <= ATTEMPT_PACKETS_MAX
-            && deviation <= SPREAD_MAX * mean
+            && self.sizes.deviation() <= SPREAD_MAX * mean
     }
 
     fn finding(&self, client: Address, is_out: bool, port: u16, run: &Run) -> Finding {

@@ -11,6 +11,8 @@ const APART_MS_MAX: i64 = 24 * 3_600_000;
 const SLACK_MS: i64 = 900_000;
 /// So many common targets make two fans the same one, seen before and behind a translation of addresses.
 const OVERLAP_MIN: f64 = 0.5;
+/// So many of our hosts with the same failing target are victims of an outage.
+const COMPANY_MIN: usize = 3;
 /// How long after the break-in the host's own attack still counts as its proof.
 const PROOF_MS_MAX: i64 = 24 * 3_600_000;
 
@@ -19,6 +21,7 @@ pub fn merge(findings: Vec<Finding>, calls: impl Fn(&Finding) -> u64) -> Vec<Fin
     let mut merged = same_act(findings);
     merged = without_translated(merged, calls);
     merged = without_explained(merged);
+    merged = without_outages(merged);
     merged.sort_by_key(|finding| (finding.start_ms, finding.kind, finding.entity, finding.port));
     merged
 }
@@ -117,6 +120,20 @@ fn without_explained(findings: Vec<Finding>) -> Vec<Finding> {
         .collect()
 }
 
+/// Where several of our hosts hammer at one service, it is down; nobody floods in company.
+fn without_outages(findings: Vec<Finding>) -> Vec<Finding> {
+    let is_hammer = |one: &Finding| one.kind == Kind::SynFlood && one.way == Way::Out;
+    let mut company: HashMap<crate::Address, usize> = HashMap::new();
+    for finding in findings.iter().filter(|one| is_hammer(one)) {
+        finding.peers.iter().for_each(|peer| *company.entry(*peer).or_default() += 1);
+    }
+    let is_outage = |one: &Finding| {
+        is_hammer(one)
+            && one.peers.iter().any(|peer| company.get(peer).is_some_and(|count| *count >= COMPANY_MIN))
+    };
+    findings.into_iter().filter(|one| !is_outage(one)).collect()
+}
+
 fn explains(other: &Finding, one: &Finding) -> bool {
     let same_entity = other.entity == one.entity;
     let touches = same_entity || one.peers.contains(&other.entity) || other.peers.contains(&one.entity);
@@ -152,6 +169,10 @@ fn explains(other: &Finding, one: &Finding) -> bool {
                 && one.peers.contains(&other.entity)
                 && other.peers.contains(&one.entity)
                 && other.targets >= 2 * one.targets
+        }
+        // Resets of those that our host scans.
+        (Kind::Scan | Kind::Guessing, Kind::SynFlood) if other.way != one.way => {
+            other.way == Way::Out && same_entity && one.port == 0 && other.records >= one.records
         }
         // Strangers knocking at one door: a scan of many doors is not its flood.
         (Kind::Guessing, Kind::SynFlood) => {

@@ -4,7 +4,7 @@
 //! calls that fail, and how many of the targets were never called before; not their number alone.
 
 use super::alert::{SAMPLE_COUNT_MAX, Technique, Way};
-use super::finding::{Finding, Kind, Majority, prove, sample};
+use super::finding::{Finding, Kind, Majority, Spread, prove, sample};
 use super::looks::{self, carries_data, is_knock, is_light, is_session};
 use super::series::{Calls, Cell, Run, Series};
 use super::sides::{Sides, Talk};
@@ -33,12 +33,16 @@ const SLOW_TARGETS_MIN: u64 = 20;
 const SLOW_SHARE_MIN: f64 = 0.6;
 /// An attempt to log in moves no more than this, both ways together.
 const ATTEMPT_BYTES_MAX: u64 = 15_000;
+/// Attempts are alike: standard deviation of their bytes by the mean.
+const SIZES_SPREAD_MAX: f64 = 0.6;
 /// Ports of one host.
 const VERTICAL_PORTS_MIN: u64 = 15;
 const VERTICAL_UDP_PORTS_MIN: u64 = 40;
-/// SYN packets, or records of them, to one place in ten minutes.
-const FLOOD_RECORDS_MIN: u32 = 400;
-const FLOOD_PACKETS_MIN: u64 = 4_000;
+/// Records of SYN packets to one place in ten minutes, and how far above the host's own median.
+const FLOOD_RECORDS_MIN: u32 = 100;
+/// The same within our own network, where clients hammer at services that are down.
+const FLOOD_INSIDE_RECORDS_MIN: u32 = 1_500;
+const FLOOD_RATIO: u32 = 8;
 /// What goes on for longer at the same pace is a client that cannot reach its server.
 const FLOOD_CELLS_MAX: u32 = 48;
 
@@ -50,6 +54,8 @@ struct Fan {
     failed: Distinct,
     peers: Vec<Address>,
     top: Majority,
+    /// Bytes of the sessions.
+    sizes: Spread,
     /// Fresh targets that are ours.
     inside: u32,
     proof: Vec<Flow>,
@@ -140,6 +146,7 @@ impl Outgoing {
             fan.top.add(talk.server, flow.packets);
         } else if is_session(flow) {
             cell.sessions += u32::from(is_fresh);
+            fan.sizes.add(flow.bytes as f64);
             cell.bytes += flow.bytes;
         }
         if is_fresh {
@@ -170,10 +177,10 @@ impl Outgoing {
             let found = match (*protocol, *port) {
                 (TCP, 0) => calls.hosts.get(our).and_then(|whole| {
                     let series = fan.series.within(whole);
-                    fan.flood(entity, *port, &series).or_else(|| fan.scan(entity, *port, 2, &series))
+                    fan.flood(entity, *port, &series, sides).or_else(|| fan.scan(entity, *port, 2, &series))
                 }),
                 (TCP, port) => fan
-                    .flood(entity, port, &fan.series)
+                    .flood(entity, port, &fan.series, sides)
                     .or_else(|| fan.guessing(entity, port, sides))
                     .or_else(|| fan.scan(entity, port, 1, &fan.series)),
                 (UDP, port) => fan.silent_scan(entity, port),
@@ -219,9 +226,12 @@ impl Fan {
     }
 
     /// Nothing but SYN packets, to few targets.
-    fn flood(&self, entity: Address, port: u16, series: &Series) -> Option<Finding> {
+    fn flood(&self, entity: Address, port: u16, series: &Series, sides: &Sides) -> Option<Finding> {
+        let least = if sides.is_ours(self.top.member) { FLOOD_INSIDE_RECORDS_MIN } else { FLOOD_RECORDS_MIN };
+        let day_slots = sides.slots();
+        let bar = least.max(series.bar(day_slots, FLOOD_RATIO, Cell::failed));
         let is_hot = |cell: &Cell| {
-            (cell.failed() >= FLOOD_RECORDS_MIN || cell.packets >= FLOOD_PACKETS_MIN)
+            cell.failed() >= bar
                 && share(cell.failed(), cell.requests) >= 0.7
                 && u64::from(cell.fresh) * 20 <= cell.packets
         };
@@ -233,6 +243,10 @@ impl Fan {
         let mut finding = self.finding(Kind::SynFlood, entity, Technique::OneTarget, &run, port);
         (finding.targets, finding.peers, finding.confidence) = (1, vec![self.top.member], 0.97);
         Some(finding)
+    }
+
+    fn looks_alike(&self) -> bool {
+        self.sizes.deviation() <= SIZES_SPREAD_MAX * self.sizes.mean()
     }
 
     fn guessing(&self, entity: Address, port: u16, sides: &Sides) -> Option<Finding> {
@@ -261,6 +275,11 @@ impl Fan {
         };
         let sessions = share(run.sum.sessions, run.sum.fresh);
         let repeats = f64::from(run.sum.requests) / f64::from(run.sum.fresh.max(1));
+        let failed = share(run.sum.failed(), run.sum.requests);
+        // Where all is answered, only sameness tells guessing from the many things behind a gateway.
+        if self.series.is_everyday(&run, |cell| cell.requests) || (failed < 0.2 && !self.looks_alike()) {
+            return None;
+        }
         let only_knocks = match port {
             looks::SSH => run.sum.sessions == 0 && run.sum.requests >= 100 && repeats < 1.5,
             _ => sessions < 0.02,
@@ -283,7 +302,7 @@ impl Fan {
         };
         let fresh = |cell: &Cell| cell.fresh;
         let fast = series.hot(is_hot, fresh).filter(|run| run.sum.fresh >= FRESH_RUN_MIN * factor);
-        if let Some(run) = fast {
+        if let Some(run) = fast.filter(|run| !series.is_everyday(run, Cell::failed)) {
             let mut finding = self.finding(Kind::Scan, entity, Technique::Horizontal, &run, port);
             finding.confidence = if run.sum.fresh >= 50 { 0.98 } else { 0.92 };
             return Some(finding);
@@ -292,7 +311,8 @@ impl Fan {
         let total = series.total().sum;
         let slow = self.failed.count() >= SLOW_TARGETS_MIN * u64::from(factor)
             && share(total.failed(), total.requests) >= SLOW_SHARE_MIN.max(least);
-        slow.then(|| self.finding(Kind::Scan, entity, Technique::Slow, &run, port))
+        let is_slow = slow && !series.is_everyday(&run, Cell::failed);
+        is_slow.then(|| self.finding(Kind::Scan, entity, Technique::Slow, &run, port))
     }
 
     /// The same over UDP.

@@ -6,6 +6,9 @@ use std::collections::HashMap;
 pub const SLOT_MS: i64 = 600_000;
 /// Hot cells nearer than this belong to one attack.
 const GAP_SLOTS: i32 = 6;
+/// So many other cells must show the same, and how far below the run's peak they may lie, to call it everyday.
+const EVERYDAY_CELLS_MIN: usize = 4;
+const EVERYDAY_RATIO: f64 = 2.5;
 /// A cluster of hot cells lighter than this share of the heaviest one is noise.
 const CLUSTER_SHARE_MIN: f64 = 0.05;
 
@@ -141,6 +144,24 @@ impl Series {
         let mut run = sum(cells.clone().copied());
         run.peak = cells.map(|cell| weight(cell)).max().unwrap_or(0);
         Some(run)
+    }
+
+    /// Whether `run` is but a part of what goes on all day at the same height: what it was made of is merely new to us.
+    pub fn is_everyday(&self, run: &Run, value: impl Fn(&Cell) -> u32) -> bool {
+        let (from, to) = (slot_of(run.start_ms), slot_of(run.end_ms));
+        let (inside, outside): (Vec<&Cell>, Vec<&Cell>) = self
+            .cells
+            .iter()
+            .filter(|cell| value(cell) > 0)
+            .partition(|cell| (from..=to).contains(&cell.slot));
+        let mut others: Vec<u32> = outside.into_iter().map(&value).collect();
+        if others.len() < EVERYDAY_CELLS_MIN.max(inside.len() * 2) {
+            return false;
+        }
+        let middle = others.len() / 2;
+        let usual = f64::from(*others.select_nth_unstable(middle).1);
+        let peak = inside.into_iter().map(value).max().unwrap_or(0);
+        f64::from(peak) < EVERYDAY_RATIO * usual
     }
 
     /// What a cell must reach to stand out: so many times the median, and three times what all but the busiest sixth

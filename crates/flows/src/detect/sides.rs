@@ -60,6 +60,7 @@ pub struct Sides {
     public: HashSet<Address, Seed>,
     interfaces: Vec<Interface>,
     endpoints: Vec<u16>,
+    slots: usize,
     /// Conversations between like ports, by who was seen first; newer ones displace older ones.
     openings: Vec<u64>,
 }
@@ -78,8 +79,18 @@ impl Sides {
                 .collect(),
             interfaces: Vec::new(),
             endpoints: vec![0; ENDPOINT_CELL_COUNT],
+            slots: 1,
             openings: vec![0; OPENING_COUNT],
         }
+    }
+
+    /// How many cells of ten minutes the input spans by now.
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+
+    pub fn set_slots(&mut self, slots: usize) {
+        self.slots = slots;
     }
 
     /// The address of a number.
@@ -236,7 +247,7 @@ impl Sides {
         if source.max(destination) > 1 && source != destination {
             return destination > source;
         }
-        if flow.source_port == flow.destination_port {
+        if flow.source_port == flow.destination_port && !(source_is_ours && self.is_ours(flow.destination)) {
             return source_is_ours;
         }
         self.first_called(flow, source, destination)
@@ -303,18 +314,22 @@ const fn service_bits() -> [u64; 512] {
     bits
 }
 
-/// Whether an address is private, shared (RFC 6598), link-local, loopback or unique-local.
+/// Whether an address is link-local.
+pub fn is_link_local(address: Address) -> bool {
+    match address.as_v4() {
+        Some(number) => number >> 16 == 0xa9fe,
+        None => address.0 >> 118 == 0x3fa,
+    }
+}
+
+/// Whether an address is private, shared (RFC 6598) or unique-local. Link-local ones are the provider's own services
+/// (time, names, metadata), nobody's hosts.
 pub fn is_private(address: Address) -> bool {
     match address.as_v4() {
         Some(number) => {
-            number >> 24 == 10
-                || number >> 20 == 0xac1
-                || number >> 16 == 0xc0a8
-                || number >> 22 == 0x191
-                || number >> 24 == 127
-                || number >> 16 == 0xa9fe
+            number >> 24 == 10 || number >> 20 == 0xac1 || number >> 16 == 0xc0a8 || number >> 22 == 0x191
         }
-        None => address.0 >> 121 == 0x7e || address.0 >> 118 == 0x3fa || address.0 == 1,
+        None => address.0 >> 121 == 0x7e,
     }
 }
 
@@ -346,7 +361,8 @@ mod tests {
             ("100.64.0.1", true),
             ("100.128.0.1", false),
             ("fd00::1", true),
-            ("fe80::1", true),
+            ("fe80::1", false),
+            ("169.254.169.123", false),
             ("2001:db8::1", false),
             ("8.8.8.8", false),
         ] {
