@@ -36,6 +36,10 @@ const PERIODS_S: [f64; 14] =
 const GRID_MIN: f64 = 0.45;
 const GRID_INTERVALS_MIN: u32 = 25;
 const GRID_CERTAINTY_MIN: f64 = 15.0;
+/// The same for periods found in the intervals themselves, of which there are many to choose from.
+const ODD_GRID_MIN: f64 = 0.7;
+const ODD_PERIOD_S_MIN: f64 = 15.0;
+const KEPT_COUNT: usize = 48;
 /// A program's calls are alike: standard deviation of their bytes by the mean.
 const SIZES_SPREAD_MAX: f64 = 0.5;
 /// How long it must go on.
@@ -62,6 +66,8 @@ struct Pair {
     /// Sums of the intervals as angles on a circle of each likely period.
     circles: [(f32, f32); PERIODS_S.len()],
     sizes: Spread,
+    /// The latest intervals in seconds.
+    kept: [u16; KEPT_COUNT],
     /// The latest calls in order, in seconds: records of one window come in any order.
     waiting: [u32; WAITING_COUNT],
     bytes: u64,
@@ -82,6 +88,7 @@ impl Default for Pair {
             calls: 0,
             circles: [(0.0, 0.0); PERIODS_S.len()],
             sizes: Spread::default(),
+            kept: [0; KEPT_COUNT],
             waiting: [0; WAITING_COUNT],
             bytes: 0,
             answers: 0,
@@ -197,6 +204,7 @@ impl Pair {
             return;
         }
         self.last_s = at;
+        self.kept[self.intervals as usize % KEPT_COUNT] = seconds.min(65_535.0) as u16;
         for (circle, period_s) in self.circles.iter_mut().zip(PERIODS_S) {
             let angle = std::f64::consts::TAU * (seconds / period_s).fract();
             circle.0 += angle.cos() as f32;
@@ -234,7 +242,27 @@ impl Pair {
         let is_alike = self.sizes.deviation() <= SIZES_SPREAD_MAX * self.sizes.mean();
         // By chance the sum has a deviation of sqrt(count / 2).
         let is_certain = strength >= GRID_MIN && strength * strength * count >= GRID_CERTAINTY_MIN;
-        (self.intervals >= GRID_INTERVALS_MIN && is_alike && is_certain).then_some((period_s, strength))
+        if self.intervals < GRID_INTERVALS_MIN || !is_alike {
+            return None;
+        }
+        if is_certain { Some((period_s, strength)) } else { self.odd_grid() }
+    }
+
+    /// The same for a period that nobody would guess: a whole part of one of the intervals.
+    fn odd_grid(&self) -> Option<(f64, f64)> {
+        let kept: Vec<f64> =
+            self.kept.iter().filter(|seconds| **seconds > 0).map(|seconds| (*seconds).into()).collect();
+        let strength = |period_s: f64| {
+            let angles = kept.iter().map(|seconds| (std::f64::consts::TAU * seconds / period_s).cos());
+            angles.sum::<f64>() / kept.len().max(1) as f64
+        };
+        let shortest = kept.iter().copied().fold(f64::INFINITY, f64::min);
+        let candidates = kept.iter().filter(|seconds| **seconds <= 2.5 * shortest);
+        let periods = candidates.flat_map(|seconds| [*seconds, seconds / 2.0, seconds / 3.0]);
+        let best = periods
+            .filter(|period_s| *period_s >= ODD_PERIOD_S_MIN)
+            .map(|period_s| (period_s, strength(period_s)));
+        best.max_by(|one, other| one.1.total_cmp(&other.1)).filter(|(_, strength)| *strength >= ODD_GRID_MIN)
     }
 
     fn is_regular(&self) -> bool {

@@ -166,8 +166,8 @@ fn explains(other: &Finding, one: &Finding) -> bool {
         // Resets and late answers turn a scan around: the larger way is the true one.
         (Kind::Scan, Kind::Scan) => {
             other.way != one.way
-                && one.peers.contains(&other.entity)
                 && other.peers.contains(&one.entity)
+                && (one.port == 0 || one.peers.contains(&other.entity))
                 && other.targets >= 2 * one.targets
         }
         // Resets of those that our host scans.
