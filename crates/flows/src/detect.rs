@@ -37,6 +37,9 @@ pub(crate) const UDP: u8 = 17;
 const ADDED_COUNT_MAX: usize = 10_000;
 /// How much time is judged at once; longer inputs are judged in such parts.
 const PART_SLOTS_MAX: i32 = 2 * 144;
+/// The latest time that is believed (the year 2100), and the most that one record can count.
+const TIME_MS_MAX: i64 = 4_102_444_800_000;
+const COUNT_MAX: u64 = 1 << 44;
 /// How often a live run judges.
 const TICK_MS_MIN: i64 = 5_000;
 /// How many alerts a run tells.
@@ -91,7 +94,7 @@ impl Detectors {
 
     /// Takes one record; the order matters only within days.
     pub fn flow(&mut self, flow: &Flow) {
-        if flow.status != Status::Ok {
+        if flow.status != Status::Ok || !is_possible(flow) {
             return;
         }
         let Some(talk) = self.sides.talk(flow) else { return };
@@ -232,4 +235,9 @@ impl Detectors {
         }
         alerts
     }
+}
+
+/// Whether a record can be true; a lying one must not stretch the time or the sums.
+fn is_possible(flow: &Flow) -> bool {
+    (0..TIME_MS_MAX).contains(&flow.start_ms) && flow.packets <= COUNT_MAX && flow.bytes <= COUNT_MAX
 }

@@ -18,6 +18,8 @@ const SLOT_RARE_MIN: u32 = 2;
 /// The same between our own hosts, and how far above the median.
 const SLOT_INSIDE_MIN: u32 = 40;
 const STANDS_OUT_INSIDE: u32 = 8;
+/// A shorter input is judged as if it were this long and silent before.
+const SLOTS_MIN: usize = 36;
 /// What a failed attempt moves, each way. A shell, a fetch or a query of data moves more.
 const ATTEMPT_BYTES_MAX: f64 = 7_000.0;
 const ATTEMPT_PACKETS_MAX: f64 = 45.0;
@@ -178,7 +180,7 @@ impl Guess {
                     _ if is_out => SLOT_RARE_MIN,
                     _ => SLOT_ATTEMPTS_MIN,
                 };
-                least.max(4 * self.series.quantile(slots, 0.5, attempts))
+                least.max(4 * self.series.quantile(slots.max(SLOTS_MIN), 0.5, attempts))
             }
         }
     }

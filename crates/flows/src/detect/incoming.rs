@@ -132,14 +132,14 @@ impl Incoming {
     fn source(&mut self, our: u32, talk: &Talk, flow: &Flow) {
         let source = self.sources.entry(talk.client, Source::default, |source| source.pairs.at_least());
         if source.records == 0 {
-            (source.start_ms, source.end_ms) = (flow.start_ms, flow.end_ms);
+            (source.start_ms, source.end_ms) = (flow.start_ms, flow.start_ms);
         }
         source.records = source.records.saturating_add(1);
         if !source.pairs.insert(mix(u64::from(our) << 16 | u64::from(talk.port))) {
             return;
         }
         source.start_ms = source.start_ms.min(flow.start_ms);
-        source.end_ms = source.end_ms.max(flow.end_ms);
+        source.end_ms = source.end_ms.max(flow.start_ms);
         source.host.add(talk.server, 1);
         source.port.add(Address(talk.port.into()), 1);
         let slot = slot_of(flow.start_ms);
@@ -166,10 +166,10 @@ impl Incoming {
             door.bytes += flow.bytes;
             return true;
         }
-        cell.requests += 1;
+        cell.requests = cell.requests.saturating_add(1);
         if knocks {
             cell.fails += 1;
-            cell.packets += flow.packets;
+            cell.packets = cell.packets.saturating_add(flow.packets);
             if cell.fails >= COUNT_SOURCES_FROM {
                 cell.mark(flow.start_ms);
                 cell.fresh += u32::from(door.sources.insert(mix_address(talk.client)));
@@ -179,7 +179,7 @@ impl Incoming {
         } else if is_session(flow) {
             door.sessions += 1;
             door.peers.insert(mix_address(talk.client));
-            cell.bytes += flow.bytes;
+            cell.bytes = cell.bytes.saturating_add(flow.bytes);
             cell.mark(flow.start_ms);
             if looks::guessed_service(port).is_some() || door.sessions <= 4 {
                 sample(&mut door.sample, talk.client);

@@ -107,7 +107,7 @@ impl Outgoing {
         let pair = self.pairs.entry((our, flow.protocol, talk.server), Pair::default, weight);
         let is_new = pair.ports.insert(mix(talk.port.into()));
         let cell = pair.series.at(flow.start_ms);
-        cell.requests += 1;
+        cell.requests = cell.requests.saturating_add(1);
         cell.fails += 1;
         cell.fresh += u32::from(is_new);
         if is_new {
@@ -124,10 +124,10 @@ impl Outgoing {
         if !talk.request {
             let good = flow.action != crate::Action::Reject && (flow.protocol == UDP || flow.packets >= 2);
             cell.goods += u32::from(good);
-            cell.bytes += if carries_data(flow) { flow.bytes } else { 0 };
+            cell.bytes = cell.bytes.saturating_add(if carries_data(flow) { flow.bytes } else { 0 });
             return 0;
         }
-        cell.requests += 1;
+        cell.requests = cell.requests.saturating_add(1);
         let target = if port == 0 {
             mix_address(talk.server) ^ mix(talk.port.into())
         } else {
@@ -139,7 +139,7 @@ impl Outgoing {
         }
         if fails {
             cell.fails += 1;
-            cell.packets += flow.packets;
+            cell.packets = cell.packets.saturating_add(flow.packets);
             // Four packets without data are a check of a port that was answered.
             is_fresh |= fan.failed.insert(target)
                 && (flow.protocol == UDP || flow.packets < 4 || talk.our_server.is_none());
@@ -147,7 +147,7 @@ impl Outgoing {
         } else if is_session(flow) {
             cell.sessions += u32::from(is_fresh);
             fan.sizes.add(flow.bytes as f64);
-            cell.bytes += flow.bytes;
+            cell.bytes = cell.bytes.saturating_add(flow.bytes);
         }
         if is_fresh {
             cell.fresh += 1;

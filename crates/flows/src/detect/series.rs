@@ -24,6 +24,7 @@ pub struct Cell {
     /// First and last moment of what is suspicious, in milliseconds within the cell.
     pub first: i32,
     pub last: i32,
+    is_marked: bool,
     pub requests: u32,
     /// Requests that failed by their own look: rejected, or nothing but empty packets.
     pub fails: u32,
@@ -46,8 +47,8 @@ impl Cell {
     /// Notes a suspicious moment.
     pub fn mark(&mut self, time_ms: i64) {
         let at = time_ms.rem_euclid(SLOT_MS) as i32;
-        if self.last == 0 && self.first == 0 {
-            (self.first, self.last) = (at, at);
+        if !self.is_marked {
+            (self.first, self.last, self.is_marked) = (at, at, true);
         }
         self.first = self.first.min(at);
         self.last = self.last.max(at);
@@ -219,8 +220,8 @@ fn sum<'a>(cells: impl Iterator<Item = &'a Cell>) -> Run {
         run.sum.goods = run.sum.goods.saturating_add(cell.goods);
         run.sum.sessions = run.sum.sessions.saturating_add(cell.sessions);
         run.sum.fresh = run.sum.fresh.saturating_add(cell.fresh);
-        run.sum.packets += cell.packets;
-        run.sum.bytes += cell.bytes;
+        run.sum.packets = run.sum.packets.saturating_add(cell.packets);
+        run.sum.bytes = run.sum.bytes.saturating_add(cell.bytes);
     }
     run
 }

@@ -78,9 +78,9 @@ impl Volume {
         };
         let stream = if is_sent { &mut both.sent } else { &mut both.received };
         let cell = stream.series.at(flow.start_ms);
-        cell.requests += 1;
-        cell.packets += flow.packets;
-        cell.bytes += flow.bytes;
+        cell.requests = cell.requests.saturating_add(1);
+        cell.packets = cell.packets.saturating_add(flow.packets);
+        cell.bytes = cell.bytes.saturating_add(flow.bytes);
         cell.mark(flow.start_ms);
         stream.packets += flow.packets;
         // The port that names the service: an amplifier's own, else the one that is called.
@@ -130,7 +130,7 @@ impl Stream {
         self.port.add(Address(port.into()), flow.packets);
         // Ordinary datagrams come first in any day; the proof is what is louder than the average so far.
         self.records += 1;
-        if flow.packets * self.records >= 2 * self.packets {
+        if u128::from(flow.packets) * u128::from(self.records) >= 2 * u128::from(self.packets) {
             sample(&mut self.sample, peer);
             prove(&mut self.proof, flow);
         }

@@ -53,9 +53,13 @@ fn monitor_inside(day: &Day, scene: &mut Scene) -> Address {
     // Where an agent is missing or a group forbids it, the check is refused every time.
     let refused = scene.random.range(0.0, 0.8);
     let refuses: Vec<bool> = (0..hosts.len() * ports.len()).map(|_| scene.random.chance(refused)).collect();
-    let pace = (hosts.len() as f64 * 3.0 * 4.0 * DAY_S as f64 / budget(day, 0.02)).max(60.0);
+    // A small day has fewer hosts under watch, not a slower watch.
+    let full = hosts.len() as f64 * 3.0 * 4.0 * DAY_S as f64 / budget(day, 0.04);
+    let pace = full.clamp(60.0, 1_200.0);
+    let watched = (hosts.len() as f64 * pace / full).max(20.0) as usize;
     for at in every(day, pace) {
-        for (place, host) in hosts.iter().enumerate().filter(|(_, host)| host.task != Task::Monitor) {
+        let watched = hosts.iter().enumerate().filter(|(_, host)| host.task != Task::Monitor).take(watched);
+        for (place, host) in watched {
             for (which, port) in ports.iter().enumerate().skip(place % 3).take(3) {
                 let shift = scene.random.range(0.0, 10.0);
                 let call = scene.tcp(monitor.address, host.address, *port, at + shift);
@@ -341,9 +345,11 @@ fn telemetry(day: &Day, scene: &mut Scene) -> Address {
     let monitor = scene.world.one(Task::Monitor);
     let hosts = scene.world.hosts.clone();
     let port = *scene.random.pick(&[514, 8125, 2055]);
-    let pace = (hosts.len() as f64 * 2.0 * DAY_S as f64 / budget(day, 0.02)).max(60.0);
+    let full = hosts.len() as f64 * 2.0 * DAY_S as f64 / budget(day, 0.02);
+    let pace = full.clamp(60.0, 1_200.0);
+    let senders = (hosts.len() as f64 * pace / full).max(3.0) as usize;
     for at in every(day, pace) {
-        for host in hosts.iter().filter(|host| host.task != Task::Monitor) {
+        for host in hosts.iter().filter(|host| host.task != Task::Monitor).take(senders) {
             let packets = scene.random.below(5, 400);
             let call = scene.udp(host.address, monitor.address, port, at);
             scene.add(Call { client_port: 40_000 + port, sent: (packets, packets * 300), ..call });
