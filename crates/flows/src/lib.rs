@@ -1,11 +1,12 @@
 //! What the logs know: flow logs, NetFlow, captures, access and authentication logs, read and searched for attacks.
 
 pub mod capture;
+pub mod detect;
 pub mod dump;
 pub mod export;
+pub mod generate;
 mod icmp;
 pub mod live;
-pub mod detect;
 pub mod logs;
 pub mod names;
 pub mod place;
