@@ -1,0 +1,116 @@
+//! Any file of flow records, read as records whatever it is written in.
+
+pub mod columns;
+
+use crate::error::LakeError;
+use netwhy_flows::read::{Format, Reader, Wanted, sniff};
+use netwhy_flows::{Flow, Names, UnreadCount};
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+/// How much of a file is looked at to find out what it is, in bytes.
+const HEAD_BYTES: u64 = 64 * 1024;
+/// What is read at once when only the hash is wanted, in bytes.
+const DRAIN_BYTES: usize = 1 << 20;
+
+/// What became of one input.
+#[derive(Debug, Default)]
+pub struct Fed {
+    pub count: UnreadCount,
+    /// What ended it before its end, with the place.
+    pub torn: Option<String>,
+    /// The SHA-256 of all its bytes, in hex; empty where it was not asked for.
+    pub hash: String,
+    pub bytes: u64,
+}
+
+/// How inputs are read.
+#[derive(Debug, Clone)]
+pub struct Feeder {
+    pub names: Arc<Names>,
+    pub workers: usize,
+    pub wanted: Wanted,
+    pub hashed: bool,
+}
+
+impl Feeder {
+    /// Reads one file; `each` gets its records in file order.
+    pub fn read(&self, path: &Path, each: &mut dyn FnMut(&[Flow])) -> Result<Fed, LakeError> {
+        let failed = |source| LakeError::File { path: path.display().to_string(), done: "read", source };
+        let mut file = File::open(path).map_err(failed)?;
+        let mut head = Vec::new();
+        (&mut file).take(HEAD_BYTES).read_to_end(&mut head).map_err(failed)?;
+        let name = path.to_string_lossy();
+        if sniff(&name, &head) == Some(Format::Parquet) {
+            let mut fed = columns::read(path, &self.names, each);
+            if self.hashed {
+                let (hash, bytes) = hash(path)?;
+                (fed.hash, fed.bytes) = (hash, bytes);
+            }
+            return Ok(fed);
+        }
+        let mut input = Hashed::new(Cursor::new(head).chain(file), self.hashed);
+        let mut reader = Reader::new(self.names.clone());
+        reader.workers = self.workers;
+        reader.wanted = self.wanted;
+        let read = reader.read(&name, &mut input, &mut |block| each(&block.flows));
+        let mut fed = match read {
+            Ok(count) => Fed { count, ..Fed::default() },
+            Err(error) => Fed { torn: Some(error.to_string()), count: error.count, ..Fed::default() },
+        };
+        if self.hashed {
+            // The reader stops before the end of a torn stream; the hash is of the whole file.
+            let mut rest = vec![0; DRAIN_BYTES];
+            while input.read(&mut rest).map_err(failed)? > 0 {}
+            (fed.hash, fed.bytes) = input.finish();
+        }
+        Ok(fed)
+    }
+}
+
+/// The hash and length of a file's bytes.
+pub fn hash(path: &Path) -> Result<(String, u64), LakeError> {
+    let hashed = File::open(path).and_then(hash_of);
+    hashed.map_err(|source| LakeError::File { path: path.display().to_string(), done: "read", source })
+}
+
+/// The hash and length of what an input gives until its end.
+pub fn hash_of(input: impl Read) -> std::io::Result<(String, u64)> {
+    let mut input = Hashed::new(input, true);
+    let mut rest = vec![0; DRAIN_BYTES];
+    while input.read(&mut rest)? > 0 {}
+    Ok(input.finish())
+}
+
+/// An input whose bytes are hashed as they pass.
+struct Hashed<R> {
+    inner: R,
+    digest: Option<ring::digest::Context>,
+    bytes: u64,
+}
+
+impl<R: Read> Hashed<R> {
+    fn new(inner: R, hashed: bool) -> Hashed<R> {
+        let digest = hashed.then(|| ring::digest::Context::new(&ring::digest::SHA256));
+        Hashed { inner, digest, bytes: 0 }
+    }
+
+    fn finish(self) -> (String, u64) {
+        let hash = self.digest.map(|digest| digest.finish());
+        let hex = |hash: &[u8]| hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        (hash.map(|hash| hex(hash.as_ref())).unwrap_or_default(), self.bytes)
+    }
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.bytes += count as u64;
+        if let Some(digest) = &mut self.digest {
+            digest.update(&buffer[..count]);
+        }
+        Ok(count)
+    }
+}

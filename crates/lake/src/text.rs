@@ -1,0 +1,134 @@
+//! Files of flow records as a table, read as they are: only the asked columns, only as many rows as asked for.
+
+use crate::encode::Words;
+use crate::feed::Feeder;
+use crate::lake::{Cancel, LakeOptions};
+use crate::schema::STORED;
+use async_trait::async_trait;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
+use netwhy_flows::Names;
+use netwhy_flows::read::Wanted;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Batches that wait between reading and the query.
+const WAITING_COUNT: usize = 4;
+
+/// The table of some files.
+#[derive(Debug)]
+pub struct TextTable {
+    files: Arc<[PathBuf]>,
+    schema: SchemaRef,
+    workers: usize,
+    cancel: Cancel,
+}
+
+impl TextTable {
+    pub fn new(files: Vec<PathBuf>, options: &LakeOptions) -> TextTable {
+        let fields = STORED.fields().iter().filter(|field| field.data_type() != &DataType::FixedSizeBinary(16));
+        let fields: Vec<_> = fields.cloned().collect();
+        let schema = Arc::new(Schema::new_with_metadata(fields, STORED.metadata().clone()));
+        TextTable { files: files.into(), schema, workers: options.workers, cancel: options.cancel.clone() }
+    }
+}
+
+#[async_trait]
+impl TableProvider for TextTable {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let projected = match projection {
+            Some(places) => Arc::new(self.schema.project(places)?),
+            None => self.schema.clone(),
+        };
+        let part = Part {
+            files: self.files.clone(),
+            schema: projected.clone(),
+            workers: self.workers,
+            cancel: self.cancel.clone(),
+            limit: limit.unwrap_or(usize::MAX),
+        };
+        let exec = StreamingTableExec::try_new(projected, vec![Arc::new(part)], None, [], false, limit)?;
+        Ok(Arc::new(exec))
+    }
+}
+
+/// One reading of the files; its parallel workers are the reader's own.
+#[derive(Debug, Clone)]
+struct Part {
+    files: Arc<[PathBuf]>,
+    schema: SchemaRef,
+    workers: usize,
+    cancel: Cancel,
+    limit: usize,
+}
+
+impl PartitionStream for Part {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let names = self.schema.fields().iter().map(|field| field.name().as_str());
+        let wanted = match Wanted::named(names) {
+            Ok(wanted) => wanted,
+            Err(_) => Wanted::ALL,
+        };
+        let mut builder = RecordBatchReceiverStreamBuilder::new(self.schema.clone(), WAITING_COUNT);
+        let (sender, part) = (builder.tx(), self.clone());
+        builder.spawn_blocking(move || {
+            let names = Arc::new(Names::default());
+            let feeder = Feeder { names: names.clone(), workers: part.workers, wanted, hashed: false };
+            let mut words = Words::new(&names);
+            let mut given = 0;
+            for file in part.files.iter() {
+                let mut failed = None;
+                let fed = feeder.read(file, &mut |flows| {
+                    // The reader cannot be stopped in a file; what nobody waits for is not turned into columns.
+                    if failed.is_some() || given >= part.limit || part.cancel.is_cancelled() || sender.is_closed() {
+                        return;
+                    }
+                    let flows = &flows[..flows.len().min(part.limit - given)];
+                    given += flows.len();
+                    let batch = words.batch(flows, &part.schema).map_err(DataFusionError::from);
+                    failed = batch.and_then(|batch| send(&sender, batch)).err();
+                });
+                if let Some(error) = failed {
+                    return Err(error);
+                }
+                fed.map_err(|error| DataFusionError::External(Box::new(error)))?;
+                if given >= part.limit || part.cancel.is_cancelled() {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        builder.build()
+    }
+}
+
+fn send(sender: &tokio::sync::mpsc::Sender<Result<RecordBatch>>, batch: RecordBatch) -> Result<()> {
+    // Nobody waits for more where the query had enough.
+    let _ = sender.blocking_send(Ok(batch));
+    Ok(())
+}
