@@ -4,7 +4,7 @@
 //! the next manifest makes all files of a group of inputs count at once. A process killed before leaves files that the
 //! next writer deletes; its inputs are imported again.
 
-mod hours;
+pub mod hours;
 
 use crate::error::LakeError;
 use crate::feed::{Fed, Feeder, hash};

@@ -100,12 +100,38 @@ impl Lake {
 
     /// Answers a question from all records of the lake.
     pub fn query(&self, question: &Question) -> Result<Rows, LakeError> {
-        let question = question.clone();
         self.block_on(async {
             let manifest = Manifest::newest(&self.store).await?;
-            let context = session::over_lake(self, &manifest).await?;
-            session::ask(&context, &question, &self.options).await
+            self.ask(&manifest, question).await
         })
+    }
+
+    #[cfg(not(feature = "cluster"))]
+    async fn ask(&self, manifest: &Manifest, question: &Question) -> Result<Rows, LakeError> {
+        let context = session::over_lake(self, manifest).await?;
+        session::ask(&context, question, &self.options).await
+    }
+
+    /// Asks, and asks again where the cluster's scheduler was lost meanwhile.
+    #[cfg(feature = "cluster")]
+    async fn ask(&self, manifest: &Manifest, question: &Question) -> Result<Rows, LakeError> {
+        use crate::cluster::{ATTEMPT_COUNT_MAX, is_lost, wait};
+        for attempt in 1.. {
+            let asked = async {
+                let context = session::over_lake(self, manifest).await?;
+                session::ask(&context, question, &self.options).await
+            };
+            let (error, address) = match (asked.await, &self.options.cluster) {
+                (Err(error), Some(address)) if is_lost(&error) => (error, address),
+                (answer, _) => return answer,
+            };
+            if attempt == ATTEMPT_COUNT_MAX {
+                let (address, source) = (address.clone(), Box::new(error));
+                return Err(LakeError::Scheduler { address, attempts: attempt, source });
+            }
+            wait(attempt).await;
+        }
+        Err(LakeError::Cancelled)
     }
 
     /// Answers a question and writes the rows as a Parquet file; returns how many.

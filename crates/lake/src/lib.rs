@@ -28,7 +28,7 @@ pub mod cluster;
 pub use error::LakeError;
 pub use import::{ImportReport, ImportStep, Imported, Outcome};
 pub use lake::{Cancel, Lake, LakeOptions};
-pub use question::{Filter, Question};
+pub use question::{Filter, NAMES, Question};
 pub use retention::{RETENTION_DAYS, RetentionReport};
 pub use rows::{Cell, Column, ColumnKind, Rows};
 pub use schema::{FORMAT_KEY, VERSION_KEY};

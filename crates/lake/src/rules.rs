@@ -2,5 +2,6 @@
 
 pub mod addresses;
 pub mod early_sum;
+mod parts;
 pub mod spread;
 pub mod two_level;

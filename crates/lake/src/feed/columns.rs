@@ -8,6 +8,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, TimeUnit, UInt64Type};
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use datafusion::parquet::file::reader::ChunkReader;
 use netwhy_flows::{Action, Address, Direction, Flow, Names, Opener, Status, Unread};
 use std::fs::File;
 use std::net::IpAddr;
@@ -45,11 +46,21 @@ const CALLED: &[(&str, &[&str])] = &[
 ];
 
 /// Reads a Parquet file; whatever it is, what can be read of it is.
-pub fn read(path: &Path, names: &Arc<Names>, each: &mut dyn FnMut(&[Flow])) -> Fed {
+pub fn read(path: &Path, names: &Names, each: &mut dyn FnMut(&[Flow])) -> Fed {
     let file: Arc<str> = path.to_string_lossy().into();
+    read_all(&file, || File::open(path), names, each)
+}
+
+/// Reads the Parquet of `file`, which is opened once for every row group.
+pub fn read_all<R: ChunkReader + 'static>(
+    file: &Arc<str>,
+    source: impl Fn() -> std::io::Result<R>,
+    names: &Names,
+    each: &mut dyn FnMut(&[Flow]),
+) -> Fed {
     let mut fed = Fed::default();
     let open = || {
-        let opened = File::open(path).map_err(|error| error.to_string())?;
+        let opened = source().map_err(|error| error.to_string())?;
         ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|error| error.to_string())
     };
     let groups = match open() {
@@ -60,19 +71,19 @@ pub fn read(path: &Path, names: &Arc<Names>, each: &mut dyn FnMut(&[Flow])) -> F
         }
     };
     for group in 0..groups {
-        let read = open().and_then(|builder| read_group(builder, group, &file, names, &mut fed, each));
+        let read = open().and_then(|builder| read_group(builder, group, file, names, &mut fed, each));
         if let Err(why) = read {
             let en = format!("row group {group} cannot be read: {why}");
             let zh = format!("无法读取行组 {group}：{why}");
-            fed.count.push(Unread::new(&file, group as u64, 0, b"", en.clone(), zh));
+            fed.count.push(Unread::new(file, group as u64, 0, b"", en.clone(), zh));
             fed.torn.get_or_insert(format!("{file}: {en}"));
         }
     }
     fed
 }
 
-fn read_group(
-    builder: ParquetRecordBatchReaderBuilder<File>,
+fn read_group<R: ChunkReader + 'static>(
+    builder: ParquetRecordBatchReaderBuilder<R>,
     group: usize,
     file: &Arc<str>,
     names: &Names,

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 const HELD_ROW_COUNT_MAX: usize = 1_500_000;
 /// The most records of one file.
 pub const FILE_ROW_COUNT_MAX: usize = 1 << 20;
-const HOUR_MS: i64 = 3_600_000;
+pub const HOUR_MS: i64 = 3_600_000;
 
 /// A file that is written and not committed.
 #[derive(Debug)]

@@ -1,0 +1,4 @@
+//! Operators of our own, where DataFusion's are slow on flows.
+
+pub mod keys;
+pub mod spread;
