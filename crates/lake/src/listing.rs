@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Result, ScalarValue};
+use datafusion::execution::FunctionRegistry;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType, col, ident,
+    BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType, ident,
 };
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
@@ -62,11 +63,8 @@ fn without_wide(schema: &SchemaRef) -> SchemaRef {
 
 fn listing<'a>(schema: SchemaRef, urls: impl Iterator<Item = &'a str>) -> Result<ListingTable> {
     let urls = urls.map(ListingTableUrl::parse).collect::<Result<Vec<_>>>()?;
-    let order = ["src", "dst", "start"].map(|name| col(name).sort(true, true)).to_vec();
     let format = ParquetFormat::default().with_enable_pruning(true).with_skip_metadata(true);
-    let options = ListingOptions::new(Arc::new(format))
-        .with_file_extension(".parquet")
-        .with_file_sort_order(vec![order]);
+    let options = ListingOptions::new(Arc::new(format)).with_file_extension(".parquet");
     let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema);
     ListingTable::try_new(config)
 }

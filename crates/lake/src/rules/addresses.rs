@@ -133,7 +133,7 @@ fn in_list(list: InList, schema: &DFSchema) -> Result<Transformed<Expr>> {
             any = Some(any.map_or(inside.clone(), |any| any.or(inside)));
         }
     }
-    let listed = list.expr.as_ref().clone().in_list(values, false);
+    let listed = if values.is_empty() { lit(false) } else { list.expr.as_ref().clone().in_list(values, false) };
     let all = any.map_or(listed.clone(), |any| any.or(listed));
     Ok(Transformed::yes(if list.negated { Expr::Not(Box::new(all)) } else { all }))
 }

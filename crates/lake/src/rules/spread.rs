@@ -54,9 +54,11 @@ fn work(plan: &Arc<dyn ExecutionPlan>) -> Option<Work> {
     if count.fun().name() != "count" || count.is_distinct() || counting.filter_expr().iter().any(Option::is_some) {
         return None;
     }
-    let [counted] = count.expressions().try_into().ok()?;
     let mut groups = groups(counting)?;
-    groups.push(counted);
+    match count.expressions().as_slice() {
+        [counted] => groups.push(counted.clone()),
+        _ => return None,
+    }
     let distinct = below(counting.input());
     let distinct_first = first_step(distinct)?;
     if !distinct_first.aggr_expr().is_empty() || distinct_first.limit_options().is_some() {
