@@ -1,7 +1,7 @@
 //! The benchmark's worker: one piece of work in a process of its own, and what it cost.
 //!
 //! `lake draw FILE ROWS`, `lake import LAKE FILE…`, `lake ask LAKE QUESTION|SQL`, `lake ask-files QUESTION|SQL FILE…`,
-//! `lake retention LAKE DAYS`; with the feature `cluster` also `lake scheduler ADDRESS` and
+//! `lake groups LOG SQL FILE COUNT`, `lake retention LAKE DAYS`; with the feature `cluster` also `lake scheduler ADDRESS` and
 //! `lake executor SCHEDULER-PORT PORT ORDER-PORT CORES`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program may speak; the lint is for libraries")]
@@ -20,7 +20,12 @@ const ROW_COUNT_MAX: usize = 40_000_000;
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    // `name=file.csv` anywhere is a further table.
+    let (tables, words): (Vec<&str>, Vec<&str>) =
+        words.into_iter().partition(|word| !word.contains(' ') && word.ends_with(".csv") && word.contains('='));
+    let tables = tables.iter().filter_map(|word| word.split_once('='));
     let options = LakeOptions {
+        tables: tables.map(|(name, file)| (name.to_owned(), PathBuf::from(file))).collect(),
         row_count_max: ROW_COUNT_MAX,
         cluster: std::env::var("LAKE_CLUSTER").ok(),
         ..LakeOptions::default()
@@ -39,6 +44,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["ask-files", question, files @ ..] => {
             let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
             show(&Lake::query_files(&files, &asked(question), &options)?);
+        }
+        ["groups", log, question, file, count] => {
+            let rows = Lake::query_files(&[PathBuf::from(log)], &asked(question), &options)?;
+            groups(&rows, file, count.parse()?)?;
         }
         ["retention", lake, days] => {
             let lake = Lake::open(lake, options)?;
@@ -83,6 +92,18 @@ fn show(rows: &Rows) {
         println!("{}", row.iter().map(text).collect::<Vec<_>>().join("\t"));
     }
     println!("{} rows", rows.rows.len());
+}
+
+/// Deals the interfaces out to `count` security groups.
+fn groups(interfaces: &Rows, file: &str, count: usize) -> Result<(), Box<dyn Error>> {
+    let mut out = BufWriter::new(File::create(file)?);
+    writeln!(out, "interface,name")?;
+    for (place, row) in interfaces.rows.iter().enumerate() {
+        if let Some(Cell::Word(interface)) = row.first() {
+            writeln!(out, "{interface},group-{}", place % count.max(1))?;
+        }
+    }
+    Ok(out.flush()?)
 }
 
 /// Processor time and the most memory of this process.

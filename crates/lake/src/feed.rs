@@ -3,7 +3,7 @@
 pub mod columns;
 
 use crate::error::LakeError;
-use netwhy_flows::read::{Format, Reader, Wanted, sniff};
+use netwhy_flows::read::{Format, ReadError, Reader, Wanted, sniff};
 use netwhy_flows::{Flow, Names, UnreadCount};
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -38,16 +38,35 @@ pub struct Feeder {
 impl Feeder {
     /// Reads one file; `each` gets its records in file order.
     pub fn read(&self, path: &Path, each: &mut dyn FnMut(&[Flow])) -> Result<Fed, LakeError> {
+        self.open(path, |opened| match opened {
+            Opened::Columns => columns::read(path, &self.names, each),
+            Opened::Other(reader, name, input) => fed(reader.read(name, input, &mut |block| each(&block.flows))),
+        })
+    }
+
+    /// Reads one file; `map` runs beside each other on its stretches, `each` gets what came of them in file order.
+    pub fn map<T: Send>(
+        &self,
+        path: &Path,
+        map: impl Fn(&[Flow]) -> T + Sync,
+        mut each: impl FnMut(T),
+    ) -> Result<Fed, LakeError> {
+        self.open(path, |opened| match opened {
+            Opened::Columns => columns::read(path, &self.names, &mut |flows| each(map(flows))),
+            Opened::Other(reader, name, input) => fed(reader.map(name, input, map, each)),
+        })
+    }
+
+    fn open(&self, path: &Path, read: impl FnOnce(Opened<'_>) -> Fed) -> Result<Fed, LakeError> {
         let failed = |source| LakeError::File { path: path.display().to_string(), done: "read", source };
         let mut file = File::open(path).map_err(failed)?;
         let mut head = Vec::new();
         (&mut file).take(HEAD_BYTES).read_to_end(&mut head).map_err(failed)?;
         let name = path.to_string_lossy();
         if sniff(&name, &head) == Some(Format::Parquet) {
-            let mut fed = columns::read(path, &self.names, each);
+            let mut fed = read(Opened::Columns);
             if self.hashed {
-                let (hash, bytes) = hash(path)?;
-                (fed.hash, fed.bytes) = (hash, bytes);
+                (fed.hash, fed.bytes) = hash(path)?;
             }
             return Ok(fed);
         }
@@ -55,11 +74,7 @@ impl Feeder {
         let mut reader = Reader::new(self.names.clone());
         reader.workers = self.workers;
         reader.wanted = self.wanted;
-        let read = reader.read(&name, &mut input, &mut |block| each(&block.flows));
-        let mut fed = match read {
-            Ok(count) => Fed { count, ..Fed::default() },
-            Err(error) => Fed { torn: Some(error.to_string()), count: error.count, ..Fed::default() },
-        };
+        let mut fed = read(Opened::Other(&reader, &name, &mut input));
         if self.hashed {
             // The reader stops before the end of a torn stream; the hash is of the whole file.
             let mut rest = vec![0; DRAIN_BYTES];
@@ -67,6 +82,21 @@ impl Feeder {
             (fed.hash, fed.bytes) = input.finish();
         }
         Ok(fed)
+    }
+}
+
+type Input = Hashed<std::io::Chain<Cursor<Vec<u8>>, File>>;
+
+/// What an input turned out to be.
+enum Opened<'a> {
+    Columns,
+    Other(&'a Reader, &'a str, &'a mut Input),
+}
+
+fn fed(read: Result<UnreadCount, ReadError>) -> Fed {
+    match read {
+        Ok(count) => Fed { count, ..Fed::default() },
+        Err(error) => Fed { torn: Some(error.to_string()), count: error.count, ..Fed::default() },
     }
 }
 

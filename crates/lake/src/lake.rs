@@ -32,6 +32,8 @@ pub struct LakeOptions {
     pub memory_bytes_max: usize,
     /// What `query` returns at most; more is an error.
     pub row_count_max: usize,
+    /// Further tables of queries by name, each a CSV file with a header: security groups, names of hosts, ….
+    pub tables: BTreeMap<String, PathBuf>,
     /// `ballista://host:port`, to ask a cluster.
     pub cluster: Option<String>,
     pub cancel: Cancel,
@@ -44,6 +46,7 @@ impl Default for LakeOptions {
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             memory_bytes_max: MEMORY_BYTES_MAX,
             row_count_max: ROW_COUNT_MAX,
+            tables: BTreeMap::new(),
             cluster: None,
             cancel: Cancel::default(),
         }

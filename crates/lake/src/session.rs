@@ -18,7 +18,7 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::optimizer::Analyzer;
-use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
+use datafusion::prelude::{CsvReadOptions, DataFrame, SessionConfig, SessionContext};
 use futures_util::StreamExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -92,7 +92,16 @@ pub async fn over_lake(lake: &Lake, manifest: &Manifest) -> Result<SessionContex
     context.register_object_store(&lake.store.base, lake.store.objects.clone());
     let files = manifest.files.iter().map(|(name, file)| (lake.store.url(name), file.clone())).collect();
     listing::register(&context, files, lake.options.cluster.is_none())?;
+    further(&context, &lake.options).await?;
     Ok(context)
+}
+
+/// The tables that the caller has beside the flows.
+async fn further(context: &SessionContext, options: &LakeOptions) -> Result<(), LakeError> {
+    for (name, path) in &options.tables {
+        context.register_csv(name.as_str(), path.to_string_lossy(), CsvReadOptions::new()).await?;
+    }
+    Ok(())
 }
 
 /// A session with files as `flows`, whatever they are written in.
@@ -100,6 +109,7 @@ pub async fn over_files(files: &[PathBuf], options: &LakeOptions) -> Result<Sess
     let context = SessionContext::new_with_state(state(options, true)?);
     let table = TextTable::new(files.to_vec(), options);
     context.register_table(TABLE, Arc::new(table))?;
+    further(&context, options).await?;
     Ok(context)
 }
 

@@ -5,7 +5,6 @@ use crate::feed::Feeder;
 use crate::lake::{Cancel, LakeOptions};
 use crate::schema::STORED;
 use async_trait::async_trait;
-use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DataFusionError, Result};
@@ -99,25 +98,31 @@ impl PartitionStream for Part {
         builder.spawn_blocking(move || {
             let names = Arc::new(Names::default());
             let feeder = Feeder { names: names.clone(), workers: part.workers, wanted, hashed: false };
-            let mut words = Words::new(&names);
             let mut given = 0;
             for file in part.files.iter() {
+                let done = |given: usize| given >= part.limit || part.cancel.is_cancelled() || sender.is_closed();
                 let mut failed = None;
-                let fed = feeder.read(file, &mut |flows| {
-                    // The reader cannot be stopped in a file; what nobody waits for is not turned into columns.
-                    if failed.is_some() || given >= part.limit || part.cancel.is_cancelled() || sender.is_closed() {
-                        return;
-                    }
-                    let flows = &flows[..flows.len().min(part.limit - given)];
-                    given += flows.len();
-                    let batch = words.batch(flows, &part.schema).map_err(DataFusionError::from);
-                    failed = batch.and_then(|batch| send(&sender, batch)).err();
-                });
+                // The columns are made by the reader's workers. It cannot be stopped in a file; what nobody waits for
+                // is dropped.
+                let fed = feeder.map(
+                    file,
+                    |flows| Words::new(&names).batch(flows, &part.schema),
+                    |batch| match batch {
+                        _ if failed.is_some() || done(given) => {}
+                        Ok(batch) => {
+                            let batch = batch.slice(0, batch.num_rows().min(part.limit - given));
+                            given += batch.num_rows();
+                            // Nobody waits for more where the query had enough.
+                            let _ = sender.blocking_send(Ok(batch));
+                        }
+                        Err(error) => failed = Some(error),
+                    },
+                );
                 if let Some(error) = failed {
-                    return Err(error);
+                    return Err(error.into());
                 }
                 fed.map_err(|error| DataFusionError::External(Box::new(error)))?;
-                if given >= part.limit || part.cancel.is_cancelled() {
+                if done(given) {
                     break;
                 }
             }
@@ -125,10 +130,4 @@ impl PartitionStream for Part {
         });
         builder.build()
     }
-}
-
-fn send(sender: &tokio::sync::mpsc::Sender<Result<RecordBatch>>, batch: RecordBatch) -> Result<()> {
-    // Nobody waits for more where the query had enough.
-    let _ = sender.blocking_send(Ok(batch));
-    Ok(())
 }
