@@ -54,7 +54,7 @@ pub fn sort(flows: &mut Vec<Flow>) {
 }
 
 /// Whether a record has an IPv6 address.
-fn is_wide(flow: &Flow) -> bool {
+pub fn is_wide(flow: &Flow) -> bool {
     let is_wide = |address: Address| !address.is_unknown() && address.as_v4().is_none();
     is_wide(flow.source) || is_wide(flow.destination)
 }
@@ -108,6 +108,8 @@ pub fn properties() -> Result<WriterProperties, ParquetError> {
     Ok(builder.build())
 }
 
+const WIDE: DataType = DataType::FixedSizeBinary(16);
+
 /// Turns records into columns; keeps the words it has met.
 pub struct Words<'a> {
     names: &'a Names,
@@ -131,6 +133,9 @@ impl<'a> Words<'a> {
         Ok(match name {
             "start" => times(flows, |flow| flow.start_ms),
             "end" => times(flows, |flow| flow.end_ms),
+            // A table of files with IPv6 in them has both kinds of address in one column.
+            "src" if data_type == &WIDE => mapped_column(flows, |flow| flow.source)?,
+            "dst" if data_type == &WIDE => mapped_column(flows, |flow| flow.destination)?,
             "src" => narrow_column(flows, |flow| flow.source),
             "dst" => narrow_column(flows, |flow| flow.destination),
             "src6" => wide_column(flows, |flow| flow.source)?,
@@ -215,13 +220,22 @@ fn wide_column(
 ) -> Result<ArrayRef, ArrowError> {
     let is_wide = |address: Address| !address.is_unknown() && address.as_v4().is_none();
     if !flows.iter().any(|flow| is_wide(address(flow))) {
-        return Ok(new_null_array(&DataType::FixedSizeBinary(16), flows.len()));
+        return Ok(new_null_array(&WIDE, flows.len()));
     }
-    let mut builder = FixedSizeBinaryBuilder::with_capacity(flows.len(), 16);
-    for flow in flows {
-        match address(flow) {
-            wide if is_wide(wide) => builder.append_value(wide.0.to_be_bytes())?,
-            _ => builder.append_null(),
+    sixteen_bytes(flows.iter().map(|flow| Some(address(flow)).filter(|address| is_wide(*address))))
+}
+
+fn mapped_column(flows: &[Flow], address: impl Fn(&Flow) -> Address) -> Result<ArrayRef, ArrowError> {
+    sixteen_bytes(flows.iter().map(|flow| Some(address(flow)).filter(|address| !address.is_unknown())))
+}
+
+/// Addresses as 16 bytes, IPv4 ones mapped into IPv6.
+pub fn sixteen_bytes(addresses: impl ExactSizeIterator<Item = Option<Address>>) -> Result<ArrayRef, ArrowError> {
+    let mut builder = FixedSizeBinaryBuilder::with_capacity(addresses.len(), 16);
+    for address in addresses {
+        match address {
+            Some(address) => builder.append_value(address.0.to_be_bytes())?,
+            None => builder.append_null(),
         }
     }
     Ok(Arc::new(builder.finish()))

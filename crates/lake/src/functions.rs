@@ -2,9 +2,8 @@
 //!
 //! With constant arguments `rules::addresses` replaces these calls by comparisons of numbers, which prune.
 
-use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryBuilder, StringArray, UInt32Array,
-};
+use crate::encode::sixteen_bytes;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray, UInt32Array};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, UInt32Type};
 use datafusion::common::{Result, exec_err, plan_err};
@@ -134,14 +133,7 @@ fn inside(addresses: &ArrayRef, subnets: &ArrayRef) -> Result<BooleanArray> {
 /// Both columns as one of 16 bytes, IPv4 mapped into IPv6.
 fn both(narrow: &ArrayRef, wide: &ArrayRef) -> Result<ArrayRef> {
     let (narrow, wide) = (read(narrow)?, read(wide)?);
-    let mut builder = FixedSizeBinaryBuilder::with_capacity(narrow.len(), 16);
-    for (narrow, wide) in narrow.into_iter().zip(wide) {
-        match narrow.or(wide) {
-            Some(address) => builder.append_value(address.0.to_be_bytes())?,
-            None => builder.append_null(),
-        }
-    }
-    Ok(Arc::new(builder.finish()))
+    Ok(sixteen_bytes(narrow.into_iter().zip(wide).map(|(narrow, wide)| narrow.or(wide)))?)
 }
 
 /// The addresses of a column of either kind, or of text.

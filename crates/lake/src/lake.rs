@@ -8,6 +8,7 @@ use crate::retention::{self, RetentionReport};
 use crate::rows::Rows;
 use crate::session;
 use crate::store::Store;
+use crate::text::NeedsWide;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -149,9 +150,15 @@ impl Lake {
     /// Answers a question from files as they are: any text, gzip or Parquet flow log.
     pub fn query_files(files: &[PathBuf], question: &Question, options: &LakeOptions) -> Result<Rows, LakeError> {
         let runtime = session::runtime(options)?;
-        runtime.block_on(async {
-            let context = session::over_files(files, options).await?;
+        let ask = async |wide| {
+            let context = session::over_files(files, wide, options).await?;
             session::ask(&context, question, options).await
+        };
+        runtime.block_on(async {
+            match ask(false).await {
+                Err(error) if NeedsWide::is_why(&error) => ask(true).await,
+                answer => answer,
+            }
         })
     }
 

@@ -2,10 +2,10 @@
 
 use crate::error::LakeError;
 use crate::manifest::DataFile;
-use crate::schema::STORED;
+use crate::schema::{STORED, asked};
 use crate::session::TABLE;
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::FunctionRegistry;
@@ -25,7 +25,7 @@ pub type Located = (String, DataFile);
 /// Makes the files the table `flows`; `local` says that the plan need not travel to a cluster.
 pub fn register(context: &SessionContext, files: Vec<Located>, local: bool) -> Result<(), LakeError> {
     let wide = files.iter().any(|(_, file)| file.wide > 0);
-    let schema = if wide { STORED.clone() } else { without_wide(&STORED) };
+    let schema = if wide { STORED.clone() } else { asked(false) };
     let table: Arc<dyn TableProvider> = if local || files.is_empty() {
         Arc::new(LakeTable { schema, files })
     } else {
@@ -54,11 +54,6 @@ fn one_column(context: &SessionContext, field: &Field) -> Result<Expr> {
 
 fn is_twin(field: &Field) -> bool {
     matches!(field.data_type(), DataType::FixedSizeBinary(_))
-}
-
-fn without_wide(schema: &SchemaRef) -> SchemaRef {
-    let fields: Vec<_> = schema.fields().iter().filter(|field| !is_twin(field)).cloned().collect();
-    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
 
 fn listing<'a>(schema: SchemaRef, urls: impl Iterator<Item = &'a str>) -> Result<ListingTable> {
@@ -101,8 +96,8 @@ impl TableProvider for LakeTable {
         for filter in filters {
             narrow(filter, &mut from, &mut to);
         }
-        let asked = self.files.iter().filter(|(_, file)| file.start_ms_max >= from && file.start_ms_min <= to);
-        let urls: Vec<_> = asked.map(|(url, _)| url.as_str()).collect();
+        let within = self.files.iter().filter(|(_, file)| file.start_ms_max >= from && file.start_ms_min <= to);
+        let urls: Vec<_> = within.map(|(url, _)| url.as_str()).collect();
         if urls.is_empty() {
             let schema = match projection {
                 Some(places) => Arc::new(self.schema.project(places)?),

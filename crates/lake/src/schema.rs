@@ -29,6 +29,16 @@ pub static STORED: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new_with_metadata(fields, metadata))
 });
 
+/// The columns as a question sees them: addresses are one column, of 16 bytes where some are IPv6.
+pub fn asked(wide: bool) -> SchemaRef {
+    let twin = |field: &Field| field.name().ends_with('6') && is_address(field);
+    let fields = STORED.fields().iter().filter(|field| !twin(field)).map(|field| {
+        let data_type = if wide && is_address(field) { DataType::FixedSizeBinary(16) } else { field.data_type().clone() };
+        field.as_ref().clone().with_data_type(data_type)
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), STORED.metadata().clone()))
+}
+
 /// The type of a word: the Parquet dictionary is kept as it is read.
 pub fn word() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))

@@ -105,9 +105,9 @@ async fn further(context: &SessionContext, options: &LakeOptions) -> Result<(), 
 }
 
 /// A session with files as `flows`, whatever they are written in.
-pub async fn over_files(files: &[PathBuf], options: &LakeOptions) -> Result<SessionContext, LakeError> {
+pub async fn over_files(files: &[PathBuf], wide: bool, options: &LakeOptions) -> Result<SessionContext, LakeError> {
     let context = SessionContext::new_with_state(state(options, true)?);
-    let table = TextTable::new(files.to_vec(), options);
+    let table = TextTable::new(files.to_vec(), wide, options);
     context.register_table(TABLE, Arc::new(table))?;
     further(&context, options).await?;
     Ok(context)

@@ -1,11 +1,13 @@
 //! Files of flow records as a table, read as they are: only the asked columns, only as many rows as asked for.
 
-use crate::encode::Words;
+use crate::encode::{Words, is_wide};
+use crate::error::LakeError;
 use crate::feed::Feeder;
 use crate::lake::{Cancel, LakeOptions};
-use crate::schema::STORED;
+use crate::schema::{asked, is_address};
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
@@ -13,7 +15,7 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
-use netwhy_flows::Names;
+use netwhy_flows::{Flow, Names};
 use netwhy_flows::read::Wanted;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,16 +28,29 @@ const WAITING_COUNT: usize = 4;
 pub struct TextTable {
     files: Arc<[PathBuf]>,
     schema: SchemaRef,
+    wide: bool,
     workers: usize,
     cancel: Cancel,
 }
 
+/// An IPv6 address came up in a table whose addresses are 32-bit numbers; asked again as a wide table, it is there.
+#[derive(Debug, thiserror::Error)]
+#[error("the files have IPv6 addresses")]
+pub struct NeedsWide;
+
+impl NeedsWide {
+    /// Whether this is why a query failed.
+    pub fn is_why(error: &LakeError) -> bool {
+        let LakeError::Query(error) = error else { return false };
+        matches!(error.find_root(), DataFusionError::External(why) if why.is::<NeedsWide>())
+    }
+}
+
 impl TextTable {
-    pub fn new(files: Vec<PathBuf>, options: &LakeOptions) -> TextTable {
-        let fields = STORED.fields().iter().filter(|field| field.data_type() != &DataType::FixedSizeBinary(16));
-        let fields: Vec<_> = fields.cloned().collect();
-        let schema = Arc::new(Schema::new_with_metadata(fields, STORED.metadata().clone()));
-        TextTable { files: files.into(), schema, workers: options.workers, cancel: options.cancel.clone() }
+    /// With `wide`, addresses are of 16 bytes.
+    pub fn new(files: Vec<PathBuf>, wide: bool, options: &LakeOptions) -> TextTable {
+        let (workers, cancel) = (options.workers, options.cancel.clone());
+        TextTable { files: files.into(), schema: asked(wide), wide, workers, cancel }
     }
 }
 
@@ -63,6 +78,7 @@ impl TableProvider for TextTable {
         let part = Part {
             files: self.files.clone(),
             schema: projected.clone(),
+            narrow: !self.wide && projected.fields().iter().any(|field| is_address(field)),
             workers: self.workers,
             cancel: self.cancel.clone(),
             limit: limit.unwrap_or(usize::MAX),
@@ -77,9 +93,20 @@ impl TableProvider for TextTable {
 struct Part {
     files: Arc<[PathBuf]>,
     schema: SchemaRef,
+    /// Whether an IPv6 address has no place in it.
+    narrow: bool,
     workers: usize,
     cancel: Cancel,
     limit: usize,
+}
+
+impl Part {
+    fn batch(&self, flows: &[Flow], names: &Names) -> Result<RecordBatch> {
+        if self.narrow && flows.iter().any(is_wide) {
+            return Err(DataFusionError::External(Box::new(NeedsWide)));
+        }
+        Ok(Words::new(names).batch(flows, &self.schema)?)
+    }
 }
 
 impl PartitionStream for Part {
@@ -106,7 +133,7 @@ impl PartitionStream for Part {
                 // is dropped.
                 let fed = feeder.map(
                     file,
-                    |flows| Words::new(&names).batch(flows, &part.schema),
+                    |flows| part.batch(flows, &names),
                     |batch| match batch {
                         _ if failed.is_some() || done(given) => {}
                         Ok(batch) => {
@@ -119,7 +146,7 @@ impl PartitionStream for Part {
                     },
                 );
                 if let Some(error) = failed {
-                    return Err(error.into());
+                    return Err(error);
                 }
                 fed.map_err(|error| DataFusionError::External(Box::new(error)))?;
                 if done(given) {

@@ -15,7 +15,7 @@ fn small_files_become_one_for_each_hour_and_old_hours_leave() {
         let input = log(&folder.path().join(format!("{seed}.log")), seed, ROW_COUNT);
         lake.import(&[input], &mut |_| {}).unwrap();
     }
-    let sums = "SELECT sum(bytes * 31 + \"offset\" + sport) FROM flows WHERE file LIKE '%.log'";
+    let sums = "SELECT sum(CAST(bytes AS BIGINT) * 31 + CAST(\"offset\" AS BIGINT) + sport) FROM flows WHERE file LIKE '%.log'";
     let before = number(&sql(&lake, sums));
     let begin_ms = BEGIN as i64 * 1000;
     let report = lake.retention(180, begin_ms).unwrap();
