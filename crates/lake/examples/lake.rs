@@ -4,7 +4,11 @@
 //! `lake groups LOG SQL FILE COUNT`, `lake retention LAKE DAYS`; with the feature `cluster` also `lake scheduler ADDRESS` and
 //! `lake executor SCHEDULER-PORT PORT ORDER-PORT CORES`.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program may speak; the lint is for libraries")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program may speak; the lint is for libraries"
+)]
 
 use netwhy_lake::{Cell, Filter, Lake, LakeOptions, Question, Rows};
 use std::error::Error;
@@ -21,8 +25,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     // `name=file.csv` anywhere is a further table.
-    let (tables, words): (Vec<&str>, Vec<&str>) =
-        words.into_iter().partition(|word| !word.contains(' ') && word.ends_with(".csv") && word.contains('='));
+    let (tables, words): (Vec<&str>, Vec<&str>) = words
+        .into_iter()
+        .partition(|word| !word.contains(' ') && word.ends_with(".csv") && word.contains('='));
     let tables = tables.iter().filter_map(|word| word.split_once('='));
     let options = LakeOptions {
         tables: tables.map(|(name, file)| (name.to_owned(), PathBuf::from(file))).collect(),
@@ -36,9 +41,18 @@ fn main() -> Result<(), Box<dyn Error>> {
             let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
             let report = Lake::open(lake, options)?.import(&files, &mut |_| {})?;
             for input in &report.inputs {
-                eprintln!("{} {:?} rows {} unread {}", input.input.display(), input.outcome, input.rows, input.unread.unread);
+                eprintln!(
+                    "{} {:?} rows {} unread {}",
+                    input.input.display(),
+                    input.outcome,
+                    input.rows,
+                    input.unread.unread
+                );
             }
-            println!("{{\"rows\": {}, \"files\": {}, \"bytes\": {}}}", report.rows, report.files, report.bytes);
+            println!(
+                "{{\"rows\": {}, \"files\": {}, \"bytes\": {}}}",
+                report.rows, report.files, report.bytes
+            );
         }
         ["ask", lake, question] => show(&Lake::open(lake, options)?.query(&asked(question))?),
         ["ask-files", question, files @ ..] => {
@@ -129,7 +143,10 @@ fn draw(file: &str, rows: u64) -> Result<(), Box<dyn Error>> {
         state ^= state << 17;
         state
     };
-    writeln!(out, "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status")?;
+    writeln!(
+        out,
+        "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
+    )?;
     let begin = 1_767_225_600u64;
     let mut row = 0;
     while row < rows {
@@ -142,23 +159,31 @@ fn draw(file: &str, rows: u64) -> Result<(), Box<dyn Error>> {
         let private = format!("10.0.{}.{}", host / 100, 10 + host % 100);
         let eni = format!("eni-{:017x}", 0x0a00_0000_0000 + host * 7919);
         let skew = (random >> 36) % 1_000 * (next() % 3_000) / 50;
-        let public = format!("{}.{}.{}.{}", 23 + skew % 150, skew / 150 % 250, skew / 3_000 % 250, 1 + skew % 250);
+        let public =
+            format!("{}.{}.{}.{}", 23 + skew % 150, skew / 150 % 250, skew / 3_000 % 250, 1 + skew % 250);
         let service = [443, 443, 443, 80, 5432, 6379, 53, 22][(next() % 8) as usize];
         let client = 32_768 + next() % 28_000;
         let packets = 1 + next() % 12 * (next() % 12);
         let bytes = packets * (40 + next() % 800);
-        let (protocol, action) = (if service == 53 { 17 } else { 6 }, if random % 33 == 0 { "REJECT" } else { "ACCEPT" });
+        let (protocol, action) =
+            (if service == 53 { 17 } else { 6 }, if random % 33 == 0 { "REJECT" } else { "ACCEPT" });
         if random % 400 == 1 {
             writeln!(out, "2 123456789012 {eni} - - - - - - - {start} {end} - NODATA")?;
             row += 1;
             continue;
         }
-        writeln!(out, "2 123456789012 {eni} {public} {private} {client} {service} {protocol} {packets} {bytes} {start} {end} {action} OK")?;
+        writeln!(
+            out,
+            "2 123456789012 {eni} {public} {private} {client} {service} {protocol} {packets} {bytes} {start} {end} {action} OK"
+        )?;
         row += 1;
         if action == "ACCEPT" && row < rows {
             let more = packets + next() % 6;
             let bytes = more * (60 + next() % 1_200);
-            writeln!(out, "2 123456789012 {eni} {private} {public} {service} {client} {protocol} {more} {bytes} {start} {end} {action} OK")?;
+            writeln!(
+                out,
+                "2 123456789012 {eni} {private} {public} {service} {client} {protocol} {more} {bytes} {start} {end} {action} OK"
+            )?;
             row += 1;
         }
     }

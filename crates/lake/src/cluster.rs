@@ -121,7 +121,8 @@ pub fn serve_executor(options: ExecutorOptions) -> Result<(), LakeError> {
 pub async fn context(address: &str, options: &LakeOptions) -> Result<SessionContext, LakeError> {
     let state = session::state(options, false)?;
     let config = state.config().clone().with_ballista_adaptive_query_planner(false);
-    let state = datafusion::execution::SessionStateBuilder::new_from_existing(state).with_config(config).build();
+    let state =
+        datafusion::execution::SessionStateBuilder::new_from_existing(state).with_config(config).build();
     let address = address.replacen("ballista://", "http://", 1);
     let context = SessionContext::remote_with_state(&address, state).await?;
     // Ballista replaces the functions by its own list.
@@ -133,8 +134,14 @@ pub async fn context(address: &str, options: &LakeOptions) -> Result<SessionCont
 
 /// Whether a query failed because its scheduler was lost; then it is worth submitting again.
 pub fn is_lost(error: &LakeError) -> bool {
-    const SIGNS: [&str; 6] =
-        ["transport error", "connection refused", "connect error", "broken pipe", "not found in", "unavailable"];
+    const SIGNS: [&str; 6] = [
+        "transport error",
+        "connection refused",
+        "connect error",
+        "broken pipe",
+        "not found in",
+        "unavailable",
+    ];
     let LakeError::Query(source) = error else { return false };
     let text = source.to_string().to_ascii_lowercase();
     SIGNS.iter().any(|sign| text.contains(sign))

@@ -63,8 +63,7 @@ pub fn is_wide(flow: &Flow) -> bool {
 pub fn parquet(flows: &[Flow], names: &Names) -> Result<(Vec<u8>, DataFile), LakeError> {
     let failed = |error: ParquetError| LakeError::Encode(Box::new(error));
     let properties = properties().map_err(failed)?;
-    let mut writer =
-        ArrowWriter::try_new(Vec::new(), STORED.clone(), Some(properties)).map_err(failed)?;
+    let mut writer = ArrowWriter::try_new(Vec::new(), STORED.clone(), Some(properties)).map_err(failed)?;
     let mut words = Words::new(names);
     for part in flows.chunks(BATCH_ROW_COUNT) {
         let batch = words.batch(part, &STORED).map_err(|error| LakeError::Encode(Box::new(error)))?;
@@ -141,7 +140,9 @@ impl<'a> Words<'a> {
             "src6" => wide_column(flows, |flow| flow.source)?,
             "dst6" => wide_column(flows, |flow| flow.destination)?,
             "sport" => Arc::new(UInt16Array::from_iter_values(flows.iter().map(|flow| flow.source_port))),
-            "dport" => Arc::new(UInt16Array::from_iter_values(flows.iter().map(|flow| flow.destination_port))),
+            "dport" => {
+                Arc::new(UInt16Array::from_iter_values(flows.iter().map(|flow| flow.destination_port)))
+            }
             "protocol" => Arc::new(UInt8Array::from_iter_values(flows.iter().map(|flow| flow.protocol))),
             "packets" => Arc::new(UInt64Array::from_iter_values(flows.iter().map(|flow| flow.packets))),
             "bytes" => Arc::new(UInt64Array::from_iter_values(flows.iter().map(|flow| flow.bytes))),
@@ -171,7 +172,9 @@ impl<'a> Words<'a> {
                 last = symbol;
                 last_key = (symbol != Symbol::NONE).then(|| {
                     *keys.entry(symbol).or_insert_with(|| {
-                        values.push(self.known.entry(symbol).or_insert_with(|| self.names.word(symbol)).clone());
+                        values.push(
+                            self.known.entry(symbol).or_insert_with(|| self.names.word(symbol)).clone(),
+                        );
                         values.len() as i32 - 1
                     })
                 });
@@ -214,10 +217,7 @@ fn narrow_column(flows: &[Flow], address: impl Fn(&Flow) -> Address) -> ArrayRef
     Arc::new(UInt32Array::from_iter(flows.iter().map(|flow| address(flow).as_v4())))
 }
 
-fn wide_column(
-    flows: &[Flow],
-    address: impl Fn(&Flow) -> Address,
-) -> Result<ArrayRef, ArrowError> {
+fn wide_column(flows: &[Flow], address: impl Fn(&Flow) -> Address) -> Result<ArrayRef, ArrowError> {
     let is_wide = |address: Address| !address.is_unknown() && address.as_v4().is_none();
     if !flows.iter().any(|flow| is_wide(address(flow))) {
         return Ok(new_null_array(&WIDE, flows.len()));
@@ -230,7 +230,9 @@ fn mapped_column(flows: &[Flow], address: impl Fn(&Flow) -> Address) -> Result<A
 }
 
 /// Addresses as 16 bytes, IPv4 ones mapped into IPv6.
-pub fn sixteen_bytes(addresses: impl ExactSizeIterator<Item = Option<Address>>) -> Result<ArrayRef, ArrowError> {
+pub fn sixteen_bytes(
+    addresses: impl ExactSizeIterator<Item = Option<Address>>,
+) -> Result<ArrayRef, ArrowError> {
     let mut builder = FixedSizeBinaryBuilder::with_capacity(addresses.len(), 16);
     for address in addresses {
         match address {

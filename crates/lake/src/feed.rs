@@ -40,7 +40,9 @@ impl Feeder {
     pub fn read(&self, path: &Path, each: &mut dyn FnMut(&[Flow])) -> Result<Fed, LakeError> {
         self.open(path, |opened| match opened {
             Opened::Columns => columns::read(path, &self.names, each),
-            Opened::Other(reader, name, input) => fed(reader.read(name, input, &mut |block| each(&block.flows))),
+            Opened::Other(reader, name, input) => {
+                fed(reader.read(name, input, &mut |block| each(&block.flows)))
+            }
         })
     }
 

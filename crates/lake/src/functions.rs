@@ -46,7 +46,8 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
 
 /// A subnet as its first and last address; a bare address is a subnet of one.
 pub fn subnet(text: &str) -> Option<(Address, Address)> {
-    let (address, length) = text.trim().split_once('/').map_or((text.trim(), None), |(ip, len)| (ip, Some(len)));
+    let (address, length) =
+        text.trim().split_once('/').map_or((text.trim(), None), |(ip, len)| (ip, Some(len)));
     let address: IpAddr = address.parse().ok()?;
     let bits = if address.is_ipv4() { 32 } else { 128 };
     let length: u32 = length.map_or(Some(bits), |length| length.parse().ok())?;
@@ -99,7 +100,8 @@ impl ScalarUDFImpl for Function {
             (Work::Ip, [texts]) => Arc::new(numbers(texts)?),
             (Work::InSubnet, [addresses, subnets]) => Arc::new(inside(addresses, subnets)?),
             (Work::AddressText, [addresses]) => {
-                let texts = read(addresses)?.into_iter().map(|address| address.map(|address| address.to_string()));
+                let texts =
+                    read(addresses)?.into_iter().map(|address| address.map(|address| address.to_string()));
                 Arc::new(StringArray::from_iter(texts))
             }
             (Work::Address, [narrow, wide]) => both(narrow, wide)?,
@@ -163,7 +165,8 @@ mod tests {
 
     #[test]
     fn a_subnet_has_a_first_and_a_last_address() {
-        let text = |subnet: Option<(Address, Address)>| subnet.map(|(a, b)| format!("{a}-{b}")).unwrap_or_default();
+        let text =
+            |subnet: Option<(Address, Address)>| subnet.map(|(a, b)| format!("{a}-{b}")).unwrap_or_default();
         assert_eq!(text(subnet("10.1.2.3/8")), "10.0.0.0-10.255.255.255");
         assert_eq!(text(subnet("10.1.2.3")), "10.1.2.3-10.1.2.3");
         assert_eq!(text(subnet("2001:db8::/32")), "2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff");

@@ -125,7 +125,8 @@ fn one(
         return done(Outcome::Known(before.name.clone()), 0, UnreadCount::default());
     }
     let skipped = grown(manifest, input, size)?;
-    let feeder = Feeder { names: names.clone(), workers: lake.options.workers, wanted: Wanted::ALL, hashed: true };
+    let feeder =
+        Feeder { names: names.clone(), workers: lake.options.workers, wanted: Wanted::ALL, hashed: true };
     let (mut rows, mut start_ms_max, mut trouble) = (0u64, 0, None);
     let Fed { count, torn, hash, bytes } = feeder.read(input, &mut |flows| {
         let old = skipped.saturating_sub(rows).min(flows.len() as u64);

@@ -148,7 +148,11 @@ impl Lake {
     }
 
     /// Answers a question from files as they are: any text, gzip or Parquet flow log.
-    pub fn query_files(files: &[PathBuf], question: &Question, options: &LakeOptions) -> Result<Rows, LakeError> {
+    pub fn query_files(
+        files: &[PathBuf],
+        question: &Question,
+        options: &LakeOptions,
+    ) -> Result<Rows, LakeError> {
         let runtime = session::runtime(options)?;
         let ask = async |wide| {
             let context = session::over_files(files, wide, options).await?;

@@ -8,12 +8,10 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::execution::FunctionRegistry;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
-use datafusion::logical_expr::{
-    BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType, ident,
-};
+use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType, ident};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::prelude::SessionContext;
@@ -37,7 +35,8 @@ pub fn register(context: &SessionContext, files: Vec<Located>, local: bool) -> R
     }
     // With both kinds of address there is still one column, of 16 bytes: slower, and the same to whoever asks.
     let frame = context.read_table(table)?;
-    let columns = STORED.fields().iter().filter(|field| !is_twin(field)).map(|field| one_column(context, field));
+    let columns =
+        STORED.fields().iter().filter(|field| !is_twin(field)).map(|field| one_column(context, field));
     let columns = columns.collect::<Result<Vec<_>>>()?;
     context.register_table(TABLE, frame.select(columns)?.into_view())?;
     Ok(())
@@ -60,7 +59,8 @@ fn listing<'a>(schema: SchemaRef, urls: impl Iterator<Item = &'a str>) -> Result
     let urls = urls.map(ListingTableUrl::parse).collect::<Result<Vec<_>>>()?;
     let format = ParquetFormat::default().with_enable_pruning(true).with_skip_metadata(true);
     let options = ListingOptions::new(Arc::new(format)).with_file_extension(".parquet");
-    let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema);
+    let config =
+        ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema);
     ListingTable::try_new(config)
 }
 
@@ -96,7 +96,8 @@ impl TableProvider for LakeTable {
         for filter in filters {
             narrow(filter, &mut from, &mut to);
         }
-        let within = self.files.iter().filter(|(_, file)| file.start_ms_max >= from && file.start_ms_min <= to);
+        let within =
+            self.files.iter().filter(|(_, file)| file.start_ms_max >= from && file.start_ms_min <= to);
         let urls: Vec<_> = within.map(|(url, _)| url.as_str()).collect();
         if urls.is_empty() {
             let schema = match projection {

@@ -87,8 +87,10 @@ impl Manifest {
                 return Ok((manifest, false));
             }
             manifest.number += 1;
-            let text = serde_json::to_vec(&manifest)
-                .map_err(|error| LakeError::Manifest { path: name(manifest.number), why: error.to_string() })?;
+            let text = serde_json::to_vec(&manifest).map_err(|error| LakeError::Manifest {
+                path: name(manifest.number),
+                why: error.to_string(),
+            })?;
             if store.create(&name(manifest.number), text.into()).await? {
                 return Ok((manifest, true));
             }

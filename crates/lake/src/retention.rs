@@ -99,7 +99,12 @@ fn merge(
     merge_group(lake, folder, &group, report)
 }
 
-fn merge_group(lake: &Lake, folder: &str, group: &[String], report: &mut RetentionReport) -> Result<(), LakeError> {
+fn merge_group(
+    lake: &Lake,
+    folder: &str,
+    group: &[String],
+    report: &mut RetentionReport,
+) -> Result<(), LakeError> {
     if group.len() < 2 {
         return Ok(());
     }
@@ -148,6 +153,7 @@ fn read(lake: &Lake, name: &str, names: &Names, flows: &mut Vec<Flow>) -> Result
         return Ok(Some(format!("{name} is in the manifest and not there")));
     };
     let file: Arc<str> = name.into();
-    let fed = columns::read_all(&file, || Ok(bytes.clone()), names, &mut |part| flows.extend_from_slice(part));
+    let fed =
+        columns::read_all(&file, || Ok(bytes.clone()), names, &mut |part| flows.extend_from_slice(part));
     Ok(fed.torn)
 }

@@ -54,8 +54,10 @@ impl Rows {
     }
 
     pub fn push(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
-        let columns = batch.columns().iter().zip(&self.columns).map(|(array, column)| cells(array, column.kind));
-        let mut columns: Vec<_> = columns.collect::<Result<Vec<_>, _>>()?.into_iter().map(Vec::into_iter).collect();
+        let columns =
+            batch.columns().iter().zip(&self.columns).map(|(array, column)| cells(array, column.kind));
+        let mut columns: Vec<_> =
+            columns.collect::<Result<Vec<_>, _>>()?.into_iter().map(Vec::into_iter).collect();
         for _ in 0..batch.num_rows() {
             self.rows.push(columns.iter_mut().map(|cells| cells.next().unwrap_or(Cell::Null)).collect());
         }
@@ -74,7 +76,8 @@ fn kind(field: &Field) -> ColumnKind {
 }
 
 fn cells(array: &ArrayRef, kind: ColumnKind) -> Result<Vec<Cell>, ArrowError> {
-    let told = |row: usize, cell: &dyn Fn(usize) -> Cell| if array.is_valid(row) { cell(row) } else { Cell::Null };
+    let told =
+        |row: usize, cell: &dyn Fn(usize) -> Cell| if array.is_valid(row) { cell(row) } else { Cell::Null };
     let all = |cell: &dyn Fn(usize) -> Cell| (0..array.len()).map(|row| told(row, cell)).collect();
     Ok(match (kind, array.data_type()) {
         (ColumnKind::Address, DataType::UInt32) => {
@@ -90,7 +93,8 @@ fn cells(array: &ArrayRef, kind: ColumnKind) -> Result<Vec<Cell>, ArrowError> {
         }
         (ColumnKind::Time, data_type) => {
             let zone = if let DataType::Timestamp(_, zone) = data_type { zone.clone() } else { None };
-            let times = cast(&cast(array, &DataType::Timestamp(TimeUnit::Millisecond, zone))?, &DataType::Int64)?;
+            let times =
+                cast(&cast(array, &DataType::Timestamp(TimeUnit::Millisecond, zone))?, &DataType::Int64)?;
             let times = times.as_primitive::<Int64Type>();
             all(&|row| Cell::Time(times.value(row)))
         }

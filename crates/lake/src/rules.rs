@@ -2,6 +2,6 @@
 
 pub mod addresses;
 pub mod early_sum;
+pub mod own;
 mod parts;
-pub mod spread;
 pub mod two_level;

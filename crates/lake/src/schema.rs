@@ -22,7 +22,11 @@ pub static STORED: LazyLock<SchemaRef> = LazyLock::new(|| {
     for column in schema::columns() {
         fields.push(field(column.name, column.kind, &column.about.en));
         if column.kind == Kind::Address {
-            fields.push(address_field(&format!("{}6", column.name), DataType::FixedSizeBinary(16), "the same, IPv6"));
+            fields.push(address_field(
+                &format!("{}6", column.name),
+                DataType::FixedSizeBinary(16),
+                "the same, IPv6",
+            ));
         }
     }
     let metadata = HashMap::from([(VERSION_KEY.to_owned(), schema::VERSION.to_string())]);
@@ -33,7 +37,8 @@ pub static STORED: LazyLock<SchemaRef> = LazyLock::new(|| {
 pub fn asked(wide: bool) -> SchemaRef {
     let twin = |field: &Field| field.name().ends_with('6') && is_address(field);
     let fields = STORED.fields().iter().filter(|field| !twin(field)).map(|field| {
-        let data_type = if wide && is_address(field) { DataType::FixedSizeBinary(16) } else { field.data_type().clone() };
+        let data_type =
+            if wide && is_address(field) { DataType::FixedSizeBinary(16) } else { field.data_type().clone() };
         field.as_ref().clone().with_data_type(data_type)
     });
     Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), STORED.metadata().clone()))
@@ -68,10 +73,8 @@ fn field(name: &str, kind: Kind, about: &str) -> Field {
 }
 
 fn address_field(name: &str, data_type: DataType, about: &str) -> Field {
-    let metadata = HashMap::from([
-        ("about".to_owned(), about.to_owned()),
-        (FORMAT_KEY.to_owned(), ADDRESS.to_owned()),
-    ]);
+    let metadata =
+        HashMap::from([("about".to_owned(), about.to_owned()), (FORMAT_KEY.to_owned(), ADDRESS.to_owned())]);
     Field::new(name, data_type, true).with_metadata(metadata)
 }
 

@@ -72,7 +72,7 @@ pub fn state(options: &LakeOptions, local: bool) -> Result<SessionState, LakeErr
         .with_optimizer_rule(Arc::new(rules::two_level::TwoLevel))
         .with_optimizer_rule(Arc::new(rules::early_sum::EarlySum));
     if local {
-        builder = builder.with_physical_optimizer_rule(Arc::new(rules::spread::UseOwn));
+        builder = builder.with_physical_optimizer_rule(Arc::new(rules::own::UseOwn));
     }
     if let Some(functions) = builder.scalar_functions() {
         functions.extend(functions::all());
@@ -105,7 +105,11 @@ async fn further(context: &SessionContext, options: &LakeOptions) -> Result<(), 
 }
 
 /// A session with files as `flows`, whatever they are written in.
-pub async fn over_files(files: &[PathBuf], wide: bool, options: &LakeOptions) -> Result<SessionContext, LakeError> {
+pub async fn over_files(
+    files: &[PathBuf],
+    wide: bool,
+    options: &LakeOptions,
+) -> Result<SessionContext, LakeError> {
     let context = SessionContext::new_with_state(state(options, true)?);
     let table = TextTable::new(files.to_vec(), wide, options);
     context.register_table(TABLE, Arc::new(table))?;

@@ -65,7 +65,8 @@ impl Store {
         let folder = path.canonicalize()?;
         let prefix = Path::from_absolute_path(&folder)
             .map_err(|error| std::io::Error::new(ErrorKind::InvalidInput, error))?;
-        let base = Url::parse("file://").map_err(|error| std::io::Error::new(ErrorKind::InvalidInput, error))?;
+        let base =
+            Url::parse("file://").map_err(|error| std::io::Error::new(ErrorKind::InvalidInput, error))?;
         let objects = Arc::new(object_store::local::LocalFileSystem::new());
         Ok(Store { objects, prefix, base, folder: Some(folder) })
     }
@@ -149,9 +150,8 @@ impl Store {
                 return Ok(listed);
             }
             let parts = meta.location.prefix_match(&self.prefix);
-            let name = parts.map(|parts| {
-                parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/")
-            });
+            let name =
+                parts.map(|parts| parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/"));
             if let Some(name) = name {
                 let modified_ms = meta.last_modified.timestamp_millis();
                 listed.push(Stored { name, bytes: meta.size, modified_ms });

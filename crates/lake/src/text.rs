@@ -15,8 +15,8 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
-use netwhy_flows::{Flow, Names};
 use netwhy_flows::read::Wanted;
+use netwhy_flows::{Flow, Names};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -127,7 +127,8 @@ impl PartitionStream for Part {
             let feeder = Feeder { names: names.clone(), workers: part.workers, wanted, hashed: false };
             let mut given = 0;
             for file in part.files.iter() {
-                let done = |given: usize| given >= part.limit || part.cancel.is_cancelled() || sender.is_closed();
+                let done =
+                    |given: usize| given >= part.limit || part.cancel.is_cancelled() || sender.is_closed();
                 let mut failed = None;
                 // The columns are made by the reader's workers. It cannot be stopped in a file; what nobody waits for
                 // is dropped.

@@ -31,7 +31,10 @@ fn the_same_bytes_are_imported_once_whatever_they_are_called() {
     let outcomes: Vec<_> = report.inputs.iter().map(|input| input.outcome.clone()).collect();
     assert_eq!(outcomes, [known.clone(), known, Outcome::Added]);
     assert_eq!(count(&lake), 2 * ROW_COUNT as i64);
-    assert_eq!(number(&sql(&lake, "SELECT count(DISTINCT \"offset\") FROM flows WHERE account = '123456789011'")), ROW_COUNT as i64);
+    assert_eq!(
+        number(&sql(&lake, "SELECT count(DISTINCT \"offset\") FROM flows WHERE account = '123456789011'")),
+        ROW_COUNT as i64
+    );
 }
 
 #[test]
@@ -59,7 +62,10 @@ fn what_is_no_flow_log_fails_alone() {
     let missing = folder.path().join("missing.log");
     let good = log(&folder.path().join("a.log"), 1, ROW_COUNT);
     let report = lake.import(&[torn, missing, good], &mut |_| {}).unwrap();
-    assert!(matches!(&report.inputs[0].outcome, Outcome::Failed(why) if why.contains("footer")), "{report:?}");
+    assert!(
+        matches!(&report.inputs[0].outcome, Outcome::Failed(why) if why.contains("footer")),
+        "{report:?}"
+    );
     assert!(matches!(&report.inputs[1].outcome, Outcome::Failed(_)));
     assert_eq!(report.inputs[2].outcome, Outcome::Added);
     assert_eq!(count(&lake), ROW_COUNT as i64);

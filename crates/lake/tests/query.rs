@@ -45,7 +45,8 @@ fn an_address_is_compared_as_an_address() {
 fn a_question_only_reads() {
     let folder = tempfile::tempdir().unwrap();
     let (lake, _) = lake(&folder);
-    for statement in ["DROP TABLE flows", "CREATE TABLE x AS SELECT 1", "COPY flows TO 'x.csv'", "SET a = 1"] {
+    for statement in ["DROP TABLE flows", "CREATE TABLE x AS SELECT 1", "COPY flows TO 'x.csv'", "SET a = 1"]
+    {
         assert!(lake.query(&Question::Sql(statement.to_owned())).is_err(), "{statement}");
     }
     assert!(count(&lake) > 0);
@@ -62,8 +63,12 @@ fn distinct_values_are_counted_the_same_in_every_way() {
     let plan = text(&sql(&lake, &format!("EXPLAIN {fast}"))).join("\n");
     assert!(plan.contains("SpreadExec"), "{plan}");
     let minute = "date_trunc('minute', start)";
-    let plain = format!("SELECT src, {minute} AS m, array_length(array_agg(DISTINCT dst)) AS n FROM flows GROUP BY src, m ORDER BY src, m");
-    let fast = format!("SELECT src, {minute} AS m, count(DISTINCT dst) AS n FROM flows GROUP BY src, m ORDER BY src, m");
+    let plain = format!(
+        "SELECT src, {minute} AS m, array_length(array_agg(DISTINCT dst)) AS n FROM flows GROUP BY src, m ORDER BY src, m"
+    );
+    let fast = format!(
+        "SELECT src, {minute} AS m, count(DISTINCT dst) AS n FROM flows GROUP BY src, m ORDER BY src, m"
+    );
     assert_eq!(text(&sql(&lake, &fast)), text(&sql(&lake, &plain)));
     let plain = "SELECT src, count(*) AS c, array_length(array_agg(DISTINCT dst)) AS n FROM flows GROUP BY src ORDER BY src";
     let fast = "SELECT src, count(*) AS c, count(DISTINCT dst) AS n FROM flows GROUP BY src ORDER BY src";
@@ -74,11 +79,17 @@ fn distinct_values_are_counted_the_same_in_every_way() {
 fn a_join_with_groups_is_summed_before_it_is_joined() {
     let folder = tempfile::tempdir().unwrap();
     let (lake, _) = lake(&folder);
-    let groups = "(VALUES ('eni-0', 'web'), ('eni-1', 'web'), ('eni-2', 'db'), ('eni-2', 'all')) AS g (eni, name)";
+    let groups =
+        "(VALUES ('eni-0', 'web'), ('eni-1', 'web'), ('eni-2', 'db'), ('eni-2', 'all')) AS g (eni, name)";
     let joined = format!("FROM flows f JOIN {groups} ON f.interface = g.eni GROUP BY g.name ORDER BY g.name");
-    let rows = sql(&lake, &format!("SELECT g.name, count(*) AS n, sum(f.bytes) AS bytes, max(f.dport) AS p {joined}"));
-    let of = |eni: &str| number(&sql(&lake, &format!("SELECT count(*) FROM flows WHERE interface = '{eni}'")));
-    let counts: Vec<i64> = text(&rows).iter().map(|row| row.split(' ').nth(1).unwrap().parse().unwrap()).collect();
+    let rows = sql(
+        &lake,
+        &format!("SELECT g.name, count(*) AS n, sum(f.bytes) AS bytes, max(f.dport) AS p {joined}"),
+    );
+    let of =
+        |eni: &str| number(&sql(&lake, &format!("SELECT count(*) FROM flows WHERE interface = '{eni}'")));
+    let counts: Vec<i64> =
+        text(&rows).iter().map(|row| row.split(' ').nth(1).unwrap().parse().unwrap()).collect();
     assert_eq!(counts, [of("eni-2"), of("eni-2"), of("eni-0") + of("eni-1")]);
     let plan = text(&sql(&lake, &format!("EXPLAIN SELECT g.name, count(*) {joined}"))).join("\n");
     assert!(plan.contains("early_0"), "{plan}");
@@ -90,7 +101,8 @@ fn every_named_question_is_answered_from_the_lake_and_from_the_files_alike() {
     let (lake, inputs) = lake(&folder);
     let options = LakeOptions { workers: 2, ..LakeOptions::default() };
     for name in netwhy_lake::NAMES {
-        let filter = Filter { condition: Some("dst <> '192.168.1.7'".to_owned()), limit: 50, ..Filter::default() };
+        let filter =
+            Filter { condition: Some("dst <> '192.168.1.7'".to_owned()), limit: 50, ..Filter::default() };
         let question = Question::named(name, filter).unwrap();
         let rows = lake.query(&question).unwrap();
         assert!(!rows.rows.is_empty() || name == "new-pairs", "{name}");
@@ -102,9 +114,11 @@ fn every_named_question_is_answered_from_the_lake_and_from_the_files_alike() {
 fn times_choose_the_files_that_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let (lake, _) = lake(&folder);
-    let filter = Filter { from_ms: Some(common::BEGIN as i64 * 1000 + 3_600_000), limit: 1_000, ..Filter::default() };
+    let filter =
+        Filter { from_ms: Some(common::BEGIN as i64 * 1000 + 3_600_000), limit: 1_000, ..Filter::default() };
     let rows = lake.query(&Question::TopTalkers(filter)).unwrap();
-    let flows: i64 = text(&rows).iter().map(|row| row.split(' ').nth(1).unwrap().parse::<i64>().unwrap()).sum();
+    let flows: i64 =
+        text(&rows).iter().map(|row| row.split(' ').nth(1).unwrap().parse::<i64>().unwrap()).sum();
     assert_eq!(flows, count(&lake) / 2);
     let plan = sql(&lake, "EXPLAIN SELECT src FROM flows WHERE start >= '2026-01-01T01:00:00Z'");
     let plan = text(&plan).join("\n");

@@ -144,7 +144,8 @@ fn measure(
             figures.versions = versions(python);
         }
         let file = root.join(FIGURES);
-        fs::write(&file, serde_json::to_string(&figures)?).with_context(|| format!("writing {}", file.display()))?;
+        fs::write(&file, serde_json::to_string(&figures)?)
+            .with_context(|| format!("writing {}", file.display()))?;
         page::publish(root, &figures)?;
     }
     Ok(())
@@ -170,13 +171,18 @@ fn lay(folder: &Path, worker: &Path, log: Option<PathBuf>) -> Result<Laid> {
     }
     if !laid.gz.exists() {
         let packed = fs::File::create(&laid.gz).context("making the packed log")?;
-        let status = Command::new("gzip").arg("-c").arg(&laid.text).stdout(packed).status().context("gzip")?;
+        let status =
+            Command::new("gzip").arg("-c").arg(&laid.text).stdout(packed).status().context("gzip")?;
         if !status.success() {
             bail!("gzip ended with {status}");
         }
     }
     let asked = "SELECT DISTINCT interface FROM flows ORDER BY interface";
-    meter::run(worker, &["groups", &text(&laid.gz), asked, &text(&laid.groups), &GROUP_COUNT.to_string()], &[0])?;
+    meter::run(
+        worker,
+        &["groups", &text(&laid.gz), asked, &text(&laid.groups), &GROUP_COUNT.to_string()],
+        &[0],
+    )?;
     fs::write(&laid.script, PEERS).context("writing the peers' script")?;
     Ok(laid)
 }

@@ -116,7 +116,12 @@ fn called(name: &str) -> Option<&'static str> {
 }
 
 /// The records of one batch of columns.
-pub fn flows(batch: &RecordBatch, file: &Arc<str>, names: &Names, fed: &mut Fed) -> Result<Vec<Flow>, String> {
+pub fn flows(
+    batch: &RecordBatch,
+    file: &Arc<str>,
+    names: &Names,
+    fed: &mut Fed,
+) -> Result<Vec<Flow>, String> {
     let first = fed.count.read + fed.count.unread;
     let file_symbol = names.symbol(file);
     let mut flows: Vec<Flow> = (0..batch.num_rows() as u64)
@@ -127,7 +132,8 @@ pub fn flows(batch: &RecordBatch, file: &Arc<str>, names: &Names, fed: &mut Fed)
     for (place, field) in schema.fields().iter().enumerate() {
         if let Some(ours) = called(field.name()) {
             known += usize::from(ours == "src" || ours == "dst" || ours == "start");
-            fill(ours, batch.column(place), names, &mut flows).map_err(|why| format!("column {}: {why}", field.name()))?;
+            fill(ours, batch.column(place), names, &mut flows)
+                .map_err(|why| format!("column {}: {why}", field.name()))?;
         }
     }
     if known < 3 {
@@ -144,7 +150,9 @@ fn fill(ours: &str, column: &ArrayRef, names: &Names, flows: &mut [Flow]) -> Res
         "src" | "src6" => addresses(column, flows, |flow, address| flow.source = address),
         "dst" | "dst6" => addresses(column, flows, |flow, address| flow.destination = address),
         "sport" => numbers(column, flows, |flow, number| flow.source_port = number.try_into().unwrap_or(0)),
-        "dport" => numbers(column, flows, |flow, number| flow.destination_port = number.try_into().unwrap_or(0)),
+        "dport" => {
+            numbers(column, flows, |flow, number| flow.destination_port = number.try_into().unwrap_or(0))
+        }
         "protocol" => numbers(column, flows, |flow, number| flow.protocol = number.try_into().unwrap_or(0)),
         "packets" => numbers(column, flows, |flow, number| flow.packets = number),
         "bytes" => numbers(column, flows, |flow, number| flow.bytes = number),
@@ -237,7 +245,9 @@ fn words(column: &ArrayRef, flows: &mut [Flow], mut set: impl FnMut(&mut Flow, &
 
 fn addresses(column: &ArrayRef, flows: &mut [Flow], set: impl Fn(&mut Flow, Address)) -> Result<(), String> {
     match column.data_type() {
-        DataType::UInt32 => numbers(column, flows, |flow, number| set(flow, Address::v4(number.try_into().unwrap_or(0)))),
+        DataType::UInt32 => {
+            numbers(column, flows, |flow, number| set(flow, Address::v4(number.try_into().unwrap_or(0))))
+        }
         DataType::FixedSizeBinary(16) => {
             let wide = column.as_fixed_size_binary();
             for (row, flow) in flows.iter_mut().enumerate() {

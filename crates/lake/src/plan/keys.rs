@@ -62,9 +62,15 @@ pub fn take(data_type: &DataType, shift: u32, keys: &[u128]) -> Result<ArrayRef>
     let codes = keys.iter().map(|key| (key >> shift) & mask);
     let told = codes.map(|code| code.checked_sub(1));
     Ok(match data_type {
-        DataType::UInt8 => Arc::new(PrimitiveArray::<UInt8Type>::from_iter(told.map(|code| code.map(|code| code as u8)))),
-        DataType::UInt16 => Arc::new(PrimitiveArray::<UInt16Type>::from_iter(told.map(|code| code.map(|code| code as u16)))),
-        DataType::UInt32 => Arc::new(PrimitiveArray::<UInt32Type>::from_iter(told.map(|code| code.map(|code| code as u32)))),
+        DataType::UInt8 => {
+            Arc::new(PrimitiveArray::<UInt8Type>::from_iter(told.map(|code| code.map(|code| code as u8))))
+        }
+        DataType::UInt16 => {
+            Arc::new(PrimitiveArray::<UInt16Type>::from_iter(told.map(|code| code.map(|code| code as u16))))
+        }
+        DataType::UInt32 => {
+            Arc::new(PrimitiveArray::<UInt32Type>::from_iter(told.map(|code| code.map(|code| code as u32))))
+        }
         _ => {
             let times = told.map(|code| code.map(|code| code as i64 + 1 - TIME_ZERO));
             let times = PrimitiveArray::<TimestampMillisecondType>::from_iter(times);

@@ -111,9 +111,7 @@ impl ExecutionPlan for SpreadExec {
         let answer = async move {
             match count(&work, &answer_schema, &context).await {
                 Ok(batches) => Ok(futures_util::stream::iter(batches.into_iter().map(Ok)).boxed()),
-                Err(error) if is_out_of_memory(&error) => {
-                    Ok(single(instead_of).execute(0, context)?.boxed())
-                }
+                Err(error) if is_out_of_memory(&error) => Ok(single(instead_of).execute(0, context)?.boxed()),
                 Err(error) => Err(error),
             }
         };

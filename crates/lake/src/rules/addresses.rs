@@ -102,7 +102,9 @@ fn comparison(binary: BinaryExpr, schema: &DFSchema) -> Result<Transformed<Expr>
         return match op {
             Operator::Eq => Ok(Transformed::yes(inside)),
             Operator::NotEq => Ok(Transformed::yes(Expr::Not(Box::new(inside)))),
-            _ => plan_err!("'{text}' is a subnet: an address is in it (=) or not (<>), not before or behind it"),
+            _ => plan_err!(
+                "'{text}' is a subnet: an address is in it (=) or not (<>), not before or behind it"
+            ),
         };
     }
     let compared = match (literal(first, &data_type), op) {
@@ -133,7 +135,8 @@ fn in_list(list: InList, schema: &DFSchema) -> Result<Transformed<Expr>> {
             any = Some(any.map_or(inside.clone(), |any| any.or(inside)));
         }
     }
-    let listed = if values.is_empty() { lit(false) } else { list.expr.as_ref().clone().in_list(values, false) };
+    let listed =
+        if values.is_empty() { lit(false) } else { list.expr.as_ref().clone().in_list(values, false) };
     let all = any.map_or(listed.clone(), |any| any.or(listed));
     Ok(Transformed::yes(if list.negated { Expr::Not(Box::new(all)) } else { all }))
 }

@@ -119,7 +119,8 @@ fn groups(aggregate: &Aggregate, join: &Join, flows: &LogicalPlan, left_is_flows
         let Expr::Column(column) = group else { return None };
         if flows.schema().has_column(column) {
             let field = flows.schema().field_from_column(column).ok()?;
-            if !seen.contains(column) && field.data_type() != &word() && field.data_type() != &DataType::UInt8 {
+            if !seen.contains(column) && field.data_type() != &word() && field.data_type() != &DataType::UInt8
+            {
                 return None;
             }
             seen.insert(column.clone());

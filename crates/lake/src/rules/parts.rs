@@ -6,7 +6,9 @@ use datafusion::logical_expr::{Aggregate, Expr, col};
 
 /// An aggregate of parts under the name `alias`, and the aggregate of those; `None` where it has no such steps.
 pub fn split(aggregate: &Expr, alias: &str) -> Option<(Expr, Expr)> {
-    let Expr::AggregateFunction(AggregateFunction { func, params }) = unaliased(aggregate) else { return None };
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = unaliased(aggregate) else {
+        return None;
+    };
     if params.distinct || !is_plain(params) {
         return None;
     }

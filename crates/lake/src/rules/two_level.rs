@@ -30,10 +30,12 @@ impl OptimizerRule for TwoLevel {
 
     fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
         match &plan {
-            LogicalPlan::Aggregate(aggregate) if has_plain_groups(aggregate) => match two_levels(aggregate)? {
-                Some(better) => Ok(Transformed::yes(better)),
-                None => Ok(Transformed::no(plan)),
-            },
+            LogicalPlan::Aggregate(aggregate) if has_plain_groups(aggregate) => {
+                match two_levels(aggregate)? {
+                    Some(better) => Ok(Transformed::yes(better)),
+                    None => Ok(Transformed::no(plan)),
+                }
+            }
             _ => Ok(Transformed::no(plan)),
         }
     }
@@ -66,8 +68,12 @@ fn two_levels(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
     }
     let Some(distinct) = distinct else { return Ok(None) };
     let name = |place: usize| format!("group_{place}");
-    let mut groups: Vec<Expr> =
-        aggregate.group_expr.iter().enumerate().map(|(place, group)| group.clone().alias(name(place))).collect();
+    let mut groups: Vec<Expr> = aggregate
+        .group_expr
+        .iter()
+        .enumerate()
+        .map(|(place, group)| group.clone().alias(name(place)))
+        .collect();
     let group_count = groups.len();
     groups.push(distinct.clone().alias(DISTINCT));
     let by_both = LogicalPlan::Aggregate(Aggregate::try_new(aggregate.input.clone(), groups, inner)?);
@@ -84,7 +90,9 @@ fn two_levels(aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
 fn counted_distinct(expr: &Expr) -> Option<(&AggregateFunction, &Expr)> {
     let Expr::AggregateFunction(function) = unaliased(expr) else { return None };
     match function.params.args.as_slice() {
-        [argument] if function.params.distinct && function.func.name() == "count" && is_plain(&function.params) => {
+        [argument]
+            if function.params.distinct && function.func.name() == "count" && is_plain(&function.params) =>
+        {
             Some((function, argument))
         }
         _ => None,

@@ -13,7 +13,8 @@ pub fn publish(root: &Path, figures: &Figures) -> Result<()> {
     let machine = super::super::machine();
     fs::create_dir_all(root.join("docs/zh")).context("making docs/zh")?;
     for (path, words) in [("docs/benchmark-flows.md", &ENGLISH), ("docs/zh/benchmark-flows.md", &CHINESE)] {
-        fs::write(root.join(path), page(figures, &machine, words)).with_context(|| format!("writing {path}"))?;
+        fs::write(root.join(path), page(figures, &machine, words))
+            .with_context(|| format!("writing {path}"))?;
     }
     Ok(())
 }

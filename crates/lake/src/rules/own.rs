@@ -1,10 +1,11 @@
-//! Finds `count(DISTINCT x)` by group in a finished plan and puts our own operator in its place.
+//! Finds what our own operators do better in a finished plan and puts them there.
 
+use crate::plan::dense::DenseExec;
 use crate::plan::keys;
 use crate::plan::spread::{Part, SpreadExec, Work};
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -22,24 +23,22 @@ const KEY_BITS_MAX: u32 = 128;
 pub struct UseOwn;
 
 impl PhysicalOptimizerRule for UseOwn {
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        _: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let changed = plan.transform_down(|plan| match work(&plan) {
-            // Its child is the plan it stands for, which must stay.
-            Some(work) => {
-                let own: Arc<dyn ExecutionPlan> = Arc::new(SpreadExec::new(plan, work));
-                Ok(Transformed::new(own, true, datafusion::common::tree_node::TreeNodeRecursion::Jump))
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        let changed = plan.transform_down(|plan| {
+            if let Some(work) = work(&plan) {
+                // Its child is the plan it stands for, which must stay.
+                return Ok(Transformed::new(spread(plan, work)?, true, TreeNodeRecursion::Jump));
             }
-            None => Ok(Transformed::no(plan)),
+            match DenseExec::instead_of(&plan) {
+                Some(dense) => Ok(Transformed::yes(Arc::new(dense))),
+                None => Ok(Transformed::no(plan)),
+            }
         })?;
         Ok(changed.data)
     }
 
     fn name(&self) -> &str {
-        "count_distinct_by_sorting"
+        "our_own_operators"
     }
 
     fn schema_check(&self) -> bool {
@@ -47,11 +46,27 @@ impl PhysicalOptimizerRule for UseOwn {
     }
 }
 
+/// Puts the operator in, with its answer dealt out to as many partitions as whoever reads it expects.
+fn spread(plan: Arc<dyn ExecutionPlan>, work: Work) -> Result<Arc<dyn ExecutionPlan>> {
+    let partitioning = plan.properties().partitioning.clone();
+    let own: Arc<dyn ExecutionPlan> = Arc::new(SpreadExec::new(plan, work));
+    if partitioning.partition_count() == 1 {
+        return Ok(own);
+    }
+    Ok(Arc::new(RepartitionExec::try_new(own, partitioning)?))
+}
+
 /// What the plan counts, where it is the counting of values that an aggregate below made distinct.
 fn work(plan: &Arc<dyn ExecutionPlan>) -> Option<Work> {
+    if plan.properties().output_ordering().is_some() {
+        return None;
+    }
     let counting = first_step(plan)?;
     let [count] = counting.aggr_expr() else { return None };
-    if count.fun().name() != "count" || count.is_distinct() || counting.filter_expr().iter().any(Option::is_some) {
+    if count.fun().name() != "count"
+        || count.is_distinct()
+        || counting.filter_expr().iter().any(Option::is_some)
+    {
         return None;
     }
     let mut groups = groups(counting)?;
