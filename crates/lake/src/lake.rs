@@ -155,8 +155,11 @@ impl Lake {
     ) -> Result<Rows, LakeError> {
         let runtime = session::runtime(options)?;
         let ask = async |wide| {
-            let context = session::over_files(files, wide, options).await?;
-            session::ask(&context, question, options).await
+            let (context, told) = session::over_files(files, wide, options).await?;
+            let mut rows = session::ask(&context, question, options).await?;
+            let mut told = told.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            (rows.unread, rows.torn) = std::mem::take(&mut *told);
+            Ok(rows)
         };
         runtime.block_on(async {
             match ask(false).await {

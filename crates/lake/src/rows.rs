@@ -6,7 +6,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, TimeUnit, UInt64Type};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::array_value_to_string;
-use netwhy_flows::Address;
+use netwhy_flows::{Address, UnreadCount};
 
 /// What a column of an answer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +44,18 @@ pub enum Cell {
 pub struct Rows {
     pub columns: Vec<Column>,
     pub rows: Vec<Vec<Cell>>,
+    /// What of the asked files was not understood; nothing where a lake was asked.
+    pub unread: UnreadCount,
+    /// Files that ended early, and where; the rows are of what came before.
+    pub torn: Vec<String>,
 }
 
 impl Rows {
     /// An answer without rows yet; `schema` says which numbers are addresses.
     pub fn new(schema: &Schema) -> Rows {
         let column = |field: &Field| Column { name: field.name().clone(), kind: kind(field) };
-        Rows { columns: schema.fields().iter().map(|field| column(field)).collect(), rows: Vec::new() }
+        let columns = schema.fields().iter().map(|field| column(field)).collect();
+        Rows { columns, ..Rows::default() }
     }
 
     pub fn push(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {

@@ -8,7 +8,7 @@ use crate::manifest::Manifest;
 use crate::question::Question;
 use crate::rows::Rows;
 use crate::rules;
-use crate::text::TextTable;
+use crate::text::{TextTable, Told};
 use datafusion::arrow::datatypes::Schema;
 use datafusion::dataframe::DataFrameWriteOptions;
 use datafusion::error::DataFusionError;
@@ -104,17 +104,18 @@ async fn further(context: &SessionContext, options: &LakeOptions) -> Result<(), 
     Ok(())
 }
 
-/// A session with files as `flows`, whatever they are written in.
+/// A session with files as `flows`, whatever they are written in; and where it is told what could not be read.
 pub async fn over_files(
     files: &[PathBuf],
     wide: bool,
     options: &LakeOptions,
-) -> Result<SessionContext, LakeError> {
+) -> Result<(SessionContext, Told), LakeError> {
     let context = SessionContext::new_with_state(state(options, true)?);
     let table = TextTable::new(files.to_vec(), wide, options);
+    let told = table.told();
     context.register_table(TABLE, Arc::new(table))?;
     further(&context, options).await?;
-    Ok(context)
+    Ok((context, told))
 }
 
 /// Runs a question; the rows are counted and the caller may stop it.

@@ -2,7 +2,7 @@
 
 use crate::encode::{Words, is_wide};
 use crate::error::LakeError;
-use crate::feed::Feeder;
+use crate::feed::{Fed, Feeder};
 use crate::lake::{Cancel, LakeOptions};
 use crate::schema::{asked, is_address};
 use async_trait::async_trait;
@@ -16,9 +16,9 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 use netwhy_flows::read::Wanted;
-use netwhy_flows::{Flow, Names};
+use netwhy_flows::{Flow, Names, UnreadCount};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Batches that wait between reading and the query.
 const WAITING_COUNT: usize = 4;
@@ -31,7 +31,11 @@ pub struct TextTable {
     wide: bool,
     workers: usize,
     cancel: Cancel,
+    told: Told,
 }
+
+/// What reading the files has told, all readings of one query together.
+pub type Told = Arc<Mutex<(UnreadCount, Vec<String>)>>;
 
 /// An IPv6 address came up in a table whose addresses are 32-bit numbers; asked again as a wide table, it is there.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +54,12 @@ impl TextTable {
     /// With `wide`, addresses are of 16 bytes.
     pub fn new(files: Vec<PathBuf>, wide: bool, options: &LakeOptions) -> TextTable {
         let (workers, cancel) = (options.workers, options.cancel.clone());
-        TextTable { files: files.into(), schema: asked(wide), wide, workers, cancel }
+        TextTable { files: files.into(), schema: asked(wide), wide, workers, cancel, told: Told::default() }
+    }
+
+    /// Where it is told what could not be read.
+    pub fn told(&self) -> Told {
+        self.told.clone()
     }
 }
 
@@ -81,6 +90,7 @@ impl TableProvider for TextTable {
             narrow: !self.wide && projected.fields().iter().any(|field| is_address(field)),
             workers: self.workers,
             cancel: self.cancel.clone(),
+            told: self.told.clone(),
             limit: limit.unwrap_or(usize::MAX),
         };
         let exec = StreamingTableExec::try_new(projected, vec![Arc::new(part)], None, [], false, limit)?;
@@ -97,10 +107,17 @@ struct Part {
     narrow: bool,
     workers: usize,
     cancel: Cancel,
+    told: Told,
     limit: usize,
 }
 
 impl Part {
+    fn tell(&self, fed: Fed) {
+        let mut told = self.told.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        told.0.append(fed.count);
+        told.1.extend(fed.torn);
+    }
+
     fn batch(&self, flows: &[Flow], names: &Names) -> Result<RecordBatch> {
         if self.narrow && flows.iter().any(is_wide) {
             return Err(DataFusionError::External(Box::new(NeedsWide)));
@@ -149,7 +166,8 @@ impl PartitionStream for Part {
                 if let Some(error) = failed {
                     return Err(error);
                 }
-                fed.map_err(|error| DataFusionError::External(Box::new(error)))?;
+                let fed = fed.map_err(|error| DataFusionError::External(Box::new(error)))?;
+                part.tell(fed);
                 if done(given) {
                     break;
                 }

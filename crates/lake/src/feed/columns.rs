@@ -61,7 +61,7 @@ pub fn read_all<R: ChunkReader + 'static>(
     let mut fed = Fed::default();
     let open = || {
         let opened = source().map_err(|error| error.to_string())?;
-        ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|error| error.to_string())
+        caught(|| ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|error| error.to_string()))
     };
     let groups = match open() {
         Ok(builder) => builder.metadata().num_row_groups().min(GROUP_COUNT_MAX),
@@ -100,13 +100,19 @@ fn read_group<R: ChunkReader + 'static>(
         .collect();
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
     let reader = builder.with_projection(mask).with_row_groups(vec![group]).with_batch_size(BATCH_ROW_COUNT);
-    for batch in reader.build().map_err(|error| error.to_string())? {
-        let batch = batch.map_err(|error| error.to_string())?;
+    let mut reader = caught(|| reader.build().map_err(|error| error.to_string()))?;
+    while let Some(batch) = caught(|| reader.next().transpose().map_err(|error| error.to_string()))? {
         let flows = flows(&batch, file, names, fed)?;
         fed.count.read += flows.len() as u64;
         each(&flows);
     }
     Ok(())
+}
+
+/// Runs a part of the decoder; a panic of it on hostile bytes is an error like others.
+fn caught<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    done.unwrap_or_else(|_| Err("the decoder failed on what stands there".to_owned()))
 }
 
 /// Our name of a column.
