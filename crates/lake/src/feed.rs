@@ -3,8 +3,10 @@
 pub mod columns;
 
 use crate::error::LakeError;
+use netwhy_flows::dump::{self, DumpCount, DumpError};
 use netwhy_flows::read::{Format, ReadError, Reader, Wanted, sniff};
 use netwhy_flows::{Flow, Names, UnreadCount};
+use std::error::Error;
 use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -55,7 +57,10 @@ impl Feeder {
     ) -> Result<Fed, LakeError> {
         self.open(path, |opened| match opened {
             Opened::Columns => columns::read(path, &self.names, &mut |flows| each(map(flows))),
-            Opened::Other(reader, name, input) => fed(reader.map(name, input, map, each)),
+            Opened::Dump(kind, name, input) => {
+                fed_by_dump(dump::read(kind, &self.names, name, input, &mut |flows| each(map(flows))))
+            }
+            Opened::Log(reader, name, input) => fed(reader.map(name, input, map, each)),
         })
     }
 
@@ -72,11 +77,18 @@ impl Feeder {
             }
             return Ok(fed);
         }
+        let kind = match sniff(&name, &head) {
+            None | Some(Format::Pcap | Format::Pcapng) => dump::sniff(&head),
+            Some(_) => None,
+        };
         let mut input = Hashed::new(Cursor::new(head).chain(file), self.hashed);
         let mut reader = Reader::new(self.names.clone());
         reader.workers = self.workers;
         reader.wanted = self.wanted;
-        let mut fed = read(Opened::Other(&reader, &name, &mut input));
+        let mut fed = match kind {
+            Some(kind) => read(Opened::Dump(kind, &name, &mut input)),
+            None => read(Opened::Log(&reader, &name, &mut input)),
+        };
         if self.hashed {
             // The reader stops before the end of a torn stream; the hash is of the whole file.
             let mut rest = vec![0; DRAIN_BYTES];
@@ -92,13 +104,24 @@ type Input = Hashed<std::io::Chain<Cursor<Vec<u8>>, File>>;
 /// What an input turned out to be.
 enum Opened<'a> {
     Columns,
-    Other(&'a Reader, &'a str, &'a mut Input),
+    Dump(dump::Kind, &'a str, &'a mut Input),
+    Log(&'a Reader, &'a str, &'a mut Input),
 }
 
 fn fed(read: Result<UnreadCount, ReadError>) -> Fed {
     match read {
         Ok(count) => Fed { count, ..Fed::default() },
         Err(error) => Fed { torn: Some(error.to_string()), count: error.count, ..Fed::default() },
+    }
+}
+
+fn fed_by_dump(read: Result<DumpCount, DumpError>) -> Fed {
+    match read {
+        Ok(count) => Fed { count: count.unread, ..Fed::default() },
+        Err(error) => {
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            Fed { torn: Some(format!("{error}{cause}")), ..Fed::default() }
+        }
     }
 }
 

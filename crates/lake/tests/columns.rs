@@ -18,14 +18,22 @@ const GROUP_ROW_COUNT: usize = 1_000;
 /// As AWS delivers it: plain numbers, seconds, text addresses, names with underscores.
 fn aws(path: &Path) {
     let all = 0..ROW_COUNT;
-    let words = |word: fn(i64) -> String| Arc::new(StringArray::from_iter_values(all.clone().map(word))) as ArrayRef;
-    let numbers = |number: fn(i64) -> i32| Arc::new(Int32Array::from_iter_values(all.clone().map(number))) as ArrayRef;
-    let long = |number: fn(i64) -> i64| Arc::new(Int64Array::from_iter_values(all.clone().map(number))) as ArrayRef;
+    let words =
+        |word: fn(i64) -> String| Arc::new(StringArray::from_iter_values(all.clone().map(word))) as ArrayRef;
+    let numbers =
+        |number: fn(i64) -> i32| Arc::new(Int32Array::from_iter_values(all.clone().map(number))) as ArrayRef;
+    let long =
+        |number: fn(i64) -> i64| Arc::new(Int64Array::from_iter_values(all.clone().map(number))) as ArrayRef;
     let columns = [
         ("version", numbers(|_| 2)),
         ("account_id", words(|_| "123456789012".to_owned())),
         ("interface_id", words(|row| format!("eni-{}", row % 3))),
-        ("srcaddr", words(|row| if row % 2 == 0 { format!("10.0.0.{}", row % 200) } else { "2001:db8::5".to_owned() })),
+        (
+            "srcaddr",
+            words(
+                |row| if row % 2 == 0 { format!("10.0.0.{}", row % 200) } else { "2001:db8::5".to_owned() },
+            ),
+        ),
         ("dstaddr", words(|_| "10.9.9.9".to_owned())),
         ("srcport", numbers(|row| 40_000 + (row % 1_000) as i32)),
         ("dstport", numbers(|_| 22)),
@@ -39,7 +47,8 @@ fn aws(path: &Path) {
     ];
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let properties = WriterProperties::builder().set_max_row_group_row_count(Some(GROUP_ROW_COUNT)).build();
-    let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), Some(properties)).unwrap();
+    let mut writer =
+        ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), Some(properties)).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
 }
@@ -53,9 +62,13 @@ fn the_columns_of_a_cloud_are_read_by_name_and_both_kinds_of_address_are_one_col
     let report = lake.import(&[input], &mut |_| {}).unwrap();
     assert_eq!(report.inputs[0].outcome, Outcome::Added);
     assert_eq!(count(&lake), ROW_COUNT);
-    let rows = sql(&lake, "SELECT src, count(*) AS n, max(\"end\") FROM flows WHERE action = 'accept' AND src = '2001:db8::/32' GROUP BY src");
+    let rows = sql(
+        &lake,
+        "SELECT src, count(*) AS n, max(\"end\") FROM flows WHERE action = 'accept' AND src = '2001:db8::/32' GROUP BY src",
+    );
     assert_eq!(text(&rows), ["2001:db8::5 2000 1767229659000"]);
-    let rows = sql(&lake, "SELECT count(*), count(DISTINCT src) FROM flows WHERE in_subnet(src, '10.0.0.0/24')");
+    let rows =
+        sql(&lake, "SELECT count(*), count(DISTINCT src) FROM flows WHERE in_subnet(src, '10.0.0.0/24')");
     assert_eq!(text(&rows), ["2000 100"]);
 }
 
@@ -70,7 +83,10 @@ fn a_broken_row_group_is_told_with_its_place_and_the_others_are_read() {
     fs::write(&input, bytes).unwrap();
     let lake = open(&folder.path().join("lake"));
     let report = lake.import(&[input], &mut |_| {}).unwrap();
-    assert!(matches!(&report.inputs[0].outcome, Outcome::Torn(why) if why.contains("row group 0")), "{report:?}");
+    assert!(
+        matches!(&report.inputs[0].outcome, Outcome::Torn(why) if why.contains("row group 0")),
+        "{report:?}"
+    );
     assert_eq!(count(&lake), ROW_COUNT - GROUP_ROW_COUNT as i64);
 }
 
