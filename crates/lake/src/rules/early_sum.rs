@@ -118,7 +118,7 @@ fn groups(aggregate: &Aggregate, join: &Join, flows: &LogicalPlan, left_is_flows
     for group in &aggregate.group_expr {
         let Expr::Column(column) = group else { return None };
         if flows.schema().has_column(column) {
-            let field = flows.schema().field_from_column(column).ok()?;
+            let (_, field) = flows.schema().qualified_field_from_column(column).ok()?;
             if !seen.contains(column) && field.data_type() != &word() && field.data_type() != &DataType::UInt8
             {
                 return None;
