@@ -62,7 +62,8 @@ pub fn is_wide(flow: &Flow) -> bool {
 /// Writes sorted records as one Parquet file.
 pub fn parquet(flows: &[Flow], names: &Names) -> Result<(Vec<u8>, DataFile), LakeError> {
     let failed = |error: ParquetError| LakeError::Encode(Box::new(error));
-    let properties = properties().map_err(failed)?;
+    let wide = flows.iter().filter(|flow| is_wide(flow)).count() as u64;
+    let properties = properties(wide > 0).map_err(failed)?;
     let mut writer = ArrowWriter::try_new(Vec::new(), STORED.clone(), Some(properties)).map_err(failed)?;
     let mut words = Words::new(names);
     for part in flows.chunks(BATCH_ROW_COUNT) {
@@ -76,13 +77,15 @@ pub fn parquet(flows: &[Flow], names: &Names) -> Result<(Vec<u8>, DataFile), Lak
         bytes: bytes.len() as u64,
         start_ms_min: starts.clone().min().unwrap_or_default(),
         start_ms_max: starts.max().unwrap_or_default(),
-        wide: flows.iter().filter(|flow| is_wide(flow)).count() as u64,
+        wide,
     };
     Ok((bytes, file))
 }
 
 /// How every file of the lake is written.
-pub fn properties() -> Result<WriterProperties, ParquetError> {
+///
+/// DataFusion counts on the order that is promised here; with IPv6, which stands in a column of its own, none is.
+fn properties(wide: bool) -> Result<WriterProperties, ParquetError> {
     let by = |name: &str| STORED.index_of(name).unwrap_or_default() as i32;
     let sorting = ["src", "dst", "start"].map(|name| SortingColumn {
         column_idx: by(name),
@@ -95,7 +98,7 @@ pub fn properties() -> Result<WriterProperties, ParquetError> {
         .set_data_page_row_count_limit(PAGE_ROW_COUNT)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
         .set_statistics_enabled(EnabledStatistics::Page)
-        .set_sorting_columns(Some(sorting.to_vec()))
+        .set_sorting_columns((!wide).then(|| sorting.to_vec()))
         .set_created_by(format!("netwhy {}", env!("CARGO_PKG_VERSION")));
     // Almost no two are alike: a dictionary would only be filled and thrown away.
     for name in ["offset"] {

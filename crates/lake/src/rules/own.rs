@@ -14,6 +14,7 @@ use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
 use std::sync::Arc;
 
 /// The widest key, in bits.
@@ -46,21 +47,23 @@ impl PhysicalOptimizerRule for UseOwn {
     }
 }
 
-/// Puts the operator in, with its answer dealt out to as many partitions as whoever reads it expects.
+/// Puts the operator in, with its answer dealt out and sorted as whoever reads it expects.
 fn spread(plan: Arc<dyn ExecutionPlan>, work: Work) -> Result<Arc<dyn ExecutionPlan>> {
     let partitioning = plan.properties().partitioning.clone();
-    let own: Arc<dyn ExecutionPlan> = Arc::new(SpreadExec::new(plan, work));
-    if partitioning.partition_count() == 1 {
-        return Ok(own);
+    let ordering = plan.properties().output_ordering().cloned();
+    let mut own: Arc<dyn ExecutionPlan> = Arc::new(SpreadExec::new(plan, work));
+    if partitioning.partition_count() > 1 {
+        own = Arc::new(RepartitionExec::try_new(own, partitioning)?);
     }
-    Ok(Arc::new(RepartitionExec::try_new(own, partitioning)?))
+    // Where each partition is one sorted file, DataFusion's own plan keeps that order and may count on it.
+    Ok(match ordering {
+        Some(ordering) => Arc::new(SortExec::new(ordering, own).with_preserve_partitioning(true)),
+        None => own,
+    })
 }
 
 /// What the plan counts, where it is the counting of values that an aggregate below made distinct.
 fn work(plan: &Arc<dyn ExecutionPlan>) -> Option<Work> {
-    if plan.properties().output_ordering().is_some() {
-        return None;
-    }
     let counting = first_step(plan)?;
     let [count] = counting.aggr_expr() else { return None };
     if count.fun().name() != "count"
