@@ -42,7 +42,8 @@ impl Feeder {
     pub fn read(&self, path: &Path, each: &mut dyn FnMut(&[Flow])) -> Result<Fed, LakeError> {
         self.open(path, |opened| match opened {
             Opened::Columns => columns::read(path, &self.names, each),
-            Opened::Other(reader, name, input) => {
+            Opened::Dump(kind, name, input) => fed_by_dump(dump::read(kind, &self.names, name, input, each)),
+            Opened::Log(reader, name, input) => {
                 fed(reader.read(name, input, &mut |block| each(&block.flows)))
             }
         })
