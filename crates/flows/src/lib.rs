@@ -4,6 +4,7 @@ pub mod names;
 pub mod place;
 pub mod record;
 pub mod schema;
+pub mod way;
 
 pub use names::{Names, Symbol};
 pub use place::{Unread, UnreadCount};
