@@ -2,6 +2,7 @@
 
 pub mod names;
 pub mod place;
+pub mod read;
 pub mod record;
 pub mod schema;
 pub mod way;
