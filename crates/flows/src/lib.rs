@@ -1,5 +1,9 @@
 //! What the logs know: flow logs, NetFlow, captures, access and authentication logs, read and searched for attacks.
 
+pub mod capture;
+pub mod dump;
+pub mod export;
+pub mod live;
 pub mod names;
 pub mod place;
 pub mod read;

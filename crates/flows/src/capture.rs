@@ -1,0 +1,1 @@
+//! Packets to flows: a bounded table of conversations with timeouts.
