@@ -1,6 +1,7 @@
 //! What the logs know: flow logs, NetFlow, captures, access and authentication logs, read and searched for attacks.
 
 pub mod capture;
+pub mod detect;
 pub mod dump;
 pub mod export;
 pub mod live;
