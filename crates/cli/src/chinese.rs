@@ -43,8 +43,12 @@ fn with_values(arg: Arg, help: &str) -> Arg {
         return arg.help(help.to_owned());
     }
     let mut help = help.to_owned();
-    let values: Vec<String> =
-        arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
+    let values: Vec<String> = arg
+        .get_possible_values()
+        .iter()
+        .filter(|value| !value.is_hide_set())
+        .map(|value| value.get_name().to_owned())
+        .collect();
     if !values.is_empty() {
         help.push_str(&format!(" [可选：{}]", values.join("、")));
     }

@@ -1,0 +1,114 @@
+//! What this host sees of its own connections: tracked ones as they open and close, and sockets besides.
+//!
+//! Connection tracking is often off, and sockets that live for less than a look are missed: neither alone is enough.
+
+use super::Seen;
+use netwhy_flows::live;
+use netwhy_flows::{Address, Flow, Names};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Sockets are looked at so often, in milliseconds.
+const LOOK_EVERY_MS: u64 = 500;
+/// Conversations remembered, so that none is told twice.
+const KNOWN_COUNT_MAX: usize = 500_000;
+/// A conversation not seen for so long may be told anew, in milliseconds.
+const KNOWN_MS_MAX: i64 = 120_000;
+
+type Tuple = (Address, u16, Address, u16, u8);
+
+/// Starts to look; every thread ends soon after `stop` is set.
+pub(super) fn open(names: &Arc<Names>, stop: &Arc<AtomicBool>, sender: &SyncSender<Seen>) -> Vec<JoinHandle<()>> {
+    let known = Arc::new(std::sync::Mutex::new(Known::default()));
+    let (tracking, looking) = (known.clone(), known);
+    let (names_of_tracked, stop_tracked, tracked) = (names.clone(), stop.clone(), sender.clone());
+    let (names, stop, sockets) = (names.clone(), stop.clone(), sender.clone());
+    vec![
+        std::thread::spawn(move || {
+            let ended = live::connections(&names_of_tracked, &stop_tracked, &mut |flows| {
+                if flows.is_empty() {
+                    return;
+                }
+                let now = super::now_ms();
+                if let Ok(mut known) = tracking.lock() {
+                    flows.iter().for_each(|flow| known.see(tuple(flow), now));
+                }
+                if tracked.send(Seen::Flows(flows.to_vec())).is_err() {
+                    stop_tracked.store(true, Ordering::Relaxed);
+                }
+            });
+            if let Err(error) = ended {
+                let _ = tracked.send(Seen::Failed(error));
+            }
+        }),
+        std::thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                let now = super::now_ms();
+                let seen = match live::sockets(&names, now) {
+                    Ok(seen) => seen,
+                    Err(error) => {
+                        let _ = sockets.send(Seen::Failed(error));
+                        return;
+                    }
+                };
+                let new = looking.lock().map(|mut known| known.new_of(seen, now)).unwrap_or_default();
+                if !new.is_empty() && sockets.send(Seen::Flows(new)).is_err() {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(LOOK_EVERY_MS));
+            }
+        }),
+    ]
+}
+
+/// Conversations that were told, and when each was last seen.
+#[derive(Default)]
+struct Known {
+    tuples: HashMap<Tuple, i64>,
+}
+
+impl Known {
+    fn see(&mut self, tuple: Tuple, now_ms: i64) {
+        if self.tuples.len() >= KNOWN_COUNT_MAX {
+            self.tuples.retain(|_, seen| now_ms - *seen < KNOWN_MS_MAX);
+        }
+        if self.tuples.len() < KNOWN_COUNT_MAX {
+            self.tuples.insert(tuple, now_ms);
+        }
+    }
+
+    /// Those that were not told yet.
+    fn new_of(&mut self, flows: Vec<Flow>, now_ms: i64) -> Vec<Flow> {
+        let is_new = |known: &HashMap<Tuple, i64>, flow: &Flow| {
+            let (from, from_port, to, to_port, protocol) = tuple(flow);
+            let fresh = |key| known.get(&key).is_none_or(|seen| now_ms - seen >= KNOWN_MS_MAX);
+            fresh((from, from_port, to, to_port, protocol)) && fresh((to, to_port, from, from_port, protocol))
+        };
+        let new: Vec<Flow> = flows.iter().filter(|flow| is_new(&self.tuples, flow)).copied().collect();
+        flows.iter().for_each(|flow| self.see(tuple(flow), now_ms));
+        new
+    }
+}
+
+fn tuple(flow: &Flow) -> Tuple {
+    (flow.source, flow.source_port, flow.destination, flow.destination_port, flow.protocol)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conversation_is_told_once_from_either_side() {
+        let flow = Flow { source: Address::v4(1), destination: Address::v4(2), destination_port: 22, ..Flow::default() };
+        let back = Flow { source: flow.destination, destination: flow.source, source_port: 22, destination_port: 0, ..flow };
+        let mut known = Known::default();
+        assert_eq!(known.new_of(vec![flow], 0).len(), 1);
+        assert_eq!(known.new_of(vec![flow, back], 1_000).len(), 0);
+        assert_eq!(known.new_of(vec![flow], 1_000 + KNOWN_MS_MAX).len(), 1);
+    }
+}
