@@ -50,8 +50,8 @@ pub struct DumpCount {
     pub seen: u64,
     /// Packets that are in a flow.
     pub in_flows: u64,
-    /// Packets that are no IP, such as ARP: nothing is missing because of them.
-    pub not_ip: u64,
+    /// Packets that are no IP, such as ARP, or no export where exports are read: nothing is missing for lack of them.
+    pub passed_over: u64,
     /// What the exporters said and failed to say.
     pub export: export::Counts,
 }

@@ -4,6 +4,7 @@ pub mod capture;
 pub mod detect;
 pub mod dump;
 pub mod export;
+mod icmp;
 pub mod live;
 pub mod names;
 pub mod place;

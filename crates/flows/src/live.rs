@@ -1,12 +1,16 @@
 //! Flows as they happen: a collector of exports, this host's tracked connections and its sockets.
 
-use crate::export;
-use crate::names::Names;
-use crate::record::Flow;
+mod collector;
+mod conntrack;
+mod sockets;
+
+pub use collector::{Collector, Received};
+pub use conntrack::connections;
+pub use sockets::sockets;
+
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::time::{SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 
 /// Callbacks come at least this often, if need be without flows, in milliseconds.
@@ -29,46 +33,8 @@ pub enum LiveError {
     Sockets(#[source] netwhy_netlink::NetlinkError),
 }
 
-/// What came in and what was lost on the way.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Received {
-    pub export: export::Counts,
-    /// Datagrams the kernel threw away because they were not taken in time.
-    pub dropped_by_kernel: u64,
-    /// What the kernel granted for waiting datagrams, in bytes.
-    pub receive_buffer_bytes: usize,
-}
-
-/// Listens for NetFlow, IPFIX and sFlow on one UDP address.
-pub struct Collector {}
-
-impl Collector {
-    pub fn bind(_address: SocketAddr, _names: Arc<Names>) -> Result<Collector, LiveError> {
-        Ok(Collector {})
-    }
-
-    /// Receives until `stop` is set; returns within [`TICK_MS`] then. Call again to go on.
-    pub fn run(
-        &mut self,
-        _stop: &AtomicBool,
-        _each: &mut dyn FnMut(&[Flow], &Received),
-    ) -> Result<Received, LiveError> {
-        Ok(Received::default())
-    }
-}
-
-/// Shows this host's connections as the kernel's connection tracking opens and closes them, until `stop` is set.
-///
-/// `each` comes at least every [`TICK_MS`]. Returns how often the kernel had to throw events away.
-pub fn connections(
-    _names: &Names,
-    _stop: &AtomicBool,
-    _each: &mut dyn FnMut(&[Flow]),
-) -> Result<u64, LiveError> {
-    Ok(0)
-}
-
-/// This host's TCP connections now, each as a flow out of or into this host.
-pub fn sockets(_names: &Names, _now_ms: i64) -> Result<Vec<Flow>, LiveError> {
-    Ok(Vec::new())
+/// Milliseconds since 1970, UTC.
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
