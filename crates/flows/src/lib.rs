@@ -6,6 +6,7 @@ pub mod dump;
 pub mod export;
 mod icmp;
 pub mod live;
+pub mod logs;
 pub mod names;
 pub mod place;
 pub mod read;
