@@ -1,6 +1,7 @@
 //! How netwhy says that it could not do its work: one sentence, then a hint, in the user's language.
 
 mod ends;
+mod flows;
 mod foreign;
 mod scan;
 

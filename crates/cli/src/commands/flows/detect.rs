@@ -4,7 +4,7 @@ use super::alerts::page;
 use super::inputs::{Fed, FedJson, Inputs};
 use crate::{Common, fail, print, warn};
 use anyhow::Result;
-use netwhy_flows::detect::{Detectors, Options, Report};
+use netwhy_flows::detect::{Alert, Detectors, LogDetectors, Options, Report};
 use netwhy_flows::source::Batch;
 use netwhy_flows::{Address, Names};
 use netwhy_model::Lang;
@@ -34,7 +34,7 @@ pub(super) struct What {
 
 impl What {
     /// The detectors for what follows.
-    pub(super) fn detectors(&self, names: &Arc<Names>) -> Result<Detectors> {
+    pub(super) fn finder(&self, names: &Arc<Names>) -> Result<Finder> {
         if !(0.0..=1.0).contains(&self.least) {
             let told = self.least;
             return Err(fail(
@@ -43,7 +43,7 @@ impl What {
             ));
         }
         let ours = self.own.iter().map(|address| Address::from(*address)).collect();
-        Ok(Detectors::new(Options { names: Some(names.clone()), ours }))
+        Ok(Finder::new(names, ours))
     }
 
     /// Whether an alert is sure enough to be told.
@@ -62,20 +62,43 @@ struct Whole<'a> {
 
 pub(super) fn run(args: &Args, common: &Common) -> Result<u8> {
     let names = Arc::new(Names::default());
-    let mut detectors = args.what.detectors(&names)?;
+    let mut finder = args.what.finder(&names)?;
     let source = args.inputs.how.source(&names);
-    let fed = args.inputs.read(&source, common, &mut |batch| take(&mut detectors, batch))?;
-    let mut report = detectors.report();
+    let fed = args.inputs.read(&source, common, &mut |batch| finder.take(&batch))?;
+    let mut report = finder.report();
     report.alerts.retain(|alert| args.what.tells(alert.confidence));
     tell(&report, &fed, common)?;
     Ok(u8::from(!report.alerts.is_empty()))
 }
 
-/// Gives the detectors what was read.
-pub(super) fn take(detectors: &mut Detectors, batch: Batch) {
-    match batch {
-        Batch::Flows(flows) => flows.iter().for_each(|flow| detectors.flow(flow)),
-        Batch::Events(events) => events.iter().for_each(|event| detectors.event(event)),
+/// All detectors: on flows, and on what logs tell.
+pub(super) struct Finder {
+    flows: Detectors,
+    logs: LogDetectors,
+}
+
+impl Finder {
+    pub(super) fn new(names: &Arc<Names>, ours: Vec<Address>) -> Finder {
+        let flows = Detectors::new(Options { names: Some(names.clone()), ours });
+        Finder { flows, logs: LogDetectors::new(names.clone()) }
+    }
+
+    pub(super) fn take(&mut self, batch: &Batch) {
+        match batch {
+            Batch::Flows(flows) => flows.iter().for_each(|flow| self.flows.flow(flow)),
+            Batch::Events(events) => events.iter().for_each(|event| self.logs.event(event)),
+        }
+    }
+
+    /// What is known by now, each attack told once.
+    pub(super) fn tick(&mut self, now_ms: i64) -> Vec<Alert> {
+        self.flows.tick(now_ms)
+    }
+
+    /// All that was found; what logs and flows say of the same attack is one alert.
+    pub(super) fn report(&mut self) -> Report {
+        self.logs.finish().into_iter().for_each(|alert| self.flows.add(alert));
+        self.flows.report()
     }
 }
 

@@ -1,12 +1,13 @@
 //! `netwhy TARGET --flows PATH`: what the records know of this way and its ends, as evidence beside the probes.
 
+use super::detect::Finder;
 use super::inputs::{self, Fed, How};
 use super::times::{clock, shown};
 use crate::commands::policy::join::{address, own_address};
 use crate::commands::scan::words::thousands;
 use crate::{Common, warn};
 use anyhow::Result;
-use netwhy_flows::detect::{Alert, Detectors, Options, Way as Side};
+use netwhy_flows::detect::{Alert, Way as Side};
 use netwhy_flows::source::Batch;
 use netwhy_flows::way::{Fate, Seen, Silence, Tally, Watch, Way};
 use netwhy_flows::{Address, Names};
@@ -77,16 +78,16 @@ fn read(paths: &[PathBuf], way: Way, common: &Common) -> Result<Known> {
     let names = Arc::new(Names::default());
     let port = way.port;
     let ours = way.from.iter().copied().chain([way.to]).collect();
-    let mut detectors = Detectors::new(Options { names: Some(names.clone()), ours });
+    let mut finder = Finder::new(&names, ours);
     let mut watch = Watch::new(way);
     let source = How::default().source(&names);
     let fed = inputs::read(paths, &source, common, &mut |batch| {
         if let Batch::Flows(flows) = &batch {
             flows.iter().for_each(|flow| watch.flow(flow));
         }
-        super::detect::take(&mut detectors, batch);
+        finder.take(&batch);
     })?;
-    Ok(Known { seen: watch.finish(), alerts: detectors.finish(), names, port, fed })
+    Ok(Known { seen: watch.finish(), alerts: finder.report().alerts, names, port, fed })
 }
 
 impl Known {
@@ -192,7 +193,7 @@ impl Known {
 }
 
 /// "nobody answers on port 22 since 10:04, 4 minutes after 9,200 outbound SYNs to it began".
-fn blocked(silence: &Silence, port: u16, attack: Option<&&&Alert>) -> String {
+fn blocked(silence: &Silence, port: u16, attack: Option<&Alert>) -> String {
     let (after, targets) = (thousands(silence.after), thousands(silence.targets as u64));
     let since = shown(silence.since_ms);
     let unanswered = format!("{after} requests to {targets} or more hosts since then without an answer");

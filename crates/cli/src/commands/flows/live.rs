@@ -4,13 +4,13 @@ mod culprit;
 mod eyes;
 
 use super::alerts::block;
-use super::detect::What;
+use super::detect::{Finder, What};
 use super::show::{Rows, Sieve};
 use super::times::{length, now_ms};
 use crate::failure::while_trying;
 use crate::{Common, failure, print, warn};
 use anyhow::Result;
-use netwhy_flows::detect::{Alert, Detectors, Report};
+use netwhy_flows::detect::{Alert, Report};
 use netwhy_flows::live::{Collector, LiveError, Received};
 use netwhy_flows::source::Batch;
 use netwhy_flows::{Flow, Names};
@@ -79,7 +79,7 @@ pub(super) enum Seen {
 
 pub(super) fn watch(args: &WatchArgs, common: &Common) -> Result<u8> {
     let names = Arc::new(Names::default());
-    let mut judge = Judge::new(args.what.detectors(&names)?, &args.what, common, true);
+    let mut judge = Judge::new(args.what.finder(&names)?, &args.what, common, true);
     let end = args.until.end()?;
     let (sender, receiver) = sync_channel(WAITING_COUNT_MAX);
     let stop = stopper();
@@ -94,7 +94,7 @@ pub(super) fn watch(args: &WatchArgs, common: &Common) -> Result<u8> {
 
 pub(super) fn listen(args: &ListenArgs, common: &Common) -> Result<u8> {
     let names = Arc::new(Names::default());
-    let mut judge = Judge::new(args.what.detectors(&names)?, &args.what, common, false);
+    let mut judge = Judge::new(args.what.finder(&names)?, &args.what, common, false);
     let end = args.until.end()?;
     let (sender, receiver) = sync_channel(WAITING_COUNT_MAX);
     let stop = stopper();
@@ -182,7 +182,7 @@ fn collect(
 
 /// Judges what comes, and tells of it once.
 struct Judge<'a> {
-    detectors: Detectors,
+    finder: Finder,
     what: &'a What,
     common: &'a Common,
     /// Whether the connections are this host's own, so that their processes can be named.
@@ -192,8 +192,8 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn new(detectors: Detectors, what: &'a What, common: &'a Common, own: bool) -> Judge<'a> {
-        Judge { detectors, what, common, own, received: Vec::new(), alerts: 0 }
+    fn new(finder: Finder, what: &'a What, common: &'a Common, own: bool) -> Judge<'a> {
+        Judge { finder, what, common, own, received: Vec::new(), alerts: 0 }
     }
 
     fn follow(
@@ -208,7 +208,7 @@ impl<'a> Judge<'a> {
         while !stop.load(Ordering::Relaxed) && end.is_none_or(|end| Instant::now() < end) {
             match receiver.recv_timeout(Duration::from_millis(TICK_MS)) {
                 Ok(Seen::Flows(flows)) => {
-                    flows.iter().for_each(|flow| self.detectors.flow(flow));
+                    self.finder.take(&Batch::Flows(&flows));
                     each(&flows)?;
                 }
                 Ok(Seen::Counts(number, received)) => {
@@ -221,7 +221,7 @@ impl<'a> Judge<'a> {
             }
             if ticked.elapsed() >= Duration::from_millis(TICK_MS) {
                 ticked = Instant::now();
-                let alerts = self.detectors.tick(now_ms());
+                let alerts = self.finder.tick(now_ms());
                 self.tell(alerts)?;
                 if first && self.alerts > 0 {
                     return Ok(());
@@ -277,7 +277,7 @@ impl<'a> Judge<'a> {
     }
 
     fn end(mut self) -> Result<u8> {
-        let alerts = self.detectors.tick(now_ms());
+        let alerts = self.finder.tick(now_ms());
         self.tell(alerts)?;
         Ok(u8::from(self.alerts > 0))
     }

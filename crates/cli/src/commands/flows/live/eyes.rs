@@ -19,6 +19,9 @@ const KNOWN_COUNT_MAX: usize = 500_000;
 /// A conversation not seen for so long may be told anew, in milliseconds.
 const KNOWN_MS_MAX: i64 = 120_000;
 
+/// The only flag of a request that is not answered.
+const SYN: u8 = 2;
+
 type Tuple = (Address, u16, Address, u16, u8);
 
 /// Starts to look; every thread ends soon after `stop` is set.
@@ -69,6 +72,8 @@ pub(super) fn open(names: &Arc<Names>, stop: &Arc<AtomicBool>, sender: &SyncSend
 #[derive(Default)]
 struct Known {
     tuples: HashMap<Tuple, i64>,
+    /// Asked and not answered yet: told with the next look, when it is known what became of them.
+    opening: HashMap<Tuple, Flow>,
 }
 
 impl Known {
@@ -81,15 +86,31 @@ impl Known {
         }
     }
 
-    /// Those that were not told yet.
+    fn is_told(&self, flow: &Flow, now_ms: i64) -> bool {
+        let (from, from_port, to, to_port, protocol) = tuple(flow);
+        let told = |key| self.tuples.get(&key).is_some_and(|seen| now_ms - seen < KNOWN_MS_MAX);
+        told((from, from_port, to, to_port, protocol)) || told((to, to_port, from, from_port, protocol))
+    }
+
+    /// Those of a look that were not told yet, and those that ended unanswered since the last.
     fn new_of(&mut self, flows: Vec<Flow>, now_ms: i64) -> Vec<Flow> {
-        let is_new = |known: &HashMap<Tuple, i64>, flow: &Flow| {
-            let (from, from_port, to, to_port, protocol) = tuple(flow);
-            let fresh = |key| known.get(&key).is_none_or(|seen| now_ms - seen >= KNOWN_MS_MAX);
-            fresh((from, from_port, to, to_port, protocol)) && fresh((to, to_port, from, from_port, protocol))
-        };
-        let new: Vec<Flow> = flows.iter().filter(|flow| is_new(&self.tuples, flow)).copied().collect();
-        flows.iter().for_each(|flow| self.see(tuple(flow), now_ms));
+        let mut opening = std::mem::take(&mut self.opening);
+        let mut new = Vec::new();
+        for flow in &flows {
+            if self.is_told(flow, now_ms) {
+                continue;
+            }
+            let waited = opening.remove(&tuple(flow)).is_some();
+            if flow.tcp_flags != SYN || waited {
+                new.push(*flow);
+            } else if self.opening.len() < KNOWN_COUNT_MAX {
+                self.opening.insert(tuple(flow), *flow);
+            }
+        }
+        new.extend(opening.into_values().filter(|flow| !self.is_told(flow, now_ms)));
+        let still = |flow: &&Flow| !self.opening.contains_key(&tuple(flow));
+        let settled: Vec<Tuple> = flows.iter().chain(&new).filter(still).map(tuple).collect();
+        settled.into_iter().for_each(|tuple| self.see(tuple, now_ms));
         new
     }
 }
@@ -110,5 +131,18 @@ mod tests {
         assert_eq!(known.new_of(vec![flow], 0).len(), 1);
         assert_eq!(known.new_of(vec![flow, back], 1_000).len(), 0);
         assert_eq!(known.new_of(vec![flow], 1_000 + KNOWN_MS_MAX).len(), 1);
+    }
+
+    #[test]
+    fn a_request_is_told_when_it_is_known_what_became_of_it() {
+        let asked = Flow { tcp_flags: SYN, destination_port: 22, ..Flow::default() };
+        let open = Flow { tcp_flags: 0x12, ..asked };
+        let mut known = Known::default();
+        assert!(known.new_of(vec![asked], 0).is_empty());
+        assert_eq!(known.new_of(vec![open], 500), [open], "answered");
+        let other = Flow { source_port: 9, ..asked };
+        assert!(known.new_of(vec![other], 1_000).is_empty());
+        assert_eq!(known.new_of(vec![], 1_500), [other], "refused or given up");
+        assert!(known.new_of(vec![], 2_000).is_empty());
     }
 }
