@@ -1,6 +1,9 @@
 //! Detectors of attacks: one pass over the flows, bounded memory, one alert for each attack.
 
 pub mod alert;
+pub mod login;
+pub mod logs;
+pub mod web;
 
 pub use alert::{Alert, BreakIn, Plan, Proof, Radiation, Report, Scanner, Technique, Way};
 
