@@ -3,6 +3,8 @@
 mod ends;
 mod flows;
 mod foreign;
+#[cfg(feature = "lake")]
+mod lake;
 mod scan;
 
 use netwhy_catalogue::nearest;

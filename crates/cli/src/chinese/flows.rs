@@ -106,6 +106,8 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
         "Listen here for other executors, which fetch what this one worked out",
         "在此监听其他执行器，它们来取本执行器的结果",
     ),
+    ("Listen here for the scheduler's orders; the next port by default", "在此监听调度器的指令；默认为下一个端口"),
+    ("Memory for queries, in MiB; beyond it they go to disk", "查询可用内存（MiB）；超出则写入磁盘"),
     (
         "Tasks at the same time; as many as there are processors by default",
         "同时执行的任务数；默认与处理器数相同",

@@ -47,6 +47,10 @@ pub(super) fn in_chinese(error: &(dyn Error + 'static)) -> Option<String> {
     if error.downcast_ref::<std::net::AddrParseError>().is_some() {
         return Some("不是 IP 地址".to_owned());
     }
+    #[cfg(feature = "lake")]
+    if let Some(said) = super::lake::in_chinese(error) {
+        return Some(said);
+    }
     flows::in_chinese(error).or_else(|| system_error(error).and_then(of_system))
 }
 
@@ -83,6 +87,10 @@ pub(super) fn hint(error: &(dyn Error + 'static)) -> Option<Words> {
         return Some(scan::scan_hint(refused));
     }
     if let Some(hint) = error.downcast_ref::<EndError>().and_then(ends::end_hint) {
+        return Some(hint);
+    }
+    #[cfg(feature = "lake")]
+    if let Some(hint) = super::lake::hint(error) {
         return Some(hint);
     }
     flows::hint(error).or_else(|| system_hint(system_error(error)?.kind()))

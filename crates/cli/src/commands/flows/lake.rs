@@ -34,6 +34,13 @@ pub(crate) struct Place {
     /// The lake: a folder, s3://BUCKET/PREFIX, gs://… or az://…
     #[arg(long, value_name = "PLACE", env = "NETWHY_LAKE", hide_env_values = true)]
     lake: Option<String>,
+    #[command(flatten)]
+    stores: Stores,
+}
+
+/// How object stores are reached.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Stores {
     /// An option of the object store, such as aws_region=eu-west-1; the store's own variables count too
     #[arg(long, value_name = "KEY=VALUE")]
     store: Vec<String>,

@@ -1,6 +1,6 @@
 //! What the lake's commands do, where the lake is built in.
 
-use super::{ImportArgs, Place, QueryArgs, RetentionArgs};
+use super::{ImportArgs, Place, QueryArgs, RetentionArgs, Stores};
 use crate::args::Format;
 use crate::commands::flows::inputs::FOLDER;
 use crate::commands::flows::table::{Column, Kind, Table};
@@ -84,10 +84,24 @@ fn tell_input(one: &Imported, common: &Common) {
 pub fn retention(args: &RetentionArgs, common: &Common) -> Result<u8> {
     let lake = open(&args.place, None)?;
     let report = lake.retention(args.days, now_ms())?;
-    let told = format!("{report:?}");
+    for damaged in &report.damaged {
+        warn(&netwhy_report::clean(damaged));
+    }
+    let (rows, days) = (thousands(report.dropped_rows), args.days);
+    let (dropped, merged, written) = (report.dropped_files, report.merged_files, report.written_files);
+    if common.json {
+        let json = serde_json::json!({
+            "schema": "netwhy.retention/1", "days": days, "dropped_rows": report.dropped_rows,
+            "dropped_files": dropped, "merged_files": merged, "written_files": written,
+            "deleted_files": report.deleted_files, "damaged": report.damaged,
+        });
+        return print(&netwhy_report::to_json(&json, true)?).map(|()| 0);
+    }
     print(&match common.lang {
-        Lang::En => format!("records older than {} days are forgotten: {told}\n", args.days),
-        Lang::Zh => format!("已清除早于 {} 天的记录：{told}\n", args.days),
+        Lang::En => format!(
+            "{rows} records older than {days} days forgotten with {dropped} files; {merged} files merged into {written}\n"
+        ),
+        Lang::Zh => format!("清除早于 {days} 天的 {rows} 条记录（{dropped} 个文件）；{merged} 个文件合并为 {written} 个\n"),
     })?;
     Ok(0)
 }
@@ -159,28 +173,30 @@ fn open(place: &Place, cluster: Option<String>) -> Result<Lake> {
             ("give it with --lake FOLDER, or set NETWHY_LAKE", "请用 --lake FOLDER 指定，或设置 NETWHY_LAKE"),
         ));
     };
-    let options = LakeOptions { store: options(place)?, cluster, ..LakeOptions::default() };
+    let options = LakeOptions { store: place.stores.options()?, cluster, ..LakeOptions::default() };
     Lake::open(location, options).map_err(|error| {
         while_trying((format!("opening the lake {location}"), format!("打开数据湖 {location}")), error)
     })
 }
 
-/// The object store's options: its own variables, and over them what the flags say.
-fn options(place: &Place) -> Result<BTreeMap<String, String>> {
-    let known = |name: &String| STORE_VARIABLES.iter().any(|beginning| name.starts_with(beginning));
-    let variables = std::env::vars().filter(|(name, _)| known(name));
-    let mut options: BTreeMap<String, String> =
-        variables.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
-    for text in &place.store {
-        let Some((key, value)) = text.split_once('=') else {
-            return Err(fail(
-                (format!("{text:?} is not of the form KEY=VALUE"), format!("{text:?} 不是 KEY=VALUE 的形式")),
-                ("write it as in --store aws_region=eu-west-1", "写作 --store aws_region=eu-west-1"),
-            ));
-        };
-        options.insert(key.to_ascii_lowercase(), value.to_owned());
+impl Stores {
+    /// The stores' own variables, and over them what the flags say.
+    pub(in crate::commands::flows) fn options(&self) -> Result<BTreeMap<String, String>> {
+        let known = |name: &String| STORE_VARIABLES.iter().any(|beginning| name.starts_with(beginning));
+        let variables = std::env::vars().filter(|(name, _)| known(name));
+        let mut options: BTreeMap<String, String> =
+            variables.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+        for text in &self.store {
+            let Some((key, value)) = text.split_once('=') else {
+                return Err(fail(
+                    (format!("{text:?} is not of the form KEY=VALUE"), format!("{text:?} 不是 KEY=VALUE 的形式")),
+                    ("write it as in --store aws_region=eu-west-1", "写作 --store aws_region=eu-west-1"),
+                ));
+            };
+            options.insert(key.to_ascii_lowercase(), value.to_owned());
+        }
+        Ok(options)
     }
-    Ok(options)
 }
 
 fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
