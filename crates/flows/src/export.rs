@@ -56,6 +56,27 @@ pub enum ExportError {
     Sources,
 }
 
+impl ExportError {
+    /// The error with its cause, in one sentence.
+    pub fn in_full(&self) -> String {
+        match self {
+            ExportError::Template(cause) => format!("{self}: {cause}"),
+            _ => self.to_string(),
+        }
+    }
+
+    /// The same in Chinese.
+    pub fn in_chinese(&self) -> String {
+        match self {
+            ExportError::Version(version) => format!("版本 {version} 不是 netwhy 能读的 NetFlow、IPFIX 或 sFlow"),
+            ExportError::Short(_) => "数据报不完整".into(),
+            ExportError::Template(_) => "模板无法理解".into(),
+            ExportError::Set(number) => format!("集合编号 {number} 为保留值"),
+            ExportError::Sources => "导出器太多，无法再记录新的".into(),
+        }
+    }
+}
+
 /// What all exporters together said and failed to say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {

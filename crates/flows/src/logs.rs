@@ -21,8 +21,8 @@ mod trouble;
 mod words;
 
 pub use event::{
-    Ending, Event, Login, LoginMethod, Method, Outcome, Refusal, RefusedBy, Server, Service, Trouble, TroubleKind, Visit,
-    What,
+    Ending, Event, Login, LoginMethod, Method, Outcome, Refusal, RefusedBy, Server, Service, Trouble,
+    TroubleKind, Visit, What,
 };
 pub use line::{Options, Place, Refused, read as read_line};
 pub use reader::{LINE_BYTES_MAX, LogError, LogReader};

@@ -13,7 +13,8 @@ fn shared(part: &str) -> Option<PathBuf> {
 /// One file, read: events, unread lines, and the first of them.
 fn read(path: &Path) -> (Vec<netwhy_flows::logs::Event>, netwhy_flows::UnreadCount) {
     let name = path.file_name().unwrap().to_string_lossy().into_owned();
-    let options = Options { clock: Clock { latest_ms: 1_790_000_000_000, zone_minutes: 0 }, ..Options::default() };
+    let options =
+        Options { clock: Clock { latest_ms: 1_790_000_000_000, zone_minutes: 0 }, ..Options::default() };
     let reader = LogReader::new(Arc::new(Names::default()), options);
     let mut events = Vec::new();
     let file = std::fs::File::open(path).unwrap();
@@ -30,7 +31,17 @@ fn what_is_in_scope_is_read_whole_and_the_rest_is_counted() {
     let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.sort();
     // Programs whose formats are promised; of the others what their words have in common.
-    let in_scope = ["nginx", "apache2-logs", "apache-cve", "apache_log4j2", "http-", "ssh-", "sshd", "bunkerweb", "modsecurity"];
+    let in_scope = [
+        "nginx",
+        "apache2-logs",
+        "apache-cve",
+        "apache_log4j2",
+        "http-",
+        "ssh-",
+        "sshd",
+        "bunkerweb",
+        "modsecurity",
+    ];
     let mut missed = Vec::new();
     for path in names {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -48,13 +59,20 @@ fn what_is_in_scope_is_read_whole_and_the_rest_is_counted() {
         let format = sniff(&name, &std::fs::read(&path).unwrap());
         println!("{name}: {} read, {} unread, {kinds:?}, {format:?}", count.read, count.unread);
         if let Some(place) = count.places.values().flatten().next() {
-            println!("    line {}: {} | {}", place.number, place.why.en, place.excerpt.chars().take(150).collect::<String>());
+            println!(
+                "    line {}: {} | {}",
+                place.number,
+                place.why.en,
+                place.excerpt.chars().take(150).collect::<String>()
+            );
         }
         let lines = std::fs::read_to_string(&path).unwrap_or_default();
         let lines = lines.lines().filter(|line| !line.trim().is_empty()).count() as u64;
         assert!(lines == 0 || count.read + count.unread == lines, "{name}: {lines} lines");
-        if in_scope.iter().any(|word| name.starts_with(&format!("tests_{word}"))) && !name.contains("magento") {
+        if in_scope.iter().any(|word| name.starts_with(&format!("tests_{word}"))) && !name.contains("magento")
+        {
             missed.extend(count.places.into_values().flatten());
         }
-    }    assert!(missed.is_empty(), "{missed:#?}");
+    }
+    assert!(missed.is_empty(), "{missed:#?}");
 }

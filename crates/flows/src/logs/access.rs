@@ -130,7 +130,9 @@ impl Line {
             _ => {
                 let first = inside.split(',').next().unwrap_or_default().trim();
                 match (address(first), seconds(first)) {
-                    (Some((told, _)), _) if self.visit.forwarded.is_none() => self.visit.forwarded = Some(told),
+                    (Some((told, _)), _) if self.visit.forwarded.is_none() => {
+                        self.visit.forwarded = Some(told)
+                    }
                     (_, Some(ms)) if self.visit.duration_ms.is_none() => self.visit.duration_ms = Some(ms),
                     _ => {}
                 }
@@ -146,7 +148,8 @@ impl Line {
                 self.visit.duration_ms = Some(ms);
             } else if self.server == Server::Apache
                 && is_last
-                && let Ok(microseconds) = text.trim_start_matches("**").split('/').next_back().unwrap_or("").parse::<u64>()
+                && let Ok(microseconds) =
+                    text.trim_start_matches("**").split('/').next_back().unwrap_or("").parse::<u64>()
             {
                 // Apache's %D stands last; nginx has no such number.
                 self.visit.duration_ms = Some((microseconds / 1000).min(u64::from(u32::MAX)) as u32);
@@ -156,7 +159,9 @@ impl Line {
 
     fn named_value(&mut self, name: &str, value: &str) {
         match name {
-            "rt" | "request_time" | "req_time" => self.visit.duration_ms = seconds(value).or(self.visit.duration_ms),
+            "rt" | "request_time" | "req_time" => {
+                self.visit.duration_ms = seconds(value).or(self.visit.duration_ms)
+            }
             "host" | "vhost" if self.host.is_empty() => self.host = clean(value, WORD_BYTES_MAX),
             "ua" | "agent" => self.visit.agent = clean(value, WORD_BYTES_MAX),
             _ => {}
@@ -197,7 +202,15 @@ fn proxy_manager(text: &str, time_ms: i64, place: &Place) -> Option<Event> {
     settle(&mut visit);
     let (client, port) = address(client.trim())?;
     let host = clean(host, WORD_BYTES_MAX);
-    Some(Event { time_ms, client, port, host, file: place.file, offset: place.offset, what: What::Visit(visit) })
+    Some(Event {
+        time_ms,
+        client,
+        port,
+        host,
+        file: place.file,
+        offset: place.offset,
+        what: What::Visit(visit),
+    })
 }
 
 /// Finds `[time]` among the first words: what stands before it, the time, what stands behind it.
@@ -266,11 +279,13 @@ pub fn settle(visit: &mut Visit) {
 /// `0.003`: seconds with a fraction, which is how nginx writes times; as milliseconds.
 pub fn seconds(text: &str) -> Option<u32> {
     let (whole, fraction) = text.split_once('.')?;
-    let digits = |part: &str| !part.is_empty() && part.len() <= 7 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let digits =
+        |part: &str| !part.is_empty() && part.len() <= 7 && part.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(whole) || !digits(fraction) {
         return None;
     }
-    let ms = fraction.bytes().chain(*b"000").take(3).fold(0u32, |ms, digit| ms * 10 + u32::from(digit - b'0'));
+    let ms =
+        fraction.bytes().chain(*b"000").take(3).fold(0u32, |ms, digit| ms * 10 + u32::from(digit - b'0'));
     whole.parse::<u32>().ok()?.checked_mul(1000)?.checked_add(ms)
 }
 

@@ -9,13 +9,42 @@ const MESSAGE_BYTES_MAX: usize = 2048;
 
 /// A login that failed is told with one of these, in small letters.
 const FAILED: &[&str] = &[
-    "authentication failure", "authentication failed", "authentication_failed", "auth failed", "auth failure", "auth-failure",
-    "failed password", "fail login", "failed login", "login failed", "login failure", "failed to login", "login incorrect",
-    "access denied for user", "incorrect username or password", "invalid username or password", "password mismatch",
-    "incorrect authentication data", "bad password attempt", "login attempt for nonexistent user", "invalid credentials",
-    "unsuccessful login", "failed sign-in", "invalid user", "authentication unsuccessful", "unsuccessful 1fa",
-    "password is incorrect", "failed to authenticate", "failed to validate user credentials", "wrong password",
-    "login_failed", "login_error", "ssl-login-fail", "no such user", "authentication attempt from", "unknown user",
+    "authentication failure",
+    "authentication failed",
+    "authentication_failed",
+    "auth failed",
+    "auth failure",
+    "auth-failure",
+    "failed password",
+    "fail login",
+    "failed login",
+    "login failed",
+    "login failure",
+    "failed to login",
+    "login incorrect",
+    "access denied for user",
+    "incorrect username or password",
+    "invalid username or password",
+    "password mismatch",
+    "incorrect authentication data",
+    "bad password attempt",
+    "login attempt for nonexistent user",
+    "invalid credentials",
+    "unsuccessful login",
+    "failed sign-in",
+    "invalid user",
+    "authentication unsuccessful",
+    "unsuccessful 1fa",
+    "password is incorrect",
+    "failed to authenticate",
+    "failed to validate user credentials",
+    "wrong password",
+    "login_failed",
+    "login_error",
+    "ssl-login-fail",
+    "no such user",
+    "authentication attempt from",
+    "unknown user",
 ];
 /// One that was let in; only of programs whose words are known.
 const ACCEPTED: &[&str] = &["password auth succeeded", "pubkey auth succeeded", "ok login"];
@@ -49,7 +78,8 @@ fn outcome_of(program: &str, message: &str) -> Option<Outcome> {
         if has(message, "login: Login: ") || message.starts_with("Login: ") {
             return Some(Outcome::Accepted);
         }
-        if has(message, "(no auth attempts") || has(message, "disconnected: ") && !has(message, "auth failed") {
+        if has(message, "(no auth attempts") || has(message, "disconnected: ") && !has(message, "auth failed")
+        {
             return has(message, "login: ").then_some(Outcome::Disconnected);
         }
     }
@@ -62,15 +92,34 @@ fn outcome_of(program: &str, message: &str) -> Option<Outcome> {
     if !FAILED.iter().any(|words| has(message, words)) {
         return None;
     }
-    let unknown = ["nonexistent user", "invalid user", "unknown user", "no such user", "user not found", "account not found"];
+    let unknown = [
+        "nonexistent user",
+        "invalid user",
+        "unknown user",
+        "no such user",
+        "user not found",
+        "account not found",
+    ];
     Some(if unknown.iter().any(|words| has(message, words)) { Outcome::InvalidUser } else { Outcome::Failed })
 }
 
 /// The address that the program names as the client's, else the first address there is.
 fn client_of(message: &str) -> Option<(Address, u16)> {
     const NAMES: [&str; 14] = [
-        "rip=", "rhost=", "remip=", "remote_ip=", "remote_addr=", "remoteAddr=", "client_ip=", "ipAddress=", "oip=", "ip=",
-        "IP=", "client=", "Client ", "from ",
+        "rip=",
+        "rhost=",
+        "remip=",
+        "remote_ip=",
+        "remote_addr=",
+        "remoteAddr=",
+        "client_ip=",
+        "ipAddress=",
+        "oip=",
+        "ip=",
+        "IP=",
+        "client=",
+        "Client ",
+        "from ",
     ];
     let named = NAMES.iter().find_map(|name| {
         let told = value(message, name)?;
@@ -81,10 +130,21 @@ fn client_of(message: &str) -> Option<(Address, u16)> {
 
 fn user_of(message: &str) -> Option<&str> {
     const NAMES: [&str; 10] = [
-        "sasl_username=", "user=", "username=", "set_id=", "for user ", "by user ", "user ", "account ", "for ", "email=",
+        "sasl_username=",
+        "user=",
+        "username=",
+        "set_id=",
+        "for user ",
+        "by user ",
+        "user ",
+        "account ",
+        "for ",
+        "email=",
     ];
     let named = NAMES.iter().find_map(|name| value(message, name).filter(|user| !user.is_empty()));
-    named.map(|user| user.trim_matches(['[', ']', '\'', '"', '`', ':', ','])).filter(|user| address(user).is_none())
+    named
+        .map(|user| user.trim_matches(['[', ']', '\'', '"', '`', ':', ',']))
+        .filter(|user| address(user).is_none())
 }
 
 /// `(auth failed, 3 attempts in 8 secs)`.
@@ -95,19 +155,50 @@ fn attempts_of(message: &str) -> u32 {
 
 fn service_of(program: &str, message: &str) -> Service {
     const PROGRAMS: &[(&str, Service)] = &[
-        ("sshd", Service::Ssh), ("dropbear", Service::Ssh), ("sftp", Service::Ssh), ("dovecot", Service::Mail), ("imap", Service::Mail),
-        ("pop3", Service::Mail), ("postfix", Service::Mail), ("exim", Service::Mail), ("smtp", Service::Mail),
-        ("saslauthd", Service::Mail), ("sendmail", Service::Mail), ("vsftpd", Service::Ftp), ("ftp", Service::Ftp),
-        ("mysql", Service::Database), ("maria", Service::Database), ("postgres", Service::Database),
-        ("mongo", Service::Database), ("redis", Service::Database), ("smb", Service::Smb), ("samba", Service::Smb),
-        ("xrdp", Service::Rdp), ("rdp", Service::Rdp), ("telnet", Service::Telnet), ("charon", Service::Vpn),
-        ("openvpn", Service::Vpn), ("nginx", Service::Web), ("apache", Service::Web), ("httpd", Service::Web),
+        ("sshd", Service::Ssh),
+        ("dropbear", Service::Ssh),
+        ("sftp", Service::Ssh),
+        ("dovecot", Service::Mail),
+        ("imap", Service::Mail),
+        ("pop3", Service::Mail),
+        ("postfix", Service::Mail),
+        ("exim", Service::Mail),
+        ("smtp", Service::Mail),
+        ("saslauthd", Service::Mail),
+        ("sendmail", Service::Mail),
+        ("vsftpd", Service::Ftp),
+        ("ftp", Service::Ftp),
+        ("mysql", Service::Database),
+        ("maria", Service::Database),
+        ("postgres", Service::Database),
+        ("mongo", Service::Database),
+        ("redis", Service::Database),
+        ("smb", Service::Smb),
+        ("samba", Service::Smb),
+        ("xrdp", Service::Rdp),
+        ("rdp", Service::Rdp),
+        ("telnet", Service::Telnet),
+        ("charon", Service::Vpn),
+        ("openvpn", Service::Vpn),
+        ("nginx", Service::Web),
+        ("apache", Service::Web),
+        ("httpd", Service::Web),
     ];
     const MESSAGES: &[(&str, Service)] = &[
-        ("access denied for user", Service::Database), ("password authentication failed for user", Service::Database),
-        ("via ssh", Service::Ssh), ("subsystem=sftp", Service::Ssh), ("via telnet", Service::Telnet), ("fail login: client", Service::Ftp),
-        ("sasl", Service::Mail), ("imap", Service::Mail), ("smtp", Service::Mail), ("dovecot", Service::Mail), ("vpn", Service::Vpn),
-        ("pam_unix(sshd", Service::Ssh), ("http", Service::Web), ("login", Service::Web),
+        ("access denied for user", Service::Database),
+        ("password authentication failed for user", Service::Database),
+        ("via ssh", Service::Ssh),
+        ("subsystem=sftp", Service::Ssh),
+        ("via telnet", Service::Telnet),
+        ("fail login: client", Service::Ftp),
+        ("sasl", Service::Mail),
+        ("imap", Service::Mail),
+        ("smtp", Service::Mail),
+        ("dovecot", Service::Mail),
+        ("vpn", Service::Vpn),
+        ("pam_unix(sshd", Service::Ssh),
+        ("http", Service::Web),
+        ("login", Service::Web),
     ];
     let of_program = PROGRAMS.iter().find(|(word, _)| has(program, word));
     let told = of_program.or_else(|| MESSAGES.iter().find(|(word, _)| has(message, word)));

@@ -232,7 +232,9 @@ impl Method {
             "DELETE" => Method::Delete,
             "OPTIONS" => Method::Options,
             "CONNECT" => Method::Connect,
-            _ if (3..=20).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_uppercase() || b == b'-') => {
+            _ if (3..=20).contains(&word.len())
+                && word.bytes().all(|b| b.is_ascii_uppercase() || b == b'-') =>
+            {
                 Method::Other
             }
             _ => return None,

@@ -20,11 +20,7 @@ pub fn read(text: &str, time_ms: i64, clock: &Clock, place: &Place) -> Option<Ev
     let rest = rest.strip_prefix("] ")?;
     let (frontend, rest) = word(rest);
     let host = clean(frontend.trim_end_matches(['~', ':']), WORD_BYTES_MAX);
-    let what = if frontend.ends_with(':') {
-        failed_connection(rest)?
-    } else {
-        What::Visit(visit(rest)?)
-    };
+    let what = if frontend.ends_with(':') { failed_connection(rest)? } else { What::Visit(visit(rest)?) };
     // The time in brackets is local; the wrapper's, where there is one, may know its zone.
     let time_ms = if time_ms == 0 { accepted_ms } else { time_ms };
     Some(Event { time_ms, client, port, host, file: place.file, offset: place.offset, what })
@@ -52,7 +48,8 @@ fn visit(text: &str) -> Option<Visit> {
     if is_http {
         let request = rest.rfind(" \"").and_then(|_| rest.find('"')).and_then(|at| quoted(&rest[at..]));
         // A request that was cut for its length has no closing quote.
-        let request = request.map_or_else(|| rest.split_once('"').map_or("", |(_, cut)| cut), |(inside, _)| inside);
+        let request =
+            request.map_or_else(|| rest.split_once('"').map_or("", |(_, cut)| cut), |(inside, _)| inside);
         read_request(request, &mut visit);
         settle(&mut visit);
     }
@@ -93,7 +90,15 @@ pub fn notice(text: &str) -> Option<Option<Trouble>> {
     if text.starts_with("backend ") && text.contains("has no server available") {
         return said(TroubleKind::UpstreamFailed);
     }
-    let quiet = ["Connect from ", "Proxy ", "Health check for ", "Backup Server ", "Stopping ", "Pausing ", "New worker"];
+    let quiet = [
+        "Connect from ",
+        "Proxy ",
+        "Health check for ",
+        "Backup Server ",
+        "Stopping ",
+        "Pausing ",
+        "New worker",
+    ];
     if text.contains("reached the configured") || text.contains("maxconn") && text.contains("reached") {
         return said(TroubleKind::Exhausted);
     }

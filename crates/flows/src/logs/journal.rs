@@ -60,8 +60,11 @@ pub fn entry(value: &Value, options: &Options, place: &Place, out: &mut Vec<Even
         match value {
             Value::String(text) => entry.field(name, text),
             Value::Array(bytes) if name == "MESSAGE" => {
-                let bytes: Vec<u8> =
-                    bytes.iter().take(MESSAGE_BYTES_MAX).filter_map(|b| u8::try_from(b.as_u64()?).ok()).collect();
+                let bytes: Vec<u8> = bytes
+                    .iter()
+                    .take(MESSAGE_BYTES_MAX)
+                    .filter_map(|b| u8::try_from(b.as_u64()?).ok())
+                    .collect();
                 entry.field(name, &String::from_utf8_lossy(&bytes));
             }
             _ => {}

@@ -9,24 +9,71 @@ use serde_json::Value;
 
 /// Names of fields in small letters, `-` as `_`; the first that is there counts.
 const CLIENT: &[&str] = &[
-    "remote_addr", "client_ip", "clientip", "remote_ip", "clienthost", "clientaddr", "downstream_remote_address",
-    "remoteaddr", "remoteip", "client_address", "client", "source_ip", "src_ip", "ip", "remote_host", "host_ip",
+    "remote_addr",
+    "client_ip",
+    "clientip",
+    "remote_ip",
+    "clienthost",
+    "clientaddr",
+    "downstream_remote_address",
+    "remoteaddr",
+    "remoteip",
+    "client_address",
+    "client",
+    "source_ip",
+    "src_ip",
+    "ip",
+    "remote_host",
+    "host_ip",
 ];
-const STATUS: &[&str] =
-    &["status", "status_code", "response_code", "downstreamstatus", "statuscode", "response_status", "http_status"];
+const STATUS: &[&str] = &[
+    "status",
+    "status_code",
+    "response_code",
+    "downstreamstatus",
+    "statuscode",
+    "response_status",
+    "http_status",
+];
 const METHOD: &[&str] = &["request_method", "method", "requestmethod", "http_method", "verb"];
 const PATH: &[&str] = &[
-    "request_uri", "uri", "requestpath", "x_envoy_origin_path", "request_path", "path", "url", "uri_path", "request_url",
+    "request_uri",
+    "uri",
+    "requestpath",
+    "x_envoy_origin_path",
+    "request_path",
+    "path",
+    "url",
+    "uri_path",
+    "request_url",
 ];
 const TIME: &[&str] = &[
-    "time_iso8601", "time_local", "@timestamp", "timestamp", "start_time", "startutc", "time", "ts", "msec", "datetime",
-    "startlocal", "date", "request_time_local",
+    "time_iso8601",
+    "time_local",
+    "@timestamp",
+    "timestamp",
+    "start_time",
+    "startutc",
+    "time",
+    "ts",
+    "msec",
+    "datetime",
+    "startlocal",
+    "date",
+    "request_time_local",
 ];
 const BYTES: &[&str] = &[
-    "body_bytes_sent", "bytes_sent", "downstreamcontentsize", "response_size", "bytes", "size", "resp_body_size",
+    "body_bytes_sent",
+    "bytes_sent",
+    "downstreamcontentsize",
+    "response_size",
+    "bytes",
+    "size",
+    "resp_body_size",
     "response_length",
 ];
-const HOST: &[&str] = &["http_host", "host", "vhost", "server_name", "requesthost", ":authority", "authority", "domain"];
+const HOST: &[&str] =
+    &["http_host", "host", "vhost", "server_name", "requesthost", ":authority", "authority", "domain"];
 const AGENT: &[&str] = &["http_user_agent", "user_agent", "useragent", "agent", "request_user_agent", "ua"];
 const FORWARDED: &[&str] = &["http_x_forwarded_for", "x_forwarded_for", "xff", "forwarded_for"];
 const USER: &[&str] = &["remote_user", "user_id", "clientusername"];
@@ -44,15 +91,29 @@ pub fn visit(value: &Value, clock: &Clock, place: &Place) -> Option<Event> {
         }
         (None, _) => read_request(value.get("request")?.as_str()?, &mut visit),
     }
-    let time_ms = TIME.iter().filter_map(|name| fields.named(name)).find_map(|value| time_of(value, clock))?;
+    let time_ms =
+        TIME.iter().filter_map(|name| fields.named(name)).find_map(|value| time_of(value, clock))?;
     visit.bytes = fields.find(BYTES).and_then(number).unwrap_or(0);
     visit.duration_ms = duration(value);
-    visit.agent = clean(fields.text(AGENT).or_else(|| agent_header(value)).unwrap_or_default(), WORD_BYTES_MAX);
-    visit.user = clean(fields.text(USER).filter(|user| *user != "-").unwrap_or_default(), super::event::USER_BYTES_MAX);
-    visit.forwarded = fields.text(FORWARDED).and_then(|text| address(text.split(',').next()?.trim())).map(|(a, _)| a);
+    visit.agent =
+        clean(fields.text(AGENT).or_else(|| agent_header(value)).unwrap_or_default(), WORD_BYTES_MAX);
+    visit.user = clean(
+        fields.text(USER).filter(|user| *user != "-").unwrap_or_default(),
+        super::event::USER_BYTES_MAX,
+    );
+    visit.forwarded =
+        fields.text(FORWARDED).and_then(|text| address(text.split(',').next()?.trim())).map(|(a, _)| a);
     settle(&mut visit);
     let host = clean(fields.text(HOST).unwrap_or_default(), WORD_BYTES_MAX);
-    Some(Event { time_ms, client, port, host, file: place.file, offset: place.offset, what: What::Visit(visit) })
+    Some(Event {
+        time_ms,
+        client,
+        port,
+        host,
+        file: place.file,
+        offset: place.offset,
+        what: What::Visit(visit),
+    })
 }
 
 struct Fields<'a> {
@@ -73,7 +134,9 @@ impl<'a> Fields<'a> {
     }
 
     fn text(&self, names: &[&str]) -> Option<&'a str> {
-        names.iter().find_map(|name| self.named(name)?.as_str().filter(|text| !text.is_empty() && *text != "-"))
+        names
+            .iter()
+            .find_map(|name| self.named(name)?.as_str().filter(|text| !text.is_empty() && *text != "-"))
     }
 }
 
@@ -84,7 +147,10 @@ fn same(key: &str, name: &str) -> bool {
 }
 
 fn number(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| value.as_str()?.trim().parse().ok()).or_else(|| value.as_f64().map(|float| float as u64))
+    value
+        .as_u64()
+        .or_else(|| value.as_str()?.trim().parse().ok())
+        .or_else(|| value.as_f64().map(|float| float as u64))
 }
 
 /// A time as text of any shape, or as seconds, milliseconds, micro- or nanoseconds since 1970.
@@ -125,7 +191,8 @@ fn duration(value: &Value) -> Option<u32> {
 
 /// Caddy keeps the request's headers as lists, Traefik as fields of their own.
 fn agent_header(value: &Value) -> Option<&str> {
-    let header = value.get("request").and_then(|request| request.get("headers")).and_then(|all| all.get("User-Agent"));
+    let header =
+        value.get("request").and_then(|request| request.get("headers")).and_then(|all| all.get("User-Agent"));
     let told = header.and_then(|list| list.get(0)).or(header).or_else(|| value.get("request_User-Agent"))?;
     told.as_str()
 }

@@ -50,7 +50,12 @@ pub struct Options {
 }
 
 /// Reads one line into `out`.
-pub fn read<'a>(text: &'a str, options: &Options, place: &Place, out: &mut Vec<Event>) -> Result<(), Refused<'a>> {
+pub fn read<'a>(
+    text: &'a str,
+    options: &Options,
+    place: &Place,
+    out: &mut Vec<Event>,
+) -> Result<(), Refused<'a>> {
     let mut text = text;
     for _ in 0..WRAPPER_COUNT_MAX {
         text = text.trim_end();
@@ -122,12 +127,14 @@ pub fn framed<'a>(
         return Ok(());
     }
     if program == "kernel" || message.contains("PROTO=") {
-        let read = refusal::netfilter(message, frame.time_ms, frame.host, place).ok_or(Refused::Message(program))?;
+        let read =
+            refusal::netfilter(message, frame.time_ms, frame.host, place).ok_or(Refused::Message(program))?;
         keep(read, out);
         return Ok(());
     }
     if program == "filterlog" {
-        let read = refusal::filterlog(message, frame.time_ms, frame.host, place).ok_or(Refused::Message(program))?;
+        let read =
+            refusal::filterlog(message, frame.time_ms, frame.host, place).ok_or(Refused::Message(program))?;
         keep(read, out);
         return Ok(());
     }
@@ -152,7 +159,12 @@ pub fn framed<'a>(
 }
 
 /// Lines without a frame: a time first, then words of a firewall or of a program that tells of a login.
-fn bare<'a>(text: &'a str, options: &Options, place: &Place, out: &mut Vec<Event>) -> Result<(), Refused<'a>> {
+fn bare<'a>(
+    text: &'a str,
+    options: &Options,
+    place: &Place,
+    out: &mut Vec<Event>,
+) -> Result<(), Refused<'a>> {
     let (time_ms, rest) = first_time(text, &options.clock).ok_or(Refused::Shape)?;
     if rest.contains("PROTO=")
         && let Some(read) = refusal::netfilter(rest, time_ms, "", place)
@@ -172,7 +184,8 @@ fn first_time<'a>(text: &'a str, clock: &Clock) -> Option<(i64, &'a str)> {
     let mut rest = text;
     for _ in 0..WORD_COUNT_MAX {
         let dressed = rest.trim_start_matches([' ', '[', '"', '(']);
-        let dressed = ["time=\"", "time=", "t="].iter().find_map(|name| dressed.strip_prefix(name)).unwrap_or(dressed);
+        let dressed =
+            ["time=\"", "time=", "t="].iter().find_map(|name| dressed.strip_prefix(name)).unwrap_or(dressed);
         if let Some(found) = clock.leading(dressed) {
             return Some(found);
         }
@@ -182,7 +195,12 @@ fn first_time<'a>(text: &'a str, clock: &Clock) -> Option<(i64, &'a str)> {
 }
 
 /// Lines that are JSON: entries of the journal, docker's own file, or what programs write themselves.
-fn object<'a>(text: &'a str, options: &Options, place: &Place, out: &mut Vec<Event>) -> Result<(), Refused<'a>> {
+fn object<'a>(
+    text: &'a str,
+    options: &Options,
+    place: &Place,
+    out: &mut Vec<Event>,
+) -> Result<(), Refused<'a>> {
     let value: Value = serde_json::from_str(text).map_err(|_| Refused::Object)?;
     if value.get("__REALTIME_TIMESTAMP").is_some() || value.get("MESSAGE").is_some() {
         return journal::entry(&value, options, place, out).map_err(|()| Refused::Object);

@@ -53,17 +53,28 @@ impl LogReader {
         let failed = |offset, source| LogError { file: file.clone(), offset, source };
         let head = input.fill_buf().map_err(|source| failed(0, source))?;
         if is_export(head) {
-            return self.read_export(&file, symbol, input, each).map_err(|(offset, source)| failed(offset, source));
+            return self
+                .read_export(&file, symbol, input, each)
+                .map_err(|(offset, source)| failed(offset, source));
         }
-        let mut reading = Reading { options: &self.options, file: &file, symbol, count: UnreadCount::default(), lines: 0 };
+        let mut reading =
+            Reading { options: &self.options, file: &file, symbol, count: UnreadCount::default(), lines: 0 };
         let (mut buffer, mut offset, mut skipping) = (Vec::new(), 0u64, false);
         let room = BLOCK_BYTES * self.workers.clamp(1, WORKER_COUNT_MAX);
         loop {
             let had = buffer.len();
             let wanted = (room - had) as u64;
-            let got = input.by_ref().take(wanted).read_to_end(&mut buffer).map_err(|source| failed(offset, source))?;
+            let got = input
+                .by_ref()
+                .take(wanted)
+                .read_to_end(&mut buffer)
+                .map_err(|source| failed(offset, source))?;
             let is_last = (got as u64) < wanted;
-            let end = if is_last { buffer.len() } else { buffer.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1) };
+            let end = if is_last {
+                buffer.len()
+            } else {
+                buffer.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1)
+            };
             let mut from = 0;
             if skipping {
                 // The rest of a line that was already counted as too long.
@@ -95,7 +106,8 @@ impl LogReader {
         mut input: impl BufRead,
         each: &mut dyn FnMut(Vec<Event>),
     ) -> Result<UnreadCount, (u64, io::Error)> {
-        let mut reading = Reading { options: &self.options, file, symbol, count: UnreadCount::default(), lines: 0 };
+        let mut reading =
+            Reading { options: &self.options, file, symbol, count: UnreadCount::default(), lines: 0 };
         let (mut entry, mut events, mut line) = (Entry::default(), Vec::new(), Vec::new());
         let (mut offset, mut entry_at) = (0u64, 0u64);
         loop {

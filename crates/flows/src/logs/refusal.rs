@@ -21,7 +21,11 @@ pub fn netfilter(text: &str, time_ms: i64, host: &str, place: &Place) -> Option<
     let prefix = text[..at].trim();
     // The kernel's own time since boot: `[12345.678901] `.
     let prefix = match prefix.split_once("] ") {
-        Some((uptime, rest)) if uptime.trim_start_matches('[').bytes().all(|b| b" .0123456789".contains(&b)) => rest,
+        Some((uptime, rest))
+            if uptime.trim_start_matches('[').bytes().all(|b| b" .0123456789".contains(&b)) =>
+        {
+            rest
+        }
         _ => prefix,
     };
     if !["drop", "reject", "block", "deny", "denied", "refuse"].iter().any(|verdict| has(prefix, verdict)) {
@@ -92,7 +96,15 @@ fn protocol_number(name: &str) -> u8 {
 
 fn event(time_ms: i64, client: Address, port: u16, host: &str, place: &Place, refusal: Refusal) -> Read {
     let host = clean(host, WORD_BYTES_MAX);
-    Read::Event(Event { time_ms, client, port, host, file: place.file, offset: place.offset, what: What::Refusal(refusal) })
+    Read::Event(Event {
+        time_ms,
+        client,
+        port,
+        host,
+        file: place.file,
+        offset: place.offset,
+        what: What::Refusal(refusal),
+    })
 }
 
 /// Whether an object is one of Kubernetes' audit events, or a list of them.
@@ -119,17 +131,27 @@ fn audit_one(value: &Value, clock: &Clock, place: &Place, out: &mut Vec<Event>) 
     };
     let time = value.get("requestReceivedTimestamp").or_else(|| value.get("stageTimestamp"));
     let Some(time_ms) = time.and_then(|time| time_of(time, clock)) else { return false };
-    let code = value.get("responseStatus").and_then(|status| status.get("code")).and_then(Value::as_u64).unwrap_or(0);
-    if !(code == 401 || code == 403) || value.get("stage").and_then(Value::as_str) == Some("RequestReceived") {
+    let code = value
+        .get("responseStatus")
+        .and_then(|status| status.get("code"))
+        .and_then(Value::as_u64)
+        .unwrap_or(0);
+    if !(code == 401 || code == 403) || value.get("stage").and_then(Value::as_str) == Some("RequestReceived")
+    {
         return true;
     }
     // The first address is the client's, those behind it are of proxies on the way.
     let source = value.get("sourceIPs").and_then(|list| list.get(0)).and_then(Value::as_str);
     let (client, port) = source.and_then(address).unwrap_or_default();
     let object = value.get("objectRef");
-    let (resource, name, namespace) = (text(object, "resource"), text(object, "name"), text(object, "namespace"));
+    let (resource, name, namespace) =
+        (text(object, "resource"), text(object, "name"), text(object, "namespace"));
     let target = match object {
-        Some(_) => [namespace, resource, name].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/"),
+        Some(_) => [namespace, resource, name]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join("/"),
         None => text(Some(value), "requestURI").split('?').next().unwrap_or_default().to_string(),
     };
     let reason = text(value.get("annotations"), "authorization.k8s.io/reason");

@@ -35,7 +35,8 @@ pub fn sniff(name: &str, head: &[u8]) -> Option<LogFormat> {
     let options = Options { clock: Clock::default(), server: server(name) };
     let (mut counts, mut framed, mut events) = ([0usize; 5], 0, Vec::new());
     // The last line may be cut.
-    let whole = if text.ends_with('\n') { &*text } else { text.rsplit_once('\n').map_or(&*text, |(whole, _)| whole) };
+    let whole =
+        if text.ends_with('\n') { &*text } else { text.rsplit_once('\n').map_or(&*text, |(whole, _)| whole) };
     for text in whole.lines().filter(|line| !line.trim().is_empty()).take(LINE_COUNT_MAX) {
         events.clear();
         match line::read(text, &options, &Place::default(), &mut events) {

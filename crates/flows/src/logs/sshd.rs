@@ -6,7 +6,11 @@ use crate::record::Address;
 
 /// One message of sshd, understood.
 pub enum Said {
-    Login { client: Address, port: u16, login: Login },
+    Login {
+        client: Address,
+        port: u16,
+        login: Login,
+    },
     /// Understood, and nothing about a login.
     Quiet,
 }
@@ -18,11 +22,15 @@ const TIMES_MAX: u32 = 10_000;
 pub fn read(program: &str, process: u32, message: &str) -> Option<Said> {
     let mut times = 1;
     let mut message = message.trim();
-    if let Some((count, rest)) = message.strip_prefix("message repeated ").and_then(|rest| rest.split_once(" times: ")) {
+    if let Some((count, rest)) =
+        message.strip_prefix("message repeated ").and_then(|rest| rest.split_once(" times: "))
+    {
         times = count.parse::<u32>().ok()?.clamp(1, TIMES_MAX);
         message = rest.trim_start_matches('[').trim_end_matches(']').trim();
     }
-    let message = ["error: ", "fatal: ", "debug1: "].iter().fold(message, |m, level| m.strip_prefix(level).unwrap_or(m));
+    let message = ["error: ", "fatal: ", "debug1: "]
+        .iter()
+        .fold(message, |m, level| m.strip_prefix(level).unwrap_or(m));
     let Some(attempt) = attempt(message) else {
         return is_quiet(message).then_some(Said::Quiet);
     };
@@ -54,7 +62,10 @@ impl<'a> Attempt<'a> {
 }
 
 fn attempt(message: &str) -> Option<Attempt<'_>> {
-    authentication(message).or_else(|| ended(message)).or_else(|| refused(message)).or_else(|| garbled(message))
+    authentication(message)
+        .or_else(|| ended(message))
+        .or_else(|| refused(message))
+        .or_else(|| garbled(message))
 }
 
 /// Accepted, failed, invalid user, the words of PAM.
@@ -71,7 +82,9 @@ fn authentication(message: &str) -> Option<Attempt<'_>> {
         let attempt = Attempt::new(outcome, invalid.unwrap_or(user), client)?;
         return Some(Attempt { method: method_of(method), ..attempt });
     }
-    if let Some(rest) = message.strip_prefix("Invalid user ").or_else(|| message.strip_prefix("Illegal user ")) {
+    if let Some(rest) =
+        message.strip_prefix("Invalid user ").or_else(|| message.strip_prefix("Illegal user "))
+    {
         let (user, client) = user_from(rest)?;
         return Attempt::new(Outcome::InvalidUser, user, client);
     }
@@ -112,7 +125,8 @@ fn user_from(text: &str) -> Option<(&str, Option<(Address, u16)>)> {
 fn address_port(text: &str) -> Option<(Address, u16)> {
     let (first, rest) = word(text);
     let (client, port) = address(first.trim_end_matches([':', ',']))?;
-    let told = rest.strip_prefix("port ").map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or(""));
+    let told =
+        rest.strip_prefix("port ").map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or(""));
     Some((client, told.and_then(|digits| digits.parse().ok()).unwrap_or(port)))
 }
 
@@ -136,7 +150,11 @@ fn ended(message: &str) -> Option<Attempt<'_>> {
     }
     if let Some(rest) = message.strip_prefix("maximum authentication attempts exceeded for ") {
         let (user, client) = user_from(rest)?;
-        return Attempt::new(Outcome::TooManyAttempts, user.strip_prefix("invalid user ").unwrap_or(user), client);
+        return Attempt::new(
+            Outcome::TooManyAttempts,
+            user.strip_prefix("invalid user ").unwrap_or(user),
+            client,
+        );
     }
     if let Some(rest) = message.strip_prefix("Received disconnect from ") {
         let client = message.ends_with("[preauth]").then(|| address_port(rest)).flatten();
@@ -149,7 +167,9 @@ fn ended(message: &str) -> Option<Attempt<'_>> {
 
 /// `authenticating user root 1.2.3.4 port 5 [preauth]`: the user, and the rest from the address on.
 fn kind_of_user(text: &str) -> (&str, &str) {
-    let Some((_, rest)) = text.split_once("user ").filter(|(before, _)| before.len() <= 24) else { return ("", text) };
+    let Some((_, rest)) = text.split_once("user ").filter(|(before, _)| before.len() <= 24) else {
+        return ("", text);
+    };
     // The address stands before the last ` port `, the user may hold anything.
     let end = rest.rfind(" port ").unwrap_or(rest.len());
     match rest[..end].rfind(' ') {
@@ -172,7 +192,8 @@ fn refused(message: &str) -> Option<Attempt<'_>> {
         let inside = rest.rsplit_once('(').map_or(rest, |(_, inside)| inside.trim_end_matches(')'));
         return Attempt::new(Outcome::NotAllowed, "", address(inside));
     }
-    let rest = message.strip_prefix("drop connection ").or_else(|| message.strip_prefix("beginning MaxStartups"))?;
+    let rest =
+        message.strip_prefix("drop connection ").or_else(|| message.strip_prefix("beginning MaxStartups"))?;
     let client = rest.split_once("from ").and_then(|(_, rest)| address(word(rest).0));
     Attempt::new(Outcome::Dropped, "", client)
 }
@@ -205,18 +226,60 @@ fn method_of(word: &str) -> LoginMethod {
 
 fn is_quiet(message: &str) -> bool {
     const BEGINS: [&str; 42] = [
-        "Server listening on ", "Received signal ", "Received SIGHUP", "Close session: ", "Starting session: ", "Closing ",
-        "Connection from ", "Postponed ", "Found matching ", "Accepted key ", "Exiting on ", "subsystem request ",
-        "session opened ", "pam_unix(sshd:session)", "pam_", "kex_exchange_identification: ", "kex_protocol_error: ",
-        "input_userauth_request: ", "reverse mapping ", "Address ", "Authentication refused: ", "Authentication tried ",
-        "User child is on pid ", "Transferred: ", "Could not ", "Unable to ", "Deprecated option ", "rexec line ", "Nasty ",
-        "ssh_dispatch_run_fatal: ", "mm_", "Write failed: ", "Read error from ", "Timeout, client not responding ",
-        "syslogin_perform_logout", "PAM service", "Authorized to ", "Bind to port ", "Missing privilege separation",
-        "error in libcrypto", "Protocol error", "padding error",
+        "Server listening on ",
+        "Received signal ",
+        "Received SIGHUP",
+        "Close session: ",
+        "Starting session: ",
+        "Closing ",
+        "Connection from ",
+        "Postponed ",
+        "Found matching ",
+        "Accepted key ",
+        "Exiting on ",
+        "subsystem request ",
+        "session opened ",
+        "pam_unix(sshd:session)",
+        "pam_",
+        "kex_exchange_identification: ",
+        "kex_protocol_error: ",
+        "input_userauth_request: ",
+        "reverse mapping ",
+        "Address ",
+        "Authentication refused: ",
+        "Authentication tried ",
+        "User child is on pid ",
+        "Transferred: ",
+        "Could not ",
+        "Unable to ",
+        "Deprecated option ",
+        "rexec line ",
+        "Nasty ",
+        "ssh_dispatch_run_fatal: ",
+        "mm_",
+        "Write failed: ",
+        "Read error from ",
+        "Timeout, client not responding ",
+        "syslogin_perform_logout",
+        "PAM service",
+        "Authorized to ",
+        "Bind to port ",
+        "Missing privilege separation",
+        "error in libcrypto",
+        "Protocol error",
+        "padding error",
     ];
     const MORE: [&str; 10] = [
-        "exited MaxStartups", "srclimit_", "penalty: ", "buffer_get", "ssh_", "userauth_", "channel ", "packet_",
-        "AuthorizedKeysCommand", "fork of ",
+        "exited MaxStartups",
+        "srclimit_",
+        "penalty: ",
+        "buffer_get",
+        "ssh_",
+        "userauth_",
+        "channel ",
+        "packet_",
+        "AuthorizedKeysCommand",
+        "fork of ",
     ];
     BEGINS.iter().chain(&MORE).any(|begin| message.starts_with(begin))
 }

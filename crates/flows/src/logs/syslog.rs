@@ -74,7 +74,8 @@ fn tag(text: &str) -> Option<(&str, u32, &str)> {
     if program.is_empty() || program.len() > 64 || !program.bytes().all(plain) {
         return None;
     }
-    let short = if program.starts_with('/') { program.rsplit('/').next().unwrap_or(program) } else { program };
+    let short =
+        if program.starts_with('/') { program.rsplit('/').next().unwrap_or(program) } else { program };
     Some((short, process, message))
 }
 
@@ -111,7 +112,11 @@ mod tests {
         ] {
             let told = frame(text, &clock).unwrap_or_else(|| panic!("{text}"));
             let time_ms = 1_696_852_512_000;
-            assert_eq!(told, Frame { time_ms, host: "web1", program: "sshd", process: 125, message: "hello" }, "{text}");
+            assert_eq!(
+                told,
+                Frame { time_ms, host: "web1", program: "sshd", process: 125, message: "hello" },
+                "{text}"
+            );
         }
         assert_eq!(frame("hello world: this is no log", &clock), None);
     }

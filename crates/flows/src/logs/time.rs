@@ -133,7 +133,8 @@ fn fraction(text: &str) -> Option<(i64, &str)> {
     if len == 0 {
         return None;
     }
-    let ms = text.bytes().take(len).chain(*b"00").take(3).fold(0, |ms, digit| ms * 10 + i64::from(digit - b'0'));
+    let ms =
+        text.bytes().take(len).chain(*b"00").take(3).fold(0, |ms, digit| ms * 10 + i64::from(digit - b'0'));
     Some((ms, &text[len..]))
 }
 
@@ -153,7 +154,9 @@ fn zone(text: &str) -> Option<(i32, &str)> {
         b'-' => -1,
         _ => return None,
     };
-    let two = |text: &str| text.get(..2).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?.parse::<u32>().ok();
+    let two = |text: &str| {
+        text.get(..2).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?.parse::<u32>().ok()
+    };
     let hours = two(&text[1..])?;
     let rest = &text[3..];
     let rest = rest.strip_prefix(':').unwrap_or(rest);
@@ -168,9 +171,10 @@ fn number(text: &str, digits_min: usize, digits_max: usize) -> Option<(u32, &str
     if !(digits_min..=digits_max).contains(&len) {
         return None;
     }
-    let value = text.bytes().take(len).try_fold(0u32, |value, digit| {
-        value.checked_mul(10)?.checked_add(u32::from(digit - b'0'))
-    })?;
+    let value = text
+        .bytes()
+        .take(len)
+        .try_fold(0u32, |value, digit| value.checked_mul(10)?.checked_add(u32::from(digit - b'0')))?;
     Some((value, &text[len..]))
 }
 

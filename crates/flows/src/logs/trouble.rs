@@ -1,7 +1,8 @@
 //! Error logs of nginx and Apache: the lines that speak of limits, time-outs, refusals and failed logins.
 
 use super::event::{
-    Event, Login, LoginMethod, Outcome, Server, Service, Trouble, TroubleKind, USER_BYTES_MAX, WORD_BYTES_MAX, What, clean,
+    Event, Login, LoginMethod, Outcome, Server, Service, Trouble, TroubleKind, USER_BYTES_MAX,
+    WORD_BYTES_MAX, What, clean,
 };
 use super::line::{Place, Read};
 use super::time::Clock;
@@ -37,7 +38,10 @@ pub fn nginx(text: &str, clock: &Clock, place: &Place) -> Option<Read> {
     if let Some(login) = nginx_login(own, message) {
         return Some(event(What::Login(login)));
     }
-    let path = message.find("request: \"").and_then(|at| quoted(&message[at + 9..])).map_or("", |(inside, _)| inside);
+    let path = message
+        .find("request: \"")
+        .and_then(|at| quoted(&message[at + 9..]))
+        .map_or("", |(inside, _)| inside);
     let Some(kind) = nginx_kind(own) else { return Some(Read::Quiet) };
     Some(event(What::Error(trouble(Server::Nginx, kind, own, path))))
 }
@@ -75,34 +79,37 @@ fn nginx_login(own: &str, message: &str) -> Option<Login> {
 
 /// What nginx's own words mean; the words are in its sources, each of them once.
 fn nginx_kind(own: &str) -> Option<TroubleKind> {
-    first_of(own, &[
-        ("limiting requests", TroubleKind::LimitedRequests),
-        ("limiting connections", TroubleKind::LimitedConnections),
-        ("upstream timed out", TroubleKind::UpstreamTimedOut),
-        ("client timed out", TroubleKind::ClientTimedOut),
-        ("while reading client request headers", TroubleKind::ClientClosed),
-        ("while reading client request line", TroubleKind::ClientClosed),
-        ("client closed connection", TroubleKind::ClientClosed),
-        ("prematurely closed connection", TroubleKind::ClientClosed),
-        ("worker_connections are not enough", TroubleKind::Exhausted),
-        ("worker_connections exceed", TroubleKind::Exhausted),
-        ("Too many open files", TroubleKind::Exhausted),
-        ("accept() failed", TroubleKind::Exhausted),
-        ("no live upstreams", TroubleKind::UpstreamFailed),
-        ("while connecting to upstream", TroubleKind::UpstreamFailed),
-        ("upstream sent", TroubleKind::UpstreamFailed),
-        ("upstream prematurely", TroubleKind::UpstreamFailed),
-        ("(2: No such file or directory)", TroubleKind::NotFound),
-        ("is not found (", TroubleKind::NotFound),
-        ("access forbidden by rule", TroubleKind::Forbidden),
-        ("is forbidden", TroubleKind::Forbidden),
-        ("client sent", TroubleKind::Malformed),
-        ("client intended to send too large", TroubleKind::Malformed),
-        ("invalid method", TroubleKind::Malformed),
-        ("SSL_do_handshake() failed", TroubleKind::TlsFailed),
-        ("while SSL handshaking", TroubleKind::TlsFailed),
-        ("ModSecurity:", TroubleKind::Firewall),
-    ])
+    first_of(
+        own,
+        &[
+            ("limiting requests", TroubleKind::LimitedRequests),
+            ("limiting connections", TroubleKind::LimitedConnections),
+            ("upstream timed out", TroubleKind::UpstreamTimedOut),
+            ("client timed out", TroubleKind::ClientTimedOut),
+            ("while reading client request headers", TroubleKind::ClientClosed),
+            ("while reading client request line", TroubleKind::ClientClosed),
+            ("client closed connection", TroubleKind::ClientClosed),
+            ("prematurely closed connection", TroubleKind::ClientClosed),
+            ("worker_connections are not enough", TroubleKind::Exhausted),
+            ("worker_connections exceed", TroubleKind::Exhausted),
+            ("Too many open files", TroubleKind::Exhausted),
+            ("accept() failed", TroubleKind::Exhausted),
+            ("no live upstreams", TroubleKind::UpstreamFailed),
+            ("while connecting to upstream", TroubleKind::UpstreamFailed),
+            ("upstream sent", TroubleKind::UpstreamFailed),
+            ("upstream prematurely", TroubleKind::UpstreamFailed),
+            ("(2: No such file or directory)", TroubleKind::NotFound),
+            ("is not found (", TroubleKind::NotFound),
+            ("access forbidden by rule", TroubleKind::Forbidden),
+            ("is forbidden", TroubleKind::Forbidden),
+            ("client sent", TroubleKind::Malformed),
+            ("client intended to send too large", TroubleKind::Malformed),
+            ("invalid method", TroubleKind::Malformed),
+            ("SSL_do_handshake() failed", TroubleKind::TlsFailed),
+            ("while SSL handshaking", TroubleKind::TlsFailed),
+            ("ModSecurity:", TroubleKind::Firewall),
+        ],
+    )
 }
 
 fn first_of(own: &str, table: &[(&str, TroubleKind)]) -> Option<TroubleKind> {
@@ -117,7 +124,9 @@ pub fn apache(text: &str, clock: &Clock, place: &Place) -> Option<Read> {
     let mut module = None;
     // Level, process, client; the client stands in a second time where ModSecurity speaks.
     for _ in 0..8 {
-        let Some((inside, behind)) = rest.strip_prefix('[').and_then(|rest| rest.split_once("] ")) else { break };
+        let Some((inside, behind)) = rest.strip_prefix('[').and_then(|rest| rest.split_once("] ")) else {
+            break;
+        };
         match inside.strip_prefix("client ").or_else(|| inside.strip_prefix("remote ")) {
             Some(told) => client = address(told).unwrap_or(client),
             None if module.is_none() => module = Some(inside),
@@ -138,7 +147,15 @@ pub fn apache(text: &str, clock: &Clock, place: &Place) -> Option<Read> {
     }
     let (client, port) = client;
     let event = |what| {
-        Read::Event(Event { time_ms, client, port, host: "".into(), file: place.file, offset: place.offset, what })
+        Read::Event(Event {
+            time_ms,
+            client,
+            port,
+            host: "".into(),
+            file: place.file,
+            offset: place.offset,
+            what,
+        })
     };
     if let Some(login) = apache_login(rest) {
         return Some(event(What::Login(login)));
@@ -148,7 +165,8 @@ pub fn apache(text: &str, clock: &Clock, place: &Place) -> Option<Read> {
 }
 
 fn apache_login(message: &str) -> Option<Login> {
-    let behind = message.strip_prefix("AH").and_then(|rest| rest.split_once(": ")).map_or(message, |(_, rest)| rest);
+    let behind =
+        message.strip_prefix("AH").and_then(|rest| rest.split_once(": ")).map_or(message, |(_, rest)| rest);
     let (user, outcome) = if let Some(rest) = behind.strip_prefix("user ") {
         let outcome = match rest {
             _ if rest.contains(" not found") => Outcome::InvalidUser,
@@ -168,30 +186,33 @@ fn apache_login(message: &str) -> Option<Login> {
 
 /// What Apache's own words mean; its numbers (AH…) are in `docs/log-message-tags` of its sources.
 fn apache_kind(message: &str) -> Option<TroubleKind> {
-    first_of(message, &[
-        ("AH01382", TroubleKind::ClientTimedOut),
-        ("header read timeout", TroubleKind::ClientTimedOut),
-        ("body read timeout", TroubleKind::ClientTimedOut),
-        ("MaxRequestWorkers", TroubleKind::Exhausted),
-        ("MaxClients", TroubleKind::Exhausted),
-        ("scoreboard is full", TroubleKind::Exhausted),
-        ("Too many open files", TroubleKind::Exhausted),
-        ("ModSecurity:", TroubleKind::Firewall),
-        ("client denied by server configuration", TroubleKind::Forbidden),
-        ("Cannot serve directory", TroubleKind::Forbidden),
-        ("File does not exist", TroubleKind::NotFound),
-        ("not found or unable to stat", TroubleKind::NotFound),
-        ("Invalid URI", TroubleKind::Malformed),
-        ("Invalid method", TroubleKind::Malformed),
-        ("request failed: ", TroubleKind::Malformed),
-        ("The timeout specified has expired", TroubleKind::UpstreamTimedOut),
-        ("AH01102", TroubleKind::UpstreamFailed),
-        ("AH01114", TroubleKind::UpstreamFailed),
-        ("AH00957", TroubleKind::UpstreamFailed),
-        ("AH00898", TroubleKind::UpstreamFailed),
-        ("SSL handshake", TroubleKind::TlsFailed),
-        ("SSL Library Error", TroubleKind::TlsFailed),
-    ])
+    first_of(
+        message,
+        &[
+            ("AH01382", TroubleKind::ClientTimedOut),
+            ("header read timeout", TroubleKind::ClientTimedOut),
+            ("body read timeout", TroubleKind::ClientTimedOut),
+            ("MaxRequestWorkers", TroubleKind::Exhausted),
+            ("MaxClients", TroubleKind::Exhausted),
+            ("scoreboard is full", TroubleKind::Exhausted),
+            ("Too many open files", TroubleKind::Exhausted),
+            ("ModSecurity:", TroubleKind::Firewall),
+            ("client denied by server configuration", TroubleKind::Forbidden),
+            ("Cannot serve directory", TroubleKind::Forbidden),
+            ("File does not exist", TroubleKind::NotFound),
+            ("not found or unable to stat", TroubleKind::NotFound),
+            ("Invalid URI", TroubleKind::Malformed),
+            ("Invalid method", TroubleKind::Malformed),
+            ("request failed: ", TroubleKind::Malformed),
+            ("The timeout specified has expired", TroubleKind::UpstreamTimedOut),
+            ("AH01102", TroubleKind::UpstreamFailed),
+            ("AH01114", TroubleKind::UpstreamFailed),
+            ("AH00957", TroubleKind::UpstreamFailed),
+            ("AH00898", TroubleKind::UpstreamFailed),
+            ("SSL handshake", TroubleKind::TlsFailed),
+            ("SSL Library Error", TroubleKind::TlsFailed),
+        ],
+    )
 }
 
 /// Makes the error of a line; what the client sent does not get into its message.

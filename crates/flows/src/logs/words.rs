@@ -39,12 +39,20 @@ pub fn address(word: &str) -> Option<(Address, u16)> {
     if let Ok(socket) = word.parse::<SocketAddr>() {
         return Some((Address::from(socket.ip().to_canonical()), socket.port()));
     }
-    let bare = word.strip_prefix('[').and_then(|word| word.strip_suffix(']')).unwrap_or(word);
+    // OpenSSH writes brackets around IPv4, too: `[192.0.2.7]:22`.
+    let (bare, port) = match word.strip_prefix('[').and_then(|word| word.split_once(']')) {
+        Some((inside, "")) => (inside, 0),
+        Some((inside, rest)) => (inside, rest.strip_prefix(':')?.parse().ok()?),
+        None => (word, 0),
+    };
+    if let Some(v4) = v4(bare) {
+        return Some((Address::from(IpAddr::V4(v4)), port));
+    }
     let bare = bare.split_once('%').map_or(bare, |(address, _)| address);
     if !bare.contains(':') {
         return None;
     }
-    bare.parse::<IpAddr>().ok().map(|address| (Address::from(address.to_canonical()), 0))
+    bare.parse::<IpAddr>().ok().map(|address| (Address::from(address.to_canonical()), port))
 }
 
 /// The standard library's reader, at the speed that an access log wants.
@@ -70,9 +78,8 @@ pub fn any_address(text: &str) -> Option<(Address, u16)> {
     let outside = |letter: char| !(letter.is_ascii_hexdigit() || ".:[]%".contains(letter));
     text.split(outside).filter(|word| word.len() >= 3).take(WORD_COUNT_MAX).find_map(|word| {
         let word = word.trim_end_matches(['.', ':']);
-        let told = address(word)
-            .or_else(|| address(word.trim_matches(['[', ']'])))
-            .or_else(|| in_brackets(word));
+        let told =
+            address(word).or_else(|| address(word.trim_matches(['[', ']']))).or_else(|| in_brackets(word));
         told.filter(|(address, _)| address.as_v4().is_some() || word.matches(':').count() >= 2)
     })
 }

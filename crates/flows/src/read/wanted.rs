@@ -1,5 +1,6 @@
 //! Which columns of a record a question needs.
 
+use crate::Flow;
 use std::ops::BitOr;
 
 /// A set of the columns of `schema`, in its order.
@@ -33,6 +34,26 @@ impl Wanted {
     /// Whether any column of `other` is in this set.
     pub const fn has(self, other: Wanted) -> bool {
         self.0 & other.0 != 0
+    }
+
+    /// The record with the columns outside this set at their defaults; status, file and offset stay.
+    pub fn only(self, mut flow: Flow) -> Flow {
+        macro_rules! clear {
+            ($($bit:ident $column:ident;)*) => {
+                $(if !self.has(Wanted::$bit) {
+                    flow.$column = Default::default();
+                })*
+            };
+        }
+        if self != Wanted::ALL {
+            clear! {
+                START start_ms; END end_ms; SOURCE source; DESTINATION destination; SOURCE_PORT source_port;
+                DESTINATION_PORT destination_port; PROTOCOL protocol; PACKETS packets; BYTES bytes;
+                TCP_FLAGS tcp_flags; ACTION action; DIRECTION direction; OPENER opener; ACCOUNT account;
+                INTERFACE interface; RULE rule;
+            }
+        }
+        flow
     }
 }
 
