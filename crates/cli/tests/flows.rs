@@ -64,14 +64,26 @@ fn an_attack_is_told_with_who_whom_when_and_why() {
     assert_eq!((code, &report["schema"]), (1, &"netwhy.alerts/1".into()), "{report:#}");
     let alert = &report["alerts"][0];
     assert_eq!(alert["id"], "attack.outbound.ssh_bruteforce", "{report:#}");
-    assert_eq!((&alert["entity"], &alert["direction"], &alert["port"]), (&"10.0.1.27".into(), &"out".into(), &22.into()));
+    assert_eq!(
+        (&alert["entity"], &alert["direction"], &alert["port"]),
+        (&"10.0.1.27".into(), &"out".into(), &22.into())
+    );
     assert!(alert["targets"].as_u64().unwrap() > 4_000 && alert["confidence"].as_f64().unwrap() > 0.8);
     assert!(alert["start"].as_u64().unwrap() >= START_S + 540);
     assert_eq!(report["alerts"].as_array().unwrap().len(), 1, "{report:#}");
     assert_eq!(report["input"]["unread"], 0);
     let told = desk.run(&["flows", "detect", "flows.log"]);
     let told = text(&told.stdout);
-    for word in ["attack.outbound.ssh_bruteforce", "10.0.1.27", "port 22", "proof", "stop", "limit", "keep", "if wrong"] {
+    for word in [
+        "attack.outbound.ssh_bruteforce",
+        "10.0.1.27",
+        "port 22",
+        "proof",
+        "stop",
+        "limit",
+        "keep",
+        "if wrong",
+    ] {
         assert!(told.contains(word), "{word} is missing:\n{told}");
     }
     let chinese = text(&desk.run(&["flows", "detect", "flows.log", "--lang", "zh"]).stdout);
@@ -97,7 +109,10 @@ fn what_could_not_be_read_is_counted_and_told_with_its_place() {
     let (_, report) = desk.json(&["flows", "detect", "flows.log", "notes.txt"]);
     let input = &report["input"];
     assert_eq!((&input["records"], &input["unread"]), (&40.into(), &1.into()), "{input:#}");
-    assert_eq!((&input["places"][0]["number"], &input["broken"][0]["file"]), (&42.into(), &"notes.txt".into()));
+    assert_eq!(
+        (&input["places"][0]["number"], &input["broken"][0]["file"]),
+        (&42.into(), &"notes.txt".into())
+    );
     let output = desk.run(&["flows", "detect", "notes.txt"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("notes.txt"));
@@ -114,10 +129,15 @@ fn any_record_is_written_in_one_schema() {
     assert!(lines.next().unwrap().contains(",192.0.2.9,10.0.1.27,5000,3306,6,1,60,"), "{csv}");
     assert_eq!(lines.next(), None);
     let output = desk.run(&["flows", "show", "flows.log", "--json", "-n", "2"]);
-    let rows: Vec<Value> = text(&output.stdout).lines().map(|row| serde_json::from_str(row).unwrap()).collect();
+    let rows: Vec<Value> =
+        text(&output.stdout).lines().map(|row| serde_json::from_str(row).unwrap()).collect();
     assert_eq!((rows.len(), &rows[0]["action"]), (2, &"accept".into()));
     let (_, top) = desk.json(&["flows", "show", "flows.log", "--top", "rejected"]);
-    assert_eq!((&top["schema"], &top["rows"][0]["dport"]), (&"netwhy.rows/1".into(), &3306.into()), "{top:#}");
+    assert_eq!(
+        (&top["schema"], &top["rows"][0]["dport"]),
+        (&"netwhy.rows/1".into(), &3306.into()),
+        "{top:#}"
+    );
     let refused = desk.run(&["flows", "show", "flows.log", "--format", "svg"]);
     assert_eq!(refused.status.code(), Some(2));
 }
@@ -193,15 +213,28 @@ fn a_block_after_an_attack_is_named_as_the_providers() {
         let mut log = web(10);
         attack(&mut log, 20, 4);
         for number in 0..20 {
-            log += &line(("10.0.1.27", 50_000), ("198.51.100.7", 22), 3, START_S + 1_200 + number * 20, "ACCEPT");
+            log += &line(
+                ("10.0.1.27", 50_000),
+                ("198.51.100.7", 22),
+                3,
+                START_S + 1_200 + number * 20,
+                "ACCEPT",
+            );
         }
         let desk = desk(&[("flows.log", &log)]);
         let (_, verdict) = desk.json(&["tcp://198.51.100.7:22", "--flows", "flows.log", "--budget", "4s"]);
         assert_eq!(said(&verdict, "flows.attack").0, "ssh");
         let (value, excerpt) = said(&verdict, "flows.block");
         assert_eq!(value, "after_attack", "{excerpt}");
-        assert!(excerpt.contains("4 minutes after the attack did, with 1,600 outbound SYNs to port 22"), "{excerpt}");
-        assert_eq!(verdict["causes"][0]["id"], "policy.provider.outbound_attack_block", "{:#}", verdict["causes"]);
+        assert!(
+            excerpt.contains("4 minutes after the attack did, with 1,600 outbound SYNs to port 22"),
+            "{excerpt}"
+        );
+        assert_eq!(
+            verdict["causes"][0]["id"], "policy.provider.outbound_attack_block",
+            "{:#}",
+            verdict["causes"]
+        );
     });
 }
 

@@ -87,8 +87,12 @@ impl Source {
 
     /// Reads one input; `each` gets what it holds in its order.
     pub fn read(&self, name: &str, input: impl Read + Send, each: &mut dyn FnMut(Batch)) -> Told {
-        let mut told =
-            Told { kind: None, count: UnreadCount::default(), export: export::Counts::default(), error: None };
+        let mut told = Told {
+            kind: None,
+            count: UnreadCount::default(),
+            export: export::Counts::default(),
+            error: None,
+        };
         match self.read_into(name, input, &mut told, each) {
             Ok(count) => told.count = count,
             Err(error) => {
@@ -137,7 +141,8 @@ impl Source {
             }
             Kind::Log(_) => {
                 let options = logs::Options { server: logs::server(name), ..logs::Options::default() };
-                let reader = LogReader { workers: self.workers, ..LogReader::new(self.names.clone(), options) };
+                let reader =
+                    LogReader { workers: self.workers, ..LogReader::new(self.names.clone(), options) };
                 let each = &mut |events: Vec<Event>| each(Batch::Events(&events));
                 reader.read(name, Plain::new(whole, packed), each).map_err(SourceError::Log)
             }
@@ -197,9 +202,12 @@ impl<R: Read> Read for Plain<R> {
         };
         let length = unpacked.read(buffer)?;
         *bytes += length as u64;
-        let dense = *bytes > UNPACKED_BYTES_FREE && *bytes / unpacked.get_ref().bytes.max(1) > UNPACKED_RATIO_MAX;
+        let dense =
+            *bytes > UNPACKED_BYTES_FREE && *bytes / unpacked.get_ref().bytes.max(1) > UNPACKED_RATIO_MAX;
         if dense || *bytes > UNPACKED_BYTES_MAX {
-            return Err(io::Error::other(format!("it unpacks to more than {bytes} bytes, which no log does")));
+            return Err(io::Error::other(format!(
+                "it unpacks to more than {bytes} bytes, which no log does"
+            )));
         }
         Ok(length)
     }
@@ -212,7 +220,8 @@ mod tests {
     use flate2::write::GzEncoder;
     use std::io::Write;
 
-    const LINE: &str = "203.0.113.9 - - [01/Jan/2026:00:00:01 +0000] \"GET /a HTTP/1.1\" 200 12 \"-\" \"curl/8\"\n";
+    const LINE: &str =
+        "203.0.113.9 - - [01/Jan/2026:00:00:01 +0000] \"GET /a HTTP/1.1\" 200 12 \"-\" \"curl/8\"\n";
 
     fn packed(text: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());

@@ -212,8 +212,10 @@ impl Watch {
 
     /// Sums up.
     pub fn finish(self) -> Seen {
-        let main =
-            self.rejected.iter().max_by_key(|(place, tally)| (tally.last_ms, tally.records, place.rule, place.interface));
+        let main = self
+            .rejected
+            .iter()
+            .max_by_key(|(place, tally)| (tally.last_ms, tally.records, place.rule, place.interface));
         let (place, last) = main.map_or((None, i64::MIN), |(place, tally)| (Some(*place), tally.last_ms));
         let mut rejected = Tally::default();
         let alike = |one: &Place| place.is_some_and(|main| main.is_answer == one.is_answer);

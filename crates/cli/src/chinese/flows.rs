@@ -34,10 +34,7 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
         "Ask a lake, or files as they are: a named question, or SQL",
         "向数据湖或原始文件提问：命名的问题，或 SQL",
     ),
-    (
-        "Forget a lake's old records and merge its small files",
-        "清除数据湖中过期的记录，并合并小文件",
-    ),
+    ("Forget a lake's old records and merge its small files", "清除数据湖中过期的记录，并合并小文件"),
     ("Share out a cluster's queries among its executors", "把集群的查询分配给各执行器"),
     ("Work on the queries of a cluster", "执行集群的查询"),
     (
@@ -48,18 +45,12 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
         "The order of fields of AWS logs without a header line, as in the flow log's own definition",
         "没有表头行的 AWS 日志的字段顺序，与流日志定义中的写法相同",
     ),
-    (
-        "Threads that read; as many as there are processors by default",
-        "读取线程数；默认与处理器数相同",
-    ),
+    ("Threads that read; as many as there are processors by default", "读取线程数；默认与处理器数相同"),
     (
         "An address of our own, where the records do not show it; may be repeated",
         "属于我方、但记录中看不出的地址；可重复",
     ),
-    (
-        "Tell only what is at least so sure, between 0 and 1",
-        "只报告把握不低于此值的结果，0 到 1 之间",
-    ),
+    ("Tell only what is at least so sure, between 0 and 1", "只报告把握不低于此值的结果，0 到 1 之间"),
     ("What the records add up to, instead of the records", "显示记录的汇总，而不是记录本身"),
     (
         "Show so many rows; all records, or 20 rows of --top by default",
@@ -106,7 +97,10 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
         "Listen here for other executors, which fetch what this one worked out",
         "在此监听其他执行器，它们来取本执行器的结果",
     ),
-    ("Listen here for the scheduler's orders; the next port by default", "在此监听调度器的指令；默认为下一个端口"),
+    (
+        "Listen here for the scheduler's orders; the next port by default",
+        "在此监听调度器的指令；默认为下一个端口",
+    ),
     ("Memory for queries, in MiB; beyond it they go to disk", "查询可用内存（MiB）；超出则写入磁盘"),
     (
         "Tasks at the same time; as many as there are processors by default",

@@ -91,10 +91,9 @@ fn refuse_format(command: &Flows, common: &Common) -> Result<()> {
     let Some(format) = common.format else { return Ok(()) };
     let (fits, known) = match command {
         Flows::Query(_) => (format != Format::Html, "table, json, csv, parquet, svg"),
-        Flows::Show(_) => (
-            matches!(format, Format::Text | Format::Table | Format::Json | Format::Csv),
-            "table, json, csv",
-        ),
+        Flows::Show(_) => {
+            (matches!(format, Format::Text | Format::Table | Format::Json | Format::Csv), "table, json, csv")
+        }
         _ => (matches!(format, Format::Text | Format::Json), "text, json"),
     };
     if fits { Ok(()) } else { Err(not_so(format, known)) }

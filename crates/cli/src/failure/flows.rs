@@ -71,11 +71,16 @@ fn of_live(error: &LiveError) -> String {
 /// What to do about it.
 pub(super) fn hint(error: &(dyn Error + 'static)) -> Option<Words> {
     match error.downcast_ref::<LiveError>()? {
-        LiveError::Bind { .. } => {
-            Some(("is another collector running? choose with --port", "是否已有其他收集器？请用 --port 另选").into())
-        }
+        LiveError::Bind { .. } => Some(
+            ("is another collector running? choose with --port", "是否已有其他收集器？请用 --port 另选")
+                .into(),
+        ),
         LiveError::Conntrack(_) => Some(
-            ("run as root, and load nf_conntrack for more than sockets", "以 root 运行，并加载 nf_conntrack 以看到更多").into(),
+            (
+                "run as root, and load nf_conntrack for more than sockets",
+                "以 root 运行，并加载 nf_conntrack 以看到更多",
+            )
+                .into(),
         ),
         _ => None,
     }
@@ -89,7 +94,9 @@ mod tests {
     #[test]
     fn every_reason_has_chinese() {
         let read = |why| ReadError { file: "a".into(), offset: 7, why, count: UnreadCount::default() };
-        for why in [Why::Gzip("cut"), Why::TooLarge(1), Why::TooDense(9), Why::Unknown, Why::Fields("x".into())] {
+        for why in
+            [Why::Gzip("cut"), Why::TooLarge(1), Why::TooDense(9), Why::Unknown, Why::Fields("x".into())]
+        {
             let said = in_chinese(&read(why)).unwrap();
             assert!(said.contains("第 7 字节"), "{said}");
         }

@@ -23,7 +23,9 @@ pub(super) fn in_chinese(error: &(dyn Error + 'static)) -> Option<String> {
         LakeError::TooManyRows(count) => format!("结果超过 {count} 行；请减少行数，或写入文件"),
         LakeError::Cancelled => "已按要求停止".to_owned(),
         LakeError::Scheduler { address, attempts, .. } => {
-            format!("集群调度器 {address} 在 {attempts} 次尝试后仍无应答；其状态只在内存中，待其恢复后请重新提问")
+            format!(
+                "集群调度器 {address} 在 {attempts} 次尝试后仍无应答；其状态只在内存中，待其恢复后请重新提问"
+            )
         }
         LakeError::Without(what) => format!("此构建不含 {what}"),
     })
@@ -37,17 +39,21 @@ pub(super) fn hint(error: &(dyn Error + 'static)) -> Option<Words> {
             "请给出目录，或 s3://BUCKET/PREFIX 并以 --store 及其环境变量说明如何访问",
         ),
         LakeError::Newer { .. } => ("update netwhy", "请更新 netwhy"),
-        LakeError::Busy | LakeError::Contended(_) => ("wait until it is done, then try again", "请等其完成后再试"),
-        LakeError::TooManyRows(_) => {
-            ("use -n, --where, or --format parquet --out FILE", "请用 -n、--where 或 --format parquet --out FILE")
+        LakeError::Busy | LakeError::Contended(_) => {
+            ("wait until it is done, then try again", "请等其完成后再试")
         }
+        LakeError::TooManyRows(_) => (
+            "use -n, --where, or --format parquet --out FILE",
+            "请用 -n、--where 或 --format parquet --out FILE",
+        ),
         LakeError::Query(_) | LakeError::Refused(_) => (
             "netwhy flows query --help names the questions; docs/flows.md names the columns",
             "netwhy flows query --help 列出问题；docs/zh/flows.md 列出各列",
         ),
-        LakeError::Scheduler { .. } => {
-            ("start it: netwhy flows scheduler; or leave --cluster out", "请启动：netwhy flows scheduler；或去掉 --cluster")
-        }
+        LakeError::Scheduler { .. } => (
+            "start it: netwhy flows scheduler; or leave --cluster out",
+            "请启动：netwhy flows scheduler；或去掉 --cluster",
+        ),
         _ => return None,
     };
     Some(pair.into())

@@ -41,7 +41,8 @@ pub(super) fn block(alert: &Alert, common: &Common) -> String {
         page.said(lang.pick("break-in", "入侵"), &entered(break_in, lang));
     }
     for proof in alert.proof.iter().take(SHOWN_COUNT_MAX) {
-        let place = if proof.file.is_empty() { String::new() } else { format!("{}@{}: ", proof.file, proof.offset) };
+        let place =
+            if proof.file.is_empty() { String::new() } else { format!("{}@{}: ", proof.file, proof.offset) };
         page.said(lang.pick("proof", "证据"), &format!("{place}{}", proof.text));
     }
     page.steps(lang.pick("stop", "止损"), &alert.plan.stop);
@@ -69,7 +70,8 @@ impl Page<'_> {
                 _ => format!("{arrow} {} ({whom})", alert.entity),
             },
         };
-        let id = if self.common.color { format!("\u{1b}[31m{}\u{1b}[0m", alert.id) } else { alert.id.clone() };
+        let id =
+            if self.common.color { format!("\u{1b}[31m{}\u{1b}[0m", alert.id) } else { alert.id.clone() };
         self.text.push_str(&format!("{id}  {sure} %  {}\n", clean(&who)));
     }
 
@@ -131,14 +133,17 @@ fn entered(break_in: &netwhy_flows::detect::BreakIn, lang: Lang) -> String {
 }
 
 fn some(addresses: &[String], lang: Lang) -> String {
-    let shown = addresses.iter().take(SHOWN_COUNT_MAX).cloned().collect::<Vec<_>>().join(lang.pick(", ", "、"));
+    let shown =
+        addresses.iter().take(SHOWN_COUNT_MAX).cloned().collect::<Vec<_>>().join(lang.pick(", ", "、"));
     if addresses.len() > SHOWN_COUNT_MAX { shown + ", …" } else { shown }
 }
 
 fn radiation(radiation: &Radiation, lang: Lang) -> Option<String> {
     let (sources, records) = (thousands(radiation.sources), thousands(radiation.records));
     (radiation.sources > 0).then(|| match lang {
-        Lang::En => format!("{sources} strangers knocked at closed doors, {records} records: the internet's usual noise\n"),
+        Lang::En => format!(
+            "{sources} strangers knocked at closed doors, {records} records: the internet's usual noise\n"
+        ),
         Lang::Zh => format!("{sources} 个陌生来源敲过关闭的端口，共 {records} 条记录：互联网的日常噪声\n"),
     })
 }

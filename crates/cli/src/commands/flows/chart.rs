@@ -41,8 +41,12 @@ fn frame(title: &str, height: f64, inside: &str) -> String {
 }
 
 fn bars(table: &Table, title: &str, value: usize) -> String {
-    let rows: Vec<(String, f64)> =
-        table.rows.iter().take(BAR_COUNT_MAX).map(|row| (name(table, row, &[value]), number(&row[value]))).collect();
+    let rows: Vec<(String, f64)> = table
+        .rows
+        .iter()
+        .take(BAR_COUNT_MAX)
+        .map(|row| (name(table, row, &[value]), number(&row[value])))
+        .collect();
     let most = rows.iter().map(|(_, number)| *number).fold(1.0, f64::max);
     let room = WIDTH - NAME_WIDTH - MARGIN * 4.0;
     let mut inside = String::new();

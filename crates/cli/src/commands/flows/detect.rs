@@ -110,7 +110,10 @@ fn tell(report: &Report, fed: &Fed, common: &Common) -> Result<()> {
     }
     if report.forgotten > 0 {
         warn(&match common.lang {
-            Lang::En => format!("{} things found no room in the tables: the counts are lower bounds", report.forgotten),
+            Lang::En => format!(
+                "{} things found no room in the tables: the counts are lower bounds",
+                report.forgotten
+            ),
             Lang::Zh => format!("{} 项因表已满未计入：各计数为下限", report.forgotten),
         });
     }

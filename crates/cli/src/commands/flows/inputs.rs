@@ -109,12 +109,7 @@ impl How {
 
 impl Inputs {
     /// Reads all files one after the other; an error is only that nothing at all could be read.
-    pub(crate) fn read(
-        &self,
-        source: &Source,
-        common: &Common,
-        each: &mut dyn FnMut(Batch),
-    ) -> Result<Fed> {
+    pub(crate) fn read(&self, source: &Source, common: &Common, each: &mut dyn FnMut(Batch)) -> Result<Fed> {
         read(&self.files, source, common, each)
     }
 }
@@ -269,7 +264,8 @@ impl Bar {
         let bytes = files.iter().filter_map(|(path, _)| path.metadata().ok()).map(|meta| meta.len()).sum();
         let bar = ProgressBar::new(bytes);
         let marks = if common.unicode { "━━╌" } else { "#>-" };
-        if let Ok(style) = ProgressStyle::with_template("{bar:24} {percent:>3} %  {bytes_per_sec} {wide_msg}") {
+        if let Ok(style) = ProgressStyle::with_template("{bar:24} {percent:>3} %  {bytes_per_sec} {wide_msg}")
+        {
             bar.set_style(style.progress_chars(marks));
         }
         Bar(Some(bar))

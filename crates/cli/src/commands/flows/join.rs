@@ -99,17 +99,22 @@ impl Known {
         let outbound: Vec<&Alert> = self.alerts.iter().filter(|alert| mine(alert, Side::Out)).collect();
         let attack = outbound.iter().find_map(|alert| Some((*alert, outbound_kind(&alert.id)?)));
         all.push(match attack {
-            Some((alert, kind)) => {
-                said("flows.attack", kind, Link::SourceHost, alert.why.clone(), saved).about(alert.entity.clone())
+            Some((alert, kind)) => said("flows.attack", kind, Link::SourceHost, alert.why.clone(), saved)
+                .about(alert.entity.clone()),
+            None => {
+                said("flows.attack", "none", Link::SourceHost, self.nothing("attack of these ends"), saved)
             }
-            None => said("flows.attack", "none", Link::SourceHost, self.nothing("attack of these ends"), saved),
         });
         all.extend(self.block(&outbound, ends, saved));
         let inbound = self.alerts.iter().filter(|alert| mine(alert, Side::In));
-        let worst = inbound.filter_map(|alert| Some((alert, inbound_kind(&alert.id)?))).max_by_key(|(_, kind)| grave(kind));
+        let worst = inbound
+            .filter_map(|alert| Some((alert, inbound_kind(&alert.id)?)))
+            .max_by_key(|(_, kind)| grave(kind));
         all.push(match worst {
             Some((alert, kind)) => said("flows.inbound", kind, Link::OriginHost, alert.why.clone(), saved),
-            None => said("flows.inbound", "none", Link::OriginHost, self.nothing("attack on the target"), saved),
+            None => {
+                said("flows.inbound", "none", Link::OriginHost, self.nothing("attack on the target"), saved)
+            }
         });
         all
     }
@@ -133,7 +138,8 @@ impl Known {
         let excerpt = self.told();
         let opens = saved.evidence.iter().any(|one| one.fact == "tcp.connect" && one.value == "open");
         if value.is_empty() || (opens && value.starts_with("rejected")) {
-            let why = if value.is_empty() { excerpt } else { format!("{excerpt}; the handshake works by now") };
+            let why =
+                if value.is_empty() { excerpt } else { format!("{excerpt}; the handshake works by now") };
             return Evidence::unread("flows.path", Link::Path, saved.started, COLLECTOR, why);
         }
         said("flows.path", value, Link::Path, excerpt, saved)
@@ -257,7 +263,8 @@ fn grave(kind: &str) -> bool {
 
 /// Tells of an attack that is no reason for a way that works.
 pub(crate) fn tell_attack(saved: &SavedCase, lang: Lang) {
-    let attack = saved.evidence.iter().find(|one| one.fact == "flows.attack" && one.speaks() && one.value != "none");
+    let attack =
+        saved.evidence.iter().find(|one| one.fact == "flows.attack" && one.speaks() && one.value != "none");
     let Some(attack) = attack else { return };
     let who = attack.subject.as_deref().unwrap_or_default();
     warn(&netwhy_report::clean(&match lang {

@@ -168,7 +168,8 @@ fn collect(
     std::thread::spawn(move || {
         let ended = collector.run(&stop, &mut |flows, received| {
             let counts = sender.send(Seen::Counts(number, *received));
-            let gone = counts.is_err() || (!flows.is_empty() && sender.send(Seen::Flows(flows.to_vec())).is_err());
+            let gone =
+                counts.is_err() || (!flows.is_empty() && sender.send(Seen::Flows(flows.to_vec())).is_err());
             if gone {
                 stop.store(true, Ordering::Relaxed);
             }
@@ -237,7 +238,11 @@ impl<'a> Judge<'a> {
 
     /// One eye less is no reason to stop looking.
     fn failed(&self, error: LiveError) {
-        let instead = if self.own { self.common.lang.pick("; looking at sockets only", "；仅观察套接字") } else { "" };
+        let instead = if self.own {
+            self.common.lang.pick("; looking at sockets only", "；仅观察套接字")
+        } else {
+            ""
+        };
         failure::note(&error.into(), instead, self.common.lang);
     }
 
@@ -261,7 +266,8 @@ impl<'a> Judge<'a> {
         let sum = |count: &dyn Fn(&Received) -> u64| self.received.iter().map(count).sum::<u64>();
         let (datagrams, flows) = (sum(&|one| one.export.datagrams), sum(&|one| one.export.flows));
         let (lost, dropped) = (sum(&|one| one.export.lost_records), sum(&|one| one.dropped_by_kernel));
-        let bad = sum(&|one| one.export.bad_datagrams + one.export.sets_without_template + one.export.refused);
+        let bad =
+            sum(&|one| one.export.bad_datagrams + one.export.sets_without_template + one.export.refused);
         if last && datagrams == 0 && self.own {
             return;
         }

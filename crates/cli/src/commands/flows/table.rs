@@ -74,7 +74,8 @@ impl Table {
 
     fn json(&self) -> Value {
         let row = |row: &Vec<Value>| {
-            let named = self.columns.iter().zip(row).map(|(column, value)| (column.name.clone(), value.clone()));
+            let named =
+                self.columns.iter().zip(row).map(|(column, value)| (column.name.clone(), value.clone()));
             Value::Object(named.collect::<Map<_, _>>())
         };
         serde_json::json!({
@@ -121,10 +122,11 @@ impl Table {
     }
 
     fn line(&self, cells: &[String], widths: &[usize]) -> String {
-        let parts = cells.iter().zip(widths).zip(&self.columns).map(|((cell, width), column)| match column.kind {
-            Kind::Number => format!("{}{cell}", " ".repeat(width.saturating_sub(display_width(cell)))),
-            _ => padded(cell, *width),
-        });
+        let parts =
+            cells.iter().zip(widths).zip(&self.columns).map(|((cell, width), column)| match column.kind {
+                Kind::Number => format!("{}{cell}", " ".repeat(width.saturating_sub(display_width(cell)))),
+                _ => padded(cell, *width),
+            });
         parts.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     }
 }

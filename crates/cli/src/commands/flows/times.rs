@@ -18,7 +18,8 @@ pub(super) fn moment(text: &str) -> Result<i64> {
     if let Some(back_ms) = length_ms(text) {
         return Ok(now_ms() - back_ms as i64);
     }
-    let date = |text: &str| serde_json::from_value::<Stamp>(text.into()).ok().map(|stamp| stamp.millis() as i64);
+    let date =
+        |text: &str| serde_json::from_value::<Stamp>(text.into()).ok().map(|stamp| stamp.millis() as i64);
     let forms = [text.to_owned(), format!("{text}Z"), format!("{text}:00Z"), format!("{text}T00:00:00Z")];
     forms.iter().find_map(|form| date(form)).ok_or_else(|| {
         fail(
@@ -35,7 +36,10 @@ pub(super) fn moment(text: &str) -> Result<i64> {
 pub(super) fn length(text: &str, flag: &str) -> Result<u64> {
     length_ms(text).ok_or_else(|| {
         fail(
-            (format!("{text:?} is not a value of {flag}: it is no length of time"), format!("{text:?} 不是 {flag} 的值：不是时长")),
+            (
+                format!("{text:?} is not a value of {flag}: it is no length of time"),
+                format!("{text:?} 不是 {flag} 的值：不是时长"),
+            ),
             ("write a number with s, m, h or d", "写数字加单位 s、m、h 或 d"),
         )
     })
@@ -71,6 +75,9 @@ mod tests {
         assert_eq!(moment("2026-01-01T00:01").unwrap(), 1_767_225_660_000);
         assert!((now_ms() - moment("15m").unwrap() - 900_000).abs() < 1_000);
         assert!(moment("soon").is_err() && length("5", "--for").is_err());
-        assert_eq!((shown(1_767_225_661_234), clock(1_767_225_661_234)), ("2026-01-01 00:01:01".into(), "00:01".into()));
+        assert_eq!(
+            (shown(1_767_225_661_234), clock(1_767_225_661_234)),
+            ("2026-01-01 00:01:01".into(), "00:01".into())
+        );
     }
 }

@@ -35,7 +35,8 @@ pub fn import(args: &ImportArgs, common: &Common) -> Result<u8> {
     for one in &report.inputs {
         tell_input(one, common);
     }
-    let count = |wanted: fn(&Outcome) -> bool| report.inputs.iter().filter(|one| wanted(&one.outcome)).count();
+    let count =
+        |wanted: fn(&Outcome) -> bool| report.inputs.iter().filter(|one| wanted(&one.outcome)).count();
     let added = count(|outcome| matches!(outcome, Outcome::Added | Outcome::Grown(_) | Outcome::Torn(_)));
     let known = count(|outcome| matches!(outcome, Outcome::Known(_)));
     let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
@@ -101,7 +102,9 @@ pub fn retention(args: &RetentionArgs, common: &Common) -> Result<u8> {
         Lang::En => format!(
             "{rows} records older than {days} days forgotten with {dropped} files; {merged} files merged into {written}\n"
         ),
-        Lang::Zh => format!("清除早于 {days} 天的 {rows} 条记录（{dropped} 个文件）；{merged} 个文件合并为 {written} 个\n"),
+        Lang::Zh => format!(
+            "清除早于 {days} 天的 {rows} 条记录（{dropped} 个文件）；{merged} 个文件合并为 {written} 个\n"
+        ),
     })?;
     Ok(0)
 }
@@ -151,7 +154,9 @@ fn question(args: &QueryArgs) -> Result<Question> {
         return Ok(Question::Sql(args.question.clone()));
     }
     Ok(match Question::named(&args.question, filter) {
-        Some(Question::NewPairs { filter, .. }) => Question::NewPairs { filter, since_ms: at(&args.new_since)? },
+        Some(Question::NewPairs { filter, .. }) => {
+            Question::NewPairs { filter, since_ms: at(&args.new_since)? }
+        }
         Some(Question::Series { filter, .. }) => {
             let step_seconds = (length(&args.step, "--step")? / 1_000).clamp(1, u64::from(u32::MAX)) as u32;
             Question::Series { filter, step_seconds }
@@ -159,7 +164,10 @@ fn question(args: &QueryArgs) -> Result<Question> {
         Some(other) => other,
         None => {
             return Err(fail(
-                (format!("there is no question {:?}", args.question), format!("没有名为 {:?} 的问题", args.question)),
+                (
+                    format!("there is no question {:?}", args.question),
+                    format!("没有名为 {:?} 的问题", args.question),
+                ),
                 did_you_mean(&args.question, netwhy_lake::NAMES),
             ));
         }
@@ -189,7 +197,10 @@ impl Stores {
         for text in &self.store {
             let Some((key, value)) = text.split_once('=') else {
                 return Err(fail(
-                    (format!("{text:?} is not of the form KEY=VALUE"), format!("{text:?} 不是 KEY=VALUE 的形式")),
+                    (
+                        format!("{text:?} is not of the form KEY=VALUE"),
+                        format!("{text:?} 不是 KEY=VALUE 的形式"),
+                    ),
                     ("write it as in --store aws_region=eu-west-1", "写作 --store aws_region=eu-west-1"),
                 ));
             };
@@ -225,7 +236,8 @@ fn table(rows: Rows) -> Table {
         ColumnKind::Number => Kind::Number,
         ColumnKind::Address | ColumnKind::Word | ColumnKind::Truth => Kind::Word,
     };
-    let columns = rows.columns.into_iter().map(|column| Column { name: column.name, kind: kind(column.kind) });
+    let columns =
+        rows.columns.into_iter().map(|column| Column { name: column.name, kind: kind(column.kind) });
     let value = |cell: Cell| match cell {
         Cell::Null => Value::Null,
         Cell::Address(address) => address.to_string().into(),

@@ -50,7 +50,8 @@ fn inodes(alert: &Alert) -> BTreeSet<u64> {
         Way::Out => victims.contains(&socket.peer.ip()),
     };
     let listening = alert.direction == Way::In;
-    let states = if listening { state::mask(&[state::LISTEN]) } else { state::ALL & !state::mask(&[state::LISTEN]) };
+    let states =
+        if listening { state::mask(&[state::LISTEN]) } else { state::ALL & !state::mask(&[state::LISTEN]) };
     let mut found = BTreeSet::new();
     for transport in [sock_diag::Transport::Tcp, sock_diag::Transport::Udp] {
         let states = if transport == sock_diag::Transport::Udp { state::ALL } else { states };

@@ -25,7 +25,11 @@ const SYN: u8 = 2;
 type Tuple = (Address, u16, Address, u16, u8);
 
 /// Starts to look; every thread ends soon after `stop` is set.
-pub(super) fn open(names: &Arc<Names>, stop: &Arc<AtomicBool>, sender: &SyncSender<Seen>) -> Vec<JoinHandle<()>> {
+pub(super) fn open(
+    names: &Arc<Names>,
+    stop: &Arc<AtomicBool>,
+    sender: &SyncSender<Seen>,
+) -> Vec<JoinHandle<()>> {
     let known = Arc::new(std::sync::Mutex::new(Known::default()));
     let (tracking, looking) = (known.clone(), known);
     let (names_of_tracked, stop_tracked, tracked) = (names.clone(), stop.clone(), sender.clone());
@@ -125,8 +129,19 @@ mod tests {
 
     #[test]
     fn a_conversation_is_told_once_from_either_side() {
-        let flow = Flow { source: Address::v4(1), destination: Address::v4(2), destination_port: 22, ..Flow::default() };
-        let back = Flow { source: flow.destination, destination: flow.source, source_port: 22, destination_port: 0, ..flow };
+        let flow = Flow {
+            source: Address::v4(1),
+            destination: Address::v4(2),
+            destination_port: 22,
+            ..Flow::default()
+        };
+        let back = Flow {
+            source: flow.destination,
+            destination: flow.source,
+            source_port: 22,
+            destination_port: 0,
+            ..flow
+        };
         let mut known = Known::default();
         assert_eq!(known.new_of(vec![flow], 0).len(), 1);
         assert_eq!(known.new_of(vec![flow, back], 1_000).len(), 0);
