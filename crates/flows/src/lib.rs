@@ -7,6 +7,7 @@ pub mod export;
 mod icmp;
 pub mod live;
 pub mod logs;
+pub mod generate;
 pub mod names;
 pub mod place;
 pub mod read;

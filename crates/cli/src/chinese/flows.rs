@@ -35,6 +35,23 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
         "向数据湖或原始文件提问：命名的问题，或 SQL",
     ),
     ("Forget a lake's old records and merge its small files", "清除数据湖中过期的记录，并合并小文件"),
+    (
+        "Write a made-up day of flow logs with attacks in it, and the truth about them",
+        "写出一天虚构的流日志，其中含攻击，并给出真相",
+    ),
+    (
+        "Write the records to this file, as an AWS flow log; stdout by default",
+        "把记录以 AWS 流日志格式写入此文件；默认标准输出",
+    ),
+    ("Write the truth as JSON to this file", "把真相以 JSON 写入此文件"),
+    ("The same seed draws the same day", "相同的种子得到相同的一天"),
+    ("About so many records", "约这么多条记录"),
+    ("How much the attacks do, 1 for all of it", "攻击的强度，1 为全部"),
+    (
+        "Another estate: hosts that face the internet, other address plans, not every interface logged",
+        "另一种环境：主机直面互联网、地址规划不同、并非每块网卡都有日志",
+    ),
+    ("The version of the AWS format: 2, or 5 with TCP flags", "AWS 格式的版本：2，或带 TCP 标志的 5"),
     ("Share out a cluster's queries among its executors", "把集群的查询分配给各执行器"),
     ("Work on the queries of a cluster", "执行集群的查询"),
     (

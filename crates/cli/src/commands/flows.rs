@@ -4,6 +4,7 @@ pub(crate) mod alerts;
 mod chart;
 pub(crate) mod cluster;
 pub(crate) mod detect;
+pub(crate) mod generate;
 pub(crate) mod inputs;
 pub(crate) mod join;
 pub(crate) mod lake;
@@ -62,6 +63,8 @@ enum Flows {
     Query(lake::QueryArgs),
     /// Forget a lake's old records and merge its small files
     Retention(lake::RetentionArgs),
+    /// Write a made-up day of flow logs with attacks in it, and the truth about them
+    Generate(generate::Args),
     /// Share out a cluster's queries among its executors
     Scheduler(cluster::SchedulerArgs),
     /// Work on the queries of a cluster
@@ -80,6 +83,7 @@ pub async fn run(args: Args, common: Common) -> Result<u8> {
         Flows::Import(args) => lake::import(&args, &common),
         Flows::Query(args) => lake::query(&args, &common),
         Flows::Retention(args) => lake::retention(&args, &common),
+        Flows::Generate(args) => generate::run(&args, &common),
         Flows::Scheduler(args) => cluster::scheduler(&args, &common),
         Flows::Executor(args) => cluster::executor(&args, &common),
     })
