@@ -35,8 +35,9 @@ struct More {
     exporter: Address,
     back_packets: u64,
     back_bytes: u64,
-    /// A firewall tells events and both directions.
-    firewall: bool,
+    back_flags: u8,
+    /// The second pair of counters is of the other direction: a firewall says so, or a biflow.
+    both_ways: bool,
 }
 
 impl Exporters {
@@ -62,18 +63,22 @@ impl Exporters {
             _ => more.output,
         };
         flow.interface = self.symbol(more.exporter, seen, names);
-        let back = (more.back_packets > 0 || more.back_bytes > 0).then(|| Flow {
+        if !more.both_ways && flow.packets == 0 {
+            // Else it counts the same packets on their way out.
+            (flow.packets, flow.bytes) = (more.back_packets, more.back_bytes);
+        }
+        let back = (more.both_ways && (more.back_packets > 0 || more.back_bytes > 0)).then(|| Flow {
             source: flow.destination,
             destination: flow.source,
             source_port: flow.destination_port,
             destination_port: flow.source_port,
             packets: more.back_packets,
             bytes: more.back_bytes,
-            tcp_flags: 0,
-            opener: if more.firewall { Opener::Destination } else { Opener::Unknown },
+            tcp_flags: more.back_flags,
+            opener: Opener::Destination,
             ..flow
         });
-        if back.is_some() && more.firewall {
+        if back.is_some() {
             flow.opener = Opener::Source;
         }
         Some((flow, back))
@@ -127,6 +132,8 @@ fn take(flow: &mut Flow, more: &mut More, kind: u16, value: &[u8]) {
         MISCELLANEOUS => {
             (more.input, more.output) = (ORDER.u32(value, 0), ORDER.u32(value, 4));
             flow.direction = if byte(10) == 1 { Direction::Out } else { Direction::Unknown };
+            more.both_ways |= byte(12) != 0;
+            more.back_flags = byte(14) & 0x3f;
         }
         COUNTERS_BACK => {
             (more.back_packets, more.back_bytes) = (ORDER.u64(value, 8), ORDER.u64(value, 16));
@@ -134,7 +141,7 @@ fn take(flow: &mut Flow, more: &mut More, kind: u16, value: &[u8]) {
         RECEIVED_IPV4 if value.len() >= 4 => more.exporter = Address::v4(ORDER.u32(value, 0)),
         RECEIVED_IPV6 if value.len() >= 16 => more.exporter = ipv6(value, 0),
         FIREWALL => {
-            more.firewall = true;
+            more.both_ways = true;
             flow.action = match byte(14) {
                 1 | 2 | 5 => Action::Accept,
                 3 => Action::Reject,
