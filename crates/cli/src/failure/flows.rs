@@ -13,6 +13,10 @@ pub(super) fn in_chinese(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(read) = error.downcast_ref::<ReadError>() {
         return Some(of_read(read));
     }
+    let inside = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    if let Some(why) = inside.and_then(|inside| inside.downcast_ref::<Why>()) {
+        return Some(of_why(why));
+    }
     if let Some(dump) = error.downcast_ref::<DumpError>() {
         return Some(of_dump(dump));
     }
@@ -36,7 +40,11 @@ fn of_log(error: &LogError) -> String {
 }
 
 fn of_read(error: &ReadError) -> String {
-    let why = match &error.why {
+    format!("{}，解压后第 {} 字节：{}", error.file, error.offset, of_why(&error.why))
+}
+
+fn of_why(why: &Why) -> String {
+    match why {
         Why::Input(source) => format!("输入无法读取：{source}"),
         Why::Gzip(why) => format!("gzip 数据流已损坏（{why}）"),
         Why::TooLarge(bytes) => format!("解压后超过 {bytes} 字节"),
@@ -45,8 +53,7 @@ fn of_read(error: &ReadError) -> String {
         Why::Elsewhere(format) => format!("格式为 {format:?}，由其他读取器读取"),
         Why::Fields(text) => format!("字段顺序中没有任何已知字段：{text}"),
         Why::Worker => "一个读取线程停止了".to_owned(),
-    };
-    format!("{}，解压后第 {} 字节：{why}", error.file, error.offset)
+    }
 }
 
 fn of_dump(error: &DumpError) -> String {
