@@ -160,6 +160,35 @@ fn without_the_lake_its_commands_say_what_to_build() {
     }
 }
 
+#[cfg(feature = "lake")]
+#[test]
+fn a_lake_takes_each_file_once_and_answers_in_every_form() {
+    let mut log = web(2);
+    log += &line(("192.0.2.9", 5_000), ("10.0.1.27", 3306), 1, START_S, "REJECT");
+    let desk = desk(&[("flows.log", &log)]);
+    let lake = |words: &[&str]| [words, &["--lake", "lake"]].concat();
+    let (code, first) = desk.json(&lake(&["flows", "import", "flows.log"]));
+    assert_eq!((code, &first["rows"]), (0, &81.into()), "{first:#}");
+    let (_, again) = desk.json(&lake(&["flows", "import", "flows.log"]));
+    assert_eq!((&again["rows"], &again["inputs"]["known"]), (&0.into(), &1.into()), "{again:#}");
+    let (_, rejected) = desk.json(&lake(&["flows", "query", "rejected"]));
+    assert_eq!(rejected["rows"][0]["dport"], 3306, "{rejected:#}");
+    let (_, of_file) = desk.json(&["flows", "query", "rejected", "flows.log"]);
+    assert_eq!(of_file["rows"], rejected["rows"]);
+    let sql = lake(&["flows", "query", "SELECT count(*) AS flows FROM flows", "--format", "csv"]);
+    assert_eq!(text(&desk.run(&sql).stdout), "flows\r\n81\r\n");
+    let drawn = text(&desk.run(&lake(&["flows", "query", "series", "--format", "svg"])).stdout);
+    assert!(drawn.starts_with("<svg") && drawn.contains("<polyline"), "{drawn}");
+    let parquet =
+        desk.run(&lake(&["flows", "query", "pairs", "--format", "parquet", "--out", "pairs.parquet"]));
+    assert_eq!(parquet.status.code(), Some(0), "{}", text(&parquet.stderr));
+    assert!(std::fs::read(desk.path().join("pairs.parquet")).unwrap().starts_with(b"PAR1"));
+    let slip = desk.run(&lake(&["flows", "query", "fan-uot"]));
+    assert!(text(&slip.stderr).contains("did you mean \"fan-out\"?"), "{}", text(&slip.stderr));
+    let (_, kept) = desk.json(&lake(&["flows", "retention", "--days", "36000"]));
+    assert_eq!(kept["dropped_rows"], 0, "{kept:#}");
+}
+
 /// A host whose packets to 198.51.100.7 and 10.9.0.0/16 leave and are never answered.
 fn silent_world() {
     netwhy_testing::run(

@@ -10,6 +10,9 @@ use crate::{Flow, Names, UnreadCount, export};
 use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 
+/// How a Parquet file begins.
+pub const PARQUET: &[u8] = b"PAR1";
+
 /// What a file holds, and so which reader reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -51,6 +54,8 @@ pub struct Told {
 pub enum SourceError {
     #[error("it is none of the formats that are read")]
     Unknown,
+    #[error("it is Parquet, which only a netwhy with the lake reads")]
+    Parquet,
     #[error("it could not be read")]
     Input(#[from] io::Error),
     #[error(transparent)]
@@ -115,6 +120,7 @@ impl Source {
             (Some(kind), _) => kind,
             // A log without its header is what the order of fields was given for.
             (None, Some(_)) => Kind::FlowLog(Format::AwsText),
+            (None, None) if head.starts_with(PARQUET) => return Err(SourceError::Parquet),
             (None, None) => return Err(SourceError::Unknown),
         };
         told.kind = Some(kind);

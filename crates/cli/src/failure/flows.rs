@@ -28,6 +28,7 @@ pub(super) fn in_chinese(error: &(dyn Error + 'static)) -> Option<String> {
     }
     Some(match error.downcast_ref::<SourceError>()? {
         SourceError::Unknown => "不是可读取的格式".to_owned(),
+        SourceError::Parquet => "这是 Parquet，只有含数据湖的 netwhy 能读取".to_owned(),
         SourceError::Input(_) => "无法读取".to_owned(),
         SourceError::FlowLog(read) => of_read(read),
         SourceError::Dump(dump) => of_dump(dump),

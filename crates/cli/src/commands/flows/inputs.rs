@@ -134,6 +134,11 @@ pub(crate) fn read(
     for (path, asked_for) in &files {
         let name = if path == Path::new("-") { "stdin".into() } else { path.display().to_string() };
         bar.file(&name);
+        #[cfg(feature = "lake")]
+        if parquet::is_one(path) {
+            fed.take(name, parquet::read(path, &source.names, each), *asked_for);
+            continue;
+        }
         let told = match open(path) {
             Ok(input) => source.read(&name, bar.through(input), each),
             Err(error) if files.len() == 1 => return Err(error),
@@ -159,6 +164,24 @@ fn open(path: &Path) -> Result<Box<dyn Read + Send>> {
     let file = File::open(path)
         .map_err(|error| while_trying((format!("reading {name}"), format!("读取 {name}")), error))?;
     Ok(Box::new(file))
+}
+
+/// Files of a lake, read without asking it.
+#[cfg(feature = "lake")]
+mod parquet {
+    use super::*;
+    use netwhy_flows::source::PARQUET;
+
+    pub fn is_one(path: &Path) -> bool {
+        let mut head = [0; PARQUET.len()];
+        File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head == *PARQUET
+    }
+
+    pub fn read(path: &Path, names: &Names, each: &mut dyn FnMut(Batch)) -> Told {
+        let fed = netwhy_lake::read_parquet(path, names, &mut |flows| each(Batch::Flows(flows)));
+        let error = fed.torn.map(|why| SourceError::Input(std::io::Error::other(why)));
+        Told { kind: None, count: fed.count, export: export::Counts::default(), error }
+    }
 }
 
 fn nothing(fed: &Fed) -> anyhow::Error {

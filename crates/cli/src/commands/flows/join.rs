@@ -109,7 +109,7 @@ impl Known {
         let inbound = self.alerts.iter().filter(|alert| mine(alert, Side::In));
         let worst = inbound
             .filter_map(|alert| Some((alert, inbound_kind(&alert.id)?)))
-            .max_by_key(|(_, kind)| grave(kind));
+            .max_by_key(|(_, kind)| is_grave(kind));
         all.push(match worst {
             Some((alert, kind)) => said("flows.inbound", kind, Link::OriginHost, alert.why.clone(), saved),
             None => {
@@ -238,7 +238,7 @@ fn outbound_kind(id: &str) -> Option<&'static str> {
     Some(match id.strip_prefix("attack.outbound.")? {
         "ssh_bruteforce" => "ssh",
         "syn_flood" => "syn_flood",
-        "udp_flood" | "amplification" => "udp_flood",
+        "udp_flood" => "udp_flood",
         "beacon" => "beacon",
         _ => "scan",
     })
@@ -247,18 +247,19 @@ fn outbound_kind(id: &str) -> Option<&'static str> {
 /// The value of `flows.inbound` for an alert's cause.
 fn inbound_kind(id: &str) -> Option<&'static str> {
     Some(match id.strip_prefix("attack.inbound.")? {
-        "ssh_bruteforce" | "bruteforce" => "ssh",
         "syn_flood" => "syn_flood",
         "cc" => "requests",
         "slowloris" => "slow",
-        "port_scan" => "scan",
+        "port_scan" | "web_scan" => "scan",
+        "break_in" => "logins",
+        kind if kind.ends_with("bruteforce") => "logins",
         _ => return None,
     })
 }
 
 /// What explains a way that fails outweighs what every public host sees.
-fn grave(kind: &str) -> bool {
-    !matches!(kind, "ssh" | "scan")
+fn is_grave(kind: &str) -> bool {
+    !matches!(kind, "logins" | "scan")
 }
 
 /// Tells of an attack that is no reason for a way that works.
