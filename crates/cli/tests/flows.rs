@@ -44,9 +44,11 @@ fn attack(log: &mut String, minutes: u64, blocked_after: u64) {
         let at_s = START_S + 600 + number * 60 / 400;
         let host = format!("203.0.{}.{}", number / 250 % 250, 1 + number % 250);
         let port = 30_000 + (number % 30_000) as u16;
-        *log += &line(("10.0.1.27", port), (&host, 22), 1, at_s, "ACCEPT");
-        if number % 10 == 0 && number < blocked_after * 400 {
-            *log += &line((&host, 22), ("10.0.1.27", port), 1, at_s, "ACCEPT");
+        let is_answered = number % 10 == 0 && number < blocked_after * 400;
+        let packets = if is_answered { 14 } else { 1 };
+        *log += &line(("10.0.1.27", port), (&host, 22), packets, at_s, "ACCEPT");
+        if is_answered {
+            *log += &line((&host, 22), ("10.0.1.27", port), 12, at_s, "ACCEPT");
         }
     }
 }
@@ -189,11 +191,11 @@ fn a_lake_takes_each_file_once_and_answers_in_every_form() {
     assert_eq!(kept["dropped_rows"], 0, "{kept:#}");
 }
 
-/// A host whose packets to 198.51.100.7 and 10.9.0.0/16 leave and are never answered.
+/// A host whose packets to 198.51.100.7 leave and are never answered: the other end of its wire is nobody's.
 fn silent_world() {
     netwhy_testing::run(
-        "ip link add out type dummy; ip addr add 10.0.1.27/24 dev out; ip link set out up; \
-         ip route add 10.9.0.0/16 dev out; ip route add 198.51.100.7 dev out",
+        "ip link add out type veth peer name far; ip link set out arp off; ip link set far up; \
+         ip addr add 10.0.1.27/24 dev out; ip link set out up; ip route add 198.51.100.7 dev out",
     );
 }
 
@@ -267,33 +269,63 @@ fn a_block_after_an_attack_is_named_as_the_providers() {
     });
 }
 
-/// Tries SSH on one host after the other, as a worm does; nobody answers.
+/// Tries SSH on one host after the other, as a worm does; every second one is silent.
 const WORM: &str = "
 import socket, time
 held, start = [], time.monotonic()
 for number in range(6000):
     peer = socket.socket()
     peer.setblocking(False)
-    try: peer.connect(('10.9.%d.%d' % (number // 250 % 250, 1 + number % 250), 22))
+    try: peer.connect(('10.%d.%d.%d' % (8 + number % 2, number // 250 % 250, 1 + number % 250), 22))
     except OSError: pass
     held.append((time.monotonic(), peer))
     while time.monotonic() - held[0][0] > 2: held.pop(0)[1].close()
-    time.sleep(max(0, start + number / 80 - time.monotonic()))
+    time.sleep(max(0, start + number / 60 - time.monotonic()))
 ";
+
+/// Is every host of 10.9.0.0/16, and greets whoever comes as an SSH server does.
+const GREETER: &str = "
+import socket
+server = socket.create_server(('0.0.0.0', 22), backlog=512)
+held = []
+while True:
+    peer, _ = server.accept()
+    peer.sendall(b'SSH-2.0-OpenSSH_9.2\\r\\n')
+    held = held[-200:] + [peer]
+";
+
+/// A second namespace at the other end of this one's wire, gone with its process.
+fn greeting_world(desk: &Desk) -> std::process::Child {
+    let script = desk.path().join("greeter.py");
+    let child = std::process::Command::new("unshare").args(["--net", "python3"]).arg(script).spawn().unwrap();
+    let (pid, own) = (child.id(), std::fs::read_link("/proc/thread-self/ns/net").unwrap());
+    netwhy_testing::until("the other namespace", Duration::from_secs(10), || {
+        std::fs::read_link(format!("/proc/{pid}/ns/net")).is_ok_and(|other| other != own)
+    });
+    netwhy_testing::run(&format!(
+        "ip link add out type veth peer name far; ip link set far netns {pid}; ip addr add 10.0.1.27/24 dev out; \
+         ip link set out up; ip route add 10.8.0.0/15 via 10.0.1.1; \
+         nsenter -t {pid} -n sh -euc 'ip link set lo up; ip addr add 10.0.1.1/24 dev far; ip link set far up; \
+         ip route add blackhole 10.8.0.0/16; ip route add local 10.9.0.0/16 dev lo'"
+    ));
+    child
+}
 
 #[test]
 fn this_hosts_own_attack_is_named_with_its_process_within_a_minute() {
-    in_namespace(&["python3"], || {
-        silent_world();
-        let desk = desk(&[("worm.py", WORM)]);
+    in_namespace(&["python3", "unshare", "nsenter"], || {
+        let desk = desk(&[("worm.py", WORM), ("greeter.py", GREETER)]);
+        let greeter = greeting_world(&desk);
         let mut watch = desk.command(&["flows", "watch", "--first", "--for", "60s", "--json"]);
         let watch = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let script = desk.path().join("worm.py");
-        let mut worm = std::process::Command::new("python3").arg(&script).spawn().unwrap();
+        let worm = std::process::Command::new("python3").arg(&script).spawn().unwrap();
         let began = Instant::now();
         let output = watch.wait_with_output().unwrap();
-        worm.kill().unwrap();
-        worm.wait().unwrap();
+        for mut child in [worm, greeter] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
         let mut told = String::new();
         let _ = write!(told, "{} {}", text(&output.stdout), text(&output.stderr));
         assert_eq!(output.status.code(), Some(1), "{told}");
