@@ -73,10 +73,7 @@ fn add(
         Carried::Ip(bytes) => bytes,
         Carried::Other(_) => return Outcome::PassedOver,
         Carried::Short => {
-            return Outcome::Unread(
-                "the link-layer header is cut short".into(),
-                "链路层头部不完整".into(),
-            );
+            return Outcome::Unread("the link-layer header is cut short".into(), "链路层头部不完整".into());
         }
         Carried::Foreign => {
             let number = captured.link_type;

@@ -7,9 +7,9 @@
 pub mod alert;
 mod beacon;
 mod finding;
+mod guesses;
 mod incoming;
 pub mod login;
-mod logins;
 pub mod logs;
 mod looks;
 mod merge;
@@ -58,7 +58,7 @@ pub struct Detectors {
     sides: sides::Sides,
     outgoing: outgoing::Outgoing,
     incoming: incoming::Incoming,
-    logins: logins::Logins,
+    guesses: guesses::Guesses,
     volume: volume::Volume,
     beacons: beacon::Beacons,
     /// The first and the last cell of this part.
@@ -78,7 +78,7 @@ impl Detectors {
             sides: sides::Sides::new(&options.ours),
             outgoing: outgoing::Outgoing::default(),
             incoming: incoming::Incoming::default(),
-            logins: logins::Logins::default(),
+            guesses: guesses::Guesses::default(),
             volume: volume::Volume::default(),
             beacons: beacon::Beacons::default(),
             span: None,
@@ -102,15 +102,10 @@ impl Detectors {
         if flow.protocol == UDP {
             self.datagram(&talk, flow);
         }
-        if talk.request {
-            for our in [talk.our_client, talk.our_server].into_iter().flatten() {
-                self.volume.call(our, flow);
-            }
-        }
         match (talk.our_client, talk.our_server) {
             (Some(our), server) => {
                 self.outgoing.flow(our, &talk, flow);
-                if server.is_none() {
+                if server.is_none() && !sides::is_link_local(talk.server) {
                     self.beacons.flow(our, &talk, flow);
                 }
             }
@@ -120,7 +115,7 @@ impl Detectors {
             _ => {}
         }
         if flow.protocol == TCP {
-            self.logins.flow(&talk, flow);
+            self.guesses.flow(&talk, flow);
         }
     }
 
@@ -177,7 +172,7 @@ impl Detectors {
             self.incoming.radiation(|source| alerts.iter().any(|alert| alert.entity == source.to_string()));
         let forgotten = self.outgoing.forgotten()
             + self.incoming.forgotten()
-            + self.logins.forgotten()
+            + self.guesses.forgotten()
             + self.beacons.forgotten();
         Report { radiation, forgotten, ..Report::new(self.finish()) }
     }
@@ -195,6 +190,7 @@ impl Detectors {
             }
             None => self.span = Some((slot, slot)),
         }
+        self.sides.set_slots(self.span.map_or(1, |(from, to)| (to - from + 1) as usize));
     }
 
     fn end_part(&mut self) {
@@ -204,7 +200,7 @@ impl Detectors {
         self.span = None;
         self.outgoing.clear();
         self.incoming.clear();
-        self.logins.clear();
+        self.guesses.clear();
         self.volume.clear();
         self.beacons.clear();
     }
@@ -216,11 +212,18 @@ impl Detectors {
         findings.extend(self.incoming.findings(&self.sides, from, to));
         let together: Vec<Finding> =
             findings.iter().filter(|one| one.is_guessed_together()).cloned().collect();
-        findings.extend(self.logins.findings(&together));
+        findings.extend(self.guesses.findings(&self.sides, slots, &together));
+        let mut calls = series::Calls::default();
+        self.outgoing.add_calls(&mut calls, |_| true);
+        self.incoming.add_calls(&mut calls);
+        for (our, series) in &calls.hosts {
+            findings.extend(volume::churn(series, slots, self.sides.address(*our)));
+        }
         findings.extend(self.volume.findings(&self.sides, slots));
         findings.extend(self.beacons.findings(&self.sides));
-        let mut findings =
-            merge::merge(findings, |finding| self.volume.calls(self.sides.known(finding.entity)));
+        let mut findings = merge::merge(findings, |finding| {
+            self.sides.known(finding.entity).map_or(0, |our| calls.total(our))
+        });
         let links = merge::chain(&mut findings);
         let mut alerts: Vec<Alert> =
             findings.iter().map(|finding| words::alert(finding, self.names.as_deref())).collect();

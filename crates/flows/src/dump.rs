@@ -46,7 +46,9 @@ pub enum DumpError {
     },
     #[error("the file is no {what}")]
     Foreign { what: &'static str },
-    #[error("the file is compressed with {method}, which netwhy does not unpack; `nfdump -J 0 -r FILE` unpacks it")]
+    #[error(
+        "the file is compressed with {method}, which netwhy does not unpack; `nfdump -J 0 -r FILE` unpacks it"
+    )]
     Compressed { method: &'static str },
 }
 

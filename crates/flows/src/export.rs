@@ -4,8 +4,8 @@
 //! exporters are kept. What comes before its template waits, what never came is counted by the sequence numbers.
 
 mod draft;
-mod fixed;
 mod field;
+mod fixed;
 mod plan;
 mod sequence;
 mod sets;
@@ -68,7 +68,9 @@ impl ExportError {
     /// The same in Chinese.
     pub fn in_chinese(&self) -> String {
         match self {
-            ExportError::Version(version) => format!("版本 {version} 不是 netwhy 能读的 NetFlow、IPFIX 或 sFlow"),
+            ExportError::Version(version) => {
+                format!("版本 {version} 不是 netwhy 能读的 NetFlow、IPFIX 或 sFlow")
+            }
             ExportError::Short(_) => "数据报不完整".into(),
             ExportError::Template(_) => "模板无法理解".into(),
             ExportError::Set(number) => format!("集合编号 {number} 为保留值"),
@@ -145,10 +147,7 @@ impl Budget {
 impl Decoder {
     pub fn new(names: Arc<Names>) -> Decoder {
         let budget = Budget { fields: FIELD_COUNT_MAX, waiting_bytes: WAITING_BYTES_MAX };
-        Decoder {
-            sources: Sources::default(),
-            shared: Shared { names, counts: Counts::default(), budget },
-        }
+        Decoder { sources: Sources::default(), shared: Shared { names, counts: Counts::default(), budget } }
     }
 
     /// Decodes one datagram; `each` gets its flows, and those that waited for its templates.
@@ -203,8 +202,7 @@ impl Decoder {
     ) -> Result<(), ExportError> {
         let mut take = Take::new(bytes);
         let head = ipfix::Head::parse(&mut take).ok_or(ExportError::Short("header"))?;
-        let clock =
-            Clock { export_ms: i64::from(head.export_s) * 1000, uptime_ms: None, init_ms: None };
+        let clock = Clock { export_ms: i64::from(head.export_s) * 1000, uptime_ms: None, init_ms: None };
         let key = SourceKey { exporter: arrival.exporter, version: 10, domain: head.domain };
         let whole = usize::from(head.length) <= bytes.len();
         take.rest = take.rest.get(..usize::from(head.length).saturating_sub(16)).unwrap_or(take.rest);
@@ -212,7 +210,10 @@ impl Decoder {
         if whole { Ok(()) } else { Err(ExportError::Short("message")) }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the two heads differ in all of these and share what follows")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the two heads differ in all of these and share what follows"
+    )]
     fn sets(
         &mut self,
         dialect: Dialect,

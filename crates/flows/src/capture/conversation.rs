@@ -67,13 +67,8 @@ impl Ends {
         let destination = (packet.destination, destination_port);
         let side = usize::from(source > destination);
         let (low, high) = if side == 0 { (source, destination) } else { (destination, source) };
-        let ends = Ends {
-            low: low.0,
-            high: high.0,
-            low_port: low.1,
-            high_port: high.1,
-            protocol: packet.protocol,
-        };
+        let ends =
+            Ends { low: low.0, high: high.0, low_port: low.1, high_port: high.1, protocol: packet.protocol };
         (ends, side)
     }
 }

@@ -103,7 +103,13 @@ pub fn packets(
         match step {
             Step::Need(needed) => {
                 if !pump.fill(needed)? {
-                    bad(file, count, &pump, "the file ends within a packet or block", "文件在数据包或块中途结束");
+                    bad(
+                        file,
+                        count,
+                        &pump,
+                        "the file ends within a packet or block",
+                        "文件在数据包或块中途结束",
+                    );
                     return Ok(());
                 }
             }

@@ -1,7 +1,7 @@
 //! Calls at regular intervals from one of our hosts to an address that hardly any other of ours calls.
 
 use super::alert::{Technique, Way};
-use super::finding::{Finding, Kind, prove};
+use super::finding::{Finding, Kind, Spread, prove};
 use super::looks::{guessed_service, is_mail};
 use super::series::Run;
 use super::sides::{Sides, Talk};
@@ -29,6 +29,15 @@ const DENSE_FEW: f64 = 0.8;
 const MANY: u32 = 40;
 /// What a monitor's calls reach even when it is slow now and then.
 const DENSE_MONITOR: f64 = 0.45;
+/// Periods that programs are set to.
+const PERIODS_S: [f64; 14] =
+    [20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 240.0, 300.0, 600.0, 900.0, 1_200.0, 1_800.0, 3_600.0];
+/// How closely calls keep to the period (1 is exactly, 0 is by chance), how many it takes, and how certain it must be.
+const GRID_MIN: f64 = 0.45;
+const GRID_INTERVALS_MIN: u32 = 25;
+const GRID_CERTAINTY_MIN: f64 = 15.0;
+/// A program's calls are alike: standard deviation of their bytes by the mean.
+const SIZES_SPREAD_MAX: f64 = 0.5;
 /// How long it must go on.
 const SPAN_S_MIN: u32 = 3_600;
 /// A service that more of our hosts call is known to somebody.
@@ -50,6 +59,9 @@ struct Pair {
     open_ports: [u16; OPEN_PORT_COUNT],
     next_port: u8,
     calls: u32,
+    /// Sums of the intervals as angles on a circle of each likely period.
+    circles: [(f32, f32); PERIODS_S.len()],
+    sizes: Spread,
     /// The latest calls in order, in seconds: records of one window come in any order.
     waiting: [u32; WAITING_COUNT],
     bytes: u64,
@@ -68,6 +80,8 @@ impl Default for Pair {
             open_ports: [0; OPEN_PORT_COUNT],
             next_port: 0,
             calls: 0,
+            circles: [(0.0, 0.0); PERIODS_S.len()],
+            sizes: Spread::default(),
             waiting: [0; WAITING_COUNT],
             bytes: 0,
             answers: 0,
@@ -156,6 +170,7 @@ impl Pair {
         self.open_ports[usize::from(self.next_port)] = talk.client_port;
         self.next_port = (self.next_port + 1) % OPEN_PORT_COUNT as u8;
         self.calls = self.calls.saturating_add(1);
+        self.sizes.add(flow.bytes as f64);
         prove(&mut self.proof, flow);
         let at = u32::try_from(flow.start_ms / 1000).unwrap_or(0);
         // The earliest of those that wait gives way.
@@ -182,6 +197,11 @@ impl Pair {
             return;
         }
         self.last_s = at;
+        for (circle, period_s) in self.circles.iter_mut().zip(PERIODS_S) {
+            let angle = std::f64::consts::TAU * (seconds / period_s).fract();
+            circle.0 += angle.cos() as f32;
+            circle.1 += angle.sin() as f32;
+        }
         let bin = (seconds.log2() * BINS_PER_OCTAVE) as usize;
         let bin = &mut self.bins[bin.min(BIN_COUNT - 1)];
         *bin = bin.saturating_add(1);
@@ -204,7 +224,26 @@ impl Pair {
         (best, f64::from(sum(best)) / f64::from(self.intervals.max(1)))
     }
 
+    /// The period that the calls keep to although many are left out, and how well.
+    fn grid(&self) -> Option<(f64, f64)> {
+        let count = f64::from(self.intervals);
+        let strength = |circle: &(f32, f32)| f64::from(circle.0).max(0.0) / count;
+        let best =
+            self.circles.iter().zip(PERIODS_S).max_by(|(one, _), (other, _)| one.0.total_cmp(&other.0));
+        let (strength, period_s) = best.map(|(circle, period_s)| (strength(circle), period_s))?;
+        let is_alike = self.sizes.deviation() <= SIZES_SPREAD_MAX * self.sizes.mean();
+        // By chance the sum has a deviation of sqrt(count / 2).
+        let is_certain = strength >= GRID_MIN && strength * strength * count >= GRID_CERTAINTY_MIN;
+        (self.intervals >= GRID_INTERVALS_MIN && is_alike && is_certain).then_some((period_s, strength))
+    }
+
     fn is_regular(&self) -> bool {
+        let lasts = self.last_s - self.first_s >= SPAN_S_MIN;
+        let is_grid = lasts && self.intervals * 10 >= self.calls * 8 && self.grid().is_some();
+        is_grid || self.is_even()
+    }
+
+    fn is_even(&self) -> bool {
         let least = if self.intervals >= MANY { DENSE_MANY } else { DENSE_FEW };
         // Calls that came at once with another are the mark of a browser or a pool.
         self.intervals >= INTERVALS_MIN
@@ -220,6 +259,11 @@ impl Pair {
 
     fn finding(&self, entity: Address, server: Address, port: u16) -> Finding {
         let (bin, dense) = self.densest();
+        let even_s = ((bin as f64 + 1.5) / BINS_PER_OCTAVE).exp2();
+        let (interval_s, dense) = match self.grid() {
+            Some((period_s, strength)) if !self.is_even() => (period_s, strength.min(1.0)),
+            _ => (even_s, dense),
+        };
         let run = Run {
             start_ms: i64::from(self.first_s) * 1000,
             end_ms: i64::from(self.last_s) * 1000,
@@ -230,7 +274,7 @@ impl Pair {
             records: self.calls.into(),
             peers: vec![server],
             proof: self.proof.clone(),
-            interval_s: ((bin as f64 + 1.5) / BINS_PER_OCTAVE).exp2(),
+            interval_s,
             failed: 1.0 - dense,
             confidence: (0.6 + 0.35 * dense).min(0.95),
             ..Finding::new(Kind::Beacon, Way::Out, entity, Technique::Regular, &run)

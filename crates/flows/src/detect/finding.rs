@@ -81,6 +81,11 @@ impl Finding {
         self.kind == Kind::Guessing && self.technique == Technique::Distributed
     }
 
+    /// The protocol of its records, where one is kept.
+    pub fn protocol(&self) -> u8 {
+        self.proof.first().map_or(0, |flow| flow.protocol)
+    }
+
     pub fn overlaps(&self, other: &Finding, slack_ms: i64) -> bool {
         self.start_ms <= other.end_ms + slack_ms && other.start_ms <= self.end_ms + slack_ms
     }
@@ -115,6 +120,31 @@ pub fn sample(peers: &mut Vec<Address>, peer: Address) {
 pub fn prove(proof: &mut Vec<Flow>, flow: &Flow) {
     if proof.len() < PROOF_COUNT_MAX {
         proof.push(*flow);
+    }
+}
+
+/// Mean and deviation of sizes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Spread {
+    count: f64,
+    sum: f64,
+    squares: f64,
+}
+
+impl Spread {
+    pub fn add(&mut self, value: f64) {
+        self.count += 1.0;
+        self.sum += value;
+        self.squares += value * value;
+    }
+
+    pub fn mean(&self) -> f64 {
+        self.sum / self.count.max(1.0)
+    }
+
+    pub fn deviation(&self) -> f64 {
+        let mean = self.mean();
+        (self.squares / self.count.max(1.0) - mean * mean).max(0.0).sqrt()
     }
 }
 

@@ -3,10 +3,11 @@
 //! The internet knocks at every public address all day. One stranger among thousands is no alert; one that stands
 //! out far above the others is.
 
+use super::TCP;
 use super::alert::{Radiation, Scanner, Technique, Way};
 use super::finding::{Finding, Kind, Majority, prove, sample};
-use super::looks::{self, carries_data, is_knock, is_session};
-use super::series::{Cell, Run, Series, slot_of};
+use super::looks::{self, carries_data, is_knock, is_light, is_session};
+use super::series::{Calls, Cell, Run, Series, slot_of};
 use super::sides::{Sides, Talk};
 use super::sketch::{Distinct, Table, mix, mix_address};
 use crate::record::{Address, Flow};
@@ -108,9 +109,15 @@ impl Incoming {
         self.doors.clear();
     }
 
-    /// Takes a record of TCP between a stranger who called and our host.
+    /// Takes a record between a stranger who called and our host; of UDP only what was rejected.
     pub fn flow(&mut self, our: u32, talk: &Talk, flow: &Flow) {
         let knocks = talk.request && is_knock(flow);
+        if flow.protocol != TCP {
+            if knocks && is_light(flow) {
+                self.source(our, talk, flow);
+            }
+            return;
+        }
         let is_busy = self.door(our, talk.port, talk, flow, knocks);
         if !knocks {
             return;
@@ -123,7 +130,7 @@ impl Incoming {
     }
 
     fn source(&mut self, our: u32, talk: &Talk, flow: &Flow) {
-        let source = self.sources.entry(talk.client, Source::default, |source| source.pairs.count());
+        let source = self.sources.entry(talk.client, Source::default, |source| source.pairs.at_least());
         if source.records == 0 {
             (source.start_ms, source.end_ms) = (flow.start_ms, flow.end_ms);
         }
@@ -141,7 +148,7 @@ impl Incoming {
         }
         source.slot_new += 1;
         source.burst = source.burst.max(source.slot_new);
-        if source.pairs.count() >= 8 {
+        if source.pairs.at_least() >= 8 {
             sample(&mut source.peers, talk.server);
             prove(&mut source.proof, flow);
         }
@@ -196,6 +203,13 @@ impl Incoming {
             }
         }
         findings
+    }
+
+    /// Adds the calls at each of our hosts to `calls`.
+    pub fn add_calls(&self, calls: &mut Calls) {
+        for ((our, _), door) in self.doors.map.iter().filter(|((_, port), _)| *port != 0) {
+            calls.add(*our, &door.series);
+        }
     }
 
     /// The constant knocking, summed up, without those that `alerted` names.

@@ -27,6 +27,11 @@ pub fn carries_data(flow: &Flow) -> bool {
     flow.action != Action::Reject && flow.packets >= 2 && flow.bytes > flow.packets * EMPTY_PACKET_BYTES_MAX
 }
 
+/// A datagram or two without weight, as a scan sends; a flood sends more.
+pub fn is_light(flow: &Flow) -> bool {
+    flow.packets <= 3 && flow.bytes <= 200 * flow.packets
+}
+
 /// The service behind a port where passwords are guessed.
 pub fn guessed_service(port: u16) -> Option<&'static str> {
     Some(match port {

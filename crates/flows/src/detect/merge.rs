@@ -11,6 +11,8 @@ const APART_MS_MAX: i64 = 24 * 3_600_000;
 const SLACK_MS: i64 = 900_000;
 /// So many common targets make two fans the same one, seen before and behind a translation of addresses.
 const OVERLAP_MIN: f64 = 0.5;
+/// So many of our hosts with the same failing target are victims of an outage.
+const COMPANY_MIN: usize = 3;
 /// How long after the break-in the host's own attack still counts as its proof.
 const PROOF_MS_MAX: i64 = 24 * 3_600_000;
 
@@ -19,6 +21,7 @@ pub fn merge(findings: Vec<Finding>, calls: impl Fn(&Finding) -> u64) -> Vec<Fin
     let mut merged = same_act(findings);
     merged = without_translated(merged, calls);
     merged = without_explained(merged);
+    merged = without_outages(merged);
     merged.sort_by_key(|finding| (finding.start_ms, finding.kind, finding.entity, finding.port));
     merged
 }
@@ -35,6 +38,7 @@ fn same_act(mut findings: Vec<Finding>) -> Vec<Finding> {
         let service = match finding.kind {
             Kind::Guessing => looks::guessed_service(finding.port).unwrap_or("?").to_string(),
             Kind::NewService | Kind::HttpFlood => finding.port.to_string(),
+            Kind::UdpFlood if finding.way == Way::In => format!("{:?}", finding.technique),
             _ => String::new(),
         };
         let places = places.entry((finding.kind, finding.way, finding.entity, service)).or_default();
@@ -54,9 +58,22 @@ fn join(kept: &mut Finding, other: Finding) {
     // The fan of all ports holds what the fans of single ports hold.
     let (port, records) = (kept.port, kept.records.max(other.records));
     let contained = other.targets < kept.targets / 10;
+    if kept.kind == Kind::SynFlood {
+        // The flood of all ports is the sum of the ports' own.
+        let is_most = other.records * 10 >= kept.records * 7;
+        kept.absorb(Finding { records: 0, ..other.clone() });
+        kept.port = match (port, other.port) {
+            (0, port) if is_most => port,
+            (port, 0) => port,
+            (port, other) if port == other => port,
+            _ => 0,
+        };
+        kept.records = records;
+        return;
+    }
     kept.absorb(other);
     kept.records = records;
-    if contained || both_vertical {
+    if contained || both_vertical || kept.kind == Kind::Guessing {
         kept.port = port;
     }
 }
@@ -103,6 +120,20 @@ fn without_explained(findings: Vec<Finding>) -> Vec<Finding> {
         .collect()
 }
 
+/// Where several of our hosts hammer at one service, it is down; nobody floods in company.
+fn without_outages(findings: Vec<Finding>) -> Vec<Finding> {
+    let is_hammer = |one: &Finding| one.kind == Kind::SynFlood && one.way == Way::Out;
+    let mut company: HashMap<crate::Address, usize> = HashMap::new();
+    for finding in findings.iter().filter(|one| is_hammer(one)) {
+        finding.peers.iter().for_each(|peer| *company.entry(*peer).or_default() += 1);
+    }
+    let is_outage = |one: &Finding| {
+        is_hammer(one)
+            && one.peers.iter().any(|peer| company.get(peer).is_some_and(|count| *count >= COMPANY_MIN))
+    };
+    findings.into_iter().filter(|one| !is_outage(one)).collect()
+}
+
 fn explains(other: &Finding, one: &Finding) -> bool {
     let same_entity = other.entity == one.entity;
     let touches = same_entity || one.peers.contains(&other.entity) || other.peers.contains(&one.entity);
@@ -113,7 +144,9 @@ fn explains(other: &Finding, one: &Finding) -> bool {
         (Kind::SynFlood, Kind::HttpFlood) => other.way == one.way && same_entity,
         // Flooding or guessing leaves knocks behind that look like a scan by the same hand.
         (Kind::SynFlood | Kind::UdpFlood, Kind::Scan) => {
-            other.way == one.way && touches && other.records >= 4 * one.records
+            let same_door = other.kind == Kind::UdpFlood || other.way == Way::Out || other.port == one.port;
+            let same_way = other.way == one.way && other.protocol() == one.protocol();
+            same_way && touches && same_door && other.records >= 4 * one.records
         }
         (Kind::Guessing, Kind::Scan) => {
             other.way == one.way
@@ -130,9 +163,20 @@ fn explains(other: &Finding, one: &Finding) -> bool {
                 && other.peers.contains(&one.entity)
                 && other.records * 2 >= one.records
         }
+        // Resets and late answers turn a scan around: the larger way is the true one.
+        (Kind::Scan, Kind::Scan) => {
+            other.way != one.way
+                && one.peers.contains(&other.entity)
+                && other.peers.contains(&one.entity)
+                && other.targets >= 2 * one.targets
+        }
+        // Resets of those that our host scans.
+        (Kind::Scan | Kind::Guessing, Kind::SynFlood) if other.way != one.way => {
+            other.way == Way::Out && same_entity && one.port == 0 && other.records >= one.records
+        }
         // Strangers knocking at one door: a scan of many doors is not its flood.
         (Kind::Guessing, Kind::SynFlood) => {
-            other.way == one.way && touches && other.records * 2 >= one.records
+            other.way == one.way && touches && other.port == one.port && other.records * 2 >= one.records
         }
         (Kind::Scan, Kind::SynFlood) => {
             other.way == one.way && touches && one.port == 0 && other.records * 2 >= one.records

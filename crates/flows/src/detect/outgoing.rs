@@ -3,10 +3,10 @@
 //! A fan is all that one host of ours calls on one port. What tells an attack from a busy client is the share of
 //! calls that fail, and how many of the targets were never called before; not their number alone.
 
-use super::alert::{Technique, Way};
-use super::finding::{Finding, Kind, Majority, prove, sample};
-use super::looks::{self, carries_data, is_knock, is_session};
-use super::series::{Cell, Run, Series};
+use super::alert::{SAMPLE_COUNT_MAX, Technique, Way};
+use super::finding::{Finding, Kind, Majority, Spread, prove, sample};
+use super::looks::{self, carries_data, is_knock, is_light, is_session};
+use super::series::{Calls, Cell, Run, Series};
 use super::sides::{Sides, Talk};
 use super::sketch::{Distinct, Table, mix, mix_address};
 use super::{TCP, UDP};
@@ -33,12 +33,16 @@ const SLOW_TARGETS_MIN: u64 = 20;
 const SLOW_SHARE_MIN: f64 = 0.6;
 /// An attempt to log in moves no more than this, both ways together.
 const ATTEMPT_BYTES_MAX: u64 = 15_000;
+/// Attempts are alike: standard deviation of their bytes by the mean.
+const SIZES_SPREAD_MAX: f64 = 0.6;
 /// Ports of one host.
 const VERTICAL_PORTS_MIN: u64 = 15;
 const VERTICAL_UDP_PORTS_MIN: u64 = 40;
-/// SYN packets, or records of them, to one place in ten minutes.
-const FLOOD_RECORDS_MIN: u32 = 400;
-const FLOOD_PACKETS_MIN: u64 = 4_000;
+/// Records of SYN packets to one place in ten minutes, and how far above the host's own median.
+const FLOOD_RECORDS_MIN: u32 = 100;
+/// The same within our own network, where clients hammer at services that are down.
+const FLOOD_INSIDE_RECORDS_MIN: u32 = 1_500;
+const FLOOD_RATIO: u32 = 8;
 /// What goes on for longer at the same pace is a client that cannot reach its server.
 const FLOOD_CELLS_MAX: u32 = 48;
 
@@ -50,6 +54,8 @@ struct Fan {
     failed: Distinct,
     peers: Vec<Address>,
     top: Majority,
+    /// Bytes of the sessions.
+    sizes: Spread,
     /// Fresh targets that are ours.
     inside: u32,
     proof: Vec<Flow>,
@@ -90,13 +96,14 @@ impl Outgoing {
     pub fn flow(&mut self, our: u32, talk: &Talk, flow: &Flow) {
         let fails = talk.request && (flow.protocol == UDP || is_knock(flow));
         let failed_here = self.fan(our, talk.port, talk, flow, fails);
-        if flow.protocol == TCP {
-            self.fan(our, 0, talk, flow, fails);
+        // The fan of all ports knows only what failed; `findings` adds the rest.
+        if flow.protocol == TCP && fails {
+            self.fan(our, 0, talk, flow, true);
         }
         if !fails || failed_here > PAIR_FAN_MAX || !is_probe(talk, flow) {
             return;
         }
-        let weight = |pair: &Pair| pair.ports.count();
+        let weight = |pair: &Pair| pair.ports.at_least();
         let pair = self.pairs.entry((our, flow.protocol, talk.server), Pair::default, weight);
         let is_new = pair.ports.insert(mix(talk.port.into()));
         let cell = pair.series.at(flow.start_ms);
@@ -111,7 +118,7 @@ impl Outgoing {
 
     /// Adds to one fan; returns at how many targets it failed.
     fn fan(&mut self, our: u32, port: u16, talk: &Talk, flow: &Flow, fails: bool) -> u64 {
-        let weight = |fan: &Fan| fan.targets.count().max(fan.series.cells().len() as u64);
+        let weight = |fan: &Fan| fan.series.total().sum.requests.into();
         let fan = self.fans.entry((our, flow.protocol, port), Fan::default, weight);
         let cell = fan.series.at(flow.start_ms);
         if !talk.request {
@@ -139,6 +146,7 @@ impl Outgoing {
             fan.top.add(talk.server, flow.packets);
         } else if is_session(flow) {
             cell.sessions += u32::from(is_fresh);
+            fan.sizes.add(flow.bytes as f64);
             cell.bytes += flow.bytes;
         }
         if is_fresh {
@@ -150,20 +158,31 @@ impl Outgoing {
         if fails || is_fresh {
             cell.mark(flow.start_ms);
         }
-        if port == 0 || !fails { 0 } else { fan.failed.count() }
+        if port == 0 || !fails { 0 } else { fan.failed.at_least() }
+    }
+
+    /// Adds the calls of each of our hosts to `calls`.
+    pub fn add_calls(&self, calls: &mut Calls, wanted: impl Fn(u8) -> bool) {
+        let fans = self.fans.map.iter().filter(|((_, protocol, port), _)| *port != 0 && wanted(*protocol));
+        fans.for_each(|((our, ..), fan)| calls.add(*our, &fan.series));
     }
 
     /// What stands out by now.
     pub fn findings(&self, sides: &Sides) -> Vec<Finding> {
         let mut findings = Vec::new();
+        let mut calls = Calls::default();
+        self.add_calls(&mut calls, |protocol| protocol == TCP);
         for ((our, protocol, port), fan) in &self.fans.map {
             let entity = sides.address(*our);
             let found = match (*protocol, *port) {
-                (TCP, 0) => fan.flood(entity, *port).or_else(|| fan.scan(entity, *port, 2)),
+                (TCP, 0) => calls.hosts.get(our).and_then(|whole| {
+                    let series = fan.series.within(whole);
+                    fan.flood(entity, *port, &series, sides).or_else(|| fan.scan(entity, *port, 2, &series))
+                }),
                 (TCP, port) => fan
-                    .flood(entity, port)
-                    .or_else(|| fan.guessing(entity, port))
-                    .or_else(|| fan.scan(entity, port, 1)),
+                    .flood(entity, port, &fan.series, sides)
+                    .or_else(|| fan.guessing(entity, port, sides))
+                    .or_else(|| fan.scan(entity, port, 1, &fan.series)),
                 (UDP, port) => fan.silent_scan(entity, port),
                 _ => None,
             };
@@ -180,7 +199,7 @@ impl Outgoing {
 fn is_probe(talk: &Talk, flow: &Flow) -> bool {
     // The ports that traceroute uses.
     let is_trace = flow.protocol == UDP && (33434..33534).contains(&talk.port);
-    !is_trace && (flow.protocol != UDP || (flow.packets <= 3 && flow.bytes <= 200 * flow.packets))
+    !is_trace && (flow.protocol != UDP || is_light(flow))
 }
 
 fn share(part: u32, whole: u32) -> f64 {
@@ -189,12 +208,17 @@ fn share(part: u32, whole: u32) -> f64 {
 
 impl Fan {
     fn finding(&self, kind: Kind, entity: Address, technique: Technique, run: &Run, port: u16) -> Finding {
+        let mut peers = self.peers.clone();
+        if self.top.lead() > 0.3 {
+            peers.insert(0, self.top.member);
+            peers.truncate(SAMPLE_COUNT_MAX);
+        }
         let set = if self.targets.count() > self.failed.count() { &self.targets } else { &self.failed };
         Finding {
             port,
             targets: set.count(),
             is_estimated: set.is_estimated(),
-            peers: self.peers.clone(),
+            peers,
             proof: self.proof.clone(),
             set: set.clone(),
             ..Finding::new(kind, Way::Out, entity, technique, run)
@@ -202,13 +226,16 @@ impl Fan {
     }
 
     /// Nothing but SYN packets, to few targets.
-    fn flood(&self, entity: Address, port: u16) -> Option<Finding> {
+    fn flood(&self, entity: Address, port: u16, series: &Series, sides: &Sides) -> Option<Finding> {
+        let least = if sides.is_ours(self.top.member) { FLOOD_INSIDE_RECORDS_MIN } else { FLOOD_RECORDS_MIN };
+        let day_slots = sides.slots();
+        let bar = least.max(series.bar(day_slots, FLOOD_RATIO, Cell::failed));
         let is_hot = |cell: &Cell| {
-            (cell.failed() >= FLOOD_RECORDS_MIN || cell.packets >= FLOOD_PACKETS_MIN)
+            cell.failed() >= bar
                 && share(cell.failed(), cell.requests) >= 0.7
                 && u64::from(cell.fresh) * 20 <= cell.packets
         };
-        let run = self.series.hot(is_hot, Cell::failed)?;
+        let run = series.hot(is_hot, Cell::failed)?;
         // All ports of one host once each is a scan; the fan of all ports tells a flood only where one host leads.
         if run.cells > FLOOD_CELLS_MAX || self.top.lead() < 0.5 {
             return None;
@@ -218,10 +245,16 @@ impl Fan {
         Some(finding)
     }
 
-    fn guessing(&self, entity: Address, port: u16) -> Option<Finding> {
+    fn looks_alike(&self) -> bool {
+        self.sizes.deviation() <= SIZES_SPREAD_MAX * self.sizes.mean()
+    }
+
+    fn guessing(&self, entity: Address, port: u16, sides: &Sides) -> Option<Finding> {
         looks::guessed_service(port)?;
         // Our own hosts are called by many of us; only failing tells.
-        let inside = u64::from(self.inside) * 2 > self.series.total().sum.fresh.into();
+        // An address that was a stranger's when it was called may have turned out to be ours.
+        let known = self.peers.iter().filter(|peer| sides.is_ours(**peer)).count();
+        let inside = known * 2 > self.peers.len() || self.inside * 2 > self.series.total().sum.fresh;
         let is_small = |cell: &Cell| !inside && cell.bytes <= ATTEMPT_BYTES_MAX * u64::from(cell.requests);
         let is_hot = |cell: &Cell| {
             let least = if inside { FAILED_SHARE_MIN } else { 0.2 };
@@ -242,6 +275,11 @@ impl Fan {
         };
         let sessions = share(run.sum.sessions, run.sum.fresh);
         let repeats = f64::from(run.sum.requests) / f64::from(run.sum.fresh.max(1));
+        let failed = share(run.sum.failed(), run.sum.requests);
+        // Where all is answered, only sameness tells guessing from the many things behind a gateway.
+        if self.series.is_everyday(&run, |cell| cell.requests) || (failed < 0.2 && !self.looks_alike()) {
+            return None;
+        }
         let only_knocks = match port {
             looks::SSH => run.sum.sessions == 0 && run.sum.requests >= 100 && repeats < 1.5,
             _ => sessions < 0.02,
@@ -257,23 +295,24 @@ impl Fan {
     }
 
     /// Many targets that do not answer; `factor` raises the bar.
-    fn scan(&self, entity: Address, port: u16, factor: u32) -> Option<Finding> {
+    fn scan(&self, entity: Address, port: u16, factor: u32, series: &Series) -> Option<Finding> {
         let least = if looks::is_mail(port) { FAILED_SHARE_MAIL_MIN } else { FAILED_SHARE_MIN };
         let is_hot = |cell: &Cell| {
             cell.fresh >= FRESH_SLOT_MIN * factor && share(cell.failed(), cell.requests) >= least
         };
         let fresh = |cell: &Cell| cell.fresh;
-        let fast = self.series.hot(is_hot, fresh).filter(|run| run.sum.fresh >= FRESH_RUN_MIN * factor);
-        if let Some(run) = fast {
+        let fast = series.hot(is_hot, fresh).filter(|run| run.sum.fresh >= FRESH_RUN_MIN * factor);
+        if let Some(run) = fast.filter(|run| !series.is_everyday(run, Cell::failed)) {
             let mut finding = self.finding(Kind::Scan, entity, Technique::Horizontal, &run, port);
             finding.confidence = if run.sum.fresh >= 50 { 0.98 } else { 0.92 };
             return Some(finding);
         }
-        let run = self.series.hot(|cell| cell.fresh > 0, fresh)?;
-        let total = self.series.total().sum;
+        let run = series.hot(|cell| cell.fresh > 0, fresh)?;
+        let total = series.total().sum;
         let slow = self.failed.count() >= SLOW_TARGETS_MIN * u64::from(factor)
             && share(total.failed(), total.requests) >= SLOW_SHARE_MIN.max(least);
-        slow.then(|| self.finding(Kind::Scan, entity, Technique::Slow, &run, port))
+        let is_slow = slow && !series.is_everyday(&run, Cell::failed);
+        is_slow.then(|| self.finding(Kind::Scan, entity, Technique::Slow, &run, port))
     }
 
     /// The same over UDP.

@@ -1,9 +1,14 @@
 //! What happened in each ten minutes, so that the order of the records does not matter.
 
+use std::collections::HashMap;
+
 /// One cell's length: also the longest aggregation of the clouds.
 pub const SLOT_MS: i64 = 600_000;
 /// Hot cells nearer than this belong to one attack.
 const GAP_SLOTS: i32 = 6;
+/// So many other cells must show the same, and how far below the run's peak they may lie, to call it everyday.
+const EVERYDAY_CELLS_MIN: usize = 4;
+const EVERYDAY_RATIO: f64 = 2.5;
 /// A cluster of hot cells lighter than this share of the heaviest one is noise.
 const CLUSTER_SHARE_MIN: f64 = 0.05;
 
@@ -85,13 +90,33 @@ impl Series {
         &mut self.cells[self.recent as usize]
     }
 
+    /// The same series, failures only, with the calls and answers of `whole`.
+    pub fn within(&self, whole: &Series) -> Series {
+        let mut cells = self.cells.clone();
+        for cell in &mut cells {
+            if let Some(all) = whole.get(cell.slot) {
+                (cell.requests, cell.goods) = (all.requests, all.goods);
+            }
+        }
+        Series { cells, recent: 0 }
+    }
+
     pub fn cells(&self) -> &[Cell] {
         &self.cells
     }
 
     /// The packets of one cell.
     pub fn packets_at(&self, slot: i32) -> u64 {
-        self.cells.binary_search_by_key(&slot, |cell| cell.slot).map_or(0, |place| self.cells[place].packets)
+        self.get(slot).map_or(0, |cell| cell.packets)
+    }
+
+    pub fn bytes_at(&self, slot: i32) -> u64 {
+        self.get(slot).map_or(0, |cell| cell.bytes)
+    }
+
+    fn get(&self, slot: i32) -> Option<&Cell> {
+        let place = self.cells.binary_search_by_key(&slot, |cell| cell.slot).ok()?;
+        self.cells.get(place)
     }
 
     /// The sum over all cells.
@@ -121,6 +146,24 @@ impl Series {
         Some(run)
     }
 
+    /// Whether `run` is but a part of what goes on all day at the same height: what it was made of is merely new to us.
+    pub fn is_everyday(&self, run: &Run, value: impl Fn(&Cell) -> u32) -> bool {
+        let (from, to) = (slot_of(run.start_ms), slot_of(run.end_ms));
+        let (inside, outside): (Vec<&Cell>, Vec<&Cell>) = self
+            .cells
+            .iter()
+            .filter(|cell| value(cell) > 0)
+            .partition(|cell| (from..=to).contains(&cell.slot));
+        let mut others: Vec<u32> = outside.into_iter().map(&value).collect();
+        if others.len() < EVERYDAY_CELLS_MIN.max(inside.len() * 2) {
+            return false;
+        }
+        let middle = others.len() / 2;
+        let usual = f64::from(*others.select_nth_unstable(middle).1);
+        let peak = inside.into_iter().map(value).max().unwrap_or(0);
+        f64::from(peak) < EVERYDAY_RATIO * usual
+    }
+
     /// What a cell must reach to stand out: so many times the median, and three times what all but the busiest sixth
     /// stay under (what comes in bursts all day has a median of zero).
     pub fn bar(&self, slots: usize, ratio: u32, value: impl Fn(&Cell) -> u32) -> u32 {
@@ -137,6 +180,30 @@ impl Series {
         }
         let place = ((values.len() - 1) as f64 * share) as usize;
         *values.select_nth_unstable(place).1
+    }
+}
+
+/// The calls of each of our hosts, put together from what its ports had.
+#[derive(Debug, Default)]
+pub struct Calls {
+    pub hosts: HashMap<u32, Series>,
+}
+
+impl Calls {
+    pub fn add(&mut self, our: u32, series: &Series) {
+        let host = self.hosts.entry(our).or_default();
+        for cell in &series.cells {
+            let sum = host.at(i64::from(cell.slot) * SLOT_MS);
+            if sum.requests == 0 {
+                (sum.first, sum.last) = (0, SLOT_MS as i32 - 1000);
+            }
+            sum.requests = sum.requests.saturating_add(cell.requests);
+            sum.goods = sum.goods.saturating_add(cell.goods);
+        }
+    }
+
+    pub fn total(&self, our: u32) -> u64 {
+        self.hosts.get(&our).map_or(0, |host| host.total().sum.requests.into())
     }
 }
 

@@ -11,7 +11,7 @@ pub const OUR_COUNT_MAX: usize = 1 << 16;
 /// How many interfaces are learnt.
 const INTERFACE_COUNT_MAX: usize = 1 << 20;
 /// After so many records the one address that was on all of them is the interface's own.
-const LEARN_RECORD_COUNT: u32 = 32;
+const LEARN_RECORD_COUNT: u32 = 12;
 /// Cells of the sketch that counts how often an endpoint is seen (a count-min sketch of one row, 16 bits each).
 const ENDPOINT_CELL_COUNT: usize = 1 << 16;
 /// Conversations between like ports that are remembered.
@@ -60,6 +60,7 @@ pub struct Sides {
     public: HashSet<Address, Seed>,
     interfaces: Vec<Interface>,
     endpoints: Vec<u16>,
+    slots: usize,
     /// Conversations between like ports, by who was seen first; newer ones displace older ones.
     openings: Vec<u64>,
 }
@@ -78,8 +79,18 @@ impl Sides {
                 .collect(),
             interfaces: Vec::new(),
             endpoints: vec![0; ENDPOINT_CELL_COUNT],
+            slots: 1,
             openings: vec![0; OPENING_COUNT],
         }
+    }
+
+    /// How many cells of ten minutes the input spans by now.
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+
+    pub fn set_slots(&mut self, slots: usize) {
+        self.slots = slots;
     }
 
     /// The address of a number.
@@ -232,23 +243,27 @@ impl Sides {
             return false;
         }
         let (source, destination) = (service_rank(flow.source_port), service_rank(flow.destination_port));
-        if source != destination {
+        // A high port against a higher one says little.
+        if source.max(destination) > 1 && source != destination {
             return destination > source;
         }
-        if flow.source_port == flow.destination_port {
+        if flow.source_port == flow.destination_port && !(source_is_ours && self.is_ours(flow.destination)) {
             return source_is_ours;
         }
-        self.first_called(flow)
+        self.first_called(flow, source, destination)
     }
 
     /// Between two like ports the endpoint that is seen more often is the service; else who was seen first called.
-    fn first_called(&mut self, flow: &Flow) -> bool {
+    fn first_called(&mut self, flow: &Flow, source_rank: u8, destination_rank: u8) -> bool {
         let source = self.count_endpoint(flow.source, flow.source_port);
         let destination = self.count_endpoint(flow.destination, flow.destination_port);
         let (less, more) = (source.min(destination), source.max(destination));
         // A scan may come from one port: what carries no data says nothing about services.
         if !is_knock(flow) && more >= 8 && more / 2 >= less {
             return destination > source;
+        }
+        if !is_knock(flow) && source_rank != destination_rank {
+            return destination_rank > source_rank;
         }
         let way = |from, from_port: u16, to, to_port: u16| {
             mix(mix_address(from) ^ mix(mix_address(to) ^ u64::from(from_port) << 16 ^ u64::from(to_port)))
@@ -299,18 +314,22 @@ const fn service_bits() -> [u64; 512] {
     bits
 }
 
-/// Whether an address is private, shared (RFC 6598), link-local, loopback or unique-local.
+/// Whether an address is link-local.
+pub fn is_link_local(address: Address) -> bool {
+    match address.as_v4() {
+        Some(number) => number >> 16 == 0xa9fe,
+        None => address.0 >> 118 == 0x3fa,
+    }
+}
+
+/// Whether an address is private, shared (RFC 6598) or unique-local. Link-local ones are the provider's own services
+/// (time, names, metadata), nobody's hosts.
 pub fn is_private(address: Address) -> bool {
     match address.as_v4() {
         Some(number) => {
-            number >> 24 == 10
-                || number >> 20 == 0xac1
-                || number >> 16 == 0xc0a8
-                || number >> 22 == 0x191
-                || number >> 24 == 127
-                || number >> 16 == 0xa9fe
+            number >> 24 == 10 || number >> 20 == 0xac1 || number >> 16 == 0xc0a8 || number >> 22 == 0x191
         }
-        None => address.0 >> 121 == 0x7e || address.0 >> 118 == 0x3fa || address.0 == 1,
+        None => address.0 >> 121 == 0x7e,
     }
 }
 
@@ -342,7 +361,8 @@ mod tests {
             ("100.64.0.1", true),
             ("100.128.0.1", false),
             ("fd00::1", true),
-            ("fe80::1", true),
+            ("fe80::1", false),
+            ("169.254.169.123", false),
             ("2001:db8::1", false),
             ("8.8.8.8", false),
         ] {

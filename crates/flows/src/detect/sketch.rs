@@ -174,12 +174,17 @@ impl Distinct {
     pub fn count(&self) -> u64 {
         let Some(registers) = &self.registers else { return self.count.into() };
         let count = REGISTER_COUNT as f64;
-        let sum: f64 = registers.iter().map(|rank| 0.5f64.powi(i32::from(*rank))).sum();
+        let sum: f64 = registers.iter().map(|rank| 1.0 / (1u64 << rank.min(&63)) as f64).sum();
         let empty = registers.iter().filter(|rank| **rank == 0).count() as f64;
         let raw = 0.7213 / (1.0 + 1.079 / count) * count * count / sum;
         // Small range correction of the paper: linear counting while registers are empty.
         let estimate = if raw < 2.5 * count && empty > 0.0 { count * (count / empty).ln() } else { raw };
         estimate.round() as u64
+    }
+
+    /// The count while exact, else what it was when the set became too large; costs nothing.
+    pub fn at_least(&self) -> u64 {
+        self.count.into()
     }
 
     pub fn is_estimated(&self) -> bool {

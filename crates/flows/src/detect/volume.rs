@@ -29,22 +29,27 @@ struct Stream {
     series: Series,
     peer: Majority,
     port: Majority,
-    reflected: u64,
     packets: u64,
     records: u64,
     sample: Vec<Address>,
     proof: Vec<Flow>,
 }
 
+/// Both ways of the UDP traffic of one host with one class of ports.
+#[derive(Debug, Default)]
+struct Both {
+    sent: Stream,
+    received: Stream,
+}
+
 /// One host of ours.
 #[derive(Debug, Default)]
 struct Host {
-    sent: Stream,
-    received: Stream,
-    /// From our reflector ports: bytes sent as `bytes`, bytes received as `packets`.
-    reflector: Stream,
-    /// New connections, in and out.
-    calls: Series,
+    /// With others' reflector ports: what our clients ask, and what is amplified against us.
+    asked: Both,
+    /// With our own reflector ports.
+    served: Both,
+    rest: Both,
 }
 
 /// The state of these detectors, by the number of the host.
@@ -66,39 +71,24 @@ impl Volume {
         } else {
             (flow.source, flow.destination_port, flow.source_port)
         };
-        if is_reflector(our_port) && !is_reflector(peer_port) {
-            let cell = host.reflector.series.at(flow.start_ms);
-            if is_sent {
-                cell.bytes += flow.bytes;
-                cell.requests += 1;
-                cell.mark(flow.start_ms);
-                host.reflector.note(peer, our_port, flow);
-            } else {
-                cell.packets += flow.bytes;
-            }
-        }
-        let stream = if is_sent { &mut host.sent } else { &mut host.received };
+        let both = match (is_reflector(our_port), is_reflector(peer_port)) {
+            (false, true) => &mut host.asked,
+            (true, false) => &mut host.served,
+            _ => &mut host.rest,
+        };
+        let stream = if is_sent { &mut both.sent } else { &mut both.received };
         let cell = stream.series.at(flow.start_ms);
         cell.requests += 1;
         cell.packets += flow.packets;
         cell.bytes += flow.bytes;
         cell.mark(flow.start_ms);
         stream.packets += flow.packets;
-        stream.reflected += if is_reflector(peer_port) { flow.packets } else { 0 };
-        stream.note(peer, if is_sent { peer_port } else { our_port }, flow);
-    }
-
-    /// Counts a new connection of our host.
-    pub fn call(&mut self, our: u32, flow: &Flow) {
-        let cell = self.host(our).calls.at(flow.start_ms);
-        cell.requests += 1;
-        cell.mark(flow.start_ms);
-    }
-
-    /// How many connections a host of ours had.
-    pub fn calls(&self, our: Option<u32>) -> u64 {
-        let host = our.and_then(|our| self.hosts.get(our as usize));
-        host.map_or(0, |host| host.calls.total().sum.requests.into())
+        // The port that names the service: an amplifier's own, else the one that is called.
+        let port = match (is_reflector(our_port), is_reflector(peer_port), is_sent) {
+            (false, true, _) | (false, false, true) => peer_port,
+            _ => our_port,
+        };
+        stream.note(peer, port, flow);
     }
 
     fn host(&mut self, our: u32) -> &mut Host {
@@ -114,10 +104,21 @@ impl Volume {
         let mut findings = Vec::new();
         for (number, host) in self.hosts.iter().enumerate() {
             let entity = sides.address(number as u32);
-            findings.extend(host.sent.flood(&host.received, slots, Way::Out, entity));
-            findings.extend(host.received.flood(&host.sent, slots, Way::In, entity));
-            findings.extend(host.reflector.reflects(slots, entity));
-            findings.extend(churn(&host.calls, slots, entity));
+            for (both, of_in) in [
+                (&host.asked, Technique::Amplification),
+                (&host.served, Technique::Distributed),
+                (&host.rest, Technique::Distributed),
+            ] {
+                findings.extend(both.sent.flood(
+                    &both.received,
+                    slots,
+                    Way::Out,
+                    Technique::OneTarget,
+                    entity,
+                ));
+                findings.extend(both.received.flood(&both.sent, slots, Way::In, of_in, entity));
+            }
+            findings.extend(host.served.reflects(slots, entity));
         }
         findings
     }
@@ -136,7 +137,14 @@ impl Stream {
     }
 
     /// Far more than usual one way, and next to nothing the other.
-    fn flood(&self, other: &Stream, slots: usize, way: Way, entity: Address) -> Option<Finding> {
+    fn flood(
+        &self,
+        other: &Stream,
+        slots: usize,
+        way: Way,
+        technique: Technique,
+        entity: Address,
+    ) -> Option<Finding> {
         let slots = slots.max(SLOTS_MIN);
         let thousands = |cell: &Cell| u32::try_from(cell.packets / 1000).unwrap_or(u32::MAX);
         let packets_bar =
@@ -148,23 +156,7 @@ impl Stream {
         };
         let weight = |cell: &Cell| u32::try_from(cell.packets).unwrap_or(u32::MAX);
         let run = self.series.hot(is_hot, weight)?;
-        let is_amplified = self.reflected * 2 > self.packets;
-        let technique = match (is_amplified, way) {
-            (true, _) => Technique::Amplification,
-            (_, Way::In) => Technique::Distributed,
-            _ => Technique::OneTarget,
-        };
         Some(self.finding(way, entity, technique, &run))
-    }
-
-    /// Our service answers much more than it is asked: its answers go to a forged sender.
-    fn reflects(&self, slots: usize, entity: Address) -> Option<Finding> {
-        let kilobytes = |cell: &Cell| u32::try_from(cell.bytes / 1000).unwrap_or(u32::MAX);
-        let usual = self.series.bar(slots.max(SLOTS_MIN), FLOOD_RATIO, kilobytes);
-        let bar = REFLECTED_BYTES_MIN.max(1000 * u64::from(usual));
-        let is_hot = |cell: &Cell| cell.bytes >= bar && cell.bytes >= REFLECTED_RATIO_MIN * cell.packets;
-        let run = self.series.hot(is_hot, kilobytes)?;
-        Some(self.finding(Way::Out, entity, Technique::Amplification, &run))
     }
 
     fn finding(&self, way: Way, entity: Address, technique: Technique, run: &Run) -> Finding {
@@ -180,7 +172,22 @@ impl Stream {
     }
 }
 
-fn churn(calls: &Series, slots: usize, entity: Address) -> Option<Finding> {
+impl Both {
+    /// Our service answers much more than it is asked: its answers go to a forged sender.
+    fn reflects(&self, slots: usize, entity: Address) -> Option<Finding> {
+        let kilobytes = |cell: &Cell| u32::try_from(cell.bytes / 1000).unwrap_or(u32::MAX);
+        let usual = self.sent.series.bar(slots.max(SLOTS_MIN), FLOOD_RATIO, kilobytes);
+        let bar = REFLECTED_BYTES_MIN.max(1000 * u64::from(usual));
+        let is_hot = |cell: &Cell| {
+            cell.bytes >= bar && cell.bytes >= REFLECTED_RATIO_MIN * self.received.series.bytes_at(cell.slot)
+        };
+        let run = self.sent.series.hot(is_hot, kilobytes)?;
+        Some(self.sent.finding(Way::Out, entity, Technique::Amplification, &run))
+    }
+}
+
+/// Far more new connections than in the host's own busy hours.
+pub fn churn(calls: &Series, slots: usize, entity: Address) -> Option<Finding> {
     let requests = |cell: &Cell| cell.requests;
     let bar = CHURN_CALLS_MIN.max(CHURN_RATIO * calls.quantile(slots.max(SLOTS_MIN), 0.9, requests));
     let run = calls.hot(|cell| cell.requests >= bar, requests)?;

@@ -109,12 +109,21 @@ pub fn read(
             let lost = (1..here.len().min(SEARCH_BYTES_MAX))
                 .find(|at| datagram_length(&here[*at..]).is_some_and(|length| at + length <= here.len()))
                 .unwrap_or(here.len());
-            let (en, zh) = ("no datagram begins here, or it is cut short", "此处不是数据报的开头，或数据报不完整");
-            count.unread.push(Unread::new(&file, count.seen, pump.offset, &here[..here.len().min(16)], en, zh));
+            let (en, zh) =
+                ("no datagram begins here, or it is cut short", "此处不是数据报的开头，或数据报不完整");
+            count.unread.push(Unread::new(
+                &file,
+                count.seen,
+                pump.offset,
+                &here[..here.len().min(16)],
+                en,
+                zh,
+            ));
             pump.skip(lost as u64)?;
             continue;
         };
-        let arrival = Arrival { exporter: NOBODY, at_ms: exporter_time_ms(here), file: symbol, offset: pump.offset };
+        let arrival =
+            Arrival { exporter: NOBODY, at_ms: exporter_time_ms(here), file: symbol, offset: pump.offset };
         match decoder.datagram(&arrival, &here[..length], &mut |flow| batches.push(*flow)) {
             Ok(()) => count.in_flows += 1,
             Err(error) => {

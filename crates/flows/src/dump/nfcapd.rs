@@ -116,7 +116,12 @@ impl Reader<'_> {
             }
             let (size, kind) = (ORDER.u32(head, 4) as usize, ORDER.u16(head, 8));
             if !whole || size > BLOCK_BYTES_MAX {
-                self.bad(pump.offset, head, "a block is cut short or impossibly long", "块不完整或长度不可能");
+                self.bad(
+                    pump.offset,
+                    head,
+                    "a block is cut short or impossibly long",
+                    "块不完整或长度不可能",
+                );
                 return Ok(());
             }
             pump.skip(BLOCK_HEADER_BYTES as u64)?;

@@ -18,7 +18,8 @@ use std::sync::Arc;
 /// The longest line that is read, in bytes; the rest of a longer one is passed over.
 const LINE_BYTES_MAX: usize = 64 << 10;
 /// What nfdump prints below its flows.
-const TRAILERS: [&str; 6] = ["Summary", "Time window:", "Total flows processed:", "Sys:", "No matching", "Top "];
+const TRAILERS: [&str; 6] =
+    ["Summary", "Time window:", "Total flows processed:", "Sys:", "No matching", "Top "];
 
 /// How the lines are to be read.
 enum Style {

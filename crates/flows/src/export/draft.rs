@@ -256,7 +256,8 @@ impl<'a> Draft<'a> {
         let mut start = self.time([Field::StartMs, Field::StartS, Field::StartNtp]);
         let mut end = self.time([Field::EndMs, Field::EndS, Field::EndNtp]);
         let before = |field| {
-            self.get(field).map(|us| clock.export_ms.saturating_sub_unsigned(us.min(u64::from(u32::MAX)) / 1000))
+            self.get(field)
+                .map(|us| clock.export_ms.saturating_sub_unsigned(us.min(u64::from(u32::MAX)) / 1000))
         };
         start = start.or_else(|| before(Field::StartBeforeUs));
         end = end.or_else(|| before(Field::EndBeforeUs));
@@ -264,11 +265,13 @@ impl<'a> Draft<'a> {
         let (first, last) = (uptime(Field::UptimeFirst), uptime(Field::UptimeLast));
         start = start.or_else(|| clock.time_ms(first?));
         end = end.or_else(|| clock.time_ms(last?));
-        let duration = self.get(Field::DurationMs).or_else(|| self.get(Field::DurationUs).map(|us| us / 1000));
+        let duration =
+            self.get(Field::DurationMs).or_else(|| self.get(Field::DurationUs).map(|us| us / 1000));
         // Without any clock two uptimes still tell how long it was.
         let duration = duration.or_else(|| Some(u64::from(last?.checked_sub(first?)?)));
         let duration = i64::try_from(duration.unwrap_or(0)).unwrap_or(0);
-        let end = end.or(start.map(|start| start.saturating_add(duration))).or(seen).unwrap_or(clock.export_ms);
+        let end =
+            end.or(start.map(|start| start.saturating_add(duration))).or(seen).unwrap_or(clock.export_ms);
         (start.unwrap_or(end.saturating_sub(duration)), end)
     }
 

@@ -77,8 +77,11 @@ impl Decoder {
 
 fn v5_flow(record: &V5Record, clock: &Clock, sampling: u64) -> Flow {
     let time = |uptime_ms| clock.time_ms(uptime_ms).unwrap_or(clock.export_ms);
-    let opener =
-        if record.protocol == 6 && TcpFlags(record.tcp_flags).is_syn() { Opener::Source } else { Opener::Unknown };
+    let opener = if record.protocol == 6 && TcpFlags(record.tcp_flags).is_syn() {
+        Opener::Source
+    } else {
+        Opener::Unknown
+    };
     Flow {
         start_ms: time(record.first_ms),
         end_ms: time(record.last_ms),

@@ -93,8 +93,7 @@ impl SetReader<'_> {
             return;
         }
         self.counted = false;
-        let waiting =
-            Waiting { template, records: bytes.into(), clock: self.clock, arrival: self.arrival };
+        let waiting = Waiting { template, records: bytes.into(), clock: self.clock, arrival: self.arrival };
         if !self.source.wait(waiting, &mut self.shared.budget) {
             self.shared.counts.sets_without_template += 1;
         }

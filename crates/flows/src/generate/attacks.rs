@@ -40,6 +40,7 @@ const KINDS: &[(&str, Where, Plant)] = &[
     ("ssh_out_many", Where::Inside, outbound::ssh_many),
     ("ssh_out_one", Where::Inside, outbound::ssh_one),
     ("guessing_out", Where::Inside, outbound::guessing_many),
+    ("guessing_out_few", Where::Inside, outbound::guessing_few),
     ("guessing_out_one", Where::Inside, outbound::guessing_one),
     ("scan_out_horizontal", Where::Inside, outbound::scan_horizontal),
     ("scan_out_vertical", Where::Inside, outbound::scan_vertical),

@@ -24,6 +24,7 @@ const ACTS: &[(&str, Act)] = &[
     ("configuration_push", configuration_push),
     ("updates", updates),
     ("telemetry", telemetry),
+    ("provider_time", provider_time),
 ];
 
 /// Plants all of them.
@@ -49,15 +50,19 @@ fn monitor_inside(day: &Day, scene: &mut Scene) -> Address {
     let monitor = scene.world.one(Task::Monitor);
     let hosts = scene.world.hosts.clone();
     let ports = [22, 9100, 443, scene.world.database_port, 8080];
+    // Where an agent is missing or a group forbids it, the check is refused every time.
+    let refused = scene.random.range(0.0, 0.8);
+    let refuses: Vec<bool> = (0..hosts.len() * ports.len()).map(|_| scene.random.chance(refused)).collect();
     let pace = (hosts.len() as f64 * 3.0 * 4.0 * DAY_S as f64 / budget(day, 0.02)).max(60.0);
     for at in every(day, pace) {
         for (place, host) in hosts.iter().enumerate().filter(|(_, host)| host.task != Task::Monitor) {
-            for port in ports.iter().skip(place % 3).take(3) {
+            for (which, port) in ports.iter().enumerate().skip(place % 3).take(3) {
                 let shift = scene.random.range(0.0, 10.0);
                 let call = scene.tcp(monitor.address, host.address, *port, at + shift);
                 // A few hosts have been down all day and are asked all the same.
                 match place % 29 {
                     7 => scene.knock(call, false),
+                    _ if refuses[place * ports.len() + which] => scene.knock(call, false),
                     _ if scene.random.chance(0.3) => {
                         scene.add(Call { sent: (4, 212), answered: (3, 156), ..call })
                     }
@@ -182,6 +187,8 @@ fn health_checks(day: &Day, scene: &mut Scene) -> Address {
 /// Hosts without addresses of their own go out through it.
 fn gateway(day: &Day, scene: &mut Scene) -> Address {
     let gateway = scene.world.one(Task::Gateway);
+    let shells: Vec<Address> =
+        (0..scene.random.magnitude(3.0, 1_500.0) as usize).map(|_| stranger(&mut scene.random)).collect();
     let wait = DAY_S as f64 * 2.0 / budget(day, 0.03);
     let mut at = day.start as f64;
     while at < (day.start + DAY_S) as f64 {
@@ -190,7 +197,8 @@ fn gateway(day: &Day, scene: &mut Scene) -> Address {
             0..60 => (*scene.random.pick(&scene.world.services), 443),
             60..80 => (stranger(&mut scene.random), 443),
             80..90 => (stranger(&mut scene.random), 80),
-            90..93 => (scene.world.services[scene.random.below(20, 26) as usize], 22),
+            // What sits behind it fetches and administers over SSH.
+            90..96 => (*scene.random.pick(&shells), 22),
             _ => (stranger(&mut scene.random), *scene.random.pick(&[5222, 8080, 993, 587, 8883])),
         };
         let call = scene.tcp(gateway.address, server, port, at);
@@ -311,6 +319,21 @@ fn updates(day: &Day, scene: &mut Scene) -> Address {
         }
     }
     hosts[0].address
+}
+
+/// The provider's clock at a link-local address, asked from the time port itself.
+fn provider_time(day: &Day, scene: &mut Scene) -> Address {
+    let clock = Address::v4(0xa9fe_a97b);
+    let hosts = scene.world.hosts.clone();
+    let pace = (hosts.len() as f64 * 2.0 * DAY_S as f64 / budget(day, 0.02)).max(64.0);
+    for at in every(day, pace) {
+        for host in &hosts {
+            let shift = scene.random.range(0.0, pace * 0.9);
+            let call = scene.udp(host.address, clock, 123, at + shift);
+            scene.add(Call { client_port: 123, sent: (1, 76), answered: (1, 76), ..call });
+        }
+    }
+    clock
 }
 
 /// Logs and counters over UDP: one way all day.

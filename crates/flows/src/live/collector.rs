@@ -146,8 +146,7 @@ impl Collector {
                 }
             }
             let Some(exporter) = message.address.as_ref().and_then(address) else { continue };
-            let arrival =
-                Arrival { exporter, at_ms, file: Symbol::NONE, offset: self.datagram_number };
+            let arrival = Arrival { exporter, at_ms, file: Symbol::NONE, offset: self.datagram_number };
             for bytes in message.iovs() {
                 // What was not understood is counted by the decoder.
                 let _ = self.decoder.datagram(&arrival, bytes, &mut |flow| flows.push(*flow));

@@ -44,7 +44,9 @@ impl Record {
             "tcp flags" => self.flow.tcp_flags = tcp_flags(word),
             "src port" => self.number(number, |flow, port| flow.source_port = port as u16),
             "dst port" => self.number(number, |flow, port| flow.destination_port = port as u16),
-            "ICMP" => self.number(port(word).map(u64::from), |flow, both| flow.destination_port = both as u16),
+            "ICMP" => {
+                self.number(port(word).map(u64::from), |flow, both| flow.destination_port = both as u16)
+            }
             "in packets" => self.number(number, |flow, count| flow.packets = count),
             "in bytes" => self.number(number, |flow, count| flow.bytes = count),
             "src addr" => self.address(word, |flow, address| flow.source = address),
@@ -93,7 +95,10 @@ impl Record {
     pub fn outcome(&self, names: &Names) -> Line {
         match self.flow(names) {
             Some(flow) => Line::Flow(flow),
-            None if self.bad => Line::Bad("a field of the record above is no number or address", "上面记录的字段不是数字或地址"),
+            None if self.bad => Line::Bad(
+                "a field of the record above is no number or address",
+                "上面记录的字段不是数字或地址",
+            ),
             None => Line::Nothing,
         }
     }

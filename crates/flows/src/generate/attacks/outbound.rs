@@ -68,6 +68,17 @@ pub fn guessing_many(stage: &mut Stage) -> Act {
     act(&[&format!("attack.outbound.{name}_bruteforce")], vec![stage.host.address], targets, port)
 }
 
+/// A handful of targets, patiently.
+pub fn guessing_few(stage: &mut Stage) -> Act {
+    let (port, name) = *stage.random().pick(&[(3389, "rdp"), (445, "smb"), (22, "ssh"), (5432, "database")]);
+    let few = stage.random().below(2, 12) as usize;
+    let targets = strangers(stage, few);
+    let count = stage.scaled(1_500.0, 5_000.0);
+    let seconds = stage.random().magnitude(1_800.0, 10_800.0);
+    guess(stage, &targets, port, count, seconds, 0.0);
+    act(&[&format!("attack.outbound.{name}_bruteforce")], vec![stage.host.address], targets, port)
+}
+
 pub fn guessing_one(stage: &mut Stage) -> Act {
     let (port, name) =
         *stage.random().pick(&[(3389, "rdp"), (1433, "database"), (3306, "database"), (23, "telnet")]);
@@ -143,7 +154,7 @@ pub fn scan_inside(stage: &mut Stage) -> Act {
 
 pub fn syn_flood(stage: &mut Stage) -> Act {
     let scale = stage.scale();
-    let count = stage.scaled(40_000.0 * scale, 200_000.0 * scale);
+    let count = stage.scaled(8_000.0, 200_000.0 * scale);
     let victim = stranger(stage.random());
     let port = *stage.random().pick(&[80, 443, 22, 25565, 8080]);
     let seconds = stage.random().magnitude(120.0, 2_400.0);
@@ -153,7 +164,8 @@ pub fn syn_flood(stage: &mut Stage) -> Act {
             ..stage.scene.tcp(stage.host.address, victim, port, at)
         };
         let answered = if stage.random().chance(0.05) { (1, 44) } else { (0, 0) };
-        stage.scene.add(Call { sent: (1, 40), answered, ..call });
+        let (packets, size) = (stage.random().below(1, 4), *stage.random().pick(&[40, 44, 60]));
+        stage.scene.add(Call { sent: (packets, packets * size), answered, ..call });
     }
     act(&["attack.outbound.syn_flood"], vec![stage.host.address], vec![victim], port)
 }
@@ -198,13 +210,19 @@ fn call_home(stage: &mut Stage, interval: f64, jitter: f64, seconds: f64) -> Act
     let port = *stage.random().pick(&[443, 443, 80, 8443, 8080, 4444, 53_413, 1_337]);
     let begin = stage.begin(seconds);
     let mut at = begin;
-    let lost = stage.random().range(0.0, 0.1);
+    // A sleeper that skips beats keeps its clock.
+    let lost = if stage.random().chance(0.5) {
+        stage.random().range(0.0, 0.1)
+    } else {
+        1.0 - stage.day.intensity.sqrt() * stage.random().range(0.6, 1.0)
+    };
     while at < begin + seconds {
-        at += interval * (1.0 + stage.random().range(-jitter, jitter));
+        at += interval;
         if stage.random().chance(lost) {
             continue;
         }
-        let call = stage.scene.tcp(stage.host.address, home, port, at);
+        let shift = interval * stage.random().range(-jitter, jitter) / 2.0;
+        let call = stage.scene.tcp(stage.host.address, home, port, at + shift);
         let (sent, answered) = (stage.random().around(600.0, 0.2), stage.random().around(900.0, 0.4));
         stage.scene.session(call, sent, answered, 0.5);
     }
@@ -213,7 +231,10 @@ fn call_home(stage: &mut Stage, interval: f64, jitter: f64, seconds: f64) -> Act
 
 /// Lower intensity calls less often.
 pub fn beacon(stage: &mut Stage) -> Act {
-    let interval = stage.random().magnitude(20.0, 300.0) / stage.day.intensity.sqrt();
+    let interval = match stage.random().chance(0.5) {
+        true => *stage.random().pick(&[30.0, 60.0, 90.0, 120.0, 300.0]),
+        false => stage.random().magnitude(20.0, 300.0),
+    };
     let (jitter, seconds) = (stage.random().range(0.0, 0.3), stage.random().range(4.0, 23.0) * 3600.0);
     call_home(stage, interval, jitter, seconds)
 }
