@@ -22,6 +22,30 @@ fn read(path: &Path) -> (Vec<netwhy_flows::logs::Event>, netwhy_flows::UnreadCou
     (events, count)
 }
 
+/// What the detectors say of each file: of the attacks the plain ones must be named.
+#[test]
+fn attacks_of_real_logs_are_named() {
+    let Some(folder) = shared("data/flows/crowdsec") else {
+        println!("SKIPPED: no shared data");
+        return;
+    };
+    let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    for path in names {
+        let mut detectors = netwhy_flows::detect::logs::LogDetectors::new(Arc::new(Names::default()));
+        read(&path).0.iter().for_each(|event| detectors.event(event));
+        for alert in detectors.finish() {
+            println!(
+                "{}: {} {} {}",
+                path.file_name().unwrap().to_string_lossy(),
+                alert.id,
+                alert.confidence,
+                alert.why
+            );
+        }
+    }
+}
+
 #[test]
 fn what_is_in_scope_is_read_whole_and_the_rest_is_counted() {
     let Some(folder) = shared("data/flows/crowdsec") else {

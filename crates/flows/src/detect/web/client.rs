@@ -1,8 +1,7 @@
 //! What one client did in one window, and what kind of visitor that makes it.
 
-use crate::detect::logs::Lines;
+use crate::detect::logs::{Bits, Lines, hash};
 use crate::logs::{Event, Method, Visit};
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// How many paths of a client are counted one by one.
 const PATH_COUNT_MAX: usize = 4;
@@ -67,7 +66,7 @@ pub struct Client {
     pub bytes: u64,
     second: i64,
     in_second: u32,
-    distinct: [u64; 4],
+    distinct: Bits<4>,
     paths: [(u64, u32); PATH_COUNT_MAX],
     /// The path asked for first, for people; what most ask for is told by `flood`.
     pub path: Box<str>,
@@ -91,7 +90,7 @@ impl Client {
         self.peak = self.peak.max(self.in_second);
         let path = hash((&visit.path, visit.method));
         let whole = hash((path, visit.query));
-        self.distinct[(whole >> 8) as usize % 4] |= 1 << (whole % 64);
+        self.distinct.add(whole);
         self.count_path(path);
         if !self.lines.is_full() && self.is_mechanical() {
             self.lines.push(event);
@@ -114,12 +113,6 @@ impl Client {
         self.paths.iter().copied().max_by_key(|(_, count)| *count).unwrap_or_default()
     }
 
-    /// How many different requests it made (linear counting over 256 bits).
-    pub fn distinct(&self) -> f64 {
-        let empty = f64::from(self.distinct.iter().map(|word| word.count_zeros()).sum::<u32>().max(1));
-        256.0 * (256.0 / empty).ln()
-    }
-
     /// Whether it asks for the same again and again and for nothing that a page needs: no human with a browser.
     pub fn is_mechanical(&self) -> bool {
         let requests = self.requests;
@@ -128,7 +121,7 @@ impl Client {
         }
         let (_, top) = self.top();
         let one_path = f64::from(top) >= 0.75 * f64::from(requests);
-        one_path || (requests >= 12 && self.distinct() * 3.0 <= f64::from(requests))
+        one_path || (requests >= 12 && self.distinct.count() * 3 <= requests)
     }
 }
 
@@ -144,10 +137,4 @@ pub fn is_robot(visit: &Visit) -> bool {
     let agent = visit.agent.to_ascii_lowercase();
     ROBOTS.iter().any(|word| agent.contains(word))
         || (visit.method == Method::Options && visit.path.is_empty())
-}
-
-pub fn hash(value: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }

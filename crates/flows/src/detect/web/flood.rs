@@ -6,7 +6,7 @@
 use super::client::Client;
 use super::window::Usual;
 use crate::detect::alert::{Plan, Technique};
-use crate::detect::logs::{Lines, Told, host_name, text};
+use crate::detect::logs::{Lines, Told, busiest, hash, host_name, text};
 use crate::logs::{Event, Visit};
 use crate::record::Address;
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use std::collections::HashMap;
 /// Windows of a minute see fast floods, those of ten minutes slow ones of many clients.
 const WINDOWS_MS: [i64; 2] = [60_000, 600_000];
 /// How many clients one window follows.
-const CLIENT_COUNT_MAX: usize = 30_000;
+const CLIENT_COUNT_MAX: usize = 6_000;
 /// How many paths are named.
 const PATH_COUNT_MAX: usize = 1024;
 /// Mechanical requests per minute below which nothing is a flood.
@@ -23,11 +23,15 @@ const MECHANICAL_PER_MINUTE_MIN: f64 = 120.0;
 const SURGE_FACTOR: f64 = 4.0;
 /// Of all requests of the window.
 const SHARE_MIN: f64 = 0.3;
-/// Without a past to compare with, one client must be as fast as this, per second or per minute.
-const ALONE_PER_SECOND_MIN: u32 = 50;
+/// Without a past to compare with, so many requests must come from clients as fast as this within a second, or one
+/// client must be as fast as that for a minute.
+const VIOLENT_COUNT_MIN: f64 = 200.0;
+const VIOLENT_PER_SECOND_MIN: u32 = 10;
 const ALONE_PER_MINUTE_MIN: u32 = 1200;
 /// A machine of good will may ask this often per minute.
 const ROBOT_PER_MINUTE_MAX: f64 = 300.0;
+/// And all of them together; more is somebody who only says so.
+const ROBOTS_PER_MINUTE_MAX: f64 = 3000.0;
 /// Two windows of a flood so far apart are two floods.
 const QUIET_MS_MAX: i64 = 20 * 60_000;
 /// How many attackers are remembered.
@@ -36,14 +40,9 @@ const ATTACKER_COUNT_MAX: usize = 20_000;
 /// Watches one site.
 #[derive(Debug)]
 pub struct FloodDetector {
+    host: Box<str>,
     watches: [Watch; 2],
     flood: Option<Flood>,
-}
-
-impl Default for FloodDetector {
-    fn default() -> FloodDetector {
-        FloodDetector { watches: WINDOWS_MS.map(Watch::new), flood: None }
-    }
 }
 
 /// One length of window.
@@ -87,17 +86,21 @@ struct Sum {
     top_share: f64,
     per_client: f64,
     fastest: u32,
-    peak: u32,
+    violent: f64,
     errors_share: f64,
 }
 
 impl FloodDetector {
+    pub fn new(host: &str) -> FloodDetector {
+        FloodDetector { host: host.into(), watches: WINDOWS_MS.map(Watch::new), flood: None }
+    }
+
     pub fn visit(&mut self, event: &Event, visit: &Visit, told: &mut Vec<Told>) {
         for watch in &mut self.watches {
             let from_ms = event.time_ms.div_euclid(watch.length_ms) * watch.length_ms;
             // A late line of the window before counts into this one; another file begins anew.
             if from_ms > watch.from_ms || watch.from_ms - from_ms > 2 * watch.length_ms {
-                watch.close(&mut self.flood, told);
+                watch.close(&self.host, &mut self.flood, told);
                 watch.from_ms = from_ms;
             }
             watch.visit(event, visit);
@@ -108,7 +111,7 @@ impl FloodDetector {
     pub fn tick(&mut self, now_ms: i64, told: &mut Vec<Told>) {
         for watch in &mut self.watches {
             if now_ms >= watch.from_ms + watch.length_ms {
-                watch.close(&mut self.flood, told);
+                watch.close(&self.host, &mut self.flood, told);
             }
         }
         if let Some(flood) = &mut self.flood {
@@ -124,7 +127,7 @@ impl FloodDetector {
 
     pub fn finish(mut self, told: &mut Vec<Told>) {
         for watch in &mut self.watches {
-            watch.close(&mut self.flood, told);
+            watch.close(&self.host, &mut self.flood, told);
         }
         end(&mut self.flood, told);
     }
@@ -167,7 +170,7 @@ impl Watch {
         }
         self.clients.entry(event.client).or_default().visit(event, visit);
         if self.paths.len() < PATH_COUNT_MAX {
-            let path = super::client::hash((&visit.path, visit.method));
+            let path = hash((&visit.path, visit.method));
             self.paths.entry(path).or_insert_with(|| visit.path.clone());
         }
     }
@@ -179,6 +182,9 @@ impl Watch {
     /// Adds up the clients that are mechanical.
     fn sum(&self) -> Sum {
         let robots_max = (ROBOT_PER_MINUTE_MAX * self.minutes()) as u32;
+        let robots = self.clients.values().filter(|client| client.is_robot && client.is_mechanical());
+        let of_robots: f64 = robots.map(|client| f64::from(client.requests)).sum();
+        let believed = of_robots <= ROBOTS_PER_MINUTE_MAX * self.minutes();
         let mut sum = Sum {
             mechanical: 0.0,
             attackers: Vec::new(),
@@ -186,18 +192,19 @@ impl Watch {
             top_share: 0.0,
             per_client: 0.0,
             fastest: 0,
-            peak: 0,
+            violent: 0.0,
             errors_share: self.errors as f64 / self.requests.max(1) as f64,
         };
         let mut tops: HashMap<u64, u64> = HashMap::new();
         for (address, client) in &self.clients {
-            if !client.is_mechanical() || (client.is_robot && client.requests <= robots_max) {
+            if !client.is_mechanical() || (believed && client.is_robot && client.requests <= robots_max) {
                 continue;
             }
             sum.mechanical += f64::from(client.requests);
             sum.attackers.push((*address, client.requests));
             sum.fastest = sum.fastest.max(client.requests);
-            sum.peak = sum.peak.max(client.peak);
+            sum.violent +=
+                if client.peak >= VIOLENT_PER_SECOND_MIN { f64::from(client.requests) } else { 0.0 };
             let (path, count) = client.top();
             *tops.entry(path).or_default() += u64::from(count);
         }
@@ -208,11 +215,11 @@ impl Watch {
         sum
     }
 
-    fn close(&mut self, flood: &mut Option<Flood>, told: &mut Vec<Told>) {
+    fn close(&mut self, host: &str, flood: &mut Option<Flood>, told: &mut Vec<Told>) {
         if self.requests > 0 {
             let sum = self.sum();
             if self.is_flood(&sum) {
-                self.extend(&sum, flood, told);
+                self.extend(&sum, host, flood, told);
             } else {
                 self.usual_requests.push(self.requests as f64);
                 self.usual_mechanical.push(sum.mechanical);
@@ -233,7 +240,7 @@ impl Watch {
         }
         if !self.usual_requests.is_known() {
             let per_minute = f64::from(sum.fastest) / self.minutes();
-            return sum.peak >= ALONE_PER_SECOND_MIN && sum.fastest >= 2 * ALONE_PER_SECOND_MIN
+            return sum.violent >= VIOLENT_COUNT_MIN * self.minutes()
                 || per_minute >= f64::from(ALONE_PER_MINUTE_MIN);
         }
         let usual = self.usual_mechanical.percentile(95);
@@ -248,7 +255,7 @@ impl Watch {
         is_surge && is_share && others
     }
 
-    fn extend(&mut self, sum: &Sum, flood: &mut Option<Flood>, told: &mut Vec<Told>) {
+    fn extend(&mut self, sum: &Sum, host: &str, flood: &mut Option<Flood>, told: &mut Vec<Told>) {
         if flood
             .as_ref()
             .is_some_and(|flood| (self.from_ms - flood.end_ms).abs() > QUIET_MS_MAX + self.length_ms)
@@ -262,7 +269,7 @@ impl Watch {
             requests: 0,
             attackers: HashMap::new(),
             path: self.paths.get(&sum.top_path).cloned().unwrap_or_default(),
-            host: "".into(),
+            host: host.into(),
             peak_per_minute: 0.0,
             usual_per_minute: self.usual_requests.percentile(50) / self.minutes(),
             errors_share: 0.0,
@@ -294,8 +301,7 @@ impl Watch {
 
 impl Flood {
     fn told(&self) -> Told {
-        let mut sources: Vec<(Address, u64)> = self.attackers.iter().map(|(a, n)| (*a, *n)).collect();
-        sources.sort_by_key(|(address, count)| (std::cmp::Reverse(*count), *address));
+        let sources = busiest(&self.attackers);
         let (count, most) = (sources.len(), sources.first().map_or(0, |(_, count)| *count));
         let total: u64 = sources.iter().map(|(_, count)| count).sum();
         let alone = most * 10 >= total * 8;
