@@ -269,7 +269,7 @@ fn a_block_after_an_attack_is_named_as_the_providers() {
     });
 }
 
-/// Tries SSH on one host after the other, as a worm does; every second one is silent.
+/// Guesses passwords on one host after the other, as a worm does; every second one is silent.
 const WORM: &str = "
 import socket, time
 held, start = [], time.monotonic()
@@ -279,19 +279,23 @@ for number in range(6000):
     try: peer.connect(('10.%d.%d.%d' % (8 + number % 2, number // 250 % 250, 1 + number % 250), 22))
     except OSError: pass
     held.append((time.monotonic(), peer))
+    for _, peer in held[-60:]:
+        try: peer.send(b'x' * 60) if peer.recv(999) else None
+        except OSError: pass
     while time.monotonic() - held[0][0] > 2: held.pop(0)[1].close()
     time.sleep(max(0, start + number / 60 - time.monotonic()))
 ";
 
-/// Is every host of 10.9.0.0/16, and greets whoever comes as an SSH server does.
+/// Is every host of 10.9.0.0/16, and talks with whoever comes for a while, as an SSH server does.
 const GREETER: &str = "
-import socket
+import socket, threading
+def talk(peer):
+    try:
+        peer.sendall(b'SSH-2.0-OpenSSH_9.2\\r\\n')
+        for _ in range(6): peer.sendall(peer.recv(999) * 5)
+    except OSError: pass
 server = socket.create_server(('0.0.0.0', 22), backlog=512)
-held = []
-while True:
-    peer, _ = server.accept()
-    peer.sendall(b'SSH-2.0-OpenSSH_9.2\\r\\n')
-    held = held[-200:] + [peer]
+while True: threading.Thread(target=talk, args=(server.accept()[0],), daemon=True).start()
 ";
 
 /// A second namespace at the other end of this one's wire, gone with its process.

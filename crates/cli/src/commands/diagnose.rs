@@ -160,6 +160,7 @@ pub struct Args {
 /// Diagnoses every target and writes one verdict each; the exit code is the worst of them.
 pub async fn run(args: Args, common: Common) -> Result<u8> {
     let mut out = Verdicts::new(&common);
+    flows::join::check(&args.flows)?;
     if let Some(path) = &args.replay {
         let mut saved = read_case(path)?;
         let records = args.join.iter().map(|path| read_record(path)).collect::<Result<Vec<_>>>()?;

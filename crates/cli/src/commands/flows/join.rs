@@ -5,6 +5,7 @@ use super::inputs::{self, Fed, How};
 use super::times::{clock, shown};
 use crate::commands::policy::join::{address, own_address};
 use crate::commands::scan::words::thousands;
+use crate::failure::while_trying;
 use crate::{Common, warn};
 use anyhow::Result;
 use netwhy_flows::detect::{Alert, Way as Side};
@@ -22,6 +23,16 @@ const COLLECTOR: &str = "flows.way";
 const CONFIDENCE_MIN: f64 = 0.8;
 /// A block that comes later after the attack than this is none of its consequences, in milliseconds.
 const BLOCK_AFTER_MS_MAX: i64 = 24 * 3_600 * 1_000;
+
+/// Refuses what is not there before anything is asked.
+pub(crate) fn check(paths: &[PathBuf]) -> Result<()> {
+    for path in paths {
+        let name = path.display();
+        std::fs::metadata(path)
+            .map_err(|error| while_trying((format!("reading {name}"), format!("读取 {name}")), error))?;
+    }
+    Ok(())
+}
 
 /// Adds to a case what the records say; nothing when its address is not known.
 pub(crate) fn add(paths: &[PathBuf], saved: &mut SavedCase, common: &Common) -> Result<()> {
@@ -207,7 +218,7 @@ fn blocked(silence: &Silence, port: u16, attack: Option<&Alert>) -> String {
         Some(alert) => format!(
             "the block of port {port} began at {since} UTC, {} minutes after the attack did, with {} outbound SYNs to \
              port {port}; {unanswered}",
-            (silence.since_ms / 1_000 - alert.start) / 60,
+            (silence.since_ms / 1_000 - alert.start + 30) / 60,
             thousands(silence.before),
         ),
         None => format!("nobody answers on port {port} since {since} UTC; {unanswered}"),

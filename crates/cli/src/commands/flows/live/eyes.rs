@@ -19,8 +19,10 @@ const KNOWN_COUNT_MAX: usize = 500_000;
 /// A conversation not seen for so long may be told anew, in milliseconds.
 const KNOWN_MS_MAX: i64 = 120_000;
 
-/// The only flag of a request that is not answered.
-const SYN: u8 = 2;
+/// IPv4 and TCP with time stamps, in bytes.
+const HEADER_BYTES: u64 = 52;
+/// So long a conversation is young, in milliseconds: most guesses are over by then.
+const YOUNG_MS_MAX: i64 = 5_000;
 
 type Tuple = (Address, u16, Address, u16, u8);
 
@@ -56,7 +58,7 @@ pub(super) fn open(
             while !stop.load(Ordering::Relaxed) {
                 let now = super::now_ms();
                 let seen = match live::sockets(&names, now) {
-                    Ok(seen) => seen,
+                    Ok(seen) => seen.into_iter().map(with_headers).collect(),
                     Err(error) => {
                         let _ = sockets.send(Seen::Failed(error));
                         return;
@@ -76,8 +78,8 @@ pub(super) fn open(
 #[derive(Default)]
 struct Known {
     tuples: HashMap<Tuple, i64>,
-    /// Asked and not answered yet: told with the next look, when it is known what became of them.
-    opening: HashMap<Tuple, Flow>,
+    /// Young ones: told when they end or grow old, since only then it shows what became of them.
+    young: HashMap<Tuple, Flow>,
 }
 
 impl Known {
@@ -96,27 +98,33 @@ impl Known {
         told((from, from_port, to, to_port, protocol)) || told((to, to_port, from, from_port, protocol))
     }
 
-    /// Those of a look that were not told yet, and those that ended unanswered since the last.
+    /// Those of a look that are old enough and were not told yet, and the young ones that ended since the last.
     fn new_of(&mut self, flows: Vec<Flow>, now_ms: i64) -> Vec<Flow> {
-        let mut opening = std::mem::take(&mut self.opening);
+        let mut young = std::mem::take(&mut self.young);
         let mut new = Vec::new();
         for flow in &flows {
             if self.is_told(flow, now_ms) {
                 continue;
             }
-            let waited = opening.remove(&tuple(flow)).is_some();
-            if flow.tcp_flags != SYN || waited {
-                new.push(*flow);
-            } else if self.opening.len() < KNOWN_COUNT_MAX {
-                self.opening.insert(tuple(flow), *flow);
+            let start_ms = young.remove(&tuple(flow)).map_or(flow.start_ms, |earlier| earlier.start_ms);
+            let flow = Flow { start_ms, ..*flow };
+            if now_ms - start_ms >= YOUNG_MS_MAX {
+                new.push(flow);
+            } else if self.young.len() < KNOWN_COUNT_MAX {
+                self.young.insert(tuple(&flow), flow);
             }
         }
-        new.extend(opening.into_values().filter(|flow| !self.is_told(flow, now_ms)));
-        let still = |flow: &&Flow| !self.opening.contains_key(&tuple(flow));
-        let settled: Vec<Tuple> = flows.iter().chain(&new).filter(still).map(tuple).collect();
+        new.extend(young.into_values().filter(|flow| !self.is_told(flow, now_ms)));
+        let is_settled = |flow: &&Flow| !self.young.contains_key(&tuple(flow));
+        let settled: Vec<Tuple> = flows.iter().chain(&new).filter(is_settled).map(tuple).collect();
         settled.into_iter().for_each(|tuple| self.see(tuple, now_ms));
         new
     }
+}
+
+/// Records count headers, sockets what they carried.
+fn with_headers(flow: Flow) -> Flow {
+    Flow { bytes: flow.bytes + flow.packets * HEADER_BYTES, ..flow }
 }
 
 fn tuple(flow: &Flow) -> Tuple {
@@ -143,21 +151,19 @@ mod tests {
             ..flow
         };
         let mut known = Known::default();
-        assert_eq!(known.new_of(vec![flow], 0).len(), 1);
-        assert_eq!(known.new_of(vec![flow, back], 1_000).len(), 0);
-        assert_eq!(known.new_of(vec![flow], 1_000 + KNOWN_MS_MAX).len(), 1);
+        assert!(known.new_of(vec![flow], 0).is_empty());
+        assert_eq!(known.new_of(vec![flow], YOUNG_MS_MAX).len(), 1);
+        assert!(known.new_of(vec![flow, back], YOUNG_MS_MAX + 500).is_empty());
     }
 
     #[test]
-    fn a_request_is_told_when_it_is_known_what_became_of_it() {
-        let asked = Flow { tcp_flags: SYN, destination_port: 22, ..Flow::default() };
-        let open = Flow { tcp_flags: 0x12, ..asked };
+    fn a_conversation_is_told_with_what_became_of_it() {
+        let asked = Flow { tcp_flags: 2, packets: 1, destination_port: 22, ..Flow::default() };
+        let open = Flow { tcp_flags: 0x12, packets: 14, start_ms: 500, end_ms: 500, ..asked };
         let mut known = Known::default();
         assert!(known.new_of(vec![asked], 0).is_empty());
-        assert_eq!(known.new_of(vec![open], 500), [open], "answered");
-        let other = Flow { source_port: 9, ..asked };
-        assert!(known.new_of(vec![other], 1_000).is_empty());
-        assert_eq!(known.new_of(vec![], 1_500), [other], "refused or given up");
-        assert!(known.new_of(vec![], 2_000).is_empty());
+        assert!(known.new_of(vec![open], 500).is_empty());
+        assert_eq!(known.new_of(vec![], 1_000), [Flow { start_ms: 0, ..open }], "the counts of its end");
+        assert!(known.new_of(vec![], 1_500).is_empty());
     }
 }
