@@ -288,11 +288,13 @@ for number in range(6000):
 
 /// Is every host of 10.9.0.0/16, and talks with whoever comes for a while, as an SSH server does.
 const GREETER: &str = "
-import socket, threading
+import socket, threading, time
 def talk(peer):
     try:
         peer.sendall(b'SSH-2.0-OpenSSH_9.2\\r\\n')
-        for _ in range(6): peer.sendall(peer.recv(999) * 5)
+        for _ in range(20):
+            peer.sendall(peer.recv(999)[:60] * 5)
+            time.sleep(0.2)
     except OSError: pass
 server = socket.create_server(('0.0.0.0', 22), backlog=512)
 while True: threading.Thread(target=talk, args=(server.accept()[0],), daemon=True).start()
