@@ -13,6 +13,8 @@ pub mod place;
 pub mod read;
 pub mod record;
 pub mod schema;
+pub mod source;
+pub mod way;
 
 pub use names::{Names, Symbol};
 pub use place::{Unread, UnreadCount};

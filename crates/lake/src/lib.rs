@@ -26,6 +26,8 @@ mod text;
 pub mod cluster;
 
 pub use error::LakeError;
+pub use feed::Fed;
+pub use feed::columns::read as read_parquet;
 pub use import::{ImportReport, ImportStep, Imported, Outcome};
 pub use lake::{Cancel, Lake, LakeOptions};
 pub use question::{Filter, NAMES, Question};

@@ -41,7 +41,8 @@ pub(super) const DIAGNOSE: &str = "\
   netwhy --at origin=ssh://root@203.0.113.7 https://shop.example/   从两端同时观察
   netwhy --at edge=ssh://node1 --at origin=ssh://web1 https://shop.example/   并诊断节点回源
   netwhy --at client=exec:'kubectl exec -i app --' db:5432  从容器内发起询问
-  netwhy --policy aws/ --policy origin.nft https://shop.example/   并参考路径上的规则";
+  netwhy --policy aws/ --policy origin.nft https://shop.example/   并参考路径上的规则
+  netwhy --flows vpc-logs/ --flows auth.log https://shop.example/   以及记录所知";
 
 pub(super) const EXPLAIN: &str = "\
 示例：
