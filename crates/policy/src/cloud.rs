@@ -90,6 +90,8 @@ pub(crate) struct Peer {
     pub id: String,
     pub network: Option<usize>,
     pub works: bool,
+    /// Takes packets of neither network that an appliance sends on; `None` when it is not told.
+    pub forwards: Option<bool>,
     pub place: Place,
 }
 

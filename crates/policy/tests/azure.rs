@@ -176,6 +176,39 @@ fn a_peering_must_work_from_both_sides() {
     }
 }
 
+/// Two spokes peered with a hub, whose appliance their route tables name.
+fn spokes(forwarded: &str, routes: &str) -> Cloud {
+    let spoke = |name: &str, net: &str, to: &str| {
+        format!(
+            r#"{{"id": "/s/virtualNetworks/{name}", "name": "{name}", "addressSpace": {{"addressPrefixes": ["{net}.0.0/16"]}},
+              "subnets": [{{"id": "/s/virtualNetworks/{name}/subnets/s", "name": "s", "addressPrefix": "{net}.0.0/24",
+                "routeTable": {{"id": "/s/routeTables/{name}"}}}}],
+              "virtualNetworkPeerings": [{{"id": "/s/virtualNetworks/{name}/virtualNetworkPeerings/p", "name": "p", "peeringState": "Connected",
+                "allowVirtualNetworkAccess": true, {forwarded} "remoteVirtualNetwork": {{"id": "/s/virtualNetworks/hub"}}}}]}},
+             {{"id": "/s/routeTables/{name}", "name": "{name}", "type": "Microsoft.Network/routeTables", "routes": [{}]}},
+             {{"name": "vm-{name}", "macAddress": "x", "ipConfigurations": [{{"privateIPAddress": "{net}.0.4",
+                "subnet": {{"id": "/s/virtualNetworks/{name}/subnets/s"}}}}]}}"#,
+            routes.replace("TO", to)
+        )
+    };
+    let hub = r#"{"id": "/s/virtualNetworks/hub", "name": "hub", "addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}, "subnets": [],
+      "virtualNetworkPeerings": [
+       {"id": "/s/virtualNetworks/hub/virtualNetworkPeerings/a", "name": "a", "peeringState": "Connected", "remoteVirtualNetwork": {"id": "/s/virtualNetworks/a"}},
+       {"id": "/s/virtualNetworks/hub/virtualNetworkPeerings/b", "name": "b", "peeringState": "Connected", "remoteVirtualNetwork": {"id": "/s/virtualNetworks/b"}}]}"#;
+    let text = format!("[{hub},{},{}]", spoke("a", "10.1", "10.2"), spoke("b", "10.2", "10.1"));
+    azure::read(&documents("a.json", &text), Vec::new())
+}
+
+#[test]
+fn spokes_meet_over_an_appliance_only_where_their_peerings_take_what_it_sends_on() {
+    let route = r#"{"name": "r", "addressPrefix": "TO.0.0/16", "nextHopType": "VirtualAppliance", "nextHopIpAddress": "10.0.0.9"}"#;
+    let ask = |forwarded: &str, route: &str| between(&spokes(forwarded, route), "vm-a", "vm-b", 443);
+    let open = ask(r#""allowForwardedTraffic": true,"#, route);
+    assert!(!open.allowed() && !open.denied(), "it depends on the appliance: {open:?}");
+    assert!(ask(r#""allowForwardedTraffic": false,"#, route).denied());
+    assert!(ask(r#""allowForwardedTraffic": true,"#, "").denied(), "peering is not transitive");
+}
+
 #[test]
 fn a_fix_takes_a_free_priority_before_the_rule_that_denies() {
     let rules = [rule("taken", 199, true, true, HTTPS), rule("no", 200, true, false, ALL)].join(",");

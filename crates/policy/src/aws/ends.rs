@@ -63,8 +63,8 @@ fn named(model: &Model, id: &str) -> Located {
     if let Some(at) = model.tunnels.iter().position(|(tunnel, ..)| tunnel == id) {
         return Located::Tunnel(at);
     }
-    let is_it = |each: &Interface| each.owner == Owner::Instance(id.to_owned()) || each.id == id;
-    match model.interfaces.at(id).or_else(|| model.interfaces.iter().position(is_it)) {
+    // By an instance its primary interface is meant; one that goes by the same id is the only one.
+    match model.interfaces_of(id).first().copied().or_else(|| model.interfaces.at(id)) {
         Some(at) => Located::Interface { at, address: None },
         None => Located::Unknown,
     }
@@ -85,10 +85,9 @@ fn addressed(model: &Model, first: IpAddr, last: IpAddr) -> Located {
             each.addresses.iter().any(|address| address.private == first || address.public == Some(first))
         };
         if let Some(at) = model.interfaces.iter().position(has) {
-            let names = model.interfaces.nth(at).map_or(&[][..], |each| &each.names);
-            let owns = |balancer: &Balancer| names.iter().any(|name| name.contains(&balancer.mark()));
-            let is_node = model.interfaces.nth(at).is_some_and(|each| each.owner == Owner::Balancer);
-            return match model.balancers.iter().position(owns).filter(|_| is_node) {
+            let found = model.interfaces.nth(at);
+            let owns = |balancer: &Balancer| found.is_some_and(|each| balancer.owns(each));
+            return match model.balancers.iter().position(owns) {
                 Some(at) => Located::Balancer { at, address: Some(first) },
                 None => Located::Interface { at, address: Some(first) },
             };
@@ -188,7 +187,8 @@ impl Party {
             _ => (ANY_CLIENT_PORTS, "any client"),
         };
         let title = match &interface.owner {
-            Owner::Instance(id) => id.clone(),
+            Owner::Instance(id) if interface.device == 0 => id.clone(),
+            Owner::Instance(id) => format!("{id} ({})", interface.id),
             _ => interface.id.clone(),
         };
         Some(Party {

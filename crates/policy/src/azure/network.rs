@@ -108,7 +108,9 @@ fn peerings(cloud: &mut Cloud, files: &Files<'_>) {
             cloud.networks[other].spans = remote_spans;
         }
         let id = cloud.networks[other].id.clone();
-        cloud.networks[at].peers.push(Peer { id, network: Some(other), works, place: node.place.clone() });
+        let forwards = flag(node, "allowForwardedTraffic");
+        let place = node.place.clone();
+        cloud.networks[at].peers.push(Peer { id, network: Some(other), works, forwards, place });
     }
 }
 
@@ -182,12 +184,14 @@ fn appliance(route: &Node, files: &Files<'_>) -> Hop {
     };
     let forwards =
         files.each(Kind::Interface).iter().find(owns).and_then(|nic| flag(nic.node, "enableIPForwarding"));
-    match forwards {
-        Some(false) => Hop::Nowhere,
-        _ => Hop::Other(both(
-            format!("what the appliance {address} does with the packets"),
-            format!("设备 {address} 如何处理数据包"),
-        )),
+    let on = both(
+        format!("what the appliance {address} does with the packets"),
+        format!("设备 {address} 如何处理数据包"),
+    );
+    match (forwards, address.parse()) {
+        (Some(false), _) => Hop::Nowhere,
+        (_, Ok(address)) => Hop::Appliance(address, on),
+        _ => Hop::Other(on),
     }
 }
 

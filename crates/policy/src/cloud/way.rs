@@ -10,6 +10,7 @@ use crate::place::{Place, both};
 use crate::read::Span;
 use ends::{Link, Point};
 use netwhy_model::Text;
+use std::net::IpAddr;
 
 pub(crate) use ends::internet;
 
@@ -91,7 +92,7 @@ impl<'a> Walk<'a> {
         let same_subnet = link == Link::Subnet;
         self.guards(&self.outbound(from), same_subnet, Way::There, &seen.from, &seen.to_outside);
         if let Some(at) = from.network.filter(|_| from.subnet.is_some() || from.interface.is_some()) {
-            self.routed(from, at, &seen.to_outside, link, Way::There);
+            self.routed(from, (at, to.network), &seen.to_outside, link, Way::There);
         }
         if link == Link::Internet {
             self.leave(from);
@@ -100,7 +101,7 @@ impl<'a> Walk<'a> {
         self.guards(&self.inbound(to), same_subnet, Way::There, &seen.from_outside, &seen.to);
         self.guards_back(&self.outbound(to), same_subnet, &seen.from_outside, &seen.to);
         if let Some(at) = to.network.filter(|_| to.interface.is_some() || to.subnet.is_some()) {
-            self.routed(to, at, &seen.from_outside, link, Way::Back);
+            self.routed(to, (at, from.network), &seen.from_outside, link, Way::Back);
         }
         self.guards_back(&self.inbound(from), same_subnet, &seen.from, &seen.to_outside);
     }
@@ -141,18 +142,26 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The routes from one end to addresses.
-    fn routed(&mut self, at: &Point, network: usize, to: &[Span], link: Link, way: Way) {
+    /// The routes from one end, in its network, to addresses, in theirs if that is known.
+    fn routed(
+        &mut self,
+        at: &Point,
+        (network, other): (usize, Option<usize>),
+        to: &[Span],
+        link: Link,
+        way: Way,
+    ) {
         let cloud = self.cloud;
-        let own = at.subnet.map_or(&[][..], |subnet| &cloud.subnets[subnet].routes);
-        let some = at.interface.map_or(&[][..], |at| &cloud.interfaces[at].routes);
-        let routes: Vec<&Route> = own.iter().chain(some).chain(&cloud.networks[network].routes).collect();
+        let routes = routes(cloud, at, network);
         if routes.is_empty() {
             return;
         }
         let (taken, left) = lookup(&routes, to);
         for (route, part) in taken {
             self.hop(route, &part, link, way);
+            if let (Hop::Appliance(address, _), Some(other)) = (&route.hop, other.filter(|at| *at != network)) {
+                self.forwarded(*address, other, way);
+            }
         }
         if !left.is_empty() && cloud.networks[network].known && link != Link::Beyond {
             let place = cloud.networks[network].place.clone();
@@ -178,14 +187,47 @@ impl<'a> Walk<'a> {
                 );
                 Look::Ends { why, place, fix: Vec::new() }
             }
-            Hop::Other(on) => Look::Depends { on: on.clone(), place },
+            Hop::Other(on) | Hop::Appliance(_, on) => Look::Depends { on: on.clone(), place },
             Hop::Internet if link == Link::Beyond && way == Way::There => {
                 self.beyond(part, place);
                 return;
             }
+            // Between networks of private addresses it leads nowhere.
+            Hop::Internet if matches!(link, Link::Peered | Link::Relayed) && ends::is_private(part) => {
+                let why = both(
+                    format!("route {} takes packets to {to}, and no other leads over the peering", route.text),
+                    format!("到 {to} 的数据包走路由 {}，没有经由对等连接的路由", route.text),
+                );
+                Look::Ends { why, place, fix: Vec::new() }
+            }
             _ => Look::Passes { why: what.clone(), place },
         };
         self.push(what, way, look);
+    }
+
+    /// From an appliance into another network: over a peering that takes what others send on.
+    fn forwarded(&mut self, appliance: IpAddr, other: usize, way: Way) {
+        let cloud = self.cloud;
+        let Some(hub) = ends::hub(cloud, appliance).filter(|hub| *hub != other) else { return };
+        let (from, to) = (&cloud.networks[hub], &cloud.networks[other]);
+        let what = both(
+            format!("the peering of {} with {}", to.name, from.name),
+            format!("{} 与 {} 的对等连接", to.name, from.name),
+        );
+        let (why, place) = match to.peers.iter().find(|peer| peer.network == Some(hub) && peer.works) {
+            Some(peer) if peer.forwards == Some(false) => (
+                both(
+                    "it takes no packets that an appliance sends on (allowForwardedTraffic is false)",
+                    "不接收设备转发的数据包（allowForwardedTraffic 为 false）",
+                ),
+                peer.place.clone(),
+            ),
+            None if to.known && from.known => {
+                (both("there is none, and packets of an appliance cannot come in", "不存在，设备的数据包无法进入"), to.place.clone())
+            }
+            _ => return,
+        };
+        self.push(what, way, Look::Ends { why, place, fix: Vec::new() });
     }
 
     /// Private addresses that no network of the files has.
@@ -281,6 +323,13 @@ impl<'a> Walk<'a> {
     fn push(&mut self, what: Text, way: Way, look: Look) {
         self.steps.push(Step { what, way, look });
     }
+}
+
+/// The routes that packets from somewhere meet.
+fn routes<'c>(cloud: &'c Cloud, at: &Point, network: usize) -> Vec<&'c Route> {
+    let own = at.subnet.map_or(&[][..], |subnet| &cloud.subnets[subnet].routes);
+    let some = at.interface.map_or(&[][..], |at| &cloud.interfaces[at].routes);
+    own.iter().chain(some).chain(&cloud.networks[network].routes).collect()
 }
 
 /// The addresses of both ends, as they are at each: NAT to public addresses in between.

@@ -105,7 +105,7 @@ fn peerings(cloud: &mut Cloud, files: &Files<'_>) {
                 && flag(peering, "exchangeSubnetRoutes") != Some(false);
             let id = cloud.networks[other].id.clone();
             let place = peering.place.clone();
-            cloud.networks[at].peers.push(Peer { id, network: Some(other), works, place });
+            cloud.networks[at].peers.push(Peer { id, network: Some(other), works, forwards: Some(true), place });
         }
     }
     let spaces: Vec<Vec<Span>> = cloud.networks.iter().map(|network| network.spans.clone()).collect();

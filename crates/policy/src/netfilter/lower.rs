@@ -9,7 +9,7 @@ mod gates;
 pub(crate) mod matching;
 mod values;
 
-pub use gates::{ChainGate, gates};
+pub use gates::{Behind, ChainGate, callers, gates};
 
 use crate::netfilter::ast::{
     Backend, Element, Match, Part, Rule, Ruleset, Set, SetUse, Span, Table, TableFamily, Test,

@@ -50,6 +50,11 @@ impl HostFilter {
         })
     }
 
+    /// Every chain.
+    pub fn chains(&self) -> &[ChainGate] {
+        &self.chains
+    }
+
     /// The base chains that let through and stop at input, forward and output.
     pub fn filter_chains(&self) -> impl Iterator<Item = &Gate> {
         self.chains.iter().filter_map(|one| {
@@ -490,11 +495,16 @@ fn reached(chain: &ChainGate, loopback: u64) -> Gate {
     }
     let Some(entry) = &chain.entry else { return gate };
     for rule in gate.rules.iter_mut().filter(|rule| rule.action != Action::Pass) {
+        let whole = rule.cubes.is_empty();
         let cut: Vec<Cube> = rule
             .cubes
             .iter()
             .flat_map(|cube| entry.iter().filter_map(move |entry| cube.and(entry)))
             .collect();
+        // Of one that none of its packets comes to is told with how its chain is called.
+        if cut.is_empty() && !whole {
+            rule.action = Action::Pass;
+        }
         rule.cubes = cut;
     }
     gate
