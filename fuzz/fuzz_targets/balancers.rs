@@ -1,6 +1,10 @@
 //! Load balancers in every form, what is wrong with them, and histories of what their members were.
 #![no_main]
 
+#[path = "shared/estate.rs"]
+mod estate;
+
+use estate::plain;
 use libfuzzer_sys::fuzz_target;
 use netwhy_policy::balancer::{self, Balancers, History, Known, flapping};
 use netwhy_policy::doc::json;
@@ -32,8 +36,3 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = flapping(&history).iter().map(balancer::Flap::finding).count();
     let (_, _) = (known.listens(text), known.answer(text));
 });
-
-/// No control character reaches a terminal.
-fn plain(text: &str) -> bool {
-    !text.chars().any(char::is_control)
-}

@@ -1,14 +1,14 @@
 //! Listings as the tools of clouds print them: whose they are, what they hold, who may reach whom.
 #![no_main]
 
+#[path = "shared/estate.rs"]
+mod estate;
+
+use estate::{ask, plain};
 use libfuzzer_sys::fuzz_target;
 use netwhy_policy::aws::Aws;
 use netwhy_policy::cloud::READERS;
 use netwhy_policy::doc::json;
-use netwhy_policy::estate::{Ask, End, Estate};
-
-/// How many endpoints are asked about.
-const END_COUNT_MAX: usize = 4;
 
 fuzz_target!(|bytes: &[u8]| {
     let text = String::from_utf8_lossy(bytes);
@@ -23,24 +23,3 @@ fuzz_target!(|bytes: &[u8]| {
         ask(&cloud);
     }
 });
-
-fn ask(estate: &dyn Estate) {
-    let ends: Vec<End> = estate
-        .endpoints()
-        .iter()
-        .take(END_COUNT_MAX)
-        .inspect(|end| assert!(plain(&end.id)))
-        .map(|end| End::Known(end.id.clone()))
-        .chain([End::Outside])
-        .collect();
-    for from in &ends {
-        for to in &ends {
-            let _ = estate.way(&Ask { from: from.clone(), to: to.clone(), protocol: 6, port: Some(443) });
-        }
-    }
-}
-
-/// No control character reaches a terminal.
-fn plain(text: &str) -> bool {
-    !text.chars().any(char::is_control)
-}

@@ -1,6 +1,10 @@
 //! Files of any kind together: what they are, what is wrong with them, who may reach whom, and what changes.
 #![no_main]
 
+#[path = "shared/estate.rs"]
+mod estate;
+
+use estate::plain;
 use libfuzzer_sys::fuzz_target;
 use netwhy_model::Lang;
 use netwhy_policy::estate::{Ask, End};
@@ -23,8 +27,12 @@ fuzz_target!(|bytes: &[u8]| {
     let found = world.lint(None);
     let report = sarif::sarif("0", &lint::kinds(), &found, Lang::Zh, &|place| world.utf16_column(place));
     assert!(report.is_ok());
-    let ends: Vec<End> =
-        world.endpoints().take(END_COUNT_MAX).map(|end| End::Known(end.id.clone())).chain([End::Outside]).collect();
+    let ends: Vec<End> = world
+        .endpoints()
+        .take(END_COUNT_MAX)
+        .map(|end| End::Known(end.id.clone()))
+        .chain([End::Outside])
+        .collect();
     for from in &ends {
         for to in &ends {
             let _ = world.can(&Ask { from: from.clone(), to: to.clone(), protocol: 6, port: Some(443) });
@@ -38,8 +46,3 @@ fuzz_target!(|bytes: &[u8]| {
         }
     }
 });
-
-/// No control character reaches a terminal.
-fn plain(text: &str) -> bool {
-    !text.chars().any(char::is_control)
-}

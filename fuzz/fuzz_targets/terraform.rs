@@ -1,14 +1,14 @@
 //! Files of Terraform, plans and states: their resources, the estates of AWS and the other clouds, the balancers.
 #![no_main]
 
+#[path = "shared/estate.rs"]
+mod estate;
+
+use estate::{ask, plain};
 use libfuzzer_sys::fuzz_target;
 use netwhy_policy::aws::Aws;
 use netwhy_policy::cloud::READERS;
-use netwhy_policy::estate::{Ask, End, Estate};
 use netwhy_policy::{balancer, terraform};
-
-/// How many endpoints are asked about.
-const END_COUNT_MAX: usize = 4;
 
 fuzz_target!(|bytes: &[u8]| {
     let text = String::from_utf8_lossy(bytes);
@@ -31,24 +31,3 @@ fuzz_target!(|bytes: &[u8]| {
         ask(&(reader.read)(&nodes, Vec::new()));
     }
 });
-
-fn ask(estate: &dyn Estate) {
-    let ends: Vec<End> = estate
-        .endpoints()
-        .iter()
-        .take(END_COUNT_MAX)
-        .inspect(|end| assert!(plain(&end.id)))
-        .map(|end| End::Known(end.id.clone()))
-        .chain([End::Outside])
-        .collect();
-    for from in &ends {
-        for to in &ends {
-            let _ = estate.way(&Ask { from: from.clone(), to: to.clone(), protocol: 6, port: Some(443) });
-        }
-    }
-}
-
-/// No control character reaches a terminal.
-fn plain(text: &str) -> bool {
-    !text.chars().any(char::is_control)
-}

@@ -276,3 +276,30 @@ fn rules_of_files_are_evidence_beside_the_probes() {
         assert!(of_firewall(&other) < sure, "{sure} and {:#}", other["causes"]);
     });
 }
+
+#[test]
+fn where_rules_and_wire_differ_the_verdict_says_on_which_side_the_fault_lies() {
+    in_namespace(&["nft"], || {
+        let drop = "table inet own {\n chain input { type filter hook input priority 0; policy accept;\n  tcp dport 8080 drop\n }\n}\n";
+        let lets = drop.replace("8080 drop", "8080 accept");
+        let desk = Desk::with(&[("drop.nft", drop), ("lets.nft", &lets)]);
+        let side = |verdict: &Value| verdict["disagreement"]["side"].clone();
+        // The files deny, and yet it connects: they are not what runs.
+        let listener = std::net::TcpListener::bind("127.0.0.1:8080").unwrap();
+        let (_, connected) = desk.json(&["127.0.0.1:8080", "--policy", "drop.nft"]);
+        assert_eq!(side(&connected), "files", "{connected:#}");
+        let text = connected["disagreement"]["text"].as_str().unwrap();
+        assert!(text.contains("drop.nft:3"), "{text}");
+        let (_, agreed) = desk.json(&["127.0.0.1:8080", "--policy", "lets.nft"]);
+        assert_eq!(side(&agreed), Value::Null);
+        // The files allow, and yet the SYN stays silent: it is stopped where they do not look.
+        netwhy_testing::run(&format!("nft -f {}", desk.path().join("drop.nft").display()));
+        let (_, silent) = desk.json(&["127.0.0.1:8080", "--policy", "lets.nft"]);
+        assert_eq!(side(&silent), "beyond-rules", "{silent:#}");
+        let (_, agreed) = desk.json(&["127.0.0.1:8080", "--policy", "drop.nft"]);
+        assert_eq!(side(&agreed), Value::Null);
+        let page = desk.run(&["127.0.0.1:8080", "--policy", "lets.nft", "--lang", "zh"]);
+        assert!(String::from_utf8_lossy(&page.stdout).contains("规则与实际不一致"));
+        std::mem::drop(listener);
+    });
+}

@@ -92,7 +92,9 @@ impl Aws {
             }
             Located::Subnet { at, range, .. } => Some(Party::subnet(model.subnets.nth(*at)?, *range)),
             Located::Vpc { at, range, .. } => Some(Party::vpc(model.vpcs.nth(*at)?, *range)),
-            Located::Outside { range } => Some(Party::outside(*range, family, &nowhere)),
+            Located::Outside { range, but } => {
+                Some(Party::outside(*range, family, &nowhere).without(family, but))
+            }
             Located::Tunnel(_) | Located::Mixed { .. } | Located::Unknown => None,
         }
     }
@@ -112,8 +114,8 @@ impl Aws {
             Located::Subnet { family: own, .. }
             | Located::Vpc { family: own, .. }
             | Located::Mixed { family: own } => *own == family,
-            Located::Outside { range: Some((own, _)) } => *own == family,
-            Located::Outside { range: None } => true,
+            Located::Outside { range: Some((own, _)), .. } => *own == family,
+            Located::Outside { range: None, .. } => true,
             Located::Nat(_) | Located::Tunnel(_) | Located::Unknown => family == Family::V4,
         }
     }

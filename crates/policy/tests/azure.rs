@@ -312,3 +312,25 @@ fn a_group_of_an_unknown_network_does_not_guess_what_is_in_it() {
     );
     assert!(asked("168.63.129.16").allowed(), "AllowAzureLoadBalancerInBound");
 }
+
+#[test]
+fn a_load_balancer_leads_to_its_own_targets_and_to_nobody_else() {
+    let text = |pool: &str| {
+        format!(
+            r#"[{{"id": "/s/virtualNetworks/v", "name": "v", "type": "Microsoft.Network/virtualNetworks", "addressSpace": {{"addressPrefixes": ["10.0.0.0/16"]}},
+              "subnets": [{{"id": "/s/virtualNetworks/v/subnets/s", "name": "s", "addressPrefix": "10.0.1.0/24"}}]}},
+             {{"id": "/s/networkInterfaces/a", "name": "a", "macAddress": "x", "ipConfigurations": [{{"privateIPAddress": "10.0.1.4", "subnet": {{"id": "/s/virtualNetworks/v/subnets/s"}}}}]}},
+             {{"id": "/s/networkInterfaces/b", "name": "b", "macAddress": "y", "ipConfigurations": [{{"privateIPAddress": "10.0.1.5", "subnet": {{"id": "/s/virtualNetworks/v/subnets/s"}}}}]}},
+             {{"id": "/s/loadBalancers/l", "name": "l", "type": "Microsoft.Network/loadBalancers",
+               "frontendIPConfigurations": [{{"publicIPAddress": {{"id": "/s/publicIPAddresses/p"}}}}] {pool}}}]"#
+        )
+    };
+    let read = |pool: &str| azure::read(&documents("a.json", &text(pool)), Vec::new());
+    let told = read(
+        r#", "backendAddressPools": [{"backendIPConfigurations": [{"id": "/s/networkInterfaces/a/ipConfigurations/c"}]}]"#,
+    );
+    assert!(outside(&told, "a", 443).allowed(), "{:?}", outside(&told, "a", 443));
+    assert!(outside(&told, "b", 443).denied(), "no balancer leads there");
+    let untold = read("");
+    assert!(!outside(&untold, "b", 443).denied() && !outside(&untold, "b", 443).allowed());
+}

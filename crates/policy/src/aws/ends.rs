@@ -5,6 +5,7 @@ use super::net::{Net, is_public, number, public, span};
 use super::packet::{ANY_CLIENT_PORTS, LINUX_PORTS, WINDOWS_PORTS};
 use crate::estate::End;
 use crate::place::Place;
+use crate::read::{Span, without};
 use crate::space::Family;
 use std::net::IpAddr;
 
@@ -40,6 +41,8 @@ pub enum Located {
     },
     Outside {
         range: Option<(Family, (u128, u128))>,
+        /// These are left out.
+        but: Vec<Span>,
     },
     /// A name that is not here.
     Unknown,
@@ -47,7 +50,8 @@ pub enum Located {
 
 pub fn locate(model: &Model, end: &End) -> Located {
     match end {
-        End::Outside => Located::Outside { range: None },
+        End::Outside => Located::Outside { range: None, but: Vec::new() },
+        End::OutsideBut(but) => Located::Outside { range: None, but: but.clone() },
         End::Known(id) => named(model, id),
         End::Addresses(first, last) => addressed(model, *first, *last),
     }
@@ -102,7 +106,7 @@ fn addressed(model: &Model, first: IpAddr, last: IpAddr) -> Located {
     match model.vpcs.iter().position(|vpc| whole(&vpc.cidrs)) {
         Some(at) if !cut => Located::Vpc { at, range, family },
         None if !cut && !model.vpcs.iter().any(|vpc| meets(&vpc.cidrs)) => {
-            Located::Outside { range: Some((family, range)) }
+            Located::Outside { range: Some((family, range)), but: Vec::new() }
         }
         _ => Located::Mixed { family },
     }
@@ -160,6 +164,17 @@ impl Party {
             client: "any client",
             is_guess: false,
         }
+    }
+
+    /// Without these addresses.
+    #[must_use]
+    pub fn without(mut self, family: Family, but: &[Span]) -> Party {
+        if !but.is_empty() {
+            let own: Vec<Span> =
+                self.own.iter().map(|(first, last)| Span { family, first: *first, last: *last }).collect();
+            self.own = without(&own, but).into_iter().map(|span| (span.first, span.last)).collect();
+        }
+        self
     }
 
     /// All its addresses are the internet's.

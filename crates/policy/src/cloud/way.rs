@@ -159,7 +159,8 @@ impl<'a> Walk<'a> {
         let (taken, left) = lookup(&routes, to);
         for (route, part) in taken {
             self.hop(route, &part, link, way);
-            if let (Hop::Appliance(address, _), Some(other)) = (&route.hop, other.filter(|at| *at != network)) {
+            if let (Hop::Appliance(address, _), Some(other)) = (&route.hop, other.filter(|at| *at != network))
+            {
                 self.forwarded(*address, other, way);
             }
         }
@@ -195,7 +196,10 @@ impl<'a> Walk<'a> {
             // Between networks of private addresses it leads nowhere.
             Hop::Internet if matches!(link, Link::Peered | Link::Relayed) && ends::is_private(part) => {
                 let why = both(
-                    format!("route {} takes packets to {to}, and no other leads over the peering", route.text),
+                    format!(
+                        "route {} takes packets to {to}, and no other leads over the peering",
+                        route.text
+                    ),
                     format!("到 {to} 的数据包走路由 {}，没有经由对等连接的路由", route.text),
                 );
                 Look::Ends { why, place, fix: Vec::new() }
@@ -222,9 +226,13 @@ impl<'a> Walk<'a> {
                 ),
                 peer.place.clone(),
             ),
-            None if to.known && from.known => {
-                (both("there is none, and packets of an appliance cannot come in", "不存在，设备的数据包无法进入"), to.place.clone())
-            }
+            None if to.known && from.known => (
+                both(
+                    "there is none, and packets of an appliance cannot come in",
+                    "不存在，设备的数据包无法进入",
+                ),
+                to.place.clone(),
+            ),
             _ => return,
         };
         self.push(what, way, Look::Ends { why, place, fix: Vec::new() });
@@ -283,14 +291,8 @@ impl<'a> Walk<'a> {
         let why =
             both(format!("{} has no public address", endpoint.id), format!("{} 没有公网地址", endpoint.id));
         let described = interface.network.is_some_and(|at| self.cloud.networks[at].known);
-        let look = match &self.cloud.relays {
-            Some(place) => Look::Depends {
-                on: both(
-                    format!("{}; whether a load balancer or address translation leads to it", why.en),
-                    format!("{}；取决于是否有负载均衡或地址转换指向它", why.zh),
-                ),
-                place: place.clone(),
-            },
+        let look = match self.relayed(interface) {
+            Some(look) => look,
             None if described || from.outside => {
                 let fix = (self.cloud.vendor.publish)(endpoint);
                 Look::Ends { why, place: interface.place.clone(), fix }
@@ -298,6 +300,39 @@ impl<'a> Walk<'a> {
             None => Look::Passes { why, place: interface.place.clone() },
         };
         self.push(what, Way::There, look);
+    }
+
+    /// What leads to an interface that has no public address: a load balancer that has it among its targets, or one
+    /// whose targets no file tells.
+    fn relayed(&self, interface: &super::Interface) -> Option<Look> {
+        let endpoint = &self.cloud.endpoints[interface.endpoint];
+        let addresses: Vec<String> = interface.private.iter().map(IpAddr::to_string).collect();
+        let names: Vec<&str> =
+            [&endpoint.id].into_iter().chain(&endpoint.names).chain(&addresses).map(String::as_str).collect();
+        let leads = self.cloud.relays.iter().find(|relay| relay.leads_to(&names) == Some(true));
+        if let Some(relay) = leads {
+            let (name, place) = (&relay.name, relay.place.clone());
+            let why = both(
+                format!("load balancer {name} leads to {}", endpoint.id),
+                format!("负载均衡 {name} 指向 {}", endpoint.id),
+            );
+            return Some(if relay.keeps_client {
+                Look::Passes { why, place }
+            } else {
+                let on = both(
+                    format!("{}, from addresses of its own: ask for those", why.en),
+                    format!("{}，并使用自己的地址：请以这些地址为来源询问", why.zh),
+                );
+                Look::Depends { on, place }
+            });
+        }
+        let unknown = self.cloud.relays.iter().find(|relay| relay.targets.is_none())?;
+        let (id, name) = (&endpoint.id, &unknown.name);
+        let on = both(
+            format!("{id} has no public address; whether {name} leads to it: its targets are in no file"),
+            format!("{id} 没有公网地址；取决于 {name} 是否指向它：文件中没有其后端"),
+        );
+        Some(Look::Depends { on, place: unknown.place.clone() })
     }
 
     /// Two networks of this cloud that nothing connects.

@@ -38,6 +38,9 @@ pub struct Connection {
 /// Ranges of ports by protocol.
 type Ports = BTreeMap<&'static str, Vec<(u16, u16)>>;
 
+/// What pods with one gate have in common: the policies that select them, and the ports that rules may name.
+type Alike<'a> = (Vec<(usize, Selects)>, &'a [ContainerPort]);
+
 /// One end of a connection: its name, where it stands, and its gate.
 struct Side {
     name: String,
@@ -100,7 +103,7 @@ impl Kube {
 
     /// The gates of pods in one direction, one for all that the same policies select alike.
     fn shared_gates(&self, network: &Network, direction: Direction) -> Vec<Option<Arc<Gate>>> {
-        let mut known: HashMap<(Vec<(usize, Selects)>, &[ContainerPort]), Arc<Gate>> = HashMap::new();
+        let mut known: HashMap<Alike<'_>, Arc<Gate>> = HashMap::new();
         let pods = self.pods.iter().enumerate();
         pods.map(|(at, pod)| {
             let key = Key { pod: at, direction, network: network.clone(), blocks: Blocks::Apart };

@@ -45,7 +45,7 @@ impl World {
     fn names_of(&self, end: &End) -> Vec<String> {
         match end {
             End::Addresses(first, last) if first == last => vec![first.to_string()],
-            End::Addresses(..) | End::Outside => Vec::new(),
+            End::Addresses(..) | End::Outside | End::OutsideBut(_) => Vec::new(),
             End::Known(id) => {
                 let own: Vec<&Endpoint> = self.endpoints().filter(|one| one.id == *id).collect();
                 let addresses = own.iter().flat_map(|one| one.addresses.iter().map(IpAddr::to_string));

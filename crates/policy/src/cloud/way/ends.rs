@@ -1,7 +1,7 @@
 //! The ends of a question as a cloud knows them, and how two of them are connected.
 
-use super::super::route::{Hop, lookup};
 use super::super::Cloud;
+use super::super::route::{Hop, lookup};
 use crate::estate::{Ask, End};
 use crate::place::Place;
 use crate::read::{Span, without};
@@ -97,12 +97,14 @@ pub(super) fn points(cloud: &Cloud, end: &End) -> Vec<Point> {
             let span = Span { last: number(*last), ..Span::one(*first) };
             addressed(cloud, span)
         }
-        End::Outside => {
-            let claimed: Vec<Span> = claimed(cloud);
-            let spans = without(&internet(), &claimed);
-            vec![Point { spans, outside: true, ..Point::default() }]
-        }
+        End::Outside => outside(cloud, &[]),
+        End::OutsideBut(but) => outside(cloud, but),
     }
+}
+
+fn outside(cloud: &Cloud, but: &[Span]) -> Vec<Point> {
+    let spans = without(&without(&internet(), &claimed(cloud)), but);
+    vec![Point { spans, outside: true, ..Point::default() }]
 }
 
 fn claimed(cloud: &Cloud) -> Vec<Span> {

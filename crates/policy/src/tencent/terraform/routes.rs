@@ -49,9 +49,12 @@ fn table(
                 ("DestinationCidrBlock", either("destination_cidr_block", "cidr_block")),
                 ("GatewayType", member(node, "next_type")),
                 ("GatewayId", member(node, "next_hub")),
-                ("Enabled", member(node, "disabled").and_then(|node| node.bool()).map(|off| {
-                    text(place, if off { "false" } else { "true" })
-                })),
+                (
+                    "Enabled",
+                    member(node, "disabled")
+                        .and_then(|node| node.bool())
+                        .map(|off| text(place, if off { "false" } else { "true" })),
+                ),
             ],
         )
     };
