@@ -17,6 +17,3 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(kube.connections().iter().all(|one| plain(&one.from) && plain(&one.to)));
     ask(&kube);
 });
-        }
-    }
-});

@@ -1,5 +1,5 @@
 //! What changes between two packet filters is what becomes of packets, whatever chains they go through.
-#![allow(clippy::expect_used)]
+#![allow(clippy::expect_used, clippy::panic)]
 
 use netwhy_policy::changes::{Changed, Fate, between};
 use netwhy_policy::world::{Source, World};

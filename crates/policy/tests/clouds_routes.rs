@@ -174,9 +174,7 @@ resource "tencentcloud_route_table_entry" "back" {
 
 #[test]
 fn tencentcloud_peerings_need_routes_on_both_sides() {
-    let ask = |text: &str| {
-        between("tencent", text, "tencentcloud_instance.x", "tencentcloud_instance.w")
-    };
+    let ask = |text: &str| between("tencent", text, "tencentcloud_instance.x", "tencentcloud_instance.w");
     assert!(ask(TENCENT_PEER).allowed(), "{:?}", ask(TENCENT_PEER));
     assert!(
         ask(&TENCENT_PEER

@@ -1,5 +1,5 @@
 //! Reports in SARIF hold what the specification (OASIS SARIF 2.1.0, section 3) asks of every object in them.
-#![allow(clippy::expect_used)]
+#![allow(clippy::expect_used, clippy::panic)]
 
 use netwhy_model::Lang;
 use netwhy_policy::lint::kinds;
