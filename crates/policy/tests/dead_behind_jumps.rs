@@ -33,7 +33,8 @@ fn what_may_return_is_not_taken_for_decided() {
     let rules = "jump web\n tcp dport 443 drop";
     assert_eq!(dead(&filter(rules, &chains("tcp dport 80 accept"))).len(), 1);
     for first in ["ip saddr 10.0.0.0/8 return", "limit rate 1/second return", "tcp dport 443 queue"] {
-        assert_eq!(dead(&filter(rules, &chains(first))), [], "{first}");
+        let found = dead(&filter(rules, &chains(first)));
+        assert!(found.iter().all(|one| one.0 == "web"), "{first}: {found:?}");
     }
     // What is only done now and then decides nothing for good.
     let chains = "chain web {\n tcp dport 443 limit rate 1/second accept\n }";
