@@ -53,7 +53,8 @@ impl Hours {
         let mut rest = flows;
         while let Some(first) = rest.first() {
             let hour = first.start_ms.div_euclid(HOUR_MS);
-            let within = hour.saturating_mul(HOUR_MS)..=hour.saturating_mul(HOUR_MS).saturating_add(HOUR_MS - 1);
+            let within =
+                hour.saturating_mul(HOUR_MS)..=hour.saturating_mul(HOUR_MS).saturating_add(HOUR_MS - 1);
             let same = rest.iter().take_while(|flow| within.contains(&flow.start_ms)).count().max(1);
             let (now, later) = rest.split_at(same);
             let held = self.held.entry(hour).or_default();
