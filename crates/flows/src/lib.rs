@@ -1,5 +1,12 @@
 //! What the logs know: flow logs, NetFlow, captures, access and authentication logs, read and searched for attacks.
 
+pub mod capture;
+pub mod dump;
+pub mod export;
+mod icmp;
+pub mod live;
+pub mod detect;
+pub mod logs;
 pub mod names;
 pub mod place;
 pub mod read;

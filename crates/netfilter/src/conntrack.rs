@@ -1,8 +1,10 @@
-//! The connection-tracking table: its fill, and its entries as a stream.
+//! The connection-tracking table: its fill, its entries as a stream, and what opens and closes in it.
 
+mod event;
 mod flow;
 mod state;
 
+pub use event::{FlowCounters, FlowEvent, FlowEventKind, FlowEvents};
 pub use flow::FlowSeen;
 pub use state::{conntrack_fill, conntrack_state};
 
@@ -48,5 +50,6 @@ fn open() -> Result<Connection, NetfilterError> {
 
 /// Takes one message apart: for fuzzing.
 pub(crate) fn take_apart(body: &[u8]) -> String {
-    FlowSeen::parse(body).map_or_else(String::new, |flow| format!("{flow:?}{}", flow.state()))
+    let event = FlowEvent::parse(SUBSYSTEM, body);
+    FlowSeen::parse(body).map_or_else(String::new, |flow| format!("{flow:?}{}{event:?}", flow.state()))
 }

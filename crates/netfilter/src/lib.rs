@@ -15,7 +15,9 @@ mod source;
 mod trace;
 mod xt;
 
-pub use conntrack::{FlowSeen, conntrack_fill, conntrack_flows, conntrack_state};
+pub use conntrack::{
+    FlowCounters, FlowEvent, FlowEventKind, FlowEvents, FlowSeen, conntrack_fill, conntrack_flows, conntrack_state,
+};
 pub use delta::rule_deltas;
 pub use error::NetfilterError;
 pub use trace::{TRACE_TABLE_PREFIX, Tracer};

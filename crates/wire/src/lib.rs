@@ -1,4 +1,4 @@
-//! Bytes to packets and back: IPv4, IPv6, TCP, UDP, ICMP, ARP. Pure.
+//! Bytes to packets and back: IPv4, IPv6, TCP, UDP, ICMP, ARP; captures and exports of flows taken apart. Pure.
 //!
 //! [`parse`] reads one IP packet as captured; it never panics, and a packet cut short gives what was there.
 //! The `*Build` values write packets with correct checksums. No I/O, no clock.
@@ -9,7 +9,14 @@ mod checksum;
 mod error;
 mod icmp;
 mod ip;
+pub mod ipfix;
+pub mod link;
+pub mod netflow;
 mod packet;
+pub mod pcap;
+mod pcapng;
+pub mod sflow;
+mod take;
 mod tcp;
 mod udp;
 
@@ -20,6 +27,7 @@ pub use error::WireError;
 pub use icmp::{ErrorClass, Icmp, IcmpError, IcmpKind, Quoted};
 pub use ip::{Ip, parse_ip};
 pub use packet::{Body, Packet, parse};
+pub use take::{Order, Take};
 pub use tcp::{Tcp, TcpFlags, TcpOption};
 pub use udp::Udp;
 

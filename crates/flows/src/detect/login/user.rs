@@ -1,0 +1,119 @@
+//! One user name and the sources that failed on it: guessing spread over many addresses.
+
+use super::source::hash;
+use crate::detect::logs::Lines;
+use crate::logs::Event;
+use crate::record::Address;
+
+/// Sources within an hour that no user has.
+const HOUR_SOURCE_COUNT: u32 = 12;
+/// Sources within a day.
+const DAY_SOURCE_COUNT: u32 = 25;
+/// Names that all the internet tries on everybody need more, since that is no attack on anybody in particular.
+const COMMON_FACTOR: u32 = 4;
+const COMMON: [&str; 12] = [
+    "root",
+    "admin",
+    "test",
+    "user",
+    "ubuntu",
+    "oracle",
+    "postgres",
+    "git",
+    "guest",
+    "ftp",
+    "pi",
+    "administrator",
+];
+/// Bits that count sources.
+const BIT_WORDS: usize = 8;
+const HOUR_MS: i64 = 3_600_000;
+/// How many sources are named.
+const NAMED_COUNT_MAX: usize = 32;
+
+#[derive(Debug, Clone)]
+pub struct User {
+    pub first_ms: i64,
+    pub last_ms: i64,
+    pub attempts: u64,
+    pub is_told: bool,
+    pub named: Vec<Address>,
+    pub lines: Lines,
+    pub host: Box<str>,
+    all: [u64; BIT_WORDS],
+    hour: [u64; BIT_WORDS],
+    hour_from_ms: i64,
+    hour_most: u32,
+    common: bool,
+}
+
+impl User {
+    pub fn new(time_ms: i64) -> User {
+        User {
+            first_ms: time_ms,
+            last_ms: time_ms,
+            attempts: 0,
+            is_told: false,
+            named: Vec::new(),
+            lines: Lines::default(),
+            host: "".into(),
+            all: [0; BIT_WORDS],
+            hour: [0; BIT_WORDS],
+            hour_from_ms: time_ms,
+            hour_most: 0,
+            common: false,
+        }
+    }
+
+    pub fn failed(&mut self, event: &Event, attempts: u32) {
+        if self.attempts == 0
+            && let crate::logs::What::Login(login) = &event.what
+        {
+            self.common = COMMON.contains(&login.user.to_ascii_lowercase().as_str());
+            self.host = event.host.clone();
+        }
+        self.attempts += u64::from(attempts);
+        self.last_ms = self.last_ms.max(event.time_ms);
+        if (event.time_ms - self.hour_from_ms).abs() > HOUR_MS {
+            (self.hour, self.hour_from_ms) = ([0; BIT_WORDS], event.time_ms);
+        }
+        let (word, bit) = place(event.client);
+        if self.all[word] & bit == 0 {
+            self.lines.push(event);
+            if self.named.len() < NAMED_COUNT_MAX {
+                self.named.push(event.client);
+            }
+        }
+        self.all[word] |= bit;
+        self.hour[word] |= bit;
+        self.hour_most = self.hour_most.max(count(&self.hour));
+    }
+
+    /// How many sources tried.
+    pub fn sources(&self) -> u32 {
+        count(&self.all)
+    }
+
+    /// Whether a source may be one of those that failed (certain where it is not).
+    pub fn has(&self, client: Address) -> bool {
+        let (word, bit) = place(client);
+        self.all[word] & bit != 0
+    }
+
+    pub fn is_attack(&self) -> bool {
+        let factor = if self.common { COMMON_FACTOR } else { 1 };
+        self.hour_most >= HOUR_SOURCE_COUNT * factor || self.sources() >= DAY_SOURCE_COUNT * factor
+    }
+}
+
+fn place(client: Address) -> (usize, u64) {
+    let hash = hash(client);
+    ((hash >> 8) as usize % BIT_WORDS, 1 << (hash % 64))
+}
+
+/// Linear counting (Whang, Vander-Zanden, Taylor 1990).
+fn count(bits: &[u64; BIT_WORDS]) -> u32 {
+    let size = (BIT_WORDS * 64) as f64;
+    let empty = f64::from(bits.iter().map(|word| word.count_zeros()).sum::<u32>().max(1));
+    (size * (size / empty).ln()).round() as u32
+}

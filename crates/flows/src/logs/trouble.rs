@@ -1,0 +1,224 @@
+//! Error logs of nginx and Apache: the lines that speak of limits, time-outs, refusals and failed logins.
+
+use super::event::{
+    Event, Login, LoginMethod, Outcome, Server, Service, Trouble, TroubleKind, USER_BYTES_MAX,
+    WORD_BYTES_MAX, What, clean,
+};
+use super::line::{Place, Read};
+use super::time::Clock;
+use super::words::{address, quoted, value};
+use crate::record::Address;
+
+/// The longest message that is kept, in bytes.
+const MESSAGE_BYTES_MAX: usize = 120;
+
+/// `2021/09/30 09:23:53 [error] 1#1: *17 …, client: 1.2.3.4, server: _, request: "GET / HTTP/1.1", host: "a"`.
+pub fn nginx(text: &str, clock: &Clock, place: &Place) -> Option<Read> {
+    let (time_ms, rest) = clock.leading(text)?;
+    let (level, rest) = rest.strip_prefix(" [")?.split_once("] ")?;
+    if !LEVELS.contains(&level) {
+        return None;
+    }
+    let (process, rest) = rest.split_once(": ")?;
+    if process.is_empty() || !process.bytes().all(|byte| byte.is_ascii_digit() || byte == b'#') {
+        return None;
+    }
+    let message = match rest.strip_prefix('*').and_then(|rest| rest.split_once(' ')) {
+        Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => rest,
+        _ => rest,
+    };
+    // What the client sent stands behind; only the server's own words are searched.
+    let own = message.split(", client: ").next().unwrap_or(message);
+    let (client, port) = client_of(message);
+    let host = value(message, "host: ").or_else(|| value(message, "server: ")).unwrap_or_default();
+    let event = |what| {
+        let host = clean(host.trim_end_matches(','), WORD_BYTES_MAX);
+        Read::Event(Event { time_ms, client, port, host, file: place.file, offset: place.offset, what })
+    };
+    if let Some(login) = nginx_login(own, message) {
+        return Some(event(What::Login(login)));
+    }
+    let path = message
+        .find("request: \"")
+        .and_then(|at| quoted(&message[at + 9..]))
+        .map_or("", |(inside, _)| inside);
+    let Some(kind) = nginx_kind(own) else { return Some(Read::Quiet) };
+    Some(event(What::Error(trouble(Server::Nginx, kind, own, path))))
+}
+
+const LEVELS: [&str; 8] = ["debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"];
+
+fn client_of(message: &str) -> (Address, u16) {
+    let behind = message.rfind(", client: ").map(|at| &message[at + 10..]);
+    let behind = behind.or_else(|| message.strip_prefix("client "));
+    let word = behind.and_then(|rest| rest.split([',', ' ']).next());
+    word.and_then(address).unwrap_or_default()
+}
+
+fn nginx_login(own: &str, message: &str) -> Option<Login> {
+    let user = |from: &str| clean(quoted(from).map_or("", |(inside, _)| inside), USER_BYTES_MAX);
+    let (service, user, outcome) = if let Some(rest) = own.strip_prefix("user ") {
+        let outcome = match own {
+            _ if own.contains("was not found in") => Outcome::InvalidUser,
+            _ if own.contains("password mismatch") => Outcome::Failed,
+            _ => return None,
+        };
+        (Service::Web, user(rest), outcome)
+    } else if own.starts_with("client login failed") {
+        let login = message.find(", login: ").map_or("", |at| &message[at + 9..]);
+        (Service::Mail, user(login), Outcome::Failed)
+    } else if own.starts_with("client logged in") {
+        let login = message.find(", login: ").map_or("", |at| &message[at + 9..]);
+        (Service::Mail, user(login), Outcome::Accepted)
+    } else {
+        return None;
+    };
+    let method = LoginMethod::Password;
+    Some(Login { service, program: "nginx".into(), user, method, outcome, times: 1, process: 0 })
+}
+
+/// What nginx's own words mean; the words are in its sources, each of them once.
+fn nginx_kind(own: &str) -> Option<TroubleKind> {
+    first_of(
+        own,
+        &[
+            ("limiting requests", TroubleKind::LimitedRequests),
+            ("limiting connections", TroubleKind::LimitedConnections),
+            ("upstream timed out", TroubleKind::UpstreamTimedOut),
+            ("client timed out", TroubleKind::ClientTimedOut),
+            ("while reading client request headers", TroubleKind::ClientClosed),
+            ("while reading client request line", TroubleKind::ClientClosed),
+            ("client closed connection", TroubleKind::ClientClosed),
+            ("prematurely closed connection", TroubleKind::ClientClosed),
+            ("worker_connections are not enough", TroubleKind::Exhausted),
+            ("worker_connections exceed", TroubleKind::Exhausted),
+            ("Too many open files", TroubleKind::Exhausted),
+            ("accept() failed", TroubleKind::Exhausted),
+            ("no live upstreams", TroubleKind::UpstreamFailed),
+            ("while connecting to upstream", TroubleKind::UpstreamFailed),
+            ("upstream sent", TroubleKind::UpstreamFailed),
+            ("upstream prematurely", TroubleKind::UpstreamFailed),
+            ("(2: No such file or directory)", TroubleKind::NotFound),
+            ("is not found (", TroubleKind::NotFound),
+            ("access forbidden by rule", TroubleKind::Forbidden),
+            ("is forbidden", TroubleKind::Forbidden),
+            ("client sent", TroubleKind::Malformed),
+            ("client intended to send too large", TroubleKind::Malformed),
+            ("invalid method", TroubleKind::Malformed),
+            ("SSL_do_handshake() failed", TroubleKind::TlsFailed),
+            ("while SSL handshaking", TroubleKind::TlsFailed),
+            ("ModSecurity:", TroubleKind::Firewall),
+        ],
+    )
+}
+
+fn first_of(own: &str, table: &[(&str, TroubleKind)]) -> Option<TroubleKind> {
+    table.iter().find(|(words, _)| own.contains(words)).map(|(_, kind)| *kind)
+}
+
+/// `[Fri Oct 08 17:08:41.203277 2021] [core:error] [pid 7:tid 1] [client 1.2.3.4:14532] AH00126: Invalid URI …`.
+pub fn apache(text: &str, clock: &Clock, place: &Place) -> Option<Read> {
+    let (time_ms, rest) = clock.leading(text.strip_prefix('[')?)?;
+    let mut rest = rest.strip_prefix("] ")?;
+    let mut client = (Address::default(), 0);
+    let mut module = None;
+    // Level, process, client; the client stands in a second time where ModSecurity speaks.
+    for _ in 0..8 {
+        let Some((inside, behind)) = rest.strip_prefix('[').and_then(|rest| rest.split_once("] ")) else {
+            break;
+        };
+        match inside.strip_prefix("client ").or_else(|| inside.strip_prefix("remote ")) {
+            Some(told) => client = address(told).unwrap_or(client),
+            None if module.is_none() => module = Some(inside),
+            None => {}
+        }
+        rest = behind;
+    }
+    let level = module?.rsplit(':').next().unwrap_or_default();
+    if !LEVELS.contains(&level) && !level.starts_with("trace") {
+        return None;
+    }
+    // `(110)Connection timed out: [client …] AH…`: the client may also stand behind the system's error.
+    if let Some((_, behind)) = rest.split_once("[client ").filter(|(before, _)| before.starts_with('('))
+        && let Some((told, behind)) = behind.split_once("] ")
+    {
+        client = address(told).unwrap_or(client);
+        rest = behind;
+    }
+    let (client, port) = client;
+    let event = |what| {
+        Read::Event(Event {
+            time_ms,
+            client,
+            port,
+            host: "".into(),
+            file: place.file,
+            offset: place.offset,
+            what,
+        })
+    };
+    if let Some(login) = apache_login(rest) {
+        return Some(event(What::Login(login)));
+    }
+    let Some(kind) = apache_kind(rest) else { return Some(Read::Quiet) };
+    Some(event(What::Error(trouble(Server::Apache, kind, rest, ""))))
+}
+
+fn apache_login(message: &str) -> Option<Login> {
+    let behind =
+        message.strip_prefix("AH").and_then(|rest| rest.split_once(": ")).map_or(message, |(_, rest)| rest);
+    let (user, outcome) = if let Some(rest) = behind.strip_prefix("user ") {
+        let outcome = match rest {
+            _ if rest.contains(" not found") => Outcome::InvalidUser,
+            _ if rest.contains("authentication failure") || rest.contains("in realm") => Outcome::Failed,
+            _ => Outcome::Failed,
+        };
+        (rest.split([' ', ':']).next().unwrap_or_default(), outcome)
+    } else if message.contains("PHP message: ") && message.contains("authentication failure for") {
+        ("", Outcome::Failed)
+    } else {
+        return None;
+    };
+    let (program, method) = ("apache".into(), LoginMethod::Password);
+    let user = clean(user, USER_BYTES_MAX);
+    Some(Login { service: Service::Web, program, user, method, outcome, times: 1, process: 0 })
+}
+
+/// What Apache's own words mean; its numbers (AH…) are in `docs/log-message-tags` of its sources.
+fn apache_kind(message: &str) -> Option<TroubleKind> {
+    first_of(
+        message,
+        &[
+            ("AH01382", TroubleKind::ClientTimedOut),
+            ("header read timeout", TroubleKind::ClientTimedOut),
+            ("body read timeout", TroubleKind::ClientTimedOut),
+            ("MaxRequestWorkers", TroubleKind::Exhausted),
+            ("MaxClients", TroubleKind::Exhausted),
+            ("scoreboard is full", TroubleKind::Exhausted),
+            ("Too many open files", TroubleKind::Exhausted),
+            ("ModSecurity:", TroubleKind::Firewall),
+            ("client denied by server configuration", TroubleKind::Forbidden),
+            ("Cannot serve directory", TroubleKind::Forbidden),
+            ("File does not exist", TroubleKind::NotFound),
+            ("not found or unable to stat", TroubleKind::NotFound),
+            ("Invalid URI", TroubleKind::Malformed),
+            ("Invalid method", TroubleKind::Malformed),
+            ("request failed: ", TroubleKind::Malformed),
+            ("The timeout specified has expired", TroubleKind::UpstreamTimedOut),
+            ("AH01102", TroubleKind::UpstreamFailed),
+            ("AH01114", TroubleKind::UpstreamFailed),
+            ("AH00957", TroubleKind::UpstreamFailed),
+            ("AH00898", TroubleKind::UpstreamFailed),
+            ("SSL handshake", TroubleKind::TlsFailed),
+            ("SSL Library Error", TroubleKind::TlsFailed),
+        ],
+    )
+}
+
+/// Makes the error of a line; what the client sent does not get into its message.
+pub fn trouble(server: Server, kind: TroubleKind, message: &str, request: &str) -> Trouble {
+    let own = message.split(['"', '?']).next().unwrap_or_default().trim_end();
+    let target = request.split(' ').nth(1).unwrap_or_default();
+    let path = target.split('?').next().unwrap_or_default();
+    Trouble { server, kind, path: clean(path, WORD_BYTES_MAX), message: clean(own, MESSAGE_BYTES_MAX) }
+}
