@@ -1,0 +1,38 @@
+//! Flow logs of the clouds: text, JSON and gzip, whatever their bytes say they are; cut up they are the same.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use netwhy_flows::Names;
+use netwhy_flows::read::{Format, Limits, Reader, sniff};
+use std::io::Read;
+use std::sync::Arc;
+
+const FORMATS: [Format; 6] = [
+    Format::AwsText,
+    Format::AwsJson,
+    Format::AzureJson,
+    Format::GcpJson,
+    Format::AliyunJson,
+    Format::AliyunText,
+];
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((first, bytes)) = bytes.split_first() else { return };
+    let mut reader = Reader::new(Arc::new(Names::default()));
+    reader.format = FORMATS.get(*first as usize % 8).copied().or_else(|| sniff("f", bytes));
+    reader.limits = Limits { unpacked_bytes_max: 4 << 20, line_bytes_max: 4 << 10, ..Limits::default() };
+    let read = |input: &mut (dyn Read + Send)| {
+        let mut flows = Vec::new();
+        let done = reader.read("f", input, &mut |block| flows.extend(block.flows));
+        let count = done.unwrap_or_else(|error| error.count);
+        (flows, count)
+    };
+    let (flows, count) = read(&mut &*bytes);
+    assert_eq!(count.read, flows.len() as u64);
+    for place in count.places.values().flatten() {
+        let texts = [&place.excerpt, &place.why.en, &place.why.zh];
+        assert!(!texts.iter().any(|text| text.contains(char::is_control)));
+    }
+    let middle = bytes.len() / 2;
+    assert_eq!(read(&mut (&bytes[..middle]).chain(&bytes[middle..])), (flows, count));
+});
