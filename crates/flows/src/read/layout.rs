@@ -49,6 +49,25 @@ pub const LOSSES: [&str; 4] = [
 /// The fields of version 2, which are also the default format.
 const VERSION_2: &str = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start \
                          end action log-status";
+/// What these are.
+const DEFAULT: [Field; DEFAULT_COUNT] = [
+    Field::Version,
+    Field::Account,
+    Field::Interface,
+    Field::Source,
+    Field::Destination,
+    Field::SourcePort,
+    Field::DestinationPort,
+    Field::Protocol,
+    Field::Packets,
+    Field::Bytes,
+    Field::Start,
+    Field::End,
+    Field::Action,
+    Field::Status,
+];
+/// Fields of the default format.
+pub const DEFAULT_COUNT: usize = 14;
 /// What later versions added, in the order of the documentation: version and fields.
 const LATER: [(u64, &str); 7] = [
     (3, "vpc-id subnet-id instance-id tcp-flags type pkt-srcaddr pkt-dstaddr"),
@@ -96,6 +115,8 @@ pub struct Layout {
     pub steps: Vec<(u16, Field)>,
     pub writer: Writer,
     transit_gateway: bool,
+    /// Whether this is the default format with every column wanted, which has a way of its own.
+    pub is_default: bool,
     /// The byte between fields.
     pub separator: u8,
 }
@@ -103,7 +124,7 @@ pub struct Layout {
 impl Layout {
     /// The default format of AWS.
     pub fn version_2(wanted: Wanted) -> Layout {
-        Layout::new(VERSION_2.split_whitespace().filter_map(field).collect(), Writer::AwsVpc, b' ', wanted)
+        Layout::new(DEFAULT.to_vec(), Writer::AwsVpc, b' ', wanted)
     }
 
     /// Reads a header line or a definition (`${version} ${account-id} …`); nothing where the line is neither.
@@ -148,13 +169,9 @@ impl Layout {
             fields.iter_mut().filter(|field| **field == packet).for_each(|field| *field = instead);
         }
         let steps = (0u16..).zip(&fields).filter(|(_, field)| is_wanted(**field, wanted));
-        Layout {
-            steps: steps.map(|(place, field)| (place, *field)).collect(),
-            fields,
-            writer,
-            separator,
-            transit_gateway: false,
-        }
+        let is_default = fields == DEFAULT && wanted == Wanted::ALL && separator == b' ';
+        let steps = steps.map(|(place, field)| (place, *field)).collect();
+        Layout { steps, fields, writer, separator, transit_gateway: false, is_default }
     }
 
     /// Whether the fields are those of a Transit Gateway.
