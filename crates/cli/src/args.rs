@@ -95,6 +95,22 @@ pub enum Format {
     Text,
     Json,
     Html,
+    // Of rows, which only `flows` writes; its own help tells of them.
+    #[value(hide = true)]
+    Table,
+    #[value(hide = true)]
+    Csv,
+    #[value(hide = true)]
+    Parquet,
+    #[value(hide = true)]
+    Svg,
+}
+
+impl Format {
+    /// Whether only rows of records can be written so.
+    pub fn is_of_rows(self) -> bool {
+        !matches!(self, Format::Text | Format::Json | Format::Html)
+    }
 }
 
 /// The language of what is written.
@@ -170,6 +186,7 @@ impl Shared {
         Ok(Common {
             lang,
             json: format == Some(Format::Json),
+            format,
             html: format == Some(Format::Html),
             color,
             unicode: language::shows_unicode(),
@@ -183,7 +200,8 @@ impl Shared {
 fn format_variable() -> Result<Option<Format>> {
     const NAME: &str = "NETWHY_FORMAT";
     let Ok(text) = std::env::var(NAME) else { return Ok(None) };
-    let known = Format::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+    let known = Format::value_variants().iter().filter(|format| !format.is_of_rows());
+    let known = known.filter_map(ValueEnum::to_possible_value);
     let names: Vec<String> = known.map(|value| value.get_name().to_owned()).collect();
     Format::from_str(&text, false).map(Some).map_err(|_| {
         let hint = failure::did_you_mean(&text, names.iter().map(String::as_str));

@@ -1,5 +1,6 @@
 //! The help in Chinese, keyed by the English text it stands for, so that a changed text shows as untranslated.
 
+mod flows;
 mod pages;
 mod texts;
 
@@ -9,9 +10,14 @@ use texts::TEXTS;
 /// The layout of a help page; the parser's own has an English heading built in.
 const LAYOUT: &str = "{before-help}{about-with-newline}\n用法：{usage}\n\n{all-args}{after-help}";
 
+/// All texts of all commands.
+fn all() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    TEXTS.iter().chain(flows::TEXTS)
+}
+
 /// The definition with every text that has a Chinese one replaced, down to the last command.
 pub fn translated(mut command: Command) -> Command {
-    let own = |text: &str| TEXTS.iter().find(|(english, _)| *english == text).map(|(_, chinese)| *chinese);
+    let own = |text: &str| all().find(|(english, _)| *english == text).map(|(_, chinese)| *chinese);
     if let Some(about) = command.get_about().and_then(|text| own(&text.to_string())) {
         command = command.about(about);
     }
@@ -43,8 +49,12 @@ fn with_values(arg: Arg, help: &str) -> Arg {
         return arg.help(help.to_owned());
     }
     let mut help = help.to_owned();
-    let values: Vec<String> =
-        arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
+    let values: Vec<String> = arg
+        .get_possible_values()
+        .iter()
+        .filter(|value| !value.is_hide_set())
+        .map(|value| value.get_name().to_owned())
+        .collect();
     if !values.is_empty() {
         help.push_str(&format!(" [可选：{}]", values.join("、")));
     }
@@ -81,7 +91,7 @@ mod tests {
 
     #[test]
     fn every_text_has_a_chinese_one() {
-        let known: Vec<&str> = TEXTS.iter().map(|(english, _)| *english).collect();
+        let known: Vec<&str> = super::all().map(|(english, _)| *english).collect();
         let missing: Vec<String> =
             texts().into_iter().filter(|text| !known.contains(&text.as_str())).collect();
         assert!(missing.is_empty(), "have no Chinese:\n{}", missing.join("\n----\n"));
@@ -95,7 +105,7 @@ mod tests {
     #[test]
     fn every_translation_is_used_and_is_chinese() {
         let all = texts();
-        for (english, chinese) in TEXTS {
+        for (english, chinese) in super::all() {
             assert!(all.iter().any(|text| text == english), "nothing says {english:?}");
             assert!(chinese.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c)), "{chinese:?}");
         }

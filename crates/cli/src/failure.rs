@@ -1,7 +1,10 @@
 //! How netwhy says that it could not do its work: one sentence, then a hint, in the user's language.
 
 mod ends;
+mod flows;
 mod foreign;
+#[cfg(feature = "lake")]
+mod lake;
 mod scan;
 
 use netwhy_catalogue::nearest;

@@ -22,6 +22,8 @@ pub struct Common {
     pub lang: Lang,
     /// True when `--json` or `--format json` was asked for.
     pub json: bool,
+    /// What `--format` said, for those who write more than text, JSON and HTML.
+    pub format: Option<args::Format>,
     /// True when `--format html` was asked for.
     pub html: bool,
     /// True when stdout may carry colour.

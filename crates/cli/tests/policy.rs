@@ -200,6 +200,41 @@ SecRule ARGS \"@rx (?i)union\\s+select\" \"id:1001,phase:2,deny,status:403,msg:'
     assert_eq!((&answer["tripped"][0]["id"], &answer["tripped"][0]["line"]), (&1001.into(), &2.into()));
     let change = answer["plan"]["exclusions"][0]["change"].as_str().unwrap();
     assert!(change.contains("ruleRemoveTargetById=1001;ARGS:q"), "{change}");
+    let command = "curl 'https://shop.example/search' -H 'accept: */*' --data 'q=union%20select&page=1'";
+    let (code, report) = desk.json(&["policy", "waf", command, "rules.conf", "--exclude"]);
+    assert_eq!((code, &report["answers"][0]["tripped"][0]["id"]), (1, &1001.into()), "{report:#}");
+}
+
+#[test]
+fn facts_of_who_asks_settle_what_a_zero_trust_policy_leaves_open() {
+    let policy = r#"{"schema": "netwhy.zero-trust/1", "hosts": {"db": "10.1.0.5"}, "groups": {"staff": ["alice@x.example"]},
+        "rules": [{"action": "allow", "from": ["group:staff"], "to": "db", "ports": [5432], "when": {"mfa": true}}]}"#;
+    let desk = Desk::with(&[("access.json", policy)]);
+    let ask = |facts: &[&str]| {
+        let mut words = vec!["policy", "can", "198.51.100.1", "db:5432", "access.json"];
+        facts.iter().for_each(|fact| words.extend(["--fact", *fact]));
+        desk.run(&words).status.code()
+    };
+    assert_eq!(ask(&[]), Some(3));
+    assert_eq!(ask(&["identity=alice@x.example", "mfa=true"]), Some(0));
+    assert_eq!(ask(&["identity=eve@x.example", "mfa=true"]), Some(1));
+    assert_eq!(ask(&["mfa"]), Some(2));
+}
+
+#[test]
+fn what_members_answer_and_where_they_listen_is_held_against_their_health_checks() {
+    let balancer = "listen web\n bind :80\n mode http\n option httpchk GET /health\n server a 10.0.0.5:8080 check\n server b 10.0.0.6:8080 check\n";
+    let desk = Desk::with(&[("haproxy.cfg", balancer)]);
+    let kinds = |words: &[&str]| {
+        let (_, report) = desk.json(&[&["policy", "lint", "haproxy.cfg"], words].concat());
+        let found = report["findings"].as_array().unwrap().iter();
+        found.map(|one| one["kind"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(!kinds(&[]).iter().any(|kind| kind == "health-path" || kind == "health-port-closed"));
+    assert!(kinds(&["--answers", "10.0.0.5:8080/health=404"]).contains(&"health-path".to_owned()));
+    assert!(kinds(&["--answers", "*:8080/health=503"]).contains(&"health-codes".to_owned()));
+    assert!(kinds(&["--listening", "10.0.0.6:80"]).contains(&"health-port-closed".to_owned()));
+    assert_eq!(desk.run(&["policy", "lint", "haproxy.cfg", "--listening", "8080"]).status.code(), Some(2));
 }
 
 #[test]
@@ -239,5 +274,32 @@ fn rules_of_files_are_evidence_beside_the_probes() {
                 .sum::<f64>()
         };
         assert!(of_firewall(&other) < sure, "{sure} and {:#}", other["causes"]);
+    });
+}
+
+#[test]
+fn where_rules_and_wire_differ_the_verdict_says_on_which_side_the_fault_lies() {
+    in_namespace(&["nft"], || {
+        let drop = "table inet own {\n chain input { type filter hook input priority 0; policy accept;\n  tcp dport 8080 drop\n }\n}\n";
+        let lets = drop.replace("8080 drop", "8080 accept");
+        let desk = Desk::with(&[("drop.nft", drop), ("lets.nft", &lets)]);
+        let side = |verdict: &Value| verdict["disagreement"]["side"].clone();
+        // The files deny, and yet it connects: they are not what runs.
+        let listener = std::net::TcpListener::bind("127.0.0.1:8080").unwrap();
+        let (_, connected) = desk.json(&["127.0.0.1:8080", "--policy", "drop.nft"]);
+        assert_eq!(side(&connected), "files", "{connected:#}");
+        let text = connected["disagreement"]["text"].as_str().unwrap();
+        assert!(text.contains("drop.nft:3"), "{text}");
+        let (_, agreed) = desk.json(&["127.0.0.1:8080", "--policy", "lets.nft"]);
+        assert_eq!(side(&agreed), Value::Null);
+        // The files allow, and yet the SYN stays silent: it is stopped where they do not look.
+        netwhy_testing::run(&format!("nft -f {}", desk.path().join("drop.nft").display()));
+        let (_, silent) = desk.json(&["127.0.0.1:8080", "--policy", "lets.nft"]);
+        assert_eq!(side(&silent), "beyond-rules", "{silent:#}");
+        let (_, agreed) = desk.json(&["127.0.0.1:8080", "--policy", "drop.nft"]);
+        assert_eq!(side(&agreed), Value::Null);
+        let page = desk.run(&["127.0.0.1:8080", "--policy", "lets.nft", "--lang", "zh"]);
+        assert!(String::from_utf8_lossy(&page.stdout).contains("规则与实际不一致"));
+        std::mem::drop(listener);
     });
 }

@@ -3,6 +3,7 @@
 //! Exact enumeration over every hypothesis of at most two causes, with the catalogue's tables as
 //! likelihoods. Deterministic: no clock, no I/O, no randomness; the same evidence gives the same bytes.
 
+mod disagreement;
 mod posterior;
 mod question;
 mod reach;

@@ -1,5 +1,6 @@
 //! From the posterior to the verdict a person reads and a program parses.
 
+use crate::disagreement::disagreement;
 use crate::posterior::Posterior;
 use crate::question::rank_questions;
 use crate::reach::reachability;
@@ -70,6 +71,7 @@ pub fn diagnose(catalogue: &Catalogue, table: &Table, inputs: Inputs<'_>) -> Ver
         chain: view.chain(&causes),
         next: view.next(&causes),
         ruled_out,
+        disagreement: disagreement(catalogue, inputs.evidence, inputs.lang),
         could_not_read: view.could_not_read(),
         causes,
         evidence: inputs.evidence.to_vec(),

@@ -145,7 +145,7 @@ fn fits(case: &Case, question: &str) -> bool {
         "names" => case.target.name().is_some() && case.via.is_none(),
         "ends" => case.via.is_none() && scheme != Scheme::Dns,
         // Told by who has the files, never asked here.
-        "policy" => false,
+        "policy" | "flows" => false,
         "udp" => scheme == Scheme::Udp,
         "tls" => scheme.uses_tls(),
         "origin" => case.origin.is_some(),

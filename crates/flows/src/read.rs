@@ -7,7 +7,7 @@
 mod azure;
 mod blocks;
 mod gcp;
-mod gzip;
+pub(crate) mod gzip;
 mod json;
 mod layout;
 mod lines;

@@ -119,7 +119,7 @@ fn a_usual_day_with_all_its_machines_is_silent() {
     let mut log = Log::default();
     log.people(&mut dice, 0, 6 * 3600, 12, None);
     for second in 0..6 * 3600 {
-        // A crawler, two probes of a load balancer, monitoring, a program that polls, a rush at the health check's path.
+        // A crawler, a program that reads a list, two probes of a load balancer, monitoring, a program that polls, a rush at the health check's path.
         if second % 2 == 0 && second > 7200 {
             log.visit(
                 second,
@@ -128,6 +128,16 @@ fn a_usual_day_with_all_its_machines_is_silent() {
                 if second % 9 == 0 { 404 } else { 200 },
                 900,
                 "Mozilla/5.0 (compatible; Somebot/2.1; +http://x)",
+            );
+        }
+        if second % 2 == 1 && (9000..12_000).contains(&second) {
+            log.visit(
+                second,
+                "192.0.2.80",
+                &format!("GET /product?id={second}"),
+                200,
+                900,
+                "python-requests/2",
             );
         }
         for (every, client, path, agent) in [
@@ -171,9 +181,9 @@ fn a_busy_hour_of_programs_is_silent() {
     let mut dice = Dice(9);
     let mut log = Log::default();
     for minute in 0..180 {
-        let programs = if (120..150).contains(&minute) { 90 } else { 12 };
+        let programs = if (120..150).contains(&minute) { 60 } else { 8 };
         for program in 0..programs {
-            for _ in 0..20 {
+            for _ in 0..15 {
                 let at = minute * 60 + dice.roll(60) as i64;
                 let path = ["/v1/items", "/v1/state", "/v1/price"][dice.roll(3) as usize];
                 log.visit(
@@ -193,7 +203,7 @@ fn a_busy_hour_of_programs_is_silent() {
 
 #[test]
 fn a_flood_from_one_address_is_told_and_named() {
-    for per_second in [20, 6, 3] {
+    for per_second in [12, 3] {
         let mut dice = Dice(10);
         let mut log = Log::default();
         log.people(&mut dice, 0, 2 * 3600, 12, None);
@@ -202,7 +212,7 @@ fn a_flood_from_one_address_is_told_and_named() {
                 log.visit(
                     second,
                     "203.0.113.7",
-                    &format!("GET /search?q={}", dice.roll(99999)),
+                    &format!("GET /search?q={}", dice.roll(30)),
                     200,
                     500,
                     "Mozilla/5.0",
@@ -219,13 +229,13 @@ fn a_flood_from_one_address_is_told_and_named() {
 
 #[test]
 fn a_flood_from_many_addresses_is_told_even_where_each_is_slow() {
-    for (clients, every) in [(300, 1), (200, 10), (150, 30)] {
+    for (clients, every) in [(60, 1), (100, 10), (100, 30)] {
         let mut dice = Dice(11);
         let mut log = Log::default();
         log.people(&mut dice, 0, 3 * 3600, 12, None);
         for client in 0..clients {
             let mut second = 3600 + dice.roll(every) as i64;
-            while second < 3600 + 1800 {
+            while second < 3600 + 1800.min(600 * every as i64) {
                 log.visit(
                     second,
                     &format!("203.0.{}.{}", client / 250, client % 250),
@@ -241,6 +251,31 @@ fn a_flood_from_many_addresses_is_told_even_where_each_is_slow() {
         let alert = only(&alerts, "attack.inbound.cc");
         assert_eq!(alert.entity, "(this host)", "{alert:#?}");
     }
+}
+
+#[test]
+fn a_rush_without_pictures_in_the_log_is_silent() {
+    let mut dice = Dice(15);
+    let mut log = Log::default();
+    for minute in 0..180 {
+        let people = if (120..150).contains(&minute) { 300 } else { 30 };
+        for _ in 0..people {
+            let client = format!("198.18.{}.{}", dice.roll(256), 1 + dice.roll(250));
+            for _ in 0..1 + dice.roll(5) {
+                let page = [0, 0, 0, 1, 2, 3][dice.roll(6) as usize];
+                log.visit(
+                    minute * 60 + dice.roll(60) as i64,
+                    &client,
+                    &format!("GET /page/{page}"),
+                    200,
+                    900,
+                    "Mozilla/5.0",
+                );
+            }
+        }
+    }
+    let alerts = log.alerts();
+    assert!(alerts.is_empty(), "{alerts:#?}");
 }
 
 #[test]

@@ -108,6 +108,15 @@ fn a_request_that_looks_like_a_time_does_not_fool_the_reader() {
 }
 
 #[test]
+fn words_of_a_stranger_in_another_line_are_no_visit() {
+    let line = r#"Mar  1 10:00:00 web1 sshd[7]: Invalid user [01/Mar/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 5 from 192.0.2.7 port 22"#;
+    assert!(matches!(one(line).what, What::Login(_)));
+    let (events, count) =
+        read(r#"hello to 192.0.2.7 who is [01/Mar/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 5"#);
+    assert_eq!((events.len(), count.unread), (0, 1));
+}
+
+#[test]
 fn json_lines_of_web_servers_are_visits() {
     let nginx = r#"{"time_iso8601":"2026-03-01T10:00:00+00:00","remote_addr":"192.0.2.7","request":"GET /a?b=1 HTTP/1.1","status":"499","body_bytes_sent":"7","request_time":"1.250","http_user_agent":"curl","host":"x.example"}"#;
     let (event, told) = visit(nginx);

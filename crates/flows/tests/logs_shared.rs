@@ -22,6 +22,40 @@ fn read(path: &Path) -> (Vec<netwhy_flows::logs::Event>, netwhy_flows::UnreadCou
     (events, count)
 }
 
+/// What the detectors say of each file: of the attacks the plain ones must be named.
+#[test]
+fn attacks_of_real_logs_are_named() {
+    let Some(folder) = shared("data/flows/crowdsec") else {
+        println!("SKIPPED: no shared data");
+        return;
+    };
+    let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    for path in names {
+        let mut detectors = netwhy_flows::detect::logs::LogDetectors::new(Arc::new(Names::default()));
+        read(&path).0.iter().for_each(|event| detectors.event(event));
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let alerts = detectors.finish();
+        for alert in &alerts {
+            println!("{name}: {} {} {}", alert.id, alert.confidence, alert.why);
+        }
+        let is_named = |id: &str| alerts.iter().any(|alert| alert.id.ends_with(id));
+        match name.trim_start_matches("tests_") {
+            name if name.starts_with("sshd-logs-fp") || name.starts_with("sshd-success") => {
+                assert!(alerts.is_empty())
+            }
+            name if name.starts_with("ssh-bf") || name.starts_with("ssh-slow") => {
+                assert!(is_named("ssh_bruteforce"))
+            }
+            name if name.starts_with("http-dos") => assert!(is_named("inbound.cc"), "{name}"),
+            name if name.starts_with("mysql-bf") => assert!(is_named("database_bruteforce"), "{name}"),
+            name if name.starts_with("vsftpd-bf") => assert!(is_named("ftp_bruteforce"), "{name}"),
+            name if name.contains("path-traversal") => assert!(is_named("web_scan"), "{name}"),
+            _ => {}
+        }
+    }
+}
+
 #[test]
 fn what_is_in_scope_is_read_whole_and_the_rest_is_counted() {
     let Some(folder) = shared("data/flows/crowdsec") else {

@@ -21,6 +21,6 @@ pub use lang::{Lang, Text};
 pub use stamp::Stamp;
 pub use target::{Host, Scheme, Target, TargetError};
 pub use verdict::{
-    CauseFinding, ChainLink, CouldNotRead, FixStep, LinkState, NextQuestion, Reachability, RuledOut, Timing,
-    VERDICT_SCHEMA, Verdict,
+    CauseFinding, ChainLink, CouldNotRead, Disagreement, FixStep, LinkState, NextQuestion, Reachability,
+    RuledOut, Side, Timing, VERDICT_SCHEMA, Verdict,
 };

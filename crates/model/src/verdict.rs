@@ -92,6 +92,25 @@ pub struct Timing {
     pub total: u64,
 }
 
+/// Rules of files say one thing, the wire another: the fault lies on one side of that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disagreement {
+    pub side: Side,
+    pub text: String,
+    /// The ids of the evidence on both sides.
+    pub by: Vec<String>,
+}
+
+/// On which side of a disagreement the fault lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// The rules let it through and nothing answers: it is stopped where the files do not look.
+    BeyondRules,
+    /// The rules stop it and it connects: the files are not what runs.
+    Files,
+}
+
 /// The verdict on one case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -106,6 +125,9 @@ pub struct Verdict {
     /// Ranked, most likely first; empty when nothing is wrong.
     pub causes: Vec<CauseFinding>,
     pub ruled_out: Vec<RuledOut>,
+    /// Where what the rules of files say differs from what the wire did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disagreement: Option<Disagreement>,
     pub could_not_read: Vec<CouldNotRead>,
     pub next: Vec<NextQuestion>,
     pub evidence: Vec<Evidence>,

@@ -16,7 +16,8 @@ mod trace;
 mod xt;
 
 pub use conntrack::{
-    FlowCounters, FlowEvent, FlowEventKind, FlowEvents, FlowSeen, conntrack_fill, conntrack_flows, conntrack_state,
+    FlowCounters, FlowEvent, FlowEventKind, FlowEvents, FlowSeen, conntrack_fill, conntrack_flows,
+    conntrack_state,
 };
 pub use delta::rule_deltas;
 pub use error::NetfilterError;

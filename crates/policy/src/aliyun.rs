@@ -11,7 +11,7 @@ pub use terraform::terraform;
 
 use crate::cloud::facts::{Facts, Habits, Nic, RANK_OWN, RANK_SYSTEM, Table, Zone, maps};
 use crate::cloud::fields::{addresses, field, spans, word, words};
-use crate::cloud::{Cloud, Hop, Route, Vendor};
+use crate::cloud::{Cloud, Hop, Relay, Route, Vendor};
 use crate::doc::Node;
 use crate::gate::Kind;
 use crate::place::{Unread, both};
@@ -104,7 +104,7 @@ fn place(node: &Node, facts: &mut Facts, cloud: &mut Cloud) {
         () if has("NatGatewayId") && has("VpcId") => {
             facts.nats.push((word(node, "VpcId").unwrap_or_default().to_owned(), node.place.clone()));
         }
-        () if has("LoadBalancerId") && has("Address") => cloud.relays = Some(node.place.clone()),
+        () if has("LoadBalancerId") && has("Address") => cloud.relays.extend(relay(node)),
         () if has("AllocationId") && has("IpAddress") => {
             let to = word(node, "InstanceId").unwrap_or_default().to_owned();
             facts
@@ -114,6 +114,25 @@ fn place(node: &Node, facts: &mut Facts, cloud: &mut Cloud) {
         () if has("AcceptingVpc") => peering(node, facts),
         () => {}
     }
+}
+
+/// A load balancer that the Internet reaches, with its servers where the answer lists them.
+fn relay(node: &Node) -> Option<Relay> {
+    let kind = word(node, "AddressType").unwrap_or("internet");
+    if kind.eq_ignore_ascii_case("intranet") {
+        return None;
+    }
+    let servers = field(node, "BackendServers").map(|servers| {
+        let list = servers.get("BackendServer").map_or(servers.list(), Node::list);
+        list.iter().filter_map(|one| word(one, "ServerId")).map(str::to_owned).collect()
+    });
+    Some(Relay {
+        name: word(node, "LoadBalancerName").or(word(node, "LoadBalancerId")).unwrap_or("?").to_owned(),
+        place: node.place.clone(),
+        targets: servers,
+        // Of a classic one TCP and UDP listeners do, HTTP ones do not: which it has is not in this answer.
+        keeps_client: true,
+    })
 }
 
 /// A list in its wrapper: `{"SecurityGroupId": ["sg-1"]}` under `SecurityGroupIds`.

@@ -19,7 +19,7 @@ mod transit;
 mod trip;
 
 use crate::doc::{Node, json};
-use crate::estate::{Ask, Endpoint, Estate, Fix, Step, Way};
+use crate::estate::{Ask, End, Endpoint, Estate, Fix, Step, Way};
 use crate::finding::Finding;
 use crate::gate::Gate;
 use crate::place::{Place, Unread, both};
@@ -92,7 +92,9 @@ impl Aws {
             }
             Located::Subnet { at, range, .. } => Some(Party::subnet(model.subnets.nth(*at)?, *range)),
             Located::Vpc { at, range, .. } => Some(Party::vpc(model.vpcs.nth(*at)?, *range)),
-            Located::Outside { range } => Some(Party::outside(*range, family, &nowhere)),
+            Located::Outside { range, but } => {
+                Some(Party::outside(*range, family, &nowhere).without(family, but))
+            }
             Located::Tunnel(_) | Located::Mixed { .. } | Located::Unknown => None,
         }
     }
@@ -112,8 +114,8 @@ impl Aws {
             Located::Subnet { family: own, .. }
             | Located::Vpc { family: own, .. }
             | Located::Mixed { family: own } => *own == family,
-            Located::Outside { range: Some((own, _)) } => *own == family,
-            Located::Outside { range: None } => true,
+            Located::Outside { range: Some((own, _)), .. } => *own == family,
+            Located::Outside { range: None, .. } => true,
             Located::Nat(_) | Located::Tunnel(_) | Located::Unknown => family == Family::V4,
         }
     }
@@ -184,14 +186,56 @@ impl Estate for Aws {
         self.gates.all()
     }
 
+    /// Of several interfaces of an instance that is asked, one that is reached answers for all.
     fn way(&self, ask: &Ask) -> Vec<Step> {
-        let (from, to) = (locate(&self.model, &ask.from), locate(&self.model, &ask.to));
+        let mut first = None;
+        for to in self.located(&ask.to) {
+            let steps = self.way_between(ask, &self.source(&ask.from, &to), &to);
+            if !trip::is_stopped(&steps) {
+                return steps;
+            }
+            first.get_or_insert(steps);
+        }
+        first.unwrap_or_default()
+    }
+
+    fn allow(&self, gate: &Gate, packets: &[Cube]) -> Vec<Fix> {
+        fix::allow(gate, packets)
+    }
+}
+
+impl Aws {
+    /// Where an end is: once for each interface of an instance, the primary one first.
+    fn located(&self, end: &End) -> Vec<Located> {
+        let several = match end {
+            End::Known(id) => self.model.interfaces_of(id),
+            _ => Vec::new(),
+        };
+        match several.as_slice() {
+            [_, _, ..] => several.into_iter().map(|at| Located::Interface { at, address: None }).collect(),
+            _ => vec![locate(&self.model, end)],
+        }
+    }
+
+    /// Where an instance sends from: its interface in the subnet of the other end, else its primary one.
+    fn source(&self, end: &End, to: &Located) -> Located {
+        let subnet = |located: &Located| match located {
+            Located::Interface { at, .. } => Some(self.model.interfaces.nth(*at)?.subnet.as_str()),
+            Located::Subnet { at, .. } => Some(self.model.subnets.nth(*at)?.id.as_str()),
+            _ => None,
+        };
+        let mut all = self.located(end);
+        let near = all.iter().position(|one| subnet(one).is_some() && subnet(one) == subnet(to));
+        all.swap_remove(near.unwrap_or(0))
+    }
+
+    fn way_between(&self, ask: &Ask, from: &Located, to: &Located) -> Vec<Step> {
         let is_elsewhere = |located: &Located| matches!(located, Located::Outside { .. } | Located::Unknown);
-        if is_elsewhere(&from) && is_elsewhere(&to) {
+        if is_elsewhere(from) && is_elsewhere(to) {
             return Vec::new();
         }
-        let ends = (&from, &to);
-        let has = |family| self.has(&from, family) && self.has(&to, family);
+        let ends = (from, to);
+        let has = |family| self.has(from, family) && self.has(to, family);
         match (has(Family::V4), has(Family::V6)) {
             (false, true) => self.way_of(ask, ends, Family::V6),
             (true, true) => {
@@ -203,10 +247,6 @@ impl Estate for Aws {
             }
             _ => self.way_of(ask, ends, Family::V4),
         }
-    }
-
-    fn allow(&self, gate: &Gate, packets: &[Cube]) -> Vec<Fix> {
-        fix::allow(gate, packets)
     }
 }
 
@@ -250,10 +290,7 @@ fn endpoints(model: &Model) -> Vec<Endpoint> {
     }
     for balancer in model.balancers.iter() {
         let names = std::iter::once(balancer.name.clone()).chain(balancer.dns.clone()).collect();
-        let mark = balancer.mark();
-        let own = model.interfaces.iter().filter(|each| {
-            each.owner == Owner::Balancer && each.names.iter().any(|name| name.contains(&mark))
-        });
+        let own = model.interfaces.iter().filter(|each| balancer.owns(each));
         let addresses = own.flat_map(addresses).collect();
         endpoints.push(Endpoint { id: balancer.id.clone(), names, addresses, place: balancer.place.clone() });
     }

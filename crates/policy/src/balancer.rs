@@ -9,6 +9,7 @@ mod gcp;
 mod haproxy;
 mod haproxy_words;
 mod health_faults;
+mod known;
 mod mend;
 mod nginx;
 mod nginx_files;
@@ -19,10 +20,11 @@ mod way;
 pub use aliyun::aliyun;
 pub use aws::aws;
 pub use cloud::claims;
-pub use faults::{Answer, KINDS, Known, faults};
+pub use faults::{KINDS, faults};
 pub use flapping::{Flap, History, flapping};
 pub use gcp::gcp;
 pub use haproxy::haproxy;
+pub use known::{Answer, Known, Listening};
 pub use nginx::nginx;
 pub use nginx_files::nginx_files;
 pub use terraform::terraform;
@@ -59,6 +61,7 @@ pub enum Kind {
     AwsApplication,
     AwsNetwork,
     AwsGateway,
+    AwsClassic,
     Gcp,
     AliyunClassic,
     AliyunApplication,
@@ -258,6 +261,7 @@ impl Balancer {
             Kind::AwsApplication
             | Kind::AwsNetwork
             | Kind::AwsGateway
+            | Kind::AwsClassic
             | Kind::AliyunApplication
             | Kind::AliyunNetwork => Checkers::Subnets(self.subnets.clone()),
             Kind::Gcp => Checkers::Ranges {

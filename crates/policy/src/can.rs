@@ -31,6 +31,9 @@ pub struct Answer {
     /// The smallest changes that let it through.
     pub fix: Vec<Fix>,
     pub steps: Vec<Told>,
+    /// What is known besides the rules and bears on the answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Because>,
 }
 
 /// What kind of thing a step is.
@@ -89,6 +92,7 @@ pub fn can(estates: &[Box<dyn Estate>], ask: &Ask) -> Answer {
         depends: Vec::new(),
         fix: Vec::new(),
         steps: Vec::new(),
+        notes: Vec::new(),
     };
     for estate in estates {
         for step in estate.way(ask) {

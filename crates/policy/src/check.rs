@@ -3,6 +3,8 @@
 use crate::can::Verdict;
 use crate::estate::{Ask, Because, End};
 use crate::intents::{Exception, Intent, Must};
+use crate::read::{Span, merge};
+use crate::space::number;
 use crate::world::World;
 use serde::Serialize;
 
@@ -39,6 +41,7 @@ pub fn check(world: &World, intent: &Intent) -> Checked {
     let mut result = Kept::Kept;
     let mut failures = Vec::new();
     for ask in intent.asks.iter().filter(|ask| !is_excepted(&intent.exceptions, ask)) {
+        let ask = &excepting(ask, &intent.exceptions);
         let (verdict, by) = answer(world, ask);
         let own = match (intent.must, verdict) {
             (Must::Reach, Verdict::Allowed) | (Must::NotReach, Verdict::Denied) => continue,
@@ -91,6 +94,31 @@ fn is_excepted(exceptions: &[Exception], ask: &Ask) -> bool {
     exceptions.iter().any(|one| within(&ask.from, &one.from) && within(&ask.to, &one.to))
 }
 
+/// The same question without the addresses that exceptions take out of "outside", on one side or the other.
+fn excepting(ask: &Ask, exceptions: &[Exception]) -> Ask {
+    let whole = |ends: &[End], end: &End| ends.is_empty() || ends.iter().any(|one| holds(one, end));
+    let spans = |ends: &[End]| -> Vec<Span> {
+        let range = |end: &End| match end {
+            End::Addresses(first, last) => Some(Span { last: number(*last), ..Span::one(*first) }),
+            _ => None,
+        };
+        ends.iter().filter_map(range).collect()
+    };
+    let but = |end: &End, taken: Vec<Span>| match end {
+        End::Outside if !taken.is_empty() => End::OutsideBut(merge(&taken)),
+        end => end.clone(),
+    };
+    let of = |own: fn(&Exception) -> &Vec<End>, other: fn(&Exception) -> &Vec<End>, beside: &End| {
+        let meant = exceptions.iter().filter(|one| whole(other(one), beside));
+        meant.flat_map(|one| spans(own(one))).collect::<Vec<Span>>()
+    };
+    Ask {
+        from: but(&ask.from, of(|one| &one.from, |one| &one.to, &ask.to)),
+        to: but(&ask.to, of(|one| &one.to, |one| &one.from, &ask.from)),
+        ..ask.clone()
+    }
+}
+
 fn holds(outer: &End, inner: &End) -> bool {
     match (outer, inner) {
         (End::Addresses(a, b), End::Addresses(c, d)) => a <= c && d <= b && a.is_ipv4() == c.is_ipv4(),
@@ -107,5 +135,9 @@ fn words(end: &End) -> String {
             crate::space::range(family, (crate::space::number(*first), crate::space::number(*last)))
         }
         End::Outside => "outside".to_owned(),
+        End::OutsideBut(but) => {
+            let but: Vec<String> = but.iter().map(ToString::to_string).collect();
+            format!("outside but {}", but.join(", "))
+        }
     }
 }

@@ -90,6 +90,8 @@ pub(crate) struct Peer {
     pub id: String,
     pub network: Option<usize>,
     pub works: bool,
+    /// Takes packets of neither network that an appliance sends on; `None` when it is not told.
+    pub forwards: Option<bool>,
     pub place: Place,
 }
 
@@ -165,8 +167,27 @@ pub struct Cloud {
     pub(crate) owners: HashMap<String, Owner>,
     pub(crate) unread: Vec<Unread>,
     pub(crate) findings: Vec<Finding>,
-    /// Load balancers or address translation are in the files and not modelled: they may lead to any interface.
-    pub(crate) relays: Option<Place>,
+    /// What may lead from the Internet to interfaces without a public address of their own.
+    pub(crate) relays: Vec<Relay>,
+}
+
+/// A load balancer or address translation that the Internet reaches.
+#[derive(Debug, Clone)]
+pub(crate) struct Relay {
+    pub name: String,
+    pub place: Place,
+    /// Instances, interfaces and addresses it leads to; `None` when no file tells.
+    pub targets: Option<Vec<String>>,
+    /// Packets keep the address of the client.
+    pub keeps_client: bool,
+}
+
+impl Relay {
+    /// Whether it leads to something of one of these names or addresses; `None` when it is not known.
+    pub(crate) fn leads_to(&self, names: &[&str]) -> Option<bool> {
+        let targets = self.targets.as_ref()?;
+        Some(targets.iter().any(|target| names.iter().any(|name| name.eq_ignore_ascii_case(target))))
+    }
 }
 
 impl Cloud {
@@ -182,7 +203,7 @@ impl Cloud {
             owners: HashMap::new(),
             unread,
             findings: Vec::new(),
-            relays: None,
+            relays: Vec::new(),
         }
     }
 

@@ -2,7 +2,9 @@
 
 use crate::can::Class;
 use crate::gate::{Direction, Gate};
+use crate::netfilter::ast::Ruleset;
 use crate::place::{Place, Unread};
+use crate::read::Span;
 use crate::space::Cube;
 use netwhy_model::Text;
 use std::net::IpAddr;
@@ -29,6 +31,8 @@ pub enum End {
     Addresses(IpAddr, IpAddr),
     /// Anywhere outside: every address that no estate claims.
     Outside,
+    /// Anywhere outside but here.
+    OutsideBut(Vec<Span>),
 }
 
 /// What is asked of a way.
@@ -129,6 +133,10 @@ pub trait Estate: Send + Sync {
     /// The lists for lint, where those of single endpoints would tell of each rule many times.
     fn lint_gates(&self) -> Vec<Arc<Gate>> {
         self.gates()
+    }
+    /// The packet filter it is, and the host's name.
+    fn filter(&self) -> Option<(&str, &Ruleset)> {
+        None
     }
     /// What makes the default of a gate what it is, where that has a place of its own: all policies that isolate.
     fn defaults(&self, _gate: &Gate) -> Vec<Because> {

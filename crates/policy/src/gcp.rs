@@ -40,9 +40,12 @@ enum Kind {
     Router,
     /// Load balancers: they lead packets on in ways that are not modelled.
     Relay,
+    /// What some of them lead to.
+    TargetPool,
+    TargetInstance,
 }
 
-const KINDS: [(&str, Kind); 8] = [
+const KINDS: [(&str, Kind); 10] = [
     ("compute#firewall", Kind::Firewall),
     ("compute#firewallPolicy", Kind::Policy),
     ("compute#network", Kind::Network),
@@ -51,6 +54,8 @@ const KINDS: [(&str, Kind); 8] = [
     ("compute#route", Kind::Route),
     ("compute#router", Kind::Router),
     ("compute#forwardingRule", Kind::Relay),
+    ("compute#targetPool", Kind::TargetPool),
+    ("compute#targetInstance", Kind::TargetInstance),
 ];
 
 /// The members that tell a resource without a `kind`, the surest first.

@@ -50,7 +50,7 @@ fn is_in(end: &End, world: &World, family: Family) -> bool {
             .endpoints()
             .filter(|one| one.id == *id)
             .any(|one| one.addresses.iter().any(|address| Family::of(*address) == family)),
-        End::Outside => family == Family::V4,
+        End::Outside | End::OutsideBut(_) => family == Family::V4,
     }
 }
 

@@ -1,10 +1,13 @@
 //! Findings as SARIF 2.1.0 (OASIS), for the views of code that CI systems have.
 
 use crate::finding::{Finding, Level};
+use crate::place::Place;
 use netwhy_model::{Lang, Text};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+/// Other places one result names.
+const RELATED_COUNT_MAX: usize = 50;
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
@@ -15,7 +18,8 @@ pub struct RuleText {
     pub text: Text,
 }
 
-/// The report as JSON text, its messages in one language and both as properties.
+/// The report as JSON text, its messages in one language and both as properties. `column` gives the column of a
+/// place in UTF-16 code units, which SARIF counts unless it is told otherwise.
 ///
 /// # Errors
 /// None in practice: everything in it is text and numbers.
@@ -24,12 +28,13 @@ pub fn sarif(
     rules: &[RuleText],
     findings: &[Finding],
     lang: Lang,
+    column: &dyn Fn(&Place) -> u32,
 ) -> serde_json::Result<String> {
     let mut listed: BTreeMap<&str, Option<&Text>> = findings.iter().map(|one| (one.kind, None)).collect();
     listed.extend(rules.iter().map(|rule| (rule.id, Some(&rule.text))));
     let index: BTreeMap<&str, usize> = listed.keys().enumerate().map(|(at, id)| (*id, at)).collect();
     let rules = listed.iter().map(|(id, text)| rule(id, *text, lang)).collect();
-    let results = findings.iter().map(|finding| result(finding, &index, lang)).collect();
+    let results = findings.iter().map(|finding| result(finding, &index, lang, column)).collect();
     let driver = Driver { name: "netwhy", version, rules };
     let run = Run {
         tool: Tool { driver },
@@ -49,12 +54,13 @@ fn rule<'a>(id: &'a str, text: Option<&'a Text>, lang: Lang) -> Rule<'a> {
     }
 }
 
-fn result<'a>(finding: &'a Finding, index: &BTreeMap<&str, usize>, lang: Lang) -> Outcome<'a> {
-    let place = &finding.place;
-    // SARIF counts from 1; 0 is the file as a whole here.
-    let region =
-        (place.line > 0).then(|| Region { start_line: place.line, start_column: place.column.max(1) });
-    let artifact_location = Artifact { uri: uri(&place.file) };
+fn result<'a>(
+    finding: &'a Finding,
+    index: &BTreeMap<&str, usize>,
+    lang: Lang,
+    column: &dyn Fn(&Place) -> u32,
+) -> Outcome<'a> {
+    let related = finding.by_places.iter().take(RELATED_COUNT_MAX);
     let fixes: Vec<String> =
         finding.fix.iter().map(|fix| clean(&format!("{}: {}", fix.syntax, fix.change))).collect();
     let mut text = clean(finding.text.get(lang));
@@ -67,9 +73,17 @@ fn result<'a>(finding: &'a Finding, index: &BTreeMap<&str, usize>, lang: Lang) -
         rule_index: index.get(finding.kind).copied(),
         level: finding.level,
         message: Message { text },
-        locations: [Location { physical_location: Physical { artifact_location, region } }],
+        locations: [location(&finding.place, column)],
+        related_locations: related.map(|place| location(place, column)).collect(),
         properties: Properties { en: clean(&finding.text.en), zh: clean(&finding.text.zh), fixes },
     }
+}
+
+fn location(place: &Place, column: &dyn Fn(&Place) -> u32) -> Location {
+    // SARIF counts from 1; 0 is the file as a whole here.
+    let region =
+        (place.line > 0).then(|| Region { start_line: place.line, start_column: column(place).max(1) });
+    Location { physical_location: Physical { artifact_location: Artifact { uri: uri(&place.file) }, region } }
 }
 
 /// A path as a relative or absolute reference of RFC 3986.
@@ -83,9 +97,11 @@ fn uri(path: &str) -> String {
             _ => uri.push_str(&format!("%{byte:02X}")),
         }
     }
-    match uri.is_empty() {
-        true => "-".to_owned(),
-        false => uri,
+    match uri.as_bytes() {
+        [] => "-".to_owned(),
+        // Two slashes at the start of a reference would name a host.
+        [b'/', ..] => format!("file:///{}", uri.trim_start_matches('/')),
+        _ => uri,
     }
 }
 
@@ -149,6 +165,8 @@ struct Outcome<'a> {
     level: Level,
     message: Message,
     locations: [Location; 1],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    related_locations: Vec<Location>,
     properties: Properties,
 }
 
@@ -188,7 +206,7 @@ struct Properties {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::place::{Place, both};
+    use crate::place::both;
     use serde_json::Value;
 
     #[test]
@@ -204,7 +222,7 @@ mod tests {
             Finding::new("odd", Level::Note, &Place::whole(&"".into()), "odd", "怪"),
         ];
         let rules = [RuleText { id: "dead", text: both("never matches", "永不匹配") }];
-        let text = sarif("0.1.0", &rules, &findings, Lang::Zh).expect("json");
+        let text = sarif("0.1.0", &rules, &findings, Lang::Zh, &|place| place.column).expect("json");
         let log: Value = serde_json::from_str(&text).expect("valid");
         assert_eq!(
             (&log["version"], &log["runs"][0]["tool"]["driver"]["name"]),

@@ -1,21 +1,26 @@
 //! A collection of files as one model: every file goes to the reader that knows it.
 
+mod behind;
+mod columns;
 mod form;
+mod given;
+mod harmless;
 mod host;
 mod nodes;
 mod one_way;
 mod sniff;
 
 pub use crate::netfilter::trace::Role;
+pub use given::Given;
 pub use sniff::netfilter;
 
-use crate::balancer::Balancer;
+use crate::balancer::{Balancer, Known};
 use crate::can::{self, Answer};
 use crate::estate::{Ask, End, Endpoint, Estate};
 use crate::finding::Finding;
 use crate::gate::Gate;
 use crate::lint;
-use crate::place::Unread;
+use crate::place::{Place, Unread};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -32,13 +37,21 @@ pub struct World {
     balancers: Vec<Balancer>,
     unread: Vec<Unread>,
     findings: Vec<Finding>,
+    /// Where hosts listen and what they answer.
+    known: Known,
+    columns: columns::Columns,
 }
 
 impl World {
     /// Reads every source with the reader its content asks for. `role` is that of packet filters; without it each
     /// is taken for the one that its chains suggest.
     pub fn read(sources: &[Source], role: Option<Role>) -> World {
-        sniff::read(sources, role)
+        World::read_given(sources, Given { role, ..Given::default() })
+    }
+
+    /// The same, with what is known besides; snapshots of hosts and histories among the sources add to it.
+    pub fn read_given(sources: &[Source], given: Given) -> World {
+        sniff::read(sources, given)
     }
 
     pub fn unread(&self) -> &[Unread] {
@@ -109,13 +122,18 @@ impl World {
         known.map(|endpoint| End::Known(endpoint.id.clone()))
     }
 
+    /// A place's column counted in UTF-16 code units instead of bytes, as editors and SARIF have it.
+    pub fn utf16_column(&self, place: &Place) -> u32 {
+        self.columns.utf16(place)
+    }
+
     pub fn balancers(&self) -> &[Balancer] {
         &self.balancers
     }
 
     /// May A reach B?
     pub fn can(&self, ask: &Ask) -> Answer {
-        can::can(&self.estates, ask)
+        self.with_sockets(can::can(&self.estates, ask), ask)
     }
 }
 

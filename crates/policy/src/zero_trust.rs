@@ -171,6 +171,7 @@ impl ZeroTrust {
         match end {
             End::Addresses(first, last) => Some(Span::between(*first, *last).into_iter().collect()),
             End::Outside => Some(without(&Span::anywhere(), &private())),
+            End::OutsideBut(but) => Some(without(&without(&Span::anywhere(), &private()), but)),
             End::Known(id) => self.named.get(id).cloned(),
         }
     }

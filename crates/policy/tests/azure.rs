@@ -176,6 +176,39 @@ fn a_peering_must_work_from_both_sides() {
     }
 }
 
+/// Two spokes peered with a hub, whose appliance their route tables name.
+fn spokes(forwarded: &str, routes: &str) -> Cloud {
+    let spoke = |name: &str, net: &str, to: &str| {
+        format!(
+            r#"{{"id": "/s/virtualNetworks/{name}", "name": "{name}", "addressSpace": {{"addressPrefixes": ["{net}.0.0/16"]}},
+              "subnets": [{{"id": "/s/virtualNetworks/{name}/subnets/s", "name": "s", "addressPrefix": "{net}.0.0/24",
+                "routeTable": {{"id": "/s/routeTables/{name}"}}}}],
+              "virtualNetworkPeerings": [{{"id": "/s/virtualNetworks/{name}/virtualNetworkPeerings/p", "name": "p", "peeringState": "Connected",
+                "allowVirtualNetworkAccess": true, {forwarded} "remoteVirtualNetwork": {{"id": "/s/virtualNetworks/hub"}}}}]}},
+             {{"id": "/s/routeTables/{name}", "name": "{name}", "type": "Microsoft.Network/routeTables", "routes": [{}]}},
+             {{"name": "vm-{name}", "macAddress": "x", "ipConfigurations": [{{"privateIPAddress": "{net}.0.4",
+                "subnet": {{"id": "/s/virtualNetworks/{name}/subnets/s"}}}}]}}"#,
+            routes.replace("TO", to)
+        )
+    };
+    let hub = r#"{"id": "/s/virtualNetworks/hub", "name": "hub", "addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}, "subnets": [],
+      "virtualNetworkPeerings": [
+       {"id": "/s/virtualNetworks/hub/virtualNetworkPeerings/a", "name": "a", "peeringState": "Connected", "remoteVirtualNetwork": {"id": "/s/virtualNetworks/a"}},
+       {"id": "/s/virtualNetworks/hub/virtualNetworkPeerings/b", "name": "b", "peeringState": "Connected", "remoteVirtualNetwork": {"id": "/s/virtualNetworks/b"}}]}"#;
+    let text = format!("[{hub},{},{}]", spoke("a", "10.1", "10.2"), spoke("b", "10.2", "10.1"));
+    azure::read(&documents("a.json", &text), Vec::new())
+}
+
+#[test]
+fn spokes_meet_over_an_appliance_only_where_their_peerings_take_what_it_sends_on() {
+    let route = r#"{"name": "r", "addressPrefix": "TO.0.0/16", "nextHopType": "VirtualAppliance", "nextHopIpAddress": "10.0.0.9"}"#;
+    let ask = |forwarded: &str, route: &str| between(&spokes(forwarded, route), "vm-a", "vm-b", 443);
+    let open = ask(r#""allowForwardedTraffic": true,"#, route);
+    assert!(!open.allowed() && !open.denied(), "it depends on the appliance: {open:?}");
+    assert!(ask(r#""allowForwardedTraffic": false,"#, route).denied());
+    assert!(ask(r#""allowForwardedTraffic": true,"#, "").denied(), "peering is not transitive");
+}
+
 #[test]
 fn a_fix_takes_a_free_priority_before_the_rule_that_denies() {
     let rules = [rule("taken", 199, true, true, HTTPS), rule("no", 200, true, false, ALL)].join(",");
@@ -278,4 +311,26 @@ fn a_group_of_an_unknown_network_does_not_guess_what_is_in_it() {
         "AllowVnetInBound may let it in"
     );
     assert!(asked("168.63.129.16").allowed(), "AllowAzureLoadBalancerInBound");
+}
+
+#[test]
+fn a_load_balancer_leads_to_its_own_targets_and_to_nobody_else() {
+    let text = |pool: &str| {
+        format!(
+            r#"[{{"id": "/s/virtualNetworks/v", "name": "v", "type": "Microsoft.Network/virtualNetworks", "addressSpace": {{"addressPrefixes": ["10.0.0.0/16"]}},
+              "subnets": [{{"id": "/s/virtualNetworks/v/subnets/s", "name": "s", "addressPrefix": "10.0.1.0/24"}}]}},
+             {{"id": "/s/networkInterfaces/a", "name": "a", "macAddress": "x", "ipConfigurations": [{{"privateIPAddress": "10.0.1.4", "subnet": {{"id": "/s/virtualNetworks/v/subnets/s"}}}}]}},
+             {{"id": "/s/networkInterfaces/b", "name": "b", "macAddress": "y", "ipConfigurations": [{{"privateIPAddress": "10.0.1.5", "subnet": {{"id": "/s/virtualNetworks/v/subnets/s"}}}}]}},
+             {{"id": "/s/loadBalancers/l", "name": "l", "type": "Microsoft.Network/loadBalancers",
+               "frontendIPConfigurations": [{{"publicIPAddress": {{"id": "/s/publicIPAddresses/p"}}}}] {pool}}}]"#
+        )
+    };
+    let read = |pool: &str| azure::read(&documents("a.json", &text(pool)), Vec::new());
+    let told = read(
+        r#", "backendAddressPools": [{"backendIPConfigurations": [{"id": "/s/networkInterfaces/a/ipConfigurations/c"}]}]"#,
+    );
+    assert!(outside(&told, "a", 443).allowed(), "{:?}", outside(&told, "a", 443));
+    assert!(outside(&told, "b", 443).denied(), "no balancer leads there");
+    let untold = read("");
+    assert!(!outside(&untold, "b", 443).denied() && !outside(&untold, "b", 443).allowed());
 }

@@ -6,6 +6,7 @@ use netwhy_policy::balancer::{
     nginx, nginx_files, terraform,
 };
 use netwhy_policy::doc::{Node, json};
+use netwhy_policy::estate::{Ask, End};
 use netwhy_policy::world::{Source, World};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -155,11 +156,11 @@ fn evidence_of_the_members_tells_redirects_missing_paths_and_closed_ports() {
     let text = "listen w\n bind :80\n mode http\n option httpchk GET /\n http-check expect status 200\n server a h:80 check\n server b h:81 check\n";
     let balancer = only(haproxy(&"h.cfg".into(), text));
     let answer = |status, location: Option<&str>| Answer {
-        host: None,
         port: Some(80),
         path: "/".to_owned(),
         status,
         location: location.map(str::to_owned),
+        ..Answer::default()
     };
     let with = |answer| Known { answers: vec![answer], ..Known::default() };
     let found = faults(&balancer, &with(answer(301, Some("/login"))));
@@ -167,12 +168,45 @@ fn evidence_of_the_members_tells_redirects_missing_paths_and_closed_ports() {
     assert!(redirect.fix[0].change.contains("/login"), "{redirect:?}");
     assert!(kinds(&balancer, &with(answer(404, None))).contains(&"health-path 6".to_owned()));
     assert!(kinds(&balancer, &with(answer(503, None))).contains(&"health-codes 6".to_owned()));
-    let known = Known { listening: Some(vec![80]), names: vec!["a.example".to_owned()], ..Known::default() };
+    let mut known = Known { names: vec!["a.example".to_owned()], ..Known::default() };
+    known.listens("h:80").expect("a port");
     let found = kinds(&balancer, &known);
     assert!(
         found.contains(&"health-port-closed 6".to_owned()) && found.contains(&"health-host 6".to_owned()),
         "{found:?}"
     );
+}
+
+#[test]
+fn snapshots_and_histories_among_the_files_are_evidence() {
+    let source = |file: &str, text: &str| Source { file: file.into(), text: text.to_owned() };
+    let balancer = "frontend f\n bind :80\n default_backend b\nbackend b\n mode http\n server a 10.0.0.5:8080 check\n server c 10.0.0.6:8080 check\n";
+    let snapshot = r#"{"schema":"netwhy.host/1","hostname":"web","interfaces":[{"name":"eth0","addresses":["10.0.0.5/24"]}],
+      "listeners":[{"transport":"tcp","address":"0.0.0.0:22","queue":0,"queue_max":128,"inode":1},
+                   {"transport":"tcp","address":"127.0.0.1:8080","queue":0,"queue_max":128,"inode":2}]}"#;
+    let states: String = (0..6)
+        .map(|at| {
+            let state = if at % 2 == 0 { "down" } else { "up" };
+            format!("{{\"time\":{},\"member\":\"10.0.0.6:8080\",\"state\":\"{state}\"}}\n", at * 30)
+        })
+        .collect();
+    let sources = [source("h.cfg", balancer), source("host.json", snapshot), source("states.jsonl", &states)];
+    let world = World::read(&sources, None);
+    assert_eq!(world.unread(), []);
+    let found = world.lint(None);
+    let closed = found.iter().find(|one| one.kind == "health-port-closed").expect("closed");
+    assert!(closed.text.en.contains("port 8080, on which 10.0.0.5 does not listen"), "{closed:?}");
+    let flaps = found.iter().find(|one| one.kind == "health-flapping").expect("flaps");
+    assert_eq!(flaps.place.to_string(), "states.jsonl:2:1");
+    let ask = |port| Ask {
+        from: End::Outside,
+        to: End::Addresses("10.0.0.5".parse().expect("address"), "10.0.0.5".parse().expect("address")),
+        protocol: 6,
+        port: Some(port),
+    };
+    let notes = world.can(&ask(8080)).notes;
+    assert_eq!(notes[0].place.file.as_ref(), "host.json", "{notes:?}");
+    assert_eq!(world.can(&ask(22)).notes, []);
 }
 
 const AWS: &str = r#"{"LoadBalancers": [{"LoadBalancerArn": "arn:lb/app/shop/1", "LoadBalancerName": "shop", "Type": "application",

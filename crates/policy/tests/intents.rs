@@ -41,6 +41,28 @@ fn an_intent_stands_for_every_pair_of_its_ends_ports_and_protocols() {
 }
 
 #[test]
+fn what_an_exception_takes_out_of_the_outside_is_not_asked_and_all_else_is() {
+    use netwhy_policy::check::{Kept, check};
+    use netwhy_policy::world::{Source, World};
+    let rules = "table inet f {\n chain i {\n  type filter hook input priority 0; policy drop;\n  \
+                 ip saddr 198.51.100.0/24 tcp dport 5432 accept\n }\n}\n";
+    let world = World::read(&[Source { file: "h.nft".into(), text: rules.to_owned() }], None);
+    let kept = |except: &str, must: &str| {
+        let text = format!(
+            "[[intent]]\nname = \"n\"\nfrom = \"outside\"\nto = \"10.0.0.5:5432\"\nmust = \"{must}\"\nexcept = [{except}]\n"
+        );
+        check(&world, &only(&text)).result
+    };
+    assert_ne!(kept("", "not-reach"), Kept::Kept);
+    assert_eq!(kept("{ from = \"198.51.100.0/24\" }", "not-reach"), Kept::Kept);
+    assert_eq!(kept("\"198.51.100.0/25\", \"198.51.100.128/25\"", "not-reach"), Kept::Kept);
+    assert_ne!(kept("{ from = \"198.51.100.0/25\" }", "not-reach"), Kept::Kept);
+    assert_ne!(kept("{ from = \"198.51.100.0/24\", to = \"10.0.0.6\" }", "not-reach"), Kept::Kept);
+    // Everybody but those must reach it: nobody else does.
+    assert_eq!(kept("{ from = \"198.51.100.0/24\" }", "reach"), Kept::Broken);
+}
+
+#[test]
 fn exceptions_are_taken_out_exactly_where_addresses_say_it() {
     let asks = |except: &str| {
         let text = format!(

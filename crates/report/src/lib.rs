@@ -11,7 +11,7 @@ mod text;
 mod words;
 
 pub use html::{verdict_article, verdict_html};
-pub use style::{Style, clean, display_width, padded, shortened};
+pub use style::{Style, clean, display_width, padded, shortened, wrapped};
 pub use text::verdict_text;
 
 use serde::Serialize;

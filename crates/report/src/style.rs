@@ -123,7 +123,7 @@ pub fn shortened(text: &str, columns: usize, mark: &str) -> String {
 
 /// Breaks a text into lines of at most so many columns: at blanks, within Chinese anywhere, and within a word only
 /// when it is wider than a line.
-pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
+pub fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(10);
     let mut lines = Vec::new();
     let mut line = String::new();

@@ -1,7 +1,11 @@
 //! Only for tests: a network namespace of one's own, and the tools that fill it.
 //!
 //! A failed command is a failed test, so these panic, and what cannot run here says SKIPPED.
-#![allow(clippy::expect_used, clippy::print_stdout)]
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+mod desk;
+
+pub use desk::Desk;
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -1,9 +1,11 @@
 //! A request as a firewall sees it, whatever it was written down as.
 
+mod curl;
 mod har;
 mod lines;
 mod raw;
 
+pub use curl::{curl, is_curl};
 pub use har::har;
 pub use lines::lines;
 pub use raw::raw;
@@ -113,7 +115,7 @@ pub struct Requests {
     pub unread: Vec<Unread>,
 }
 
-/// Reads requests in any of the forms: HAR, JSON lines, raw HTTP.
+/// Reads requests in any of the forms: HAR, JSON lines, command lines of curl, raw HTTP.
 pub fn requests(file: &str, bytes: &[u8]) -> Requests {
     let name: Arc<str> = file.into();
     let text = String::from_utf8_lossy(bytes);
@@ -123,6 +125,9 @@ pub fn requests(file: &str, bytes: &[u8]) -> Requests {
     }
     if start.starts_with(['{', '[']) {
         return lines(&name, &text);
+    }
+    if is_curl(start) {
+        return curl(&name, &text);
     }
     raw(&name, bytes)
 }

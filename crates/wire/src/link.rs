@@ -111,7 +111,8 @@ fn by_ethertype<'a>(mut kind: u16, take: &mut Take<'a>) -> Option<Carried<'a>> {
 
 fn null<'a>(take: &mut Take<'a>) -> Option<Carried<'a>> {
     let family = take.u32()?;
-    let known = [2, 10, 24, 28, 30].iter().any(|number: &u32| [*number, number.swap_bytes()].contains(&family));
+    let known =
+        [2, 10, 24, 28, 30].iter().any(|number: &u32| [*number, number.swap_bytes()].contains(&family));
     Some(if known { raw(take.rest) } else { Carried::Other(0) })
 }
 

@@ -134,7 +134,17 @@ fn discarded<'a>(take: &mut Take<'a>) -> Option<FlowSample<'a>> {
     let (input, output, _reason) = (take.u32()?, take.u32()?, take.u32()?);
     let record_count = take.u32()?;
     let records = *take;
-    Some(FlowSample { sequence, source, rate: 1, drops, input, output, discarded: true, record_count, records })
+    Some(FlowSample {
+        sequence,
+        source,
+        rate: 1,
+        drops,
+        input,
+        output,
+        discarded: true,
+        record_count,
+        records,
+    })
 }
 
 /// Format 0 is an interface, 1 a reason to discard, 2 a number of interfaces; all ones is the agent itself.

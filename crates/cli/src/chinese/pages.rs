@@ -41,7 +41,8 @@ pub(super) const DIAGNOSE: &str = "\
   netwhy --at origin=ssh://root@203.0.113.7 https://shop.example/   从两端同时观察
   netwhy --at edge=ssh://node1 --at origin=ssh://web1 https://shop.example/   并诊断节点回源
   netwhy --at client=exec:'kubectl exec -i app --' db:5432  从容器内发起询问
-  netwhy --policy aws/ --policy origin.nft https://shop.example/   并参考路径上的规则";
+  netwhy --policy aws/ --policy origin.nft https://shop.example/   并参考路径上的规则
+  netwhy --flows vpc-logs/ --flows auth.log https://shop.example/   以及记录所知";
 
 pub(super) const EXPLAIN: &str = "\
 示例：
@@ -220,10 +221,14 @@ pub(super) const POLICY: &str = "\
   netwhy policy check intents.toml --policy aws/                必须成立的要求，作为 CI 门禁
   netwhy policy packet rules.nft --hook forward --in eth0 tcp 10.0.0.1:4000 10.0.0.2:443
   netwhy policy waf requests.har crs/                           正常请求会触发哪些规则
+  netwhy policy can 198.51.100.1 db:5432 access.json --fact mfa=true --fact identity=alice@corp.example
+  netwhy policy lint haproxy.cfg host.json states.jsonl         并参考 netwhy host --json 的输出与状态历史
 
 可读取：nftables（文本或 JSON）、iptables-save、ipset、Terraform（文件或 JSON 计划）、aws、az、gcloud、aliyun、
 tccli 与华为工具的 JSON、Kubernetes 清单、nginx、haproxy 与 ModSecurity 配置，以及 JSON 形式的零信任策略；目录会整体读取。
 不给任何文件时读取本机规则（需 root）。
+netwhy host --json 的输出说明该主机在监听什么；形如
+{\"time\":\"2026-01-02T03:04:05Z\",\"member\":\"10.0.0.1:80\",\"state\":\"down\"} 的行说明负载均衡成员何时处于何种状态。
 
 退出码：
   0  允许；未发现问题；没有变化
@@ -270,8 +275,9 @@ pub(super) const POLICY_WAF: &str = "\
   netwhy policy waf good.http rules/ --exclude              并给出尽可能窄的放行方式
   netwhy policy waf requests.jsonl nginx.conf               nginx 拒绝什么，以及速率到多少会拒绝
   netwhy policy waf requests.jsonl rules/ --paranoia 2
+  netwhy policy waf \"curl 'https://shop.example/?q=a' -H 'Accept: */*' --data 'a=1'\" rules/
 
-请求可为 HAR 文件、JSON 行或原始 HTTP；一行 JSON：
+请求可为 HAR 文件、JSON 行、浏览器复制的 curl 命令或原始 HTTP；一行 JSON：
   {\"method\":\"GET\",\"uri\":\"/search?q=select\",\"headers\":{\"Host\":\"shop.example\"},\"body\":\"\"}
 
 全部通过时退出码为 0，有请求被拦截为 1，不确定为 3。";

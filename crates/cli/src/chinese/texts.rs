@@ -156,6 +156,18 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
         "同时读取 kubectl 当前（或指定 context）集群的对象",
     ),
     (
+        "What is known of who asks, for zero-trust conditions: identity, group, mfa, device.KEY, time, country …; may be repeated",
+        "零信任条件所需的发起方事实：identity、group、mfa、device.KEY、time、country 等；可重复",
+    ),
+    (
+        "A TCP port that a host listens on; those named of a host are taken for all it has",
+        "某主机监听的 TCP 端口；为一台主机写出的端口视为其全部监听端口",
+    ),
+    (
+        "What a member of a balancer answers: 10.0.0.5:8080/health=200, 10.0.0.5:8080/=302>/login; * is any member",
+        "负载均衡成员的响应：10.0.0.5:8080/health=200、10.0.0.5:8080/=302>/login；* 表示任意成员",
+    ),
+    (
         "Who asks: an address, a network, a name in the files, or outside",
         "发起方：地址、网段、文件中的名称，或 outside（外网）",
     ),
@@ -202,7 +214,10 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
         "Any other key of a packet, such as ttl=64 or mark=1; may be repeated",
         "报文的其他键，如 ttl=64 或 mark=1；可重复",
     ),
-    ("Requests: HAR, JSON lines, or raw HTTP", "请求：HAR、JSON 行或原始 HTTP"),
+    (
+        "Requests: a file of HAR, JSON lines, commands of curl or raw HTTP, - for stdin, or a command of curl itself",
+        "请求：HAR、JSON 行、curl 命令或原始 HTTP 的文件，- 表示标准输入，也可直接写一条 curl 命令",
+    ),
     (
         "Rules of ModSecurity or Coraza, nginx or haproxy: files and folders",
         "ModSecurity/Coraza、nginx 或 haproxy 的规则：文件与目录",

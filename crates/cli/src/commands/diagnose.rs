@@ -1,6 +1,7 @@
 //! `netwhy diagnose TARGET...`, which is `netwhy TARGET...`: the backbone of the product.
 
 use super::at;
+use super::flows;
 use super::policy::join;
 use super::way::{checked, family_of, method, own_address, readable, rooted};
 use crate::failure::while_trying;
@@ -42,7 +43,8 @@ Examples:
   netwhy --at origin=ssh://root@203.0.113.7 https://shop.example/   see it from both ends
   netwhy --at edge=ssh://node1 --at origin=ssh://web1 https://shop.example/   and the node's own way
   netwhy --at client=exec:'kubectl exec -i app --' db:5432  ask from inside a container
-  netwhy --policy aws/ --policy origin.nft https://shop.example/   and what the rules on the way say";
+  netwhy --policy aws/ --policy origin.nft https://shop.example/   and what the rules on the way say
+  netwhy --flows vpc-logs/ --flows auth.log https://shop.example/   and what the records know of it";
 
 /// What is to be reached, what counts as success, and how to ask.
 #[derive(Debug, clap::Args)]
@@ -141,6 +143,9 @@ pub struct Args {
     /// Files and folders with the rules on the way; what they say is evidence beside what is seen
     #[arg(long, value_name = "PATH", help_heading = "What to ask")]
     policy: Vec<PathBuf>,
+    /// Flow logs, captures and logs of the way and its ends; what they know is evidence too
+    #[arg(long, value_name = "PATH", help_heading = "What to ask")]
+    flows: Vec<PathBuf>,
     /// Keep the case with all that was seen
     #[arg(long, value_name = "FILE", help_heading = "Cases")]
     save: Option<PathBuf>,
@@ -155,6 +160,7 @@ pub struct Args {
 /// Diagnoses every target and writes one verdict each; the exit code is the worst of them.
 pub async fn run(args: Args, common: Common) -> Result<u8> {
     let mut out = Verdicts::new(&common);
+    flows::join::check(&args.flows)?;
     if let Some(path) = &args.replay {
         let mut saved = read_case(path)?;
         let records = args.join.iter().map(|path| read_record(path)).collect::<Result<Vec<_>>>()?;
@@ -164,6 +170,7 @@ pub async fn run(args: Args, common: Common) -> Result<u8> {
         if let Some(world) = join::read(&args.policy, &common)? {
             join::add(&world, &mut saved);
         }
+        args.add_flows(&mut saved, &common)?;
         out.take(engine::replay(&saved, common.lang))?;
         return out.finish();
     }
@@ -189,6 +196,9 @@ pub async fn run(args: Args, common: Common) -> Result<u8> {
         })?;
         if let Some(world) = &rules {
             join::add(world, &mut run.saved);
+        }
+        args.add_flows(&mut run.saved, &common)?;
+        if rules.is_some() || !args.flows.is_empty() {
             run.verdict = engine::replay(&run.saved, common.lang);
         }
         if let Some(path) = &args.save {
@@ -261,6 +271,13 @@ fn worse(a: u8, b: u8) -> u8 {
 }
 
 impl Args {
+    /// Adds what the records that were given know of the way.
+    fn add_flows(&self, saved: &mut SavedCase, common: &Common) -> Result<()> {
+        flows::join::add(&self.flows, saved, common)?;
+        flows::join::tell_attack(saved, common.lang);
+        Ok(())
+    }
+
     /// One case per target; everything is understood before anything is sent.
     fn cases(&self, common: &Common) -> Result<Vec<Case>> {
         if self.targets.is_empty() {

@@ -8,6 +8,8 @@ pub(crate) mod diagnose;
 pub(crate) mod dns;
 mod end;
 pub(crate) mod explain;
+pub(crate) mod flows;
+pub(crate) mod folder;
 pub(crate) mod host;
 pub(crate) mod http;
 pub(crate) mod lab;
@@ -47,6 +49,8 @@ pub enum Command {
     Host(host::Args),
     /// Ask rules instead of the network: who may reach whom, which rule stops it, what is wrong with them
     Policy(Box<policy::Args>),
+    /// Read flow logs, captures and logs: what they know, and whether this host is the attacker; keep them in a lake
+    Flows(Box<flows::Args>),
     /// Let others with a certificate look at this host: the far end of --at origin=agent://HOST
     Agent(agent::Args),
     /// Teach one cause: what it is, how it looks, how to prove it, how to mend it
@@ -77,6 +81,11 @@ pub fn before_threads(command: &mut Command) -> anyhow::Result<()> {
 
 /// Runs one command; the number is the exit code.
 pub async fn run(command: Command, common: Common) -> anyhow::Result<u8> {
+    if let Some(format) = common.format.filter(|format| format.is_of_rows())
+        && !matches!(command, Command::Flows(_))
+    {
+        return Err(flows::only_rows(format));
+    }
     match command {
         Command::Diagnose(args) => diagnose::run(*args, common).await,
         Command::Tls(args) => tls::run(args, &common).await,
@@ -88,6 +97,7 @@ pub async fn run(command: Command, common: Common) -> anyhow::Result<u8> {
         Command::Trace(args) => trace::run(args, &common).await,
         Command::Host(args) => host::run(args, &common).await,
         Command::Policy(args) => policy::run(*args, common).await,
+        Command::Flows(args) => flows::run(*args, common).await,
         Command::Agent(args) => agent::run(args, &common).await,
         Command::Explain(args) => explain::run(&args, &common),
         Command::Demo(args) => demo::run(args, common).await,

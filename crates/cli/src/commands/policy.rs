@@ -4,6 +4,7 @@ pub(crate) mod can;
 pub(crate) mod check;
 mod diff;
 mod files;
+mod given;
 pub(crate) mod join;
 mod lint;
 pub(crate) mod packet;
@@ -27,10 +28,14 @@ Examples:
   netwhy policy check intents.toml --policy aws/                what must hold, as a gate for CI
   netwhy policy packet rules.nft --hook forward --in eth0 tcp 10.0.0.1:4000 10.0.0.2:443
   netwhy policy waf requests.har crs/                           which rules a good request trips
+  netwhy policy can 198.51.100.1 db:5432 access.json --fact mfa=true --fact identity=alice@corp.example
+  netwhy policy lint haproxy.cfg host.json states.jsonl         with what netwhy host --json saw, and a history
 
 Files may be nftables (text or JSON), iptables-save, ipset, Terraform (files or a plan as JSON), the JSON of aws,
 az, gcloud, aliyun, tccli and Huawei's tools, Kubernetes manifests, nginx, haproxy and ModSecurity configuration,
 and zero-trust policies as JSON; folders are read whole. Without any, the rules of this machine are read (as root).
+What netwhy host --json printed tells where that host listens; lines such as
+{\"time\":\"2026-01-02T03:04:05Z\",\"member\":\"10.0.0.1:80\",\"state\":\"down\"} tell what members of balancers were when.
 
 Exit codes:
   0  allowed; nothing found; nothing changes
@@ -78,6 +83,8 @@ pub(crate) struct Sources {
     /// Also read the objects of the cluster that kubectl reaches, or of that context
     #[arg(long, value_name = "CONTEXT", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     cluster: Option<String>,
+    #[command(flatten)]
+    given: given::Words,
 }
 
 impl Sources {

@@ -3,7 +3,7 @@
 mod asked;
 mod compare;
 mod consent;
-mod csv;
+pub(crate) mod csv;
 mod drive;
 mod lines;
 mod live;
@@ -12,7 +12,7 @@ mod outputs;
 mod page;
 mod results;
 mod targets;
-mod words;
+pub(crate) mod words;
 mod xml;
 
 use super::way::{Family, Way};

@@ -2,7 +2,7 @@
 //!
 //! Libraries speak English; what they say is put into Chinese here, where the user's language is known.
 
-use super::{Words, did_you_mean, ends, scan};
+use super::{Words, did_you_mean, ends, flows, scan};
 use netwhy_ends::{EndError, PlaceError};
 use netwhy_lab::LabError;
 use netwhy_model::{CaseError, Expect, ExpectError, SAVED_SCHEMA, TargetError};
@@ -47,7 +47,11 @@ pub(super) fn in_chinese(error: &(dyn Error + 'static)) -> Option<String> {
     if error.downcast_ref::<std::net::AddrParseError>().is_some() {
         return Some("不是 IP 地址".to_owned());
     }
-    system_error(error).and_then(of_system)
+    #[cfg(feature = "lake")]
+    if let Some(said) = super::lake::in_chinese(error) {
+        return Some(said);
+    }
+    flows::in_chinese(error).or_else(|| system_error(error).and_then(of_system))
 }
 
 /// What to do about an error known here.
@@ -85,7 +89,11 @@ pub(super) fn hint(error: &(dyn Error + 'static)) -> Option<Words> {
     if let Some(hint) = error.downcast_ref::<EndError>().and_then(ends::end_hint) {
         return Some(hint);
     }
-    system_hint(system_error(error)?.kind())
+    #[cfg(feature = "lake")]
+    if let Some(hint) = super::lake::hint(error) {
+        return Some(hint);
+    }
+    flows::hint(error).or_else(|| system_hint(system_error(error)?.kind()))
 }
 
 /// An error of the operating system, also one that is shared.

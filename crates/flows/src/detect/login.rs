@@ -15,9 +15,9 @@ use std::sync::Arc;
 use user::User;
 
 /// How many strangers are followed at a time.
-const SOURCE_COUNT_MAX: usize = 65_536;
+const SOURCE_COUNT_MAX: usize = 32_768;
 /// How many user names are followed at a time.
-const USER_COUNT_MAX: usize = 16_384;
+const USER_COUNT_MAX: usize = 8_192;
 /// A stranger that was silent for so long begins anew.
 const SILENCE_MS_MAX: i64 = 24 * 3_600_000;
 /// How many alerts wait to be told.

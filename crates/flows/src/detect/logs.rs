@@ -1,8 +1,10 @@
 //! All detectors on events of logs, as one: visits and errors go to `web`, logins to `login`.
 
+mod bits;
 mod told;
 
-pub use told::{Lines, Told, host_name, text};
+pub use bits::{Bits, hash};
+pub use told::{Lines, Told, busiest, host_name, text};
 
 use super::alert::Alert;
 use super::login::LoginDetector;

@@ -8,7 +8,7 @@ mod window;
 
 use super::alert::Alert;
 use super::logs::Told;
-use crate::logs::{Event, Trouble, TroubleKind, Visit};
+use crate::logs::{Event, Method, Trouble, TroubleKind, Visit};
 use crate::names::Names;
 use flood::FloodDetector;
 use scan::ScanDetector;
@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// How many sites of one server are told apart; the rest is one.
-const SITE_COUNT_MAX: usize = 64;
+const SITE_COUNT_MAX: usize = 32;
 /// How many alerts wait to be told.
 const TOLD_COUNT_MAX: usize = 4096;
 
@@ -52,16 +52,32 @@ impl WebDetector {
 
     /// Takes one line of an error log.
     pub fn trouble(&mut self, event: &Event, trouble: &Trouble) {
-        if trouble.kind == TroubleKind::ClientTimedOut && !event.client.is_unknown() {
-            let mut told = Vec::new();
-            self.site(&event.host).1.timed_out(event, &mut told);
-            self.waiting.append(&mut told);
+        if event.client.is_unknown() {
+            return;
         }
+        let mut told = Vec::new();
+        let (flood, slow) = self.site(&event.host);
+        match trouble.kind {
+            TroubleKind::ClientTimedOut => slow.timed_out(event, &mut told),
+            TroubleKind::LimitedRequests | TroubleKind::LimitedConnections => {
+                // The request itself; where only the error log is at hand, nothing else tells of it.
+                let visit = Visit {
+                    path: trouble.path.clone(),
+                    status: 429,
+                    method: Method::Other,
+                    ..Visit::default()
+                };
+                flood.visit(event, &visit, &mut told);
+            }
+            _ => {}
+        }
+        self.waiting.append(&mut told);
     }
 
     fn site(&mut self, host: &str) -> &mut (FloodDetector, SlowDetector) {
         let known = self.sites.contains_key(host) || self.sites.len() < SITE_COUNT_MAX;
-        self.sites.entry(if known { host.into() } else { "".into() }).or_default()
+        let host = if known { host } else { "" };
+        self.sites.entry(host.into()).or_insert_with(|| (FloodDetector::new(host), SlowDetector::new(host)))
     }
 
     /// What is known by now, each attack told once.

@@ -59,8 +59,9 @@ impl Line {
             count += 1;
         }
         let words = &words[..count];
-        let found = words.iter().position(|word| address(word.trim_end_matches(',')).is_some());
-        self.named = count >= 3;
+        // `client ident user` with the host before it or not; more words are another program's sentence.
+        let found = words.iter().take(2).position(|word| address(word.trim_end_matches(',')).is_some());
+        self.named = (3..=4).contains(&count);
         let Some(at) = found else {
             return;
         };

@@ -49,11 +49,21 @@ const FAILED: &[&str] = &[
 /// One that was let in; only of programs whose words are known.
 const ACCEPTED: &[&str] = &["password auth succeeded", "pubkey auth succeeded", "ok login"];
 
+/// What follows `user` in sentences that name nobody.
+const NO_NAMES: &[&str] = &[
+    "not", "found", "from", "user", "was", "is", "in", "with", "password", "details", "account", "name",
+    "the", "and",
+];
+
 /// Reads a message; `None` where it tells of no login or names no address.
 pub fn read(program: &str, process: u32, message: &str) -> Option<(Address, u16, Login)> {
     let message = &message[..message.floor_char_boundary(MESSAGE_BYTES_MAX)];
     let outcome = outcome_of(program, message)?;
-    let (client, port) = client_of(message)?;
+    // exim puts what the client calls itself into parentheses before its address: `([10.0.0.1]) [192.0.2.7]:5`.
+    let behind = message.split_once("authenticator failed for ").map_or(message, |(_, rest)| {
+        rest.split_once(") [").map_or(rest, |(before, _)| &rest[before.len() + 1..])
+    });
+    let (client, port) = client_of(behind)?;
     let user = user_of(message).unwrap_or_default();
     // `no auth attempts` is a connection without one; so is a client that only looked whether anybody is there.
     let method = if has(message, "publickey") || has(message, "pubkey") {
@@ -94,7 +104,7 @@ fn outcome_of(program: &str, message: &str) -> Option<Outcome> {
     }
     let unknown = [
         "nonexistent user",
-        "invalid user",
+        "invalid user ",
         "unknown user",
         "no such user",
         "user not found",
@@ -144,7 +154,7 @@ fn user_of(message: &str) -> Option<&str> {
     let named = NAMES.iter().find_map(|name| value(message, name).filter(|user| !user.is_empty()));
     named
         .map(|user| user.trim_matches(['[', ']', '\'', '"', '`', ':', ',']))
-        .filter(|user| address(user).is_none())
+        .filter(|user| address(user).is_none() && !NO_NAMES.contains(user))
 }
 
 /// `(auth failed, 3 attempts in 8 secs)`.

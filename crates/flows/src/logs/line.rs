@@ -97,7 +97,11 @@ fn web(text: &str, time_ms: i64, options: &Options, place: &Place) -> Option<Rea
         }
         _ => {}
     }
+    // An access line begins with who came or with `[`; after a bare time come other programs' words, which may quote
+    // whatever a stranger sent.
     if text.contains('"')
+        && !text.starts_with('<')
+        && clock.leading(text).is_none()
         && let Some(event) = access::read(text, clock, options.server, place)
     {
         return Some(Read::Event(event));

@@ -18,11 +18,15 @@ const WORKER_COUNT_MAX: usize = 64;
 /// How many events of the journal are handed on at once.
 const BATCH_COUNT: usize = 4096;
 
+/// Why an input was not read to its end. What was read before it was given.
 #[derive(Debug, Error)]
 #[error("cannot read on at byte {offset} of {file}")]
 pub struct LogError {
     pub file: Arc<str>,
+    /// How far the unpacked input was read.
     pub offset: u64,
+    /// What was read and not read until then.
+    pub count: UnreadCount,
     pub source: io::Error,
 }
 
@@ -50,89 +54,17 @@ impl LogReader {
         let mut input = BufReader::with_capacity(256 << 10, input);
         let file: Arc<str> = file.into();
         let symbol = self.names.symbol(&file);
-        let failed = |offset, source| LogError { file: file.clone(), offset, source };
-        let head = input.fill_buf().map_err(|source| failed(0, source))?;
-        if is_export(head) {
-            return self
-                .read_export(&file, symbol, input, each)
-                .map_err(|(offset, source)| failed(offset, source));
-        }
-        let mut reading =
-            Reading { options: &self.options, file: &file, symbol, count: UnreadCount::default(), lines: 0 };
-        let (mut buffer, mut offset, mut skipping) = (Vec::new(), 0u64, false);
-        let room = BLOCK_BYTES * self.workers.clamp(1, WORKER_COUNT_MAX);
-        loop {
-            let had = buffer.len();
-            let wanted = (room - had) as u64;
-            let got = input
-                .by_ref()
-                .take(wanted)
-                .read_to_end(&mut buffer)
-                .map_err(|source| failed(offset, source))?;
-            let is_last = (got as u64) < wanted;
-            let end = if is_last {
-                buffer.len()
-            } else {
-                buffer.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1)
-            };
-            let mut from = 0;
-            if skipping {
-                // The rest of a line that was already counted as too long.
-                from = buffer.iter().position(|b| *b == b'\n').map_or(buffer.len(), |at| at + 1);
-                skipping = from == buffer.len() && buffer.last() != Some(&b'\n');
-                reading.lines += u64::from(!skipping);
-            }
-            if from < end {
-                reading.block(&buffer[from..end], offset + from as u64, self.workers, each);
-            }
-            let mut used = end.max(from);
-            if used == 0 && !is_last {
-                reading.refuse(reading.lines + 1, offset, &buffer, Refused::TooLong);
-                (skipping, used) = (true, buffer.len());
-            }
-            offset += used as u64;
-            buffer.drain(..used);
-            if is_last {
-                return Ok(reading.count);
-            }
-        }
-    }
-
-    /// The journal's export format: a field per line, an empty line behind each entry, binary fields with their length.
-    fn read_export(
-        &self,
-        file: &Arc<str>,
-        symbol: Symbol,
-        mut input: impl BufRead,
-        each: &mut dyn FnMut(Vec<Event>),
-    ) -> Result<UnreadCount, (u64, io::Error)> {
-        let mut reading =
-            Reading { options: &self.options, file, symbol, count: UnreadCount::default(), lines: 0 };
-        let (mut entry, mut events, mut line) = (Entry::default(), Vec::new(), Vec::new());
-        let (mut offset, mut entry_at) = (0u64, 0u64);
-        loop {
-            line.clear();
-            let got = read_line(&mut input, &mut line).map_err(|source| (offset, source))?;
-            let text = line.strip_suffix(b"\n").unwrap_or(&line);
-            if got == 0 || text.is_empty() {
-                if !entry.is_empty() {
-                    reading.entry(&entry, entry_at, &mut events);
-                }
-                entry = Entry::default();
-                entry_at = offset + got;
-                if events.len() >= BATCH_COUNT || got == 0 {
-                    each(std::mem::take(&mut events));
-                }
-                if got == 0 {
-                    return Ok(reading.count);
-                }
-            } else if let Some(at) = text.iter().position(|byte| *byte == b'=') {
-                entry.field(&String::from_utf8_lossy(&text[..at]), &String::from_utf8_lossy(&text[at + 1..]));
-            } else {
-                let name = String::from_utf8_lossy(text).into_owned();
-                offset += binary_field(&mut input, &name, &mut entry).map_err(|source| (offset, source))?;
-            }
-            offset += got;
+        let (options, count) = (&self.options, UnreadCount::default());
+        let mut reading = Reading { options, file: &file, symbol, count, lines: 0, offset: 0 };
+        let read = match input.fill_buf().map(is_export) {
+            Ok(true) => reading.export(&mut input, each),
+            Ok(false) => reading.text(&mut input, self.workers.clamp(1, WORKER_COUNT_MAX), each),
+            Err(error) => Err(error),
+        };
+        let Reading { count, offset, .. } = reading;
+        match read {
+            Ok(()) => Ok(count),
+            Err(source) => Err(LogError { file, offset, count, source }),
         }
     }
 }
@@ -173,6 +105,8 @@ struct Reading<'a> {
     symbol: Symbol,
     count: UnreadCount,
     lines: u64,
+    /// How far the input was read.
+    offset: u64,
 }
 
 /// What one worker made of its part.
@@ -184,6 +118,87 @@ struct Part {
 }
 
 impl Reading<'_> {
+    /// Reads lines, block after block.
+    fn text(
+        &mut self,
+        input: &mut impl Read,
+        workers: usize,
+        each: &mut dyn FnMut(Vec<Event>),
+    ) -> io::Result<()> {
+        let (mut buffer, mut skipping) = (Vec::new(), false);
+        loop {
+            let wanted = (BLOCK_BYTES * workers - buffer.len()) as u64;
+            let had = buffer.len();
+            let result = input.by_ref().take(wanted).read_to_end(&mut buffer);
+            let is_last = ((buffer.len() - had) as u64) < wanted;
+            let last_end = buffer.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            // The end of a whole input needs no newline; a line that an error cut is none.
+            let end = if is_last && result.is_ok() { buffer.len() } else { last_end };
+            let mut from = 0;
+            if skipping {
+                // The rest of a line that was already counted as too long.
+                let newline = buffer.iter().position(|byte| *byte == b'\n');
+                from = newline.map_or(buffer.len(), |at| at + 1);
+                skipping = newline.is_none();
+                self.lines += u64::from(!skipping);
+            }
+            if from < end {
+                self.block(&buffer[from..end], self.offset + from as u64, workers, each);
+            }
+            let mut used = end.max(from);
+            if used == 0 && !is_last {
+                self.refuse(self.lines + 1, self.offset, &buffer, Refused::TooLong);
+                (skipping, used) = (true, buffer.len());
+            }
+            self.offset += used as u64;
+            buffer.drain(..used);
+            if is_last {
+                return result.map(|_| ());
+            }
+        }
+    }
+
+    /// Reads the journal's export format: a field per line, an empty line behind each entry, binary fields with their
+    /// length before them.
+    fn export(&mut self, input: &mut impl BufRead, each: &mut dyn FnMut(Vec<Event>)) -> io::Result<()> {
+        let mut events = Vec::new();
+        let read = self.entries(input, &mut events, each);
+        each(events);
+        read
+    }
+
+    fn entries(
+        &mut self,
+        input: &mut impl BufRead,
+        events: &mut Vec<Event>,
+        each: &mut dyn FnMut(Vec<Event>),
+    ) -> io::Result<()> {
+        let (mut entry, mut line, mut entry_at) = (Entry::default(), Vec::new(), 0);
+        loop {
+            line.clear();
+            let got = read_line(input, &mut line)?;
+            let text = line.strip_suffix(b"\n").unwrap_or(&line);
+            self.offset += got;
+            if got == 0 || text.is_empty() {
+                if !entry.is_empty() {
+                    self.entry(&entry, entry_at, events);
+                }
+                (entry, entry_at) = (Entry::default(), self.offset);
+                if events.len() >= BATCH_COUNT {
+                    each(std::mem::take(events));
+                }
+                if got == 0 {
+                    return Ok(());
+                }
+            } else if let Some(at) = text.iter().position(|byte| *byte == b'=') {
+                entry.field(&String::from_utf8_lossy(&text[..at]), &String::from_utf8_lossy(&text[at + 1..]));
+            } else {
+                let name = String::from_utf8_lossy(text).into_owned();
+                self.offset += binary_field(input, &name, &mut entry)?;
+            }
+        }
+    }
+
     /// Parses a block of whole lines on all workers and hands the events on.
     fn block(&mut self, bytes: &[u8], offset: u64, workers: usize, each: &mut dyn FnMut(Vec<Event>)) {
         let pieces = pieces(bytes, workers.clamp(1, WORKER_COUNT_MAX));

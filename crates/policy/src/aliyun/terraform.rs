@@ -1,5 +1,7 @@
 //! Resources of the provider `alicloud` in the shape of Aliyun's own answers.
 
+mod routes;
+
 use crate::cloud::fields::{spelt, word};
 use crate::cloud::shape::{Shape, attach, grouped, list, map, of_kind, shaped, text};
 use crate::doc::Node;
@@ -85,6 +87,8 @@ pub fn terraform(resources: &[Resource]) -> Vec<Node> {
         }
     }
     nodes.extend(of_kind(resources, "alicloud_instance").map(instance));
+    nodes.extend(routes::tables(resources));
+    nodes.extend(routes::peerings(resources));
     nodes
 }
 

@@ -1,8 +1,10 @@
 //! Load balancers: from a listener to the targets, each a connection of its own.
 
+mod listener;
+
 use super::ends::Party;
 use super::fix::is_real;
-use super::model::{Address, Balancer, Interface, Listener, Model, Owner, TargetGroup};
+use super::model::{Address, Balancer, Interface, Listener, Model, TargetGroup};
 use super::packet::{ANY_CLIENT_PORTS, Packets};
 use super::trip::Trip;
 use crate::estate::{Fix, Way};
@@ -18,12 +20,9 @@ const BALANCER_DEPTH_MAX: usize = 3;
 
 /// The interfaces of a balancer, by the name AWS gives them.
 pub fn nodes(model: &Model, balancer: &Balancer, family: Family, only: Option<IpAddr>) -> Vec<Party> {
-    let mark = balancer.mark();
     let is_node = |each: &Interface| {
         let asked = |address: &Address| address.public == only || Some(address.private) == only;
-        each.owner == Owner::Balancer
-            && each.names.iter().any(|name| name.contains(&mark))
-            && (only.is_none() || each.addresses.iter().any(asked))
+        balancer.owns(each) && (only.is_none() || each.addresses.iter().any(asked))
     };
     let all = model.interfaces.iter().enumerate().filter(|(_, each)| is_node(each));
     let party = |(at, each): (usize, &Interface)| {
@@ -38,6 +37,16 @@ pub fn nodes(model: &Model, balancer: &Balancer, family: Family, only: Option<Ip
         Some(party)
     };
     all.filter_map(party).collect()
+}
+
+/// From whom, over which balancer, a connection comes.
+#[derive(Clone, Copy)]
+pub struct Hop<'a> {
+    from: &'a Party,
+    balancer: &'a Balancer,
+    nodes: &'a [Party],
+    protocol: u8,
+    depth: usize,
 }
 
 impl Trip<'_> {
@@ -80,46 +89,32 @@ impl Trip<'_> {
                 format!("no listener has port{wanted} of protocol {protocol}"),
                 format!("没有协议 {protocol} 端口{wanted} 的监听器"),
             );
-            let change = format!(
-                "aws elbv2 create-listener --load-balancer-arn {} --protocol TCP --port{wanted}",
-                balancer.id
-            );
+            let change = if balancer.is_classic() {
+                let number = port.unwrap_or_default();
+                format!(
+                    "aws elb create-load-balancer-listeners --load-balancer-name {} --listeners \
+                     Protocol=TCP,LoadBalancerPort={number},InstanceProtocol=TCP,InstancePort={number}",
+                    balancer.id
+                )
+            } else {
+                format!(
+                    "aws elbv2 create-listener --load-balancer-arn {} --protocol TCP --port{wanted}",
+                    balancer.id
+                )
+            };
             let what_fix = both("add a listener and its target group", "添加监听器及其目标组");
             let fix = command(&balancer.id, what_fix, change);
             self.ends(Way::There, what, why, &balancer.place, fix);
             return;
         };
         self.passes(Way::There, what, both("its listener takes it", "监听器接收"), &listener.place);
-        if listener.target_groups.is_empty() {
-            let what = both("the listener's action", "监听器的动作");
-            self.passes(
-                Way::There,
-                what,
-                both("answered by the balancer itself", "由负载均衡自身应答"),
-                &listener.place,
-            );
-        }
-        for id in &listener.target_groups {
-            match self.model.target_groups.get(id).cloned() {
-                Some(group) => self.targets(from, balancer, &nodes, &group, protocol, depth),
-                None => {
-                    let what = both(format!("target group {id}"), format!("目标组 {id}"));
-                    let on = both("it is not among the files", "不在所给文件中");
-                    self.depends(Way::There, what, on, &listener.place);
-                }
-            }
-        }
+        let hop = Hop { from, balancer, nodes: &nodes, protocol, depth };
+        self.listened(&listener, &hop);
     }
 
-    fn targets(
-        &mut self,
-        from: &Party,
-        balancer: &Balancer,
-        nodes: &[Party],
-        group: &TargetGroup,
-        protocol: u8,
-        depth: usize,
-    ) {
+    /// Every target of a group is asked.
+    pub fn targets(&mut self, hop: &Hop<'_>, group: &TargetGroup) {
+        let Hop { from, balancer, nodes, protocol, depth } = *hop;
         let what = both(format!("target group {}", group.name), format!("目标组 {}", group.name));
         if group.kind == "lambda" {
             return self.passes(Way::There, what, both("a function", "函数"), &group.place);
@@ -127,9 +122,16 @@ impl Trip<'_> {
         if group.targets.is_empty() {
             if group.targets_known {
                 let why = both("no target is registered", "没有已注册的目标");
-                let change =
-                    format!("aws elbv2 register-targets --target-group-arn {} --targets Id=", group.id);
-                let fix = command(&group.id, both("register the targets", "注册目标"), change);
+                let change = if balancer.is_classic() {
+                    let name = &balancer.id;
+                    format!(
+                        "aws elb register-instances-with-load-balancer --load-balancer-name {name} --instances "
+                    )
+                } else {
+                    format!("aws elbv2 register-targets --target-group-arn {} --targets Id=", group.id)
+                };
+                let owner = if balancer.is_classic() { &balancer.id } else { &group.id };
+                let fix = command(owner, both("register the targets", "注册目标"), change);
                 self.ends(Way::There, what, why, &group.place, fix);
             } else {
                 let on = both("which targets it has is not in the files", "其目标不在所给文件中");
@@ -244,11 +246,12 @@ fn command(id: &str, what: Text, change: String) -> Vec<Fix> {
 /// A target by its id or its address.
 fn target(model: &Model, id: &str, family: Family) -> Option<Party> {
     let asked = id.parse().ok();
-    let is_it = |each: &Interface| {
-        each.id == id
-            || each.owner == Owner::Instance(id.to_owned())
-            || asked.is_some() && each.addresses.iter().any(|address| Some(address.private) == asked)
+    let has = |each: &Interface| {
+        asked.is_some() && each.addresses.iter().any(|address| Some(address.private) == asked)
     };
-    let at = model.interfaces.at(id).or_else(|| model.interfaces.iter().position(is_it))?;
+    // An instance is a target by its primary interface.
+    let primary = || model.interfaces_of(id).first().copied();
+    let own = primary().or_else(|| model.interfaces.at(id));
+    let at = own.or_else(|| model.interfaces.iter().position(has))?;
     Party::interface(at, model.interfaces.nth(at)?, family, asked)
 }

@@ -20,13 +20,8 @@ pub fn complete(model: &mut Model) {
 fn balancer_nodes(model: &mut Model) {
     let mut made = Vec::new();
     for balancer in model.balancers.iter() {
-        let mark = balancer.mark();
         for subnet in &balancer.subnets {
-            let is_node = |each: &Interface| {
-                each.owner == Owner::Balancer
-                    && each.subnet == *subnet
-                    && each.names.iter().any(|name| name.contains(&mark))
-            };
+            let is_node = |each: &Interface| each.subnet == *subnet && balancer.owns(each);
             if model.interfaces.iter().any(is_node) {
                 continue;
             }
@@ -34,13 +29,14 @@ fn balancer_nodes(model: &mut Model) {
             made.push(Interface {
                 id: format!("{}@{subnet}", balancer.id),
                 owner: Owner::Balancer,
-                names: vec![balancer.id.clone(), mark.clone()],
+                names: vec![balancer.id.clone(), balancer.mark()],
                 vpc: vpc.clone(),
                 subnet: subnet.clone(),
                 groups: balancer.groups.clone(),
                 addresses: Vec::new(),
                 guessed: true,
                 public_later: !balancer.internal,
+                device: 0,
                 windows: false,
                 place: balancer.place.clone(),
             });

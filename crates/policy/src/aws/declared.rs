@@ -19,7 +19,7 @@ use std::net::IpAddr;
 type Handler = fn(&mut Reader<'_>, &Resource) -> Option<()>;
 
 /// In the order they are read: what adds to others comes after them.
-const HANDLERS: [(&[&str], Handler); 39] = [
+const HANDLERS: [(&[&str], Handler); 44] = [
     (&["aws_vpc", "aws_default_vpc"], network::vpc),
     (&["aws_vpc_ipv4_cidr_block_association"], network::vpc_network),
     (&["aws_subnet", "aws_default_subnet"], network::subnet),
@@ -54,7 +54,12 @@ const HANDLERS: [(&[&str], Handler); 39] = [
     (&["aws_lb", "aws_alb"], balance::balancer),
     (&["aws_lb_target_group", "aws_alb_target_group"], balance::target_group),
     (&["aws_lb_listener", "aws_alb_listener"], balance::listener),
+    (&["aws_lb_listener_rule", "aws_alb_listener_rule"], balance::rule),
     (&["aws_lb_target_group_attachment", "aws_alb_target_group_attachment"], balance::target),
+    (&["aws_elb"], balance::classic),
+    (&["aws_elb_attachment"], balance::classic_attachment),
+    (&["aws_autoscaling_group"], compute::scaling_group),
+    (&["aws_autoscaling_attachment"], balance::scaling_attachment),
     (&["aws_ec2_transit_gateway"], transit::gateway),
     (&["aws_ec2_transit_gateway_route_table"], transit::table),
     (
@@ -94,7 +99,7 @@ pub fn read(resources: &[Resource], model: &mut Model) {
     network::main_tables(&mut reader, resources);
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     /// The id that a reference stands for.
     fn id(&self, node: &Node, key: &str) -> Option<String> {
         self.resolved(identity(node.get(key)?)?)
@@ -102,6 +107,15 @@ impl Reader<'_> {
 
     fn resolved(&self, text: &str) -> Option<String> {
         Some((*self.ids.get(text).unwrap_or(&text)).to_owned())
+    }
+
+    /// The resource of a kind that goes by this id, address or name: some are referred to by their names.
+    fn named(&self, written: &str, kind: &str) -> Option<&'a Resource> {
+        let bare = written.strip_suffix(".name").unwrap_or(written);
+        self.resources.iter().find(|one| {
+            let is_it = one.id() == bare || one.address == bare || one.node.word("name") == Some(written);
+            one.kind.starts_with(kind) && is_it
+        })
     }
 
     fn ids(&self, node: &Node, key: &str) -> Vec<String> {

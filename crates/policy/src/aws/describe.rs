@@ -1,6 +1,7 @@
 //! What `aws … describe-*` prints, in files of any name: told apart by the keys at their top.
 
 mod balance;
+mod classic;
 mod compute;
 mod firewall;
 mod network;
@@ -18,7 +19,7 @@ const LISTING_DEPTH_MAX: usize = 6;
 type Reader = fn(&mut Model, &Node) -> Option<()>;
 
 /// The listings in the order they are read, by their key in lower case without `_`.
-const LISTINGS: [(&str, Reader); 29] = [
+const LISTINGS: [(&str, Reader); 30] = [
     ("securitygroups", firewall::group),
     ("networkacls", firewall::acl),
     ("prefixlists", firewall::prefix_list),
@@ -45,14 +46,18 @@ const LISTINGS: [(&str, Reader); 29] = [
     ("reservations", compute::reservation),
     ("instances", compute::instance),
     ("loadbalancers", balance::balancer),
+    ("loadbalancerdescriptions", classic::balancer),
     ("loadbalancerlisteners", balance::listeners),
     ("listeners", balance::listener),
     ("targetgroups", balance::target_group),
 ];
 
 /// Listings that are read after the others, since they add to what those told.
-const LATE: [(&str, Reader); 7] = [
+const LATE: [(&str, Reader); 10] = [
     ("loadbalancertargethealth", balance::target_health),
+    ("targethealthdescriptions", balance::target_of_file),
+    ("rules", balance::rule),
+    ("autoscalinggroups", balance::scaling_group),
     ("securitygrouprules", firewall::group_rule),
     ("addresses", compute::address),
     ("vpcendpoints", network::endpoint),
@@ -111,7 +116,9 @@ fn listings<'a>(node: &'a Node, depth: usize, found: &mut Vec<(String, &'a Node)
                     "domainstatuslist" => "elasticsearchdomains".to_owned(),
                     _ => name,
                 };
-                let known = |(listing, _): &(&str, Reader)| *listing == name;
+                let known = |(listing, _): &(&str, Reader)| {
+                    *listing == name && (name != "rules" || value.list().iter().any(is_listener_rule))
+                };
                 match value.value {
                     Value::List(_) if LISTINGS.iter().any(known) || LATE.iter().any(known) => {
                         found.push((name, value));
@@ -124,6 +131,11 @@ fn listings<'a>(node: &'a Node, depth: usize, found: &mut Vec<(String, &'a Node)
         Value::List(nodes) => nodes.iter().for_each(|node| listings(node, depth + 1, found)),
         _ => {}
     }
+}
+
+/// Rules of listeners are listed under a word that others use as well.
+fn is_listener_rule(node: &Node) -> bool {
+    node.word("RuleArn").is_some_and(|arn| arn.contains(":listener-rule/"))
 }
 
 /// What says nothing about the ways of packets here.

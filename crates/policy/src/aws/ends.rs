@@ -5,6 +5,7 @@ use super::net::{Net, is_public, number, public, span};
 use super::packet::{ANY_CLIENT_PORTS, LINUX_PORTS, WINDOWS_PORTS};
 use crate::estate::End;
 use crate::place::Place;
+use crate::read::{Span, without};
 use crate::space::Family;
 use std::net::IpAddr;
 
@@ -40,6 +41,8 @@ pub enum Located {
     },
     Outside {
         range: Option<(Family, (u128, u128))>,
+        /// These are left out.
+        but: Vec<Span>,
     },
     /// A name that is not here.
     Unknown,
@@ -47,7 +50,8 @@ pub enum Located {
 
 pub fn locate(model: &Model, end: &End) -> Located {
     match end {
-        End::Outside => Located::Outside { range: None },
+        End::Outside => Located::Outside { range: None, but: Vec::new() },
+        End::OutsideBut(but) => Located::Outside { range: None, but: but.clone() },
         End::Known(id) => named(model, id),
         End::Addresses(first, last) => addressed(model, *first, *last),
     }
@@ -63,8 +67,8 @@ fn named(model: &Model, id: &str) -> Located {
     if let Some(at) = model.tunnels.iter().position(|(tunnel, ..)| tunnel == id) {
         return Located::Tunnel(at);
     }
-    let is_it = |each: &Interface| each.owner == Owner::Instance(id.to_owned()) || each.id == id;
-    match model.interfaces.at(id).or_else(|| model.interfaces.iter().position(is_it)) {
+    // By an instance its primary interface is meant; one that goes by the same id is the only one.
+    match model.interfaces_of(id).first().copied().or_else(|| model.interfaces.at(id)) {
         Some(at) => Located::Interface { at, address: None },
         None => Located::Unknown,
     }
@@ -85,10 +89,9 @@ fn addressed(model: &Model, first: IpAddr, last: IpAddr) -> Located {
             each.addresses.iter().any(|address| address.private == first || address.public == Some(first))
         };
         if let Some(at) = model.interfaces.iter().position(has) {
-            let names = model.interfaces.nth(at).map_or(&[][..], |each| &each.names);
-            let owns = |balancer: &Balancer| names.iter().any(|name| name.contains(&balancer.mark()));
-            let is_node = model.interfaces.nth(at).is_some_and(|each| each.owner == Owner::Balancer);
-            return match model.balancers.iter().position(owns).filter(|_| is_node) {
+            let found = model.interfaces.nth(at);
+            let owns = |balancer: &Balancer| found.is_some_and(|each| balancer.owns(each));
+            return match model.balancers.iter().position(owns) {
                 Some(at) => Located::Balancer { at, address: Some(first) },
                 None => Located::Interface { at, address: Some(first) },
             };
@@ -103,7 +106,7 @@ fn addressed(model: &Model, first: IpAddr, last: IpAddr) -> Located {
     match model.vpcs.iter().position(|vpc| whole(&vpc.cidrs)) {
         Some(at) if !cut => Located::Vpc { at, range, family },
         None if !cut && !model.vpcs.iter().any(|vpc| meets(&vpc.cidrs)) => {
-            Located::Outside { range: Some((family, range)) }
+            Located::Outside { range: Some((family, range)), but: Vec::new() }
         }
         _ => Located::Mixed { family },
     }
@@ -163,6 +166,17 @@ impl Party {
         }
     }
 
+    /// Without these addresses.
+    #[must_use]
+    pub fn without(mut self, family: Family, but: &[Span]) -> Party {
+        if !but.is_empty() {
+            let own: Vec<Span> =
+                self.own.iter().map(|(first, last)| Span { family, first: *first, last: *last }).collect();
+            self.own = without(&own, but).into_iter().map(|span| (span.first, span.last)).collect();
+        }
+        self
+    }
+
     /// All its addresses are the internet's.
     pub fn is_public(&self, family: Family) -> bool {
         self.own.iter().all(|range| is_public(family, *range))
@@ -188,7 +202,8 @@ impl Party {
             _ => (ANY_CLIENT_PORTS, "any client"),
         };
         let title = match &interface.owner {
-            Owner::Instance(id) => id.clone(),
+            Owner::Instance(id) if interface.device == 0 => id.clone(),
+            Owner::Instance(id) => format!("{id} ({})", interface.id),
             _ => interface.id.clone(),
         };
         Some(Party {

@@ -98,14 +98,25 @@ fn one_way(gates: &Gates, acl: &Acl, found: &mut Vec<Finding>) {
     for (entries, is_outbound) in [(&acl.inbound, false), (&acl.outbound, true)] {
         let Some(other) = gates.acl(&acl.id, !is_outbound) else { continue };
         let list = List::new(&other);
+        let (mut asked, mut mute): (usize, Vec<&AclEntry>) = (0, Vec::new());
         for entry in entries.iter().filter(|entry| entry.allow && entry.service.protocols.has(6)) {
             let Some(net) = entry.net else { continue };
             // Entries for answers alone begin nothing.
             let is_for_answers = entry.service.destination.0 >= ANY_CLIENT_PORTS.0
                 && entry.service.destination.1 - entry.service.destination.0 > ANSWER_PORT_COUNT_MIN;
-            if !is_for_answers && denies_all(&list, &answers(net, entry, is_outbound)) {
-                found.push(told(acl, entry, is_outbound));
+            if is_for_answers {
+                continue;
             }
+            asked += 1;
+            mute.extend(Some(entry).filter(|entry| denies_all(&list, &answers(net, entry, is_outbound))));
+        }
+        match mute.as_slice() {
+            // They have one cause: no entry of the other way answers anybody.
+            [first, rest @ ..] if !rest.is_empty() && mute.len() == asked => {
+                let by = rest.iter().map(|entry| (entry.number, entry.place.clone()));
+                found.push(told(acl, first, is_outbound, rest.len()).by(by));
+            }
+            _ => found.extend(mute.iter().map(|entry| told(acl, entry, is_outbound, 0))),
         }
     }
 }
@@ -121,21 +132,29 @@ fn answers(net: Net, entry: &AclEntry, is_outbound: bool) -> Cube {
     if is_outbound { cube.source(net.first, net.last) } else { cube.destination(net.first, net.last) }
 }
 
-fn told(acl: &Acl, entry: &AclEntry, is_outbound: bool) -> Finding {
+/// `more` entries beside this one have the same fault.
+fn told(acl: &Acl, entry: &AclEntry, is_outbound: bool, more: usize) -> Finding {
     let (en_there, zh_there) = if is_outbound { ("outbound", "出站") } else { ("inbound", "入站") };
     let (en_back, zh_back) = if is_outbound { ("inbound", "入站") } else { ("outbound", "出站") };
     let (first, last) = ANY_CLIENT_PORTS;
     let text = &entry.service.text;
+    let (more_en, more_zh) = match more {
+        0 => (String::new(), String::new()),
+        more => (format!(" (as do {more} more entries)"), format!("（另有 {more} 条相同）")),
+    };
     let en = format!(
-        "{en_there} entry {} allows {text}, but no {en_back} entry lets an answer through: an ACL keeps no state, and \
-         answers go to ports {first}-{last}",
+        "{en_there} entry {}{more_en} allows {text}, but no {en_back} entry lets an answer through: an ACL keeps no \
+         state, and answers go to ports {first}-{last}",
         entry.number
     );
     let zh = format!(
-        "{zh_there}条目 {} 放行 {text}，但没有{zh_back}条目放行应答：ACL 无状态，应答发往端口 {first}-{last}",
+        "{zh_there}条目 {}{more_zh} 放行 {text}，但没有{zh_back}条目放行应答：ACL 无状态，应答发往端口 {first}-{last}",
         entry.number
     );
-    let net = entry.net.map(|net| net.to_string()).unwrap_or_default();
+    let net = match entry.net {
+        Some(net) if more == 0 => net.to_string(),
+        _ => "0.0.0.0/0".to_owned(),
+    };
     let number =
         if is_outbound { &acl.inbound } else { &acl.outbound }.iter().map(|entry| entry.number).max();
     let number = number.map_or(100, |last| (last / 10 + 1) * 10);

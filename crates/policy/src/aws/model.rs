@@ -111,6 +111,8 @@ pub struct Interface {
     pub guessed: bool,
     /// A public address will be given that nobody knows yet.
     pub public_later: bool,
+    /// Which of its instance's interfaces it is; 0 is the primary one.
+    pub device: i64,
     pub windows: bool,
     pub place: Place,
 }
@@ -311,17 +313,44 @@ pub struct Balancer {
 }
 
 impl Balancer {
-    /// What the descriptions of its interfaces hold: `ELB app/NAME/ID`.
+    /// What the descriptions of its interfaces hold: `ELB app/NAME/ID`; of a classic one they are `ELB NAME`.
     pub fn mark(&self) -> String {
-        format!("/{}/", self.name)
+        if self.is_classic() { format!("ELB {}", self.name) } else { format!("/{}/", self.name) }
+    }
+
+    pub fn is_classic(&self) -> bool {
+        self.kind == "classic"
+    }
+
+    /// Whether an interface is one of its nodes.
+    pub fn owns(&self, interface: &Interface) -> bool {
+        let mark = self.mark();
+        let is_marked = |name: &String| if self.is_classic() { *name == mark } else { name.contains(&mark) };
+        interface.owner == Owner::Balancer && interface.names.iter().any(is_marked)
     }
 }
 
 #[derive(Debug, Clone)]
 pub struct Listener {
+    pub id: String,
     pub balancer: String,
     pub port: u16,
     pub protocol: u8,
+    /// Where it sends what no rule of its own takes; none when it answers by itself.
+    pub target_groups: Vec<String>,
+    /// In the order they are asked.
+    pub rules: Vec<ListenerRule>,
+    pub place: Place,
+}
+
+/// Requests that match go where the rule says.
+#[derive(Debug, Clone)]
+pub struct ListenerRule {
+    pub priority: i64,
+    /// Conditions on the request, as they are written: `path /api/*`; empty when there is none.
+    pub requests: Vec<String>,
+    /// The clients it is for; `None` for all.
+    pub sources: Option<Vec<Net>>,
     pub target_groups: Vec<String>,
     pub place: Place,
 }
@@ -340,6 +369,100 @@ pub struct TargetGroup {
     /// The files tell which targets it has.
     pub targets_known: bool,
     pub place: Place,
+}
+
+impl TargetGroup {
+    /// Registers a target, unless it is there.
+    pub fn register(&mut self, target: &str, port: Option<u16>) {
+        if !self.targets.iter().any(|known| known.0 == target && known.1 == port) {
+            self.targets.push((target.to_owned(), port));
+        }
+    }
+
+    /// Registers an instance, unless it is there on whatever port.
+    pub fn register_instance(&mut self, id: &str) {
+        if !self.targets.iter().any(|known| known.0 == id) {
+            self.targets.push((id.to_owned(), None));
+        }
+    }
+
+    /// A classic balancer has no target groups: one for each of its listeners stands for what that sends to.
+    pub fn is_of_classic(&self, balancer: &str) -> bool {
+        let is_port = |rest: &str| rest.strip_prefix('#').is_some_and(|port| port.parse::<u16>().is_ok());
+        self.id.strip_prefix(balancer).is_some_and(is_port)
+    }
+}
+
+impl Listener {
+    /// Adds a rule in the order they are asked.
+    pub fn add(&mut self, rule: ListenerRule) {
+        let at = self.rules.partition_point(|known| known.priority <= rule.priority);
+        self.rules.insert(at, rule);
+    }
+}
+
+impl Model {
+    /// Adds a classic balancer's listener, and what it sends to.
+    pub fn classic_listener(
+        &mut self,
+        balancer: &str,
+        ports: ClassicPorts,
+        instances: &[String],
+        known: bool,
+        place: &Place,
+    ) {
+        let id = format!("{balancer}#{}", ports.listener);
+        self.listeners.push(Listener {
+            id: id.clone(),
+            balancer: balancer.to_owned(),
+            port: ports.listener,
+            protocol: 6,
+            target_groups: vec![id.clone()],
+            rules: Vec::new(),
+            place: place.clone(),
+        });
+        let group = TargetGroup {
+            id: id.clone(),
+            name: format!("{balancer}:{}", ports.listener),
+            port: Some(ports.instance),
+            kind: "instance".to_owned(),
+            check_port: ports.check,
+            preserves_client: Some(false),
+            targets: instances.iter().map(|one| (one.clone(), None)).collect(),
+            targets_known: known,
+            place: place.clone(),
+        };
+        self.target_groups.add(&id, group);
+    }
+}
+
+/// The ports of a classic balancer: where it listens, where it sends to, where it asks for health.
+#[derive(Debug, Clone, Copy)]
+pub struct ClassicPorts {
+    pub listener: u16,
+    pub instance: u16,
+    pub check: Option<u16>,
+}
+
+/// The port of `HTTP:8080/health`, `TCP:22`.
+pub fn classic_check_port(target: &str) -> Option<u16> {
+    target.split_once(':')?.1.split('/').next()?.parse().ok()
+}
+
+impl Model {
+    /// The interfaces of an instance, the primary one first.
+    pub fn interfaces_of(&self, instance: &str) -> Vec<usize> {
+        let own = |each: &Interface| each.owner == Owner::Instance(instance.to_owned());
+        let mut found: Vec<(i64, usize)> = self
+            .interfaces
+            .iter()
+            .enumerate()
+            .filter(|(_, each)| own(each))
+            .map(|(at, each)| (each.device, at))
+            .collect();
+        found.sort_unstable();
+        found.into_iter().map(|(_, at)| at).collect()
+    }
 }
 
 /// Everything.

@@ -311,14 +311,19 @@ fn is_same(one: &Look, other: &Look) -> bool {
 
 /// Whether something on a way stops all of it.
 pub fn is_stopped(steps: &[Step]) -> bool {
-    steps.iter().any(|step| match &step.look {
+    steps.iter().any(stops)
+}
+
+/// Whether nothing comes through a step.
+pub fn stops(step: &Step) -> bool {
+    match &step.look {
         Look::Ends { .. } => true,
         Look::Gate { gate, packets } => {
             let list = List::new(gate);
             packets.iter().all(|cube| denies_all(&list, cube))
         }
         _ => false,
-    })
+    }
 }
 
 /// Which ports the answers go to, and how many of them are let through.

@@ -3,8 +3,8 @@
 use super::rules::{Groups, Pair};
 use super::{Files, Kind, Resource, key};
 use crate::cloud::faults::{dangling, unused};
-use crate::cloud::fields::{addresses, each, field, flag, last, reference, spans, word, words};
-use crate::cloud::{Cloud, Exit, Guard, Hop, Interface, Peer, Route, Subnet};
+use crate::cloud::fields::{addresses, each, field, flag, last, many, reference, spans, word, words};
+use crate::cloud::{Cloud, Exit, Guard, Hop, Interface, Peer, Relay, Route, Subnet};
 use crate::doc::Node;
 use crate::estate::Endpoint;
 use crate::place::{Place, both};
@@ -18,7 +18,7 @@ const RANK_SYSTEM: i64 = 1;
 
 /// Fills in everything but the gates nobody uses.
 pub(super) fn fill(cloud: &mut Cloud, files: &Files<'_>) {
-    cloud.relays = files.each(Kind::Relay).first().map(|relay| relay.node.place.clone());
+    cloud.relays = files.each(Kind::Relay).iter().filter_map(|one| relay(one.node, files)).collect();
     networks(cloud, files);
     peerings(cloud, files);
     subnets(cloud, files);
@@ -40,6 +40,62 @@ pub(super) fn fill(cloud: &mut Cloud, files: &Files<'_>) {
             cloud.findings.extend((described && !elsewhere).then(|| unused(&group.node.place, name)));
         }
     }
+}
+
+/// A balancer, gateway or firewall that the Internet reaches, with what it leads to where that is told.
+fn relay(node: &Node, files: &Files<'_>) -> Option<Relay> {
+    let fronts = each(node, "frontendIPConfigurations");
+    let public =
+        |front: &Node| field(front, "publicIPAddress").or(field(front, "publicIpAddressId")).is_some();
+    if !fronts.is_empty() && !fronts.iter().any(public) {
+        return None;
+    }
+    let pools = field(node, "backendAddressPools").map(many);
+    let id = word(node, "id").map(key);
+    // Interfaces may name the pool they are in, too.
+    let in_pool = |part: &Node| {
+        let own = each(part, "loadBalancerBackendAddressPools").iter();
+        own.filter_map(|pool| word(pool, "id"))
+            .any(|pool| id.as_ref().is_some_and(|id| key(pool).starts_with(id)))
+    };
+    let members = || {
+        let nics = files.each(Kind::Interface).iter().map(|nic| nic.node);
+        let own = nics.filter(|nic| each(nic, "ipConfigurations").iter().any(in_pool));
+        own.filter_map(|nic| word(nic, "name")).map(|name| last(name).to_owned())
+    };
+    let translated =
+        each(node, "inboundNatRules").iter().filter_map(|rule| reference(rule, "backendIPConfiguration"));
+    let targets = pools.and_then(|pools| {
+        let mut targets: Vec<String> = translated.map(nic_of).collect();
+        for pool in pools {
+            for member in each(pool, "backendIPConfigurations") {
+                targets.push(word(member, "id").map(nic_of)?);
+            }
+            for member in
+                each(pool, "loadBalancerBackendAddresses").iter().chain(each(pool, "backendAddresses"))
+            {
+                // A name may be anybody's.
+                targets.push(word(member, "ipAddress")?.to_owned());
+            }
+        }
+        targets.extend(members());
+        Some(targets)
+    });
+    let is_balancer =
+        word(node, "type").is_none_or(|kind| kind.to_ascii_lowercase().ends_with("loadbalancers"));
+    Some(Relay {
+        name: word(node, "name").map_or("?", last).to_owned(),
+        place: node.place.clone(),
+        targets,
+        keeps_client: is_balancer,
+    })
+}
+
+/// The interface of `…/networkInterfaces/NAME/ipConfigurations/…`.
+fn nic_of(id: &str) -> String {
+    let lower = id.to_lowercase();
+    let name = lower.split("/networkinterfaces/").nth(1).and_then(|rest| rest.split('/').next());
+    name.map_or_else(|| last(id).to_owned(), str::to_owned)
 }
 
 fn networks(cloud: &mut Cloud, files: &Files<'_>) {
@@ -108,7 +164,9 @@ fn peerings(cloud: &mut Cloud, files: &Files<'_>) {
             cloud.networks[other].spans = remote_spans;
         }
         let id = cloud.networks[other].id.clone();
-        cloud.networks[at].peers.push(Peer { id, network: Some(other), works, place: node.place.clone() });
+        let forwards = flag(node, "allowForwardedTraffic");
+        let place = node.place.clone();
+        cloud.networks[at].peers.push(Peer { id, network: Some(other), works, forwards, place });
     }
 }
 
@@ -182,12 +240,14 @@ fn appliance(route: &Node, files: &Files<'_>) -> Hop {
     };
     let forwards =
         files.each(Kind::Interface).iter().find(owns).and_then(|nic| flag(nic.node, "enableIPForwarding"));
-    match forwards {
-        Some(false) => Hop::Nowhere,
-        _ => Hop::Other(both(
-            format!("what the appliance {address} does with the packets"),
-            format!("设备 {address} 如何处理数据包"),
-        )),
+    let on = both(
+        format!("what the appliance {address} does with the packets"),
+        format!("设备 {address} 如何处理数据包"),
+    );
+    match (forwards, address.parse()) {
+        (Some(false), _) => Hop::Nowhere,
+        (_, Ok(address)) => Hop::Appliance(address, on),
+        _ => Hop::Other(on),
     }
 }
 

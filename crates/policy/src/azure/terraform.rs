@@ -21,11 +21,16 @@ const SHAPES: [Shape; 18] = [
     shape!("azurerm_network_security_rule", "Microsoft.Network/networkSecurityGroups/securityRules", &[]),
     shape!("azurerm_virtual_network", "Microsoft.Network/virtualNetworks", &[("subnet", "subnets")]),
     shape!("azurerm_subnet", "Microsoft.Network/virtualNetworks/subnets", &[]),
-    shape!(
-        "azurerm_virtual_network_peering",
-        "Microsoft.Network/virtualNetworks/virtualNetworkPeerings",
-        &[]
-    ),
+    Shape {
+        kind: "azurerm_virtual_network_peering",
+        // What is not written is false.
+        add: &[
+            ("type", "Microsoft.Network/virtualNetworks/virtualNetworkPeerings"),
+            ("allowForwardedTraffic", "false"),
+        ],
+        rename: &[("allow_forwarded_traffic", "allowForwardedTraffic")],
+        id: ID,
+    },
     shape!(
         "azurerm_network_interface",
         "Microsoft.Network/networkInterfaces",

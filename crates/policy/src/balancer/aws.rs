@@ -1,5 +1,7 @@
 //! AWS Elastic Load Balancing from what `aws elbv2 describe-*` prints.
 
+mod classic;
+
 use super::cloud::{each, first, maps, member, port, timing};
 use super::{Balancer, Balancers, Check, Health, Kind, Listener, Member, Pool, Protocol, codes};
 use crate::doc::Node;
@@ -38,6 +40,7 @@ pub fn aws(documents: &[Node]) -> Balancers {
         }
     }
     read.balancers.extend(loose(listeners, pools, &attached, documents));
+    classic::read(&maps, &mut read);
     subnets(&maps, &mut read.balancers);
     read
 }

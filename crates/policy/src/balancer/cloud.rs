@@ -22,7 +22,9 @@ pub fn maps(documents: &[Node]) -> Vec<&Node> {
 }
 
 /// Words by which documents of load balancers are known.
-const CLAIMING_KEYS: [&str; 14] = [
+const CLAIMING_KEYS: [&str; 16] = [
+    "LoadBalancerDescriptions",
+    "InstanceStates",
     "LoadBalancers",
     "Listeners",
     "TargetGroups",

@@ -1,30 +1,9 @@
 //! What is wrong with a balancer: members that cannot serve, pools nobody asks, listeners that lead nowhere.
 
 use super::health_faults::health_faults;
-use super::{Balancer, Check, Kind, Listener, Member, Pool};
+use super::{Balancer, Check, Kind, Known, Listener, Member, Pool};
 use crate::finding::{Finding, Level};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What is known of the members besides the balancer's own configuration.
-#[derive(Debug, Clone, Default)]
-pub struct Known {
-    /// What members answered when they were asked.
-    pub answers: Vec<Answer>,
-    /// Every port that members listen on, when it is known.
-    pub listening: Option<Vec<u16>>,
-    /// The names that members serve, when what they answer depends on the name.
-    pub names: Vec<String>,
-}
-
-/// One answer of a member.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    pub host: Option<String>,
-    pub port: Option<u16>,
-    pub path: String,
-    pub status: u16,
-    pub location: Option<String>,
-}
 
 /// Every kind of finding, with what it is about in English and Chinese.
 pub const KINDS: [(&str, &str, &str); 22] = [

@@ -32,6 +32,13 @@ pub struct Flap {
 }
 
 impl History {
+    /// Whether the start of a text shows states of members: a first object with time, member and state.
+    pub fn resembles(head: &str) -> bool {
+        let first = head.trim_start_matches(|c: char| c.is_whitespace() || c == '[' || c == '\u{feff}');
+        let object = first.split('}').next().unwrap_or_default();
+        ["\"time\"", "\"member\"", "\"state\""].iter().all(|key| object.contains(key))
+    }
+
     /// Reads JSON lines such as `{"time":"2026-01-02T03:04:05Z","member":"10.0.0.1:80","state":"down"}`. The time
     /// may be a number of seconds or milliseconds too.
     pub fn read(file: &Arc<str>, text: &str) -> History {

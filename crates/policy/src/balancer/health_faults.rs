@@ -1,6 +1,6 @@
 //! What is wrong with one health check.
 
-use super::faults::{Answer, Known};
+use super::known::{Answer, Known};
 use super::mend::{Change, mend};
 use super::{Balancer, Check, Health, Kind, Member, Pool, Protocol};
 use crate::finding::{Finding, Level};
@@ -67,7 +67,10 @@ impl Judge<'_> {
         if !self.health.timeout_written || fits {
             return None;
         }
-        let aws = matches!(self.balancer.kind, Kind::AwsApplication | Kind::AwsNetwork | Kind::AwsGateway);
+        let aws = matches!(
+            self.balancer.kind,
+            Kind::AwsApplication | Kind::AwsNetwork | Kind::AwsGateway | Kind::AwsClassic
+        );
         let (en, zh) = match (aws, google) {
             (true, _) => ("AWS refuses this", "AWS 会拒绝该配置"),
             (_, true) => ("Google refuses this", "Google 会拒绝该配置"),
@@ -123,17 +126,16 @@ impl Judge<'_> {
     }
 
     fn port(&self) -> Option<Finding> {
-        let ports = self.asked_ports();
-        if let Some(listening) = &self.known.listening
-            && let Some(port) = ports.iter().find(|port| !listening.contains(port))
-        {
+        if let Some((member, port)) = self.closed() {
             let finding = self.finding(
                 "health-port-closed",
                 Level::Error,
-                format!("the check asks port {port}, on which no member listens"),
-                format!("健康检查访问端口 {port}，但没有成员监听该端口"),
+                format!("the check asks port {port}, on which {member} does not listen"),
+                format!("健康检查访问端口 {port}，但 {member} 没有监听该端口"),
             );
-            return Some(self.mended(finding, &[Change::MemberPort]));
+            // Where the check asks the member's own port, it is the service that is not there.
+            let changes = if self.health.port.is_some() { &[Change::MemberPort][..] } else { &[] };
+            return Some(self.mended(finding, changes));
         }
         let asked = self.health.port?;
         let other = self.members.iter().find_map(|member| member.port.filter(|port| *port != asked))?;
@@ -146,6 +148,17 @@ impl Judge<'_> {
             format!("健康检查访问端口 {asked}，而成员在 {other} 上提供服务：检查正常时服务也可能不正常"),
         );
         Some(self.mended(finding, &[Change::MemberPort]))
+    }
+
+    /// A member that is known not to listen on the TCP port it is asked on.
+    fn closed(&self) -> Option<(&str, u16)> {
+        if self.health.check == Check::Udp {
+            return None;
+        }
+        self.members.iter().find_map(|member| {
+            let port = self.health.port.or(member.port)?;
+            self.known.is_closed(&member.address, port).then_some((member.address.as_str(), port))
+        })
     }
 
     /// The ports that are asked: the check's own, else those of the members.
@@ -239,7 +252,9 @@ impl Judge<'_> {
         let fits = |answer: &&Answer| {
             let host = answer.host.is_none() || self.health.host.is_none() || answer.host == self.health.host;
             let port = answer.port.is_none_or(|port| ports.is_empty() || ports.contains(&port));
-            answer.path == path && host && port
+            let member = answer.member.as_ref();
+            let member = member.is_none_or(|member| self.members.iter().any(|one| one.address == *member));
+            answer.path == path && host && port && member
         };
         let answer = self.known.answers.iter().find(fits)?;
         let status = answer.status;

@@ -24,6 +24,7 @@ pub fn mend(balancer: &Balancer, pool: &Pool, health: &Health, change: &Change) 
         Kind::Nginx => ("nginx", nginx(health, change)),
         Kind::Haproxy => ("haproxy", haproxy(health, change)),
         Kind::AwsApplication | Kind::AwsNetwork | Kind::AwsGateway => ("aws-cli", aws(pool, change)),
+        Kind::AwsClassic => ("aws-cli", elb(balancer, health, change)),
         Kind::Gcp => ("gcloud", gcp(health, change)),
         Kind::AliyunClassic => ("aliyun", classic(balancer, change)),
         Kind::AliyunApplication | Kind::AliyunNetwork => ("aliyun", aliyun(balancer, pool, change)),
@@ -96,6 +97,41 @@ fn aws(pool: &Pool, change: &Change) -> String {
         shell(&pool.name)
     );
     format!("aws elbv2 modify-target-group --target-group-arn {arn} {option}")
+}
+
+/// A classic balancer's check is set as a whole.
+fn elb(balancer: &Balancer, health: &Health, change: &Change) -> String {
+    let mut check = health.clone();
+    match change {
+        Change::TimeoutS(seconds) => check.timeout_s = Some(*seconds),
+        Change::Fall(count) => check.fall = Some(*count),
+        Change::Rise(count) => check.rise = Some(*count),
+        Change::MemberPort => {
+            let served = balancer.pools.iter().flat_map(|pool| &pool.members).find_map(|member| member.port);
+            check.port = served.or(check.port);
+        }
+        Change::Path(path) => check.path = Some(path.clone()),
+        Change::Protocol(kind) => check.check = *kind,
+        Change::Codes(_) => {
+            return "# a classic balancer counts nothing but 200: serve 200 on the path".to_owned();
+        }
+        Change::Host(_) => {
+            return "# a classic balancer sends no Host header of one's own: serve the path on the default site"
+                .to_owned();
+        }
+    }
+    let path = check.path.as_deref().filter(|_| check.check.speaks_http()).unwrap_or_default();
+    let target = format!("{}:{}{path}", word(check.check), check.port.unwrap_or_default());
+    format!(
+        "aws elb configure-health-check --load-balancer-name {} --health-check \
+         Target={},Interval={},Timeout={},UnhealthyThreshold={},HealthyThreshold={}",
+        shell(&balancer.name),
+        shell(&target),
+        whole(check.interval_s.unwrap_or(30.0)),
+        whole(check.timeout_s.unwrap_or(5.0)),
+        check.fall.unwrap_or(2),
+        check.rise.unwrap_or(10)
+    )
 }
 
 fn gcp(health: &Health, change: &Change) -> String {

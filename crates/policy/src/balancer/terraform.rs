@@ -23,6 +23,19 @@ const AWS_HEALTH_CHECK: [(&str, &str); 8] = [
     ("port", "HealthCheckPort"),
     ("protocol", "HealthCheckProtocol"),
 ];
+const AWS_CLASSIC_LISTENER: [(&str, &str); 4] = [
+    ("lb_port", "LoadBalancerPort"),
+    ("lb_protocol", "Protocol"),
+    ("instance_port", "InstancePort"),
+    ("instance_protocol", "InstanceProtocol"),
+];
+const AWS_CLASSIC_CHECK: [(&str, &str); 5] = [
+    ("target", "Target"),
+    ("interval", "Interval"),
+    ("timeout", "Timeout"),
+    ("healthy_threshold", "HealthyThreshold"),
+    ("unhealthy_threshold", "UnhealthyThreshold"),
+];
 /// Google's resources and the kind of what they make; those of one region have `region_` in their names.
 const GOOGLE: [(&str, &str); 13] = [
     ("google_compute_health_check", "healthCheck"),
@@ -87,6 +100,7 @@ fn amazon(resource: &Resource) -> Option<Node> {
                 ],
             )
         }
+        "elb" => Some(classic(resource)),
         "lb_target_group" => Some(target_group(resource, own)),
         "lb_target_group_attachment" => {
             let target = map(node, vec![("Id", of("target_id")), ("Port", of("port"))]);
@@ -122,6 +136,36 @@ fn amazon(resource: &Resource) -> Option<Node> {
         }
         _ => None,
     }
+}
+
+fn classic(resource: &Resource) -> Node {
+    let node = &resource.node;
+    let of = |node: &Node, names: &[(&str, &str)]| Node {
+        place: node.place.clone(),
+        value: Value::Map(renamed(node, names)),
+    };
+    let listeners = node
+        .each("listener")
+        .iter()
+        .map(|block| map(block, vec![("Listener", Some(of(block, &AWS_CLASSIC_LISTENER)))]));
+    let ids = |key: &str, name: &'static str| {
+        node.each(key).iter().map(|one| map(one, vec![(name, Some(one.clone()))])).collect()
+    };
+    let check = node.each("health_check").first().map(|block| of(block, &AWS_CLASSIC_CHECK));
+    let name = node.get("name").cloned().filter(|name| name.text().is_some());
+    let described = map(
+        node,
+        vec![
+            ("LoadBalancerName", name.or_else(|| Some(text(node, &resource.address)))),
+            ("Subnets", node.get("subnets").cloned()),
+            ("Instances", Some(list(node, ids("instances", "InstanceId")))),
+            ("ListenerDescriptions", Some(list(node, listeners.collect()))),
+            ("HealthCheck", check),
+            // Others may register instances as well.
+            ("Dynamic", Some(text(node, "true"))),
+        ],
+    );
+    map(node, vec![("LoadBalancerDescriptions", Some(list(node, vec![described])))])
 }
 
 fn target_group(resource: &Resource, own: Node) -> Node {

@@ -84,7 +84,7 @@ fn shown(ask: &Ask) -> String {
         End::Addresses(first, last) => {
             Span::between(*first, *last).map_or(String::new(), |span| span.to_string())
         }
-        End::Outside => "outside".to_owned(),
+        End::Outside | End::OutsideBut(_) => "outside".to_owned(),
     };
     let port = ask.port.map_or(String::new(), |port| format!(":{port}"));
     format!("{} → {}{port}", end(&ask.from), end(&ask.to))

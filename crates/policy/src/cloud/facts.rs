@@ -215,7 +215,13 @@ impl Facts {
         for (from, to, works, place) in &self.peers {
             for (from, to) in [(from, to), (to, from)] {
                 let (at, other) = (cloud.network(from, place), cloud.network(to, place));
-                let peer = Peer { id: to.clone(), network: Some(other), works: *works, place: place.clone() };
+                let peer = Peer {
+                    id: to.clone(),
+                    network: Some(other),
+                    works: *works,
+                    forwards: Some(true),
+                    place: place.clone(),
+                };
                 cloud.networks[at].peers.push(peer);
             }
         }

@@ -3,6 +3,7 @@
 use crate::place::Place;
 use crate::read::{Span, without};
 use netwhy_model::Text;
+use std::net::IpAddr;
 
 /// Where a route leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +15,9 @@ pub(crate) enum Hop {
     Internet,
     /// Packets are dropped.
     Nowhere,
-    /// To something that is not modelled: an appliance, a gateway to other premises.
+    /// To an appliance at this address; what it does is not known.
+    Appliance(IpAddr, Text),
+    /// To something that is not modelled: a gateway to other premises.
     Other(Text),
 }
 

@@ -2,7 +2,7 @@
 
 use crate::doc::{Node, Value};
 use crate::place::Place;
-use crate::terraform::Resource;
+use crate::terraform::{Resource, identity};
 use std::collections::HashMap;
 
 /// How deep blocks may stand in blocks.
@@ -97,17 +97,27 @@ pub(crate) fn of_kind<'a>(resources: &'a [Resource], kind: &'a str) -> impl Iter
     resources.iter().filter(move |resource| resource.kind == kind)
 }
 
+/// Resources of a kind by the thing they name under a member, be it known or not.
+pub(crate) fn by_identity<'a>(
+    resources: &'a [Resource],
+    kind: &'a str,
+    by: &str,
+) -> HashMap<String, Vec<&'a Resource>> {
+    let mut groups: HashMap<String, Vec<&Resource>> = HashMap::new();
+    for resource in of_kind(resources, kind) {
+        if let Some(id) = resource.node.get(by).and_then(identity) {
+            groups.entry(id.to_owned()).or_default().push(resource);
+        }
+    }
+    groups
+}
+
 /// The nodes of a kind by what they are under a member: `security_group_id` and all that have it.
 pub(crate) fn grouped<'a>(
     resources: &'a [Resource],
     kind: &'a str,
     by: &str,
 ) -> HashMap<String, Vec<&'a Node>> {
-    let mut groups: HashMap<String, Vec<&Node>> = HashMap::new();
-    for resource in of_kind(resources, kind) {
-        if let Some(id) = resource.node.word(by) {
-            groups.entry(id.to_owned()).or_default().push(&resource.node);
-        }
-    }
-    groups
+    let named = by_identity(resources, kind, by).into_iter();
+    named.map(|(id, all)| (id, all.into_iter().map(|resource| &resource.node).collect())).collect()
 }

@@ -10,6 +10,7 @@ use crate::place::{Place, both};
 use crate::read::Span;
 use ends::{Link, Point};
 use netwhy_model::Text;
+use std::net::IpAddr;
 
 pub(crate) use ends::internet;
 
@@ -91,7 +92,7 @@ impl<'a> Walk<'a> {
         let same_subnet = link == Link::Subnet;
         self.guards(&self.outbound(from), same_subnet, Way::There, &seen.from, &seen.to_outside);
         if let Some(at) = from.network.filter(|_| from.subnet.is_some() || from.interface.is_some()) {
-            self.routed(from, at, &seen.to_outside, link, Way::There);
+            self.routed(from, (at, to.network), &seen.to_outside, link, Way::There);
         }
         if link == Link::Internet {
             self.leave(from);
@@ -100,7 +101,7 @@ impl<'a> Walk<'a> {
         self.guards(&self.inbound(to), same_subnet, Way::There, &seen.from_outside, &seen.to);
         self.guards_back(&self.outbound(to), same_subnet, &seen.from_outside, &seen.to);
         if let Some(at) = to.network.filter(|_| to.interface.is_some() || to.subnet.is_some()) {
-            self.routed(to, at, &seen.from_outside, link, Way::Back);
+            self.routed(to, (at, from.network), &seen.from_outside, link, Way::Back);
         }
         self.guards_back(&self.inbound(from), same_subnet, &seen.from, &seen.to_outside);
     }
@@ -141,18 +142,27 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The routes from one end to addresses.
-    fn routed(&mut self, at: &Point, network: usize, to: &[Span], link: Link, way: Way) {
+    /// The routes from one end, in its network, to addresses, in theirs if that is known.
+    fn routed(
+        &mut self,
+        at: &Point,
+        (network, other): (usize, Option<usize>),
+        to: &[Span],
+        link: Link,
+        way: Way,
+    ) {
         let cloud = self.cloud;
-        let own = at.subnet.map_or(&[][..], |subnet| &cloud.subnets[subnet].routes);
-        let some = at.interface.map_or(&[][..], |at| &cloud.interfaces[at].routes);
-        let routes: Vec<&Route> = own.iter().chain(some).chain(&cloud.networks[network].routes).collect();
+        let routes = routes(cloud, at, network);
         if routes.is_empty() {
             return;
         }
         let (taken, left) = lookup(&routes, to);
         for (route, part) in taken {
             self.hop(route, &part, link, way);
+            if let (Hop::Appliance(address, _), Some(other)) = (&route.hop, other.filter(|at| *at != network))
+            {
+                self.forwarded(*address, other, way);
+            }
         }
         if !left.is_empty() && cloud.networks[network].known && link != Link::Beyond {
             let place = cloud.networks[network].place.clone();
@@ -178,14 +188,54 @@ impl<'a> Walk<'a> {
                 );
                 Look::Ends { why, place, fix: Vec::new() }
             }
-            Hop::Other(on) => Look::Depends { on: on.clone(), place },
+            Hop::Other(on) | Hop::Appliance(_, on) => Look::Depends { on: on.clone(), place },
             Hop::Internet if link == Link::Beyond && way == Way::There => {
                 self.beyond(part, place);
                 return;
             }
+            // Between networks of private addresses it leads nowhere.
+            Hop::Internet if matches!(link, Link::Peered | Link::Relayed) && ends::is_private(part) => {
+                let why = both(
+                    format!(
+                        "route {} takes packets to {to}, and no other leads over the peering",
+                        route.text
+                    ),
+                    format!("到 {to} 的数据包走路由 {}，没有经由对等连接的路由", route.text),
+                );
+                Look::Ends { why, place, fix: Vec::new() }
+            }
             _ => Look::Passes { why: what.clone(), place },
         };
         self.push(what, way, look);
+    }
+
+    /// From an appliance into another network: over a peering that takes what others send on.
+    fn forwarded(&mut self, appliance: IpAddr, other: usize, way: Way) {
+        let cloud = self.cloud;
+        let Some(hub) = ends::hub(cloud, appliance).filter(|hub| *hub != other) else { return };
+        let (from, to) = (&cloud.networks[hub], &cloud.networks[other]);
+        let what = both(
+            format!("the peering of {} with {}", to.name, from.name),
+            format!("{} 与 {} 的对等连接", to.name, from.name),
+        );
+        let (why, place) = match to.peers.iter().find(|peer| peer.network == Some(hub) && peer.works) {
+            Some(peer) if peer.forwards == Some(false) => (
+                both(
+                    "it takes no packets that an appliance sends on (allowForwardedTraffic is false)",
+                    "不接收设备转发的数据包（allowForwardedTraffic 为 false）",
+                ),
+                peer.place.clone(),
+            ),
+            None if to.known && from.known => (
+                both(
+                    "there is none, and packets of an appliance cannot come in",
+                    "不存在，设备的数据包无法进入",
+                ),
+                to.place.clone(),
+            ),
+            _ => return,
+        };
+        self.push(what, way, Look::Ends { why, place, fix: Vec::new() });
     }
 
     /// Private addresses that no network of the files has.
@@ -241,14 +291,8 @@ impl<'a> Walk<'a> {
         let why =
             both(format!("{} has no public address", endpoint.id), format!("{} 没有公网地址", endpoint.id));
         let described = interface.network.is_some_and(|at| self.cloud.networks[at].known);
-        let look = match &self.cloud.relays {
-            Some(place) => Look::Depends {
-                on: both(
-                    format!("{}; whether a load balancer or address translation leads to it", why.en),
-                    format!("{}；取决于是否有负载均衡或地址转换指向它", why.zh),
-                ),
-                place: place.clone(),
-            },
+        let look = match self.relayed(interface) {
+            Some(look) => look,
             None if described || from.outside => {
                 let fix = (self.cloud.vendor.publish)(endpoint);
                 Look::Ends { why, place: interface.place.clone(), fix }
@@ -256,6 +300,39 @@ impl<'a> Walk<'a> {
             None => Look::Passes { why, place: interface.place.clone() },
         };
         self.push(what, Way::There, look);
+    }
+
+    /// What leads to an interface that has no public address: a load balancer that has it among its targets, or one
+    /// whose targets no file tells.
+    fn relayed(&self, interface: &super::Interface) -> Option<Look> {
+        let endpoint = &self.cloud.endpoints[interface.endpoint];
+        let addresses: Vec<String> = interface.private.iter().map(IpAddr::to_string).collect();
+        let names: Vec<&str> =
+            [&endpoint.id].into_iter().chain(&endpoint.names).chain(&addresses).map(String::as_str).collect();
+        let leads = self.cloud.relays.iter().find(|relay| relay.leads_to(&names) == Some(true));
+        if let Some(relay) = leads {
+            let (name, place) = (&relay.name, relay.place.clone());
+            let why = both(
+                format!("load balancer {name} leads to {}", endpoint.id),
+                format!("负载均衡 {name} 指向 {}", endpoint.id),
+            );
+            return Some(if relay.keeps_client {
+                Look::Passes { why, place }
+            } else {
+                let on = both(
+                    format!("{}, from addresses of its own: ask for those", why.en),
+                    format!("{}，并使用自己的地址：请以这些地址为来源询问", why.zh),
+                );
+                Look::Depends { on, place }
+            });
+        }
+        let unknown = self.cloud.relays.iter().find(|relay| relay.targets.is_none())?;
+        let (id, name) = (&endpoint.id, &unknown.name);
+        let on = both(
+            format!("{id} has no public address; whether {name} leads to it: its targets are in no file"),
+            format!("{id} 没有公网地址；取决于 {name} 是否指向它：文件中没有其后端"),
+        );
+        Some(Look::Depends { on, place: unknown.place.clone() })
     }
 
     /// Two networks of this cloud that nothing connects.
@@ -281,6 +358,13 @@ impl<'a> Walk<'a> {
     fn push(&mut self, what: Text, way: Way, look: Look) {
         self.steps.push(Step { what, way, look });
     }
+}
+
+/// The routes that packets from somewhere meet.
+fn routes<'c>(cloud: &'c Cloud, at: &Point, network: usize) -> Vec<&'c Route> {
+    let own = at.subnet.map_or(&[][..], |subnet| &cloud.subnets[subnet].routes);
+    let some = at.interface.map_or(&[][..], |at| &cloud.interfaces[at].routes);
+    own.iter().chain(some).chain(&cloud.networks[network].routes).collect()
 }
 
 /// The addresses of both ends, as they are at each: NAT to public addresses in between.

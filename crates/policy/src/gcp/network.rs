@@ -5,7 +5,7 @@ use super::rules::{For, Lists, Member, Target};
 use super::{Files, Kind, key, same};
 use crate::cloud::faults::dangling;
 use crate::cloud::fields::{addresses, each, field, flag, integer, last, many, spans, word, words};
-use crate::cloud::{Cloud, Exit, Guard, Hop, Interface, Peer, Route, Subnet};
+use crate::cloud::{Cloud, Exit, Guard, Hop, Interface, Peer, Relay, Route, Subnet};
 use crate::doc::Node;
 use crate::estate::Endpoint;
 use crate::place::{Place, both};
@@ -18,7 +18,7 @@ const RANK_SUBNET: i64 = -1;
 const RANK_DEFAULT: i64 = 1000;
 
 pub(super) fn fill(cloud: &mut Cloud, files: &Files<'_>) {
-    cloud.relays = files.each(Kind::Relay).first().map(|relay| relay.place.clone());
+    cloud.relays = files.each(Kind::Relay).iter().filter_map(|rule| relay(rule, files)).collect();
     for node in files.each(Kind::Network) {
         let Some(link) = word(node, "selfLink").or(word(node, "name")) else { continue };
         let at = network(cloud, link, &node.place);
@@ -32,6 +32,31 @@ pub(super) fn fill(cloud: &mut Cloud, files: &Files<'_>) {
     instances(cloud, files, &mut lists);
     whole_lists(cloud, files, &mut lists);
     tags(cloud, files);
+}
+
+/// A forwarding rule that the Internet reaches; its targets where it leads to a pool or an instance of the files.
+fn relay(rule: &Node, files: &Files<'_>) -> Option<Relay> {
+    let scheme = word(rule, "loadBalancingScheme").unwrap_or("EXTERNAL");
+    if scheme.starts_with("INTERNAL") {
+        return None;
+    }
+    let target = word(rule, "target").unwrap_or_default();
+    let named = |kind: Kind| files.each(kind).iter().find(|one| word(one, "name") == Some(last(target)));
+    let targets = match () {
+        () if target.contains("/targetPools/") => named(Kind::TargetPool)
+            .map(|pool| words(pool, "instances").into_iter().map(|one| last(one).to_owned()).collect()),
+        () if target.contains("/targetInstances/") => named(Kind::TargetInstance)
+            .and_then(|one| word(one, "instance"))
+            .map(|instance| vec![last(instance).to_owned()]),
+        () => None,
+    };
+    Some(Relay {
+        name: word(rule, "name").map_or("?", last).to_owned(),
+        place: rule.place.clone(),
+        // Proxies connect by themselves.
+        keeps_client: !target.contains("Proxies/"),
+        targets,
+    })
 }
 
 /// Tags and accounts that rules name and no instance has.
@@ -105,7 +130,13 @@ fn peerings(cloud: &mut Cloud, files: &Files<'_>) {
                 && flag(peering, "exchangeSubnetRoutes") != Some(false);
             let id = cloud.networks[other].id.clone();
             let place = peering.place.clone();
-            cloud.networks[at].peers.push(Peer { id, network: Some(other), works, place });
+            cloud.networks[at].peers.push(Peer {
+                id,
+                network: Some(other),
+                works,
+                forwards: Some(true),
+                place,
+            });
         }
     }
     let spaces: Vec<Vec<Span>> = cloud.networks.iter().map(|network| network.spans.clone()).collect();

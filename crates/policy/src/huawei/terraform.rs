@@ -1,5 +1,7 @@
 //! Resources of the provider `huaweicloud` in the shape of Huawei's own answers.
 
+mod routes;
+
 use crate::cloud::fields::{many, spelt};
 use crate::cloud::shape::{Shape, list, map, of_kind, shaped, text};
 use crate::doc::Node;
@@ -31,6 +33,9 @@ pub fn terraform(resources: &[Resource]) -> Vec<Node> {
         nodes.push(security_group(group));
     }
     nodes.extend(of_kind(resources, "huaweicloud_compute_instance").map(instance));
+    nodes.extend(routes::tables(resources));
+    nodes.extend(routes::peerings(resources));
+    nodes.extend(routes::gateways(resources));
     nodes
 }
 

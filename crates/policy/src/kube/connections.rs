@@ -1,15 +1,20 @@
 //! Who may connect to whom, all of it, in the words of np-guard's lists.
 
+mod rows;
+
+use super::Kube;
 use super::gates::{self, Blocks, Key};
 use super::judge::judge;
 use super::network::Network;
+use super::pod::{ContainerPort, Pod};
 use super::policy::{Direction, Peer};
+use super::selector::Selects;
 use super::service::{Ingress, Service, Target};
-use super::{Kube, pod::Pod};
 use crate::gate::Gate;
 use crate::read::{Span, merge_ports};
 use crate::space::{Cube, Family, Protocols, address};
-use std::collections::{BTreeMap, BTreeSet};
+use rows::Sets;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// How many ends a list may have; more connections than the square of this nobody reads.
@@ -33,12 +38,23 @@ pub struct Connection {
 /// Ranges of ports by protocol.
 type Ports = BTreeMap<&'static str, Vec<(u16, u16)>>;
 
+/// What pods with one gate have in common: the policies that select them, and the ports that rules may name.
+type Alike<'a> = (Vec<(usize, Selects)>, &'a [ContainerPort]);
+
 /// One end of a connection: its name, where it stands, and its gate.
 struct Side {
     name: String,
     span: Span,
     pod: Option<usize>,
+    /// The same for all pods that the same policies select alike.
     gate: Option<Arc<Gate>>,
+}
+
+impl Side {
+    /// Which gate it has: one number for all that share it.
+    fn class(&self) -> Option<usize> {
+        self.gate.as_ref().map(|gate| Arc::as_ptr(gate).addr())
+    }
 }
 
 impl Kube {
@@ -60,28 +76,59 @@ impl Kube {
 
     fn in_network(&self, network: &Network, connections: &mut Vec<Connection>) {
         let (from, to) = (self.sides(network, Direction::Egress), self.sides(network, Direction::Ingress));
-        for source in from.iter().take(END_COUNT_MAX) {
-            for target in to.iter().take(END_COUNT_MAX) {
+        let (from, to) = (first(&from), first(&to));
+        let mut sets = Sets::default();
+        let everything = sets.everything();
+        // What the gates of sources open to each target, and those of targets to each source.
+        let opened = rows(&mut sets, from, Direction::Egress, to);
+        let taken = rows(&mut sets, to, Direction::Ingress, from);
+        let mut told: HashMap<usize, String> = HashMap::new();
+        for (source_at, source) in from.iter().enumerate() {
+            let opens = source.class().and_then(|class| opened.get(&class));
+            for (target_at, target) in to.iter().enumerate() {
                 if source.name == target.name || (source.pod.is_none() && target.pod.is_none()) {
                     continue;
                 }
-                let ports = between(source, target);
-                if !ports.is_empty() {
-                    let (from, to, ports) = (source.name.clone(), target.name.clone(), words(&ports));
-                    connections.push(Connection { network: network.clone(), from, to, ports });
-                }
+                let takes = target.class().and_then(|class| taken.get(&class));
+                let of = |row: Option<&Vec<usize>>, at: usize| row.and_then(|row| row.get(at)).copied();
+                let one = of(opens, target_at).unwrap_or(everything);
+                let shared = sets.and(one, of(takes, source_at).unwrap_or(everything));
+                let Some(ports) = sets.get(shared).filter(|ports| !ports.is_empty()) else { continue };
+                let ports = told.entry(shared).or_insert_with(|| words(ports)).clone();
+                let (from, to) = (source.name.clone(), target.name.clone());
+                connections.push(Connection { network: network.clone(), from, to, ports });
             }
         }
     }
 
+    /// The gates of pods in one direction, one for all that the same policies select alike.
+    fn shared_gates(&self, network: &Network, direction: Direction) -> Vec<Option<Arc<Gate>>> {
+        let mut known: HashMap<Alike<'_>, Arc<Gate>> = HashMap::new();
+        let pods = self.pods.iter().enumerate();
+        pods.map(|(at, pod)| {
+            let key = Key { pod: at, direction, network: network.clone(), blocks: Blocks::Apart };
+            if !pod.is_in(network) {
+                return None;
+            }
+            // A rule may name ports as the pod does.
+            let like = (self.selecting_by_number(&key), pod.ports.as_slice());
+            if let Some(gate) = known.get(&like) {
+                return Some(Arc::clone(gate));
+            }
+            let gate = self.gate(key)?;
+            known.insert(like, Arc::clone(&gate));
+            Some(gate)
+        })
+        .collect()
+    }
+
     /// The pods of a network with their gates in one direction, and the outside as they part it.
     fn sides(&self, network: &Network, direction: Direction) -> Vec<Side> {
-        let pods = self.pods.iter().enumerate().filter(|(_, pod)| pod.is_in(network));
+        let gates = self.shared_gates(network, direction);
+        let pods = self.pods.iter().zip(gates).enumerate().filter(|(_, (pod, _))| pod.is_in(network));
         let mut sides: Vec<Side> = pods
-            .filter_map(|(at, pod)| {
+            .filter_map(|(at, (pod, gate))| {
                 let span = *self.spans(at, network, Blocks::Apart).first()?;
-                let gate =
-                    self.gate(Key { pod: at, direction, network: network.clone(), blocks: Blocks::Apart });
                 Some(Side { name: name(pod, network), span, pod: Some(at), gate })
             })
             .collect();
@@ -178,6 +225,26 @@ impl Kube {
         }
         reached
     }
+}
+
+fn first(sides: &[Side]) -> &[Side] {
+    sides.get(..END_COUNT_MAX).unwrap_or(sides)
+}
+
+/// What each gate of some sides lets through to each of the other sides.
+fn rows(
+    sets: &mut Sets,
+    sides: &[Side],
+    direction: Direction,
+    others: &[Side],
+) -> HashMap<usize, Vec<usize>> {
+    let mut rows = HashMap::new();
+    for side in sides {
+        if let (Some(gate), Some(class)) = (&side.gate, side.class()) {
+            rows.entry(class).or_insert_with(|| sets.row(gate, direction, others));
+        }
+    }
+    rows
 }
 
 fn name(pod: &Pod, network: &Network) -> String {

@@ -60,12 +60,16 @@ impl Spot {
                 let single = (first == last).then(|| addressed(kube, span)).flatten();
                 single.unwrap_or_else(|| Spot::Outside(vec![span]))
             }
-            End::Outside => {
-                let holes: Vec<Span> = NOT_INTERNET.iter().filter_map(|text| Span::read(text)).collect();
-                Spot::Outside(without(&beyond(kube), &holes))
-            }
+            End::Outside => Spot::Outside(outside(kube)),
+            End::OutsideBut(but) => Spot::Outside(without(&outside(kube), but)),
         }
     }
+}
+
+/// The addresses of the Internet that are nobody's here.
+fn outside(kube: &Kube) -> Vec<Span> {
+    let holes: Vec<Span> = NOT_INTERNET.iter().filter_map(|text| Span::read(text)).collect();
+    without(&beyond(kube), &holes)
 }
 
 /// Every address that is no pod's, service's or node's.

@@ -5,7 +5,7 @@
 
 use super::Kube;
 use super::network::Network;
-use super::peers::Compiler;
+use super::peers::{Compiler, Others};
 use super::pod::Pod;
 use super::policy::{Direction, Layer, Policy, Rule, Verb};
 use super::selector::Selects;
@@ -56,6 +56,8 @@ pub(super) struct Key {
 pub(super) struct Built {
     gates: HashMap<Key, Arc<Gate>>,
     cube_count: usize,
+    /// Whom the rules of policies mean: the same for every pod that they select.
+    meant: Meant,
 }
 
 impl Kube {
@@ -80,10 +82,25 @@ impl Kube {
         let labels = self.namespace(&pod.namespace).map(|namespace| &namespace.labels);
         let one = |policy: &'_ Policy| {
             let speaks = policy.rules(key.direction).is_some() && self.is_for(policy, &key.network);
+            if !speaks {
+                return None;
+            }
             let selects = policy.subject.select(&pod.namespace, labels, &pod.variants);
-            (speaks && selects != Selects::None).then_some(selects)
+            (selects != Selects::None).then_some(selects)
         };
         self.policies.iter().filter_map(|policy| Some((policy, one(policy)?))).collect()
+    }
+
+    /// The same by the places of the policies.
+    pub(super) fn selecting_by_number(&self, key: &Key) -> Vec<(usize, Selects)> {
+        let mut at = 0;
+        let number = |policy: &Policy| {
+            at += self.policies.get(at..)?.iter().position(|one| std::ptr::eq(one, policy))?;
+            Some(at)
+        };
+        let selecting = self.selecting(key);
+        let numbers: Vec<Option<usize>> = selecting.iter().map(|(policy, _)| *policy).map(number).collect();
+        numbers.into_iter().zip(selecting).filter_map(|(at, (_, selects))| Some((at?, selects))).collect()
     }
 
     fn is_for(&self, policy: &Policy, network: &Network) -> bool {
@@ -102,7 +119,7 @@ impl Kube {
         if let Some(gate) = built.gates.get(&key) {
             return Some(Arc::clone(gate));
         }
-        let gate = Arc::new(compile(self, pod, &key));
+        let gate = Arc::new(compile(self, pod, &key, &mut built.meant));
         built.cube_count += gate.rules.iter().map(|rule| rule.cubes.len()).sum::<usize>();
         if built.cube_count > BUILT_CUBE_COUNT_MAX {
             *built = Built::default();
@@ -150,7 +167,10 @@ impl Kube {
                     network.map_or(Network::Pod, |(_, name)| Network::Secondary { name: name.clone() });
                 let compiler = Compiler::new(self, &network, blocks, direction);
                 let mut stack = Stack::default();
-                rules.iter().for_each(|rule| stack.rule(&compiler, None, (policy, Selects::All), rule));
+                for rule in rules {
+                    let others = compiler.others(rule);
+                    stack.rule(&compiler, None, (policy, Selects::All), (rule, &others));
+                }
                 let isolates = policy.layer == Layer::Network;
                 gates.push(Arc::new(Gate {
                     name: format!("{} of {}", direction.word(), policy.title()),
@@ -204,12 +224,16 @@ fn name(pod: &Pod, direction: Direction, network: &Network) -> String {
     }
 }
 
-fn compile(kube: &Kube, pod: &Pod, key: &Key) -> Gate {
+/// Whom a rule means: by its policy and its number there, its direction, the network, and how blocks are taken.
+type Meant = HashMap<(usize, u32, Direction, Network, Blocks), Arc<Others>>;
+
+fn compile(kube: &Kube, pod: &Pod, key: &Key, meant: &mut Meant) -> Gate {
     let selecting = kube.selecting(key);
+    let numbers = kube.selecting_by_number(key);
     let compiler = Compiler::new(kube, &key.network, key.blocks, key.direction);
     let isolated = selecting.iter().any(|(policy, _)| policy.layer == Layer::Network);
     let mut stack = Stack::default();
-    for (policy, selects) in &selecting {
+    for ((policy, selects), (number, _)) in selecting.iter().zip(numbers) {
         match policy.layer {
             Layer::Admin(_) => {}
             Layer::Network => stack.next_layer(),
@@ -218,7 +242,9 @@ fn compile(kube: &Kube, pod: &Pod, key: &Key) -> Gate {
             Layer::Baseline => stack.next_layer(),
         }
         for rule in policy.rules(key.direction).unwrap_or_default() {
-            stack.rule(&compiler, Some(pod), (policy, *selects), rule);
+            let named = (number, rule.number, key.direction, key.network.clone(), key.blocks);
+            let others = Arc::clone(meant.entry(named).or_insert_with(|| Arc::new(compiler.others(rule))));
+            stack.rule(&compiler, Some(pod), (policy, *selects), (rule, &others));
         }
     }
     let first = selecting.iter().find(|(policy, _)| !isolated || policy.layer == Layer::Network);
@@ -241,9 +267,13 @@ struct Stack {
 
 impl Stack {
     /// Adds a rule of a policy that selects a pod: one entry for whom it means, one for each it may mean.
-    fn rule(&mut self, compiler: &Compiler<'_>, pod: Option<&Pod>, of: (&Policy, Selects), rule: &Rule) {
-        let (policy, selects) = of;
-        let others = compiler.others(rule);
+    fn rule(
+        &mut self,
+        compiler: &Compiler<'_>,
+        pod: Option<&Pod>,
+        (policy, selects): (&Policy, Selects),
+        (rule, others): (&Rule, &Others),
+    ) {
         let mut doubts = rule.unmodelled.clone();
         if let (Selects::Some, Some(pod)) = (selects, pod) {
             doubts.push(both(
@@ -254,9 +284,9 @@ impl Stack {
         let direction = compiler.direction;
         let cubes = compiler.cubes(pod, rule, &others.certain);
         self.push(entry(policy, rule, direction, cubes, doubts.clone()), rule.verb);
-        for (spans, doubt) in others.doubtful {
-            let cubes = compiler.cubes(pod, rule, &spans);
-            let doubts = doubts.iter().cloned().chain([doubt]).collect();
+        for (spans, doubt) in &others.doubtful {
+            let cubes = compiler.cubes(pod, rule, spans);
+            let doubts = doubts.iter().chain([doubt]).cloned().collect();
             self.push(entry(policy, rule, direction, cubes, doubts), rule.verb);
         }
     }

@@ -15,7 +15,7 @@ use netwhy_model::Text;
 const CONTROLLER_NAMESPACE: &str = "ingress-controller-ns";
 
 /// The addresses of the other end that a rule means, and those it may mean.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Others {
     pub certain: Vec<Span>,
     pub doubtful: Vec<(Vec<Span>, Text)>,

@@ -81,7 +81,7 @@ pub(super) struct Pod {
     real: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct ContainerPort {
     pub name: String,
     pub number: u16,

@@ -30,7 +30,7 @@ enum Operator {
 }
 
 /// How much of something a selector selects: pods of one owner may differ in their labels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Selects {
     All,
     Some,

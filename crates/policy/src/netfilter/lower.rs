@@ -9,7 +9,7 @@ mod gates;
 pub(crate) mod matching;
 mod values;
 
-pub use gates::{ChainGate, gates};
+pub use gates::{Behind, ChainGate, callers, gates};
 
 use crate::netfilter::ast::{
     Backend, Element, Match, Part, Rule, Ruleset, Set, SetUse, Span, Table, TableFamily, Test,
@@ -59,8 +59,13 @@ pub struct Lowering<'a> {
 
 impl<'a> Lowering<'a> {
     pub fn new(ruleset: &'a Ruleset) -> Lowering<'a> {
+        Lowering::named(ruleset, Names::of(names_of(ruleset)))
+    }
+
+    /// With bits for names of interfaces that others share.
+    pub fn named(ruleset: &'a Ruleset, names: Option<Names>) -> Lowering<'a> {
         let sets = ruleset.tables.iter().map(|table| sets_of(ruleset, table)).collect();
-        Lowering { ruleset, names: Names::of(mentioned(ruleset)), sets }
+        Lowering { ruleset, names, sets }
     }
 
     /// The names of interfaces as bits, the same for every rule of this rule set; `None` when there are too many.
@@ -120,7 +125,7 @@ fn sets_of<'a>(ruleset: &'a Ruleset, table: &'a Table) -> Sets<'a> {
 }
 
 /// Every name of an interface in rules and sets.
-fn mentioned(ruleset: &Ruleset) -> HashSet<(String, bool)> {
+pub(crate) fn names_of(ruleset: &Ruleset) -> HashSet<(String, bool)> {
     let mut names = HashSet::new();
     let mut add = |elements: &[Element]| {
         // The elements of a set are all of the same fields.

@@ -13,7 +13,7 @@ mod nat;
 use super::ast::{Backend, ChainKind, Hook, Policy, Ruleset, TableFamily};
 use super::lower::{Lowering, families};
 use crate::place::both;
-use crate::space::{Cube, Nat, State};
+use crate::space::{Cube, Names, Nat, State};
 use bounds::Bounds;
 use chain::{End, Walk};
 use flow::Flow;
@@ -103,12 +103,21 @@ struct Turn {
 
 impl<'a> Tracer<'a> {
     pub fn new(ruleset: &'a Ruleset) -> Tracer<'a> {
+        Tracer::with(ruleset, Lowering::new(ruleset))
+    }
+
+    /// With bits for names of interfaces that are shared with another rule set; all it mentions must be among them.
+    pub fn named(ruleset: &'a Ruleset, names: Names) -> Tracer<'a> {
+        Tracer::with(ruleset, Lowering::named(ruleset, Some(names)))
+    }
+
+    fn with(ruleset: &'a Ruleset, lowering: Lowering<'a>) -> Tracer<'a> {
         let names = |table: &'a super::ast::Table| {
             table.chains.iter().enumerate().map(|(at, chain)| (chain.name.as_str(), at)).collect()
         };
         let empty = |table: &super::ast::Table| table.chains.iter().map(|_| OnceLock::new()).collect();
         Tracer {
-            lowering: Lowering::new(ruleset),
+            lowering,
             chains: ruleset.tables.iter().map(names).collect(),
             bounds: ruleset.tables.iter().map(empty).collect(),
         }
@@ -267,6 +276,11 @@ impl<'a> Tracer<'a> {
             End::Lost => walk.decide(flow, Verdict::Accept),
         }
     }
+}
+
+/// Whether packets were not followed to their end, since they fell into too many pieces.
+pub fn is_cut_short(outcome: &Outcome) -> bool {
+    matches!(&outcome.verdict, Verdict::Depends(reasons) if reasons.contains(&too_many_pieces()))
 }
 
 /// Why packets are not followed further.

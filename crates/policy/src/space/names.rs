@@ -47,6 +47,25 @@ impl Names {
         self.atoms.iter().position(|(atom, pattern)| !pattern && atom == name).map_or(0, |at| 1 << at)
     }
 
+    /// The names and patterns of some bits; `None` when it is all of them.
+    pub fn words(&self, bits: u64) -> Option<String> {
+        let all = self
+            .atoms
+            .iter()
+            .enumerate()
+            .map(|(at, _)| 1 << at)
+            .fold(1 << ATOM_COUNT_MAX, |all, bit| all | bit);
+        if bits & all == all {
+            return None;
+        }
+        let own = self.atoms.iter().enumerate().filter(|(at, _)| bits >> at & 1 == 1);
+        let mut words: Vec<String> = own
+            .map(|(_, (atom, pattern))| if *pattern { format!("{atom}*") } else { atom.clone() })
+            .collect();
+        words.extend((bits >> ATOM_COUNT_MAX & 1 == 1).then(|| "other".to_owned()));
+        Some(words.join(","))
+    }
+
     /// One name that has this bit; `*` for "any other".
     pub fn example(&self, bits: u64) -> Option<String> {
         if bits == u64::MAX {

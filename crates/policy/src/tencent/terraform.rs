@@ -1,5 +1,7 @@
 //! Resources of the provider `tencentcloud` in the shape of Tencent's own answers.
 
+mod routes;
+
 use crate::cloud::fields::{many, spelt};
 use crate::cloud::shape::{Shape, grouped, list, map, of_kind, shaped, text};
 use crate::doc::Node;
@@ -15,7 +17,12 @@ const SHAPES: [Shape; 3] = [
     Shape {
         kind: "tencentcloud_subnet",
         add: &[],
-        rename: &[("cidr_block", "CidrBlock"), ("vpc_id", "VpcId"), ("name", "SubnetName")],
+        rename: &[
+            ("cidr_block", "CidrBlock"),
+            ("vpc_id", "VpcId"),
+            ("name", "SubnetName"),
+            ("route_table_id", "RouteTableId"),
+        ],
         id: &["SubnetId"],
     },
     Shape {
@@ -48,6 +55,8 @@ pub fn terraform(resources: &[Resource]) -> Vec<Node> {
     }
     nodes.extend(templates(resources));
     nodes.extend(of_kind(resources, "tencentcloud_instance").map(instance));
+    nodes.extend(routes::tables(resources));
+    nodes.extend(routes::peerings(resources));
     nodes
 }
 

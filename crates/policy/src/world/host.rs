@@ -8,7 +8,7 @@ use crate::netfilter::faults;
 use crate::netfilter::lower::{ChainGate, gates};
 use crate::netfilter::trace::{self, Role, RuleRef, Tracer, Verdict};
 use crate::place::{Place, Unread, both};
-use crate::read::{ALL_PORTS, EPHEMERAL_PORTS, protocol_name};
+use crate::read::{ALL_PORTS, EPHEMERAL_PORTS, Span, protocol_name, without};
 use crate::space::{Cube, Family, Names, Protocols, State, join, number, range};
 use netwhy_model::Text;
 use std::sync::Arc;
@@ -48,6 +48,11 @@ impl HostFilter {
             (0, forward, _) if forward > 0 => Role::Forward,
             _ => Role::Input,
         })
+    }
+
+    /// Every chain.
+    pub fn chains(&self) -> &[ChainGate] {
+        &self.chains
     }
 
     /// The base chains that let through and stop at input, forward and output.
@@ -180,37 +185,44 @@ impl HostFilter {
         let to = bits(&self.interfaces.1) & beyond(&ask.to);
         let mut packets = Vec::new();
         for family in [Family::V4, Family::V6] {
-            let (Some(source), Some(destination)) =
-                (self.addresses(&ask.from, family), self.addresses(&ask.to, family))
-            else {
-                continue;
-            };
             let ports = matches!(ask.protocol, 6 | 17 | 33 | 132 | 136);
-            let cube = Cube {
-                source,
-                destination,
-                source_ports: if ports { EPHEMERAL_PORTS } else { ALL_PORTS },
-                destination_ports: ask.port.map_or(ALL_PORTS, |port| (port, port)),
-                from,
-                to,
-                ..Cube::all(family).protocols(Protocols::of(&[ask.protocol]))
-            };
-            packets.push(ping(cube, ask.protocol).opening());
+            let (sources, destinations) =
+                (self.addresses(&ask.from, family), self.addresses(&ask.to, family));
+            for (source, destination) in sources
+                .iter()
+                .flat_map(|source| destinations.iter().map(move |destination| (*source, *destination)))
+            {
+                let cube = Cube {
+                    source,
+                    destination,
+                    source_ports: if ports { EPHEMERAL_PORTS } else { ALL_PORTS },
+                    destination_ports: ask.port.map_or(ALL_PORTS, |port| (port, port)),
+                    from,
+                    to,
+                    ..Cube::all(family).protocols(Protocols::of(&[ask.protocol]))
+                };
+                packets.push(ping(cube, ask.protocol).opening());
+            }
         }
         packets
     }
 
-    fn addresses(&self, end: &End, family: Family) -> Option<(u128, u128)> {
+    fn addresses(&self, end: &End, family: Family) -> Vec<(u128, u128)> {
         match end {
-            End::Addresses(first, last) => {
-                (Family::of(*first) == family).then(|| (number(*first), number(*last)))
+            End::Addresses(first, last) if Family::of(*first) == family => {
+                vec![(number(*first), number(*last))]
             }
+            End::Addresses(..) => Vec::new(),
             End::Known(id) => {
-                let own = self.endpoints.iter().find(|one| one.id == *id)?;
-                let address = own.addresses.iter().find(|address| Family::of(**address) == family)?;
-                Some((number(*address), number(*address)))
+                let own = self.endpoints.iter().find(|one| one.id == *id);
+                let addresses = own.map_or(&[][..], |own| &own.addresses).iter();
+                let first = addresses.copied().find(|address| Family::of(*address) == family);
+                first.map(|address| (number(address), number(address))).into_iter().collect()
             }
-            End::Outside => Some((0, family.last())),
+            End::Outside => vec![(0, family.last())],
+            End::OutsideBut(but) => {
+                without(&[Span::all(family)], but).into_iter().map(|span| (span.first, span.last)).collect()
+            }
         }
     }
 }
@@ -296,6 +308,10 @@ impl Estate for HostFilter {
 
     fn gates(&self) -> Vec<Arc<Gate>> {
         self.gates.clone()
+    }
+
+    fn filter(&self) -> Option<(&str, &Ruleset)> {
+        Some((&self.name, &self.ruleset))
     }
 
     /// The rules of each chain, cut to the packets that can come to it.
@@ -490,11 +506,16 @@ fn reached(chain: &ChainGate, loopback: u64) -> Gate {
     }
     let Some(entry) = &chain.entry else { return gate };
     for rule in gate.rules.iter_mut().filter(|rule| rule.action != Action::Pass) {
+        let whole = rule.cubes.is_empty();
         let cut: Vec<Cube> = rule
             .cubes
             .iter()
             .flat_map(|cube| entry.iter().filter_map(move |entry| cube.and(entry)))
             .collect();
+        // Of one that none of its packets comes to is told with how its chain is called.
+        if cut.is_empty() && !whole {
+            rule.action = Action::Pass;
+        }
         rule.cubes = cut;
     }
     gate

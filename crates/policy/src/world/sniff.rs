@@ -1,10 +1,12 @@
 //! Which reader a file is for, by what stands in it.
 
+use super::columns::Columns;
 use super::form::{Form, form};
+use super::harmless::is_harmless;
 use super::host::HostFilter;
-use super::{Role, Source, World, one_way};
+use super::{Given, Source, World, behind, one_way};
 use crate::aws::Aws;
-use crate::balancer::{self, Balancers};
+use crate::balancer::{self, Balancers, History};
 use crate::cloud::READERS;
 use crate::doc::{self, Node, Read};
 use crate::estate::Estate;
@@ -14,15 +16,21 @@ use crate::netfilter::ast::Ruleset;
 use crate::netfilter::{faults, nft, xtables};
 use crate::place::{Place, Unread};
 use crate::{terraform, zero_trust};
+use netwhy_model::host::Snapshot;
 use std::sync::Arc;
 
+/// The start of a file that shows whether it is evidence, in bytes.
+const EVIDENCE_HEAD_BYTES: usize = 512;
+
 /// Reads every source.
-pub(super) fn read(sources: &[Source], role: Option<Role>) -> World {
-    let mut gathered = Gathered::default();
+pub(super) fn read(sources: &[Source], given: Given) -> World {
+    let mut gathered = Gathered { given, ..Gathered::default() };
     let mut terraform: Vec<&Source> = Vec::new();
     let mut nginx: Vec<(Arc<str>, &str)> = Vec::new();
     for source in sources {
-        match form(source) {
+        let form = form(source);
+        gathered.columns.add(source, form == Form::Yaml);
+        match form {
             Form::Nft | Form::NftJson | Form::Xtables(_) | Form::Ipset => gathered.filter(source),
             Form::Terraform => terraform.push(source),
             Form::Json => gathered.json(source),
@@ -39,7 +47,7 @@ pub(super) fn read(sources: &[Source], role: Option<Role>) -> World {
         }
     }
     gathered.balancers(balancer::nginx_files(&nginx));
-    gathered.world(&terraform, role)
+    gathered.world(&terraform)
 }
 
 /// The rules of a packet filter in one file; `None` when it holds none.
@@ -69,6 +77,11 @@ struct Gathered {
     balancers: Vec<balancer::Balancer>,
     /// Documents of cloud load balancers.
     balancing: Vec<Node>,
+    /// What is known besides the rules.
+    given: Given,
+    columns: Columns,
+    /// Members that go up and down again and again.
+    flaps: Vec<Finding>,
     unread: Vec<Unread>,
 }
 
@@ -93,6 +106,9 @@ impl Gathered {
     }
 
     fn json(&mut self, source: &Source) {
+        if self.evidence(source) {
+            return;
+        }
         let read = doc::json(&source.file, &source.text);
         self.unread.extend(read.unread.iter().cloned());
         let mut known = read.documents.is_empty();
@@ -108,6 +124,7 @@ impl Gathered {
                 () if Kube::is(node) => {
                     self.kubernetes.push(Read { documents: vec![node.clone()], unread: Vec::new() })
                 }
+                () if is_harmless(node) => {}
                 () => known = before,
             }
         }
@@ -126,6 +143,24 @@ impl Gathered {
                 "该 JSON 不属于 netwhy 可读取的任何工具",
             ));
         }
+    }
+
+    /// Takes what is no rule and yet known: a snapshot of a host, a history of what members were.
+    fn evidence(&mut self, source: &Source) -> bool {
+        let head =
+            source.text.get(..source.text.floor_char_boundary(EVIDENCE_HEAD_BYTES)).unwrap_or_default();
+        if head.contains("\"netwhy.host/1\"") {
+            let Ok(snapshot) = serde_json::from_str::<Snapshot>(&source.text) else { return false };
+            self.given.known.snapshot(&source.file, &snapshot);
+            return true;
+        }
+        let history = History::resembles(head);
+        if history {
+            let read = History::read(&source.file, &source.text);
+            self.flaps.extend(balancer::flapping(&read).iter().map(balancer::Flap::finding));
+            self.unread.extend(read.unread);
+        }
+        history
     }
 
     /// Manifests; or what `gcloud` and `az` print as YAML.
@@ -151,13 +186,14 @@ impl Gathered {
         self.unread.extend(found.unread);
     }
 
-    fn world(mut self, terraform: &[&Source], role: Option<Role>) -> World {
+    fn world(mut self, terraform: &[&Source]) -> World {
+        let Given { role, facts, known } = std::mem::take(&mut self.given);
         let documents = std::mem::take(&mut self.balancing);
         for read in [balancer::aws, balancer::gcp, balancer::aliyun] {
             self.balancers(read(&documents));
         }
         let mut estates: Vec<Box<dyn Estate>> = Vec::new();
-        let mut findings: Vec<Finding> = Vec::new();
+        let mut findings: Vec<Finding> = std::mem::take(&mut self.flaps);
         if !terraform.is_empty() {
             let files: Vec<_> =
                 terraform.iter().map(|one| (Arc::clone(&one.file), one.text.as_str())).collect();
@@ -188,16 +224,17 @@ impl Gathered {
             estates.push(Box::new(kube));
         }
         if !self.zero_trust.is_empty() {
-            estates.push(Box::new(zero_trust::zero_trust(&self.zero_trust, &zero_trust::Facts::default())));
+            estates.push(Box::new(zero_trust::zero_trust(&self.zero_trust, &facts)));
         }
         for (_, name, ruleset) in self.filters {
             findings.extend(faults::faults(&ruleset));
             let filter = HostFilter::new(name, ruleset, role);
             findings.extend(one_way::findings(&filter));
+            findings.extend(behind::findings(&filter));
             estates.push(Box::new(filter));
         }
         for balancer in &self.balancers {
-            findings.extend(balancer::faults(balancer, &balancer::Known::default()));
+            findings.extend(balancer::faults(balancer, &known));
         }
         let mut unread = self.unread;
         unread.extend(estates.iter().flat_map(|estate| estate.unread().iter().cloned()));
@@ -205,7 +242,7 @@ impl Gathered {
         unread.extend(planned.unread);
         unread.sort_by(|one, two| one.place.cmp(&two.place));
         unread.dedup();
-        World { estates, balancers: self.balancers, unread, findings }
+        World { estates, balancers: self.balancers, unread, findings, known, columns: self.columns }
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used)]
 
 mod estates;
+mod fronts;
 mod hostile;
 mod ways;
 

@@ -127,6 +127,10 @@ fn ruled_out(verdict: &Verdict, lang: Lang, body: &mut Html) {
 }
 
 fn open_questions(verdict: &Verdict, lang: Lang, body: &mut Html) {
+    if let Some(found) = &verdict.disagreement {
+        body.element("h2", "", lang.pick("The rules and the wire disagree", "规则与实际不一致"));
+        body.element("p", "", &found.text);
+    }
     if !verdict.could_not_read.is_empty() {
         body.element("h2", "", lang.pick("Could not be read", "无法读取"));
         body.table(&[lang.pick("What", "内容"), lang.pick("Why", "原因")]);

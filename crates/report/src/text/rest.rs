@@ -13,6 +13,10 @@ const FIX_CONFIDENCE_MIN: f64 = 0.1;
 
 /// Writes every section that has something in it.
 pub(super) fn write(verdict: &Verdict, page: &mut Page) {
+    if let Some(found) = &verdict.disagreement {
+        page.section(page.style.lang.pick("The rules and the wire disagree", "规则与实际不一致"));
+        page.paragraph(INDENT, &clean(&found.text));
+    }
     unread(&verdict.could_not_read, page);
     next(&verdict.next, page);
     fixes(verdict, page);

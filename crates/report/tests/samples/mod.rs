@@ -43,6 +43,7 @@ fn verdict(target: &str, reachability: Reachability, sentence: &str) -> Verdict 
         chain: Vec::new(),
         causes: Vec::new(),
         ruled_out: Vec::new(),
+        disagreement: None,
         could_not_read: Vec::new(),
         next: Vec::new(),
         evidence: Vec::new(),

@@ -100,6 +100,7 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<u8> {
 
 /// Reads the files, or this machine's rules.
 pub(super) fn world(sources: &Sources, how: &How, common: &Common) -> Result<World> {
+    let given = sources.given.given(how.role())?;
     let mut read = Vec::new();
     if let Some(context) = &sources.cluster {
         read.extend(files::cluster(context)?);
@@ -108,7 +109,8 @@ pub(super) fn world(sources: &Sources, how: &How, common: &Common) -> Result<Wor
     if read.is_empty() || !paths.is_empty() {
         read.extend(files::sources(&paths, common)?);
     }
-    Ok(World::read(&read, how.role()).through(how.from_interface.as_deref(), how.to_interface.as_deref()))
+    let world = World::read_given(&read, given);
+    Ok(world.through(how.from_interface.as_deref(), how.to_interface.as_deref()))
 }
 
 /// An end as the user writes it.

@@ -66,6 +66,18 @@ fn page(changes: &[Changed], common: &Common) -> String {
             fate_word(change.after, lang),
             change.packets
         );
+        for (bits, title) in change.interfaces.iter().zip([("in by", "入口"), ("out by", "出口")]) {
+            if let Some(names) = bits {
+                let _ = writeln!(page, "      {} {names}", lang.pick(title.0, title.1));
+            }
+        }
+        if let [Some(_), _] | [_, Some(_)] = &change.rewritten {
+            let words = change
+                .rewritten
+                .each_ref()
+                .map(|one| one.as_deref().unwrap_or(lang.pick("as it is", "不变")));
+            let _ = writeln!(page, "      {}: {} → {}", lang.pick("rewritten", "改写"), words[0], words[1]);
+        }
         for rule in change.because() {
             let _ = writeln!(page, "      {rule}");
         }

@@ -1,5 +1,6 @@
 //! Files and folders of rules, read within limits.
 
+use crate::commands::folder::{Folder, gather};
 use crate::failure::while_trying;
 use crate::{Common, fail, warn};
 use anyhow::Result;
@@ -13,9 +14,10 @@ use std::process::Command;
 /// What this machine's own rules are called.
 const LIVE_FOLDER: &str = "this-host";
 /// Files read of one folder and all below it.
-const FILE_COUNT_MAX: usize = 10_000;
-/// Folders within folders.
-const FOLDER_DEPTH_MAX: usize = 16;
+const FOLDER: Folder = Folder {
+    file_count_max: 10_000,
+    hint: ("name the files or folders with rules", "请直接指定含规则的文件或目录"),
+};
 /// All files together, in bytes.
 const TOTAL_BYTES_MAX: u64 = 1 << 30;
 
@@ -110,7 +112,7 @@ pub(super) fn cluster(context: &str) -> Result<Vec<Source>> {
 pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Source>> {
     let mut files = Vec::new();
     for path in paths {
-        gather(path, 0, &mut files)?;
+        gather(path, &FOLDER, &mut files)?;
     }
     let mut total = 0;
     let mut sources = Vec::with_capacity(files.len());
@@ -143,46 +145,6 @@ pub(super) fn one(path: &Path) -> Result<Source> {
             ("give one file here", "此处请给出单个文件"),
         )),
     }
-}
-
-/// Adds a file, or the files below a folder in the order of their names; hidden ones are passed over.
-fn gather(path: &Path, depth: usize, files: &mut Vec<(PathBuf, bool)>) -> Result<()> {
-    let trying = |error| {
-        let name = path.display();
-        while_trying((format!("reading {name}"), format!("读取 {name}")), anyhow::Error::from(error))
-    };
-    if !fs::metadata(path).map_err(trying)?.is_dir() {
-        files.push((path.to_path_buf(), depth == 0));
-        return Ok(());
-    }
-    let too_many = files.len() > FILE_COUNT_MAX || depth > FOLDER_DEPTH_MAX;
-    if too_many {
-        return Err(fail(
-            (
-                format!(
-                    "{} holds more than {FILE_COUNT_MAX} files or {FOLDER_DEPTH_MAX} levels",
-                    path.display()
-                ),
-                format!("{} 超过 {FILE_COUNT_MAX} 个文件或 {FOLDER_DEPTH_MAX} 层", path.display()),
-            ),
-            ("name the files or folders with rules", "请直接指定含规则的文件或目录"),
-        ));
-    }
-    let mut entries: Vec<PathBuf> = fs::read_dir(path)
-        .map_err(trying)?
-        .filter_map(|entry| entry.ok())
-        .map(|entry| entry.path())
-        .collect();
-    entries.sort();
-    for entry in entries {
-        let hidden = entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        // A link may lead anywhere, also in circles.
-        let plain = fs::symlink_metadata(&entry).is_ok_and(|kind| kind.is_file() || kind.is_dir());
-        if plain && !hidden {
-            gather(&entry, depth + 1, files)?;
-        }
-    }
-    Ok(())
 }
 
 /// A file's text; `None` for what is no text.

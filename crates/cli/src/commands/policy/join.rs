@@ -46,7 +46,7 @@ pub(crate) fn add(world: &World, saved: &mut SavedCase) {
 }
 
 /// The address of the target that was asked: written out, or the first one a handshake went to.
-fn address(saved: &SavedCase) -> Option<IpAddr> {
+pub(crate) fn address(saved: &SavedCase) -> Option<IpAddr> {
     if let Host::Address(address) = &saved.case.target.host {
         return Some(*address);
     }
@@ -57,7 +57,7 @@ fn address(saved: &SavedCase) -> Option<IpAddr> {
 }
 
 /// The address this host would send from. Connecting a UDP socket sends nothing.
-fn own_address(to: IpAddr) -> Option<IpAddr> {
+pub(crate) fn own_address(to: IpAddr) -> Option<IpAddr> {
     let any: SocketAddr = if to.is_ipv4() { "0.0.0.0:0".parse().ok()? } else { "[::]:0".parse().ok()? };
     let socket = UdpSocket::bind(any).ok()?;
     socket.connect(SocketAddr::new(to, 9)).ok()?;

@@ -66,6 +66,7 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<u8> {
             &netwhy_policy::lint::kinds(),
             &found.iter().map(|one| (*one).clone()).collect::<Vec<_>>(),
             common.lang,
+            &|place| world.utf16_column(place),
         )?)?;
     } else if common.json {
         let report = Report { schema: "netwhy.lint/1", findings: found.clone(), unread: world.unread() };

@@ -60,6 +60,9 @@ pub(super) fn answer(answer: &Answer, question: &str, common: &Common) -> String
             let _ = writeln!(page, "  {}", because.why.get(lang));
         }
     }
+    for note in &answer.notes {
+        let _ = writeln!(page, "\n  {}", reason(note, lang));
+    }
     fixes(&mut page, &answer.fix, lang);
     page
 }

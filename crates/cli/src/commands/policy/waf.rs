@@ -4,6 +4,7 @@ use super::files;
 use crate::{Common, fail, print, warn};
 use anyhow::Result;
 use netwhy_model::Lang;
+use netwhy_policy::doc::FILE_BYTES_MAX;
 use netwhy_policy::world::Source;
 use netwhy_waf::answer::{Answered, Document, SCHEMA, Verdict};
 use netwhy_waf::haproxy::Haproxy;
@@ -11,6 +12,7 @@ use netwhy_waf::nginx::Nginx;
 use netwhy_waf::{File, Library, Request, Unread, Waf, WebAnswer, exclusion, request};
 use serde::Serialize;
 use std::fmt::Write;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Largest list that a rule names, in bytes.
@@ -22,8 +24,9 @@ Examples:
   netwhy policy waf good.http rules/ --exclude              and what would let it through, as narrow as can be
   netwhy policy waf requests.jsonl nginx.conf               what nginx denies, and from which rate on it would
   netwhy policy waf requests.jsonl rules/ --paranoia 2
+  netwhy policy waf \"curl 'https://shop.example/?q=a' -H 'Accept: */*' --data 'a=1'\" rules/
 
-Requests are a HAR file, JSON lines, or raw HTTP; a line of JSON:
+Requests are a HAR file, JSON lines, command lines of curl as browsers copy them, or raw HTTP; a line of JSON:
   {\"method\":\"GET\",\"uri\":\"/search?q=select\",\"headers\":{\"Host\":\"shop.example\"},\"body\":\"\"}
 
 Exit code 0 when all get through, 1 when one is blocked, 3 when it depends.";
@@ -32,7 +35,7 @@ Exit code 0 when all get through, 1 when one is blocked, 3 when it depends.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Requests: HAR, JSON lines, or raw HTTP
+    /// Requests: a file of HAR, JSON lines, commands of curl or raw HTTP, - for stdin, or a command of curl itself
     #[arg(value_name = "REQUESTS")]
     requests: PathBuf,
     /// Rules of ModSecurity or Coraza, nginx or haproxy: files and folders
@@ -94,16 +97,16 @@ struct Web {
 }
 
 pub(super) fn run(args: &Args, common: &Common) -> Result<u8> {
-    let bytes = std::fs::read(&args.requests).map_err(|error| {
-        let name = args.requests.display();
-        crate::failure::while_trying((format!("reading {name}"), format!("读取 {name}")), error)
-    })?;
-    let read = request::requests(&args.requests.to_string_lossy(), &bytes);
+    let read = requests(&args.requests)?;
     if read.requests.is_empty() {
+        tell_unread(&read.unread, common.lang);
         let name = args.requests.display();
         return Err(fail(
             (format!("{name} holds no request"), format!("{name} 中没有请求")),
-            ("give a HAR file, JSON lines, or raw HTTP", "请给出 HAR 文件、JSON 行或原始 HTTP"),
+            (
+                "give a HAR file, JSON lines, commands of curl, or raw HTTP",
+                "请给出 HAR 文件、JSON 行、curl 命令或原始 HTTP",
+            ),
         ));
     }
     let sources: Vec<File> = files::read(&args.rules)?.into_iter().map(file).collect();
@@ -134,6 +137,24 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<u8> {
         print(&page(&document, common.lang))?;
     }
     Ok(code)
+}
+
+/// The requests of a file, of stdin, or of a command line that stands in place of its file.
+fn requests(given: &Path) -> Result<request::Requests> {
+    let text = given.to_string_lossy();
+    if request::is_curl(&text) && !given.exists() {
+        return Ok(request::requests("curl", text.as_bytes()));
+    }
+    let bytes = if text == "-" {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().take(FILE_BYTES_MAX).read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(given)
+    };
+    let bytes = bytes.map_err(|error| {
+        crate::failure::while_trying((format!("reading {text}"), format!("读取 {text}")), error)
+    })?;
+    Ok(request::requests(&text, &bytes))
 }
 
 const fn code(verdict: Verdict) -> u8 {

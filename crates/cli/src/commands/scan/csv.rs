@@ -58,7 +58,7 @@ impl<W: Write> Sink for Csv<W> {
 }
 
 /// Quoted where needed; a text a spreadsheet would take for a formula is kept one by an apostrophe.
-fn quoted(field: &str) -> String {
+pub(crate) fn quoted(field: &str) -> String {
     let formula = field.starts_with(['=', '+', '-', '@']);
     let field = if formula { format!("'{field}") } else { field.to_owned() };
     match field.contains([',', '"', '\n', '\r']) {

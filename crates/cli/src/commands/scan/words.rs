@@ -121,7 +121,7 @@ fn icmp(kind: u8, code: u8, from: IpAddr) -> Option<(&'static str, &'static str,
 }
 
 /// A number with a comma for every thousand.
-pub(super) fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let head = digits.len() % 3;
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);

@@ -1,15 +1,17 @@
 //! One source and what it tried on one service.
 
-use crate::detect::logs::Lines;
+use crate::detect::logs::{Bits, Lines, hash};
 use crate::logs::{Event, Login, LoginMethod, Outcome, Service};
 use crate::record::Address;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// So many attempts within `FAST_MS` are no human's.
 pub const FAST_COUNT: usize = 10;
 /// So many suffice where they name several users, or one that does not exist.
 pub const FAST_USERS_COUNT: usize = 5;
 const FAST_MS: i64 = 5 * 60_000;
+/// Nobody types so many passwords within `BURST_MS`; a program inside that cannot log in may.
+const BURST_COUNT: usize = 6;
+const BURST_MS: i64 = 10_000;
 /// A slow attack takes this many attempts, on so many users.
 const SLOW_COUNT: u32 = 10;
 const SLOW_USER_COUNT: u32 = 3;
@@ -37,13 +39,19 @@ pub struct Source {
     pub soft: u32,
     /// The most attempts within `FAST_MS`.
     pub fast: usize,
-    /// When the source was let in, the first time; before it guessed it is a guest.
+    /// The most attempts within `BURST_MS`.
+    pub burst: usize,
+    /// It was let in before it guessed.
     pub guest: bool,
     pub is_told: bool,
     pub lines: Lines,
     pub names: Vec<Box<str>>,
     pub host: Box<str>,
-    users: u64,
+    /// The source is of a private network, where misconfigured clients live.
+    is_inside: bool,
+    /// It tried a name that strangers try first.
+    is_common: bool,
+    users: Bits<2>,
     recent: Vec<i64>,
     connections: [Connection; CONNECTION_COUNT],
     gaps: Gaps,
@@ -73,12 +81,15 @@ impl Source {
             invalid: 0,
             soft: 0,
             fast: 0,
+            burst: 0,
             guest: false,
             is_told: false,
             lines: Lines::default(),
             names: Vec::new(),
             host: "".into(),
-            users: 0,
+            is_inside: false,
+            is_common: false,
+            users: Bits::default(),
             recent: Vec::new(),
             connections: Default::default(),
             gaps: Gaps::default(),
@@ -95,6 +106,7 @@ impl Source {
         }
         if self.attempts == 0 {
             (self.first_ms, self.host) = (event.time_ms, event.host.clone());
+            self.is_inside = is_private(event.client);
         } else {
             self.gaps.push((event.time_ms - self.last_ms).max(0) as f64);
         }
@@ -128,10 +140,9 @@ impl Source {
         !known
     }
 
-    /// How many users were tried, by counting bits (linear counting over 64).
+    /// About how many users were tried.
     pub fn user_count(&self) -> u32 {
-        let empty = f64::from(self.users.count_zeros().max(1));
-        if self.users == 0 { 0 } else { ((64.0 * (64.0 / empty).ln()).round() as u32).max(1) }
+        self.users.count()
     }
 
     /// Whether this is guessing, as opposed to a guest's mistakes or a stale password.
@@ -143,7 +154,8 @@ impl Source {
         let several = users >= SLOW_USER_COUNT;
         let fast = self.fast >= FAST_COUNT
             || (several && self.fast >= FAST_USERS_COUNT)
-            || (self.invalid >= FAST_USERS_COUNT as u32 && self.fast > FAST_USERS_COUNT);
+            || (self.invalid >= FAST_USERS_COUNT as u32 && self.fast > FAST_USERS_COUNT)
+            || (self.burst >= BURST_COUNT && !self.is_inside);
         let slow = self.attempts >= SLOW_COUNT && several || self.attempts >= SLOW_ONE_USER_COUNT;
         fast || slow
     }
@@ -160,7 +172,10 @@ impl Source {
         let regular = self.gaps.count >= 4.0
             && self.gaps.mean >= STALE_GAP_MS_MIN
             && self.gaps.deviation() <= STALE_DEVIATION_MAX * self.gaps.mean;
-        one_user && existing && (regular || (self.soft == self.attempts && self.fast < GUEST_FAST_COUNT))
+        // Only keys, and no name that strangers try first.
+        let keys =
+            self.soft == self.attempts && self.fast < GUEST_FAST_COUNT && (self.is_inside || !self.is_common);
+        one_user && existing && (regular || keys)
     }
 
     /// How many of a line's attempts no other line of the same connection told of.
@@ -195,7 +210,8 @@ impl Source {
         if user.is_empty() {
             return;
         }
-        self.users |= 1 << (hash(user) % 64);
+        self.is_common |= super::user::is_common(user);
+        self.users.add(hash(user));
         if self.names.len() < USER_NAME_COUNT_MAX && !self.names.iter().any(|name| **name == *user) {
             self.names.push(user.into());
         }
@@ -210,6 +226,8 @@ impl Source {
         }
         let fast = self.recent.iter().filter(|at| (time_ms - **at).abs() <= FAST_MS).count();
         self.fast = self.fast.max(fast);
+        let burst = self.recent.iter().filter(|at| (time_ms - **at).abs() <= BURST_MS).count();
+        self.burst = self.burst.max(burst);
     }
 }
 
@@ -237,12 +255,6 @@ fn kind_of(event: &Event, login: &Login) -> Option<usize> {
         }
         _ => None,
     }
-}
-
-pub fn hash(value: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// The id of guessing at a service, as the catalogue names its causes.

@@ -1,7 +1,6 @@
 //! One user name and the sources that failed on it: guessing spread over many addresses.
 
-use super::source::hash;
-use crate::detect::logs::Lines;
+use crate::detect::logs::{Bits, Lines, hash};
 use crate::logs::Event;
 use crate::record::Address;
 
@@ -25,7 +24,7 @@ const COMMON: [&str; 12] = [
     "pi",
     "administrator",
 ];
-/// Bits that count sources.
+/// Words of bits that count sources.
 const BIT_WORDS: usize = 8;
 const HOUR_MS: i64 = 3_600_000;
 /// How many sources are named.
@@ -40,8 +39,8 @@ pub struct User {
     pub named: Vec<Address>,
     pub lines: Lines,
     pub host: Box<str>,
-    all: [u64; BIT_WORDS],
-    hour: [u64; BIT_WORDS],
+    all: Bits<BIT_WORDS>,
+    hour: Bits<BIT_WORDS>,
     hour_from_ms: i64,
     hour_most: u32,
     common: bool,
@@ -57,8 +56,8 @@ impl User {
             named: Vec::new(),
             lines: Lines::default(),
             host: "".into(),
-            all: [0; BIT_WORDS],
-            hour: [0; BIT_WORDS],
+            all: Bits::default(),
+            hour: Bits::default(),
             hour_from_ms: time_ms,
             hour_most: 0,
             common: false,
@@ -69,35 +68,33 @@ impl User {
         if self.attempts == 0
             && let crate::logs::What::Login(login) = &event.what
         {
-            self.common = COMMON.contains(&login.user.to_ascii_lowercase().as_str());
+            self.common = is_common(&login.user);
             self.host = event.host.clone();
         }
         self.attempts += u64::from(attempts);
         self.last_ms = self.last_ms.max(event.time_ms);
         if (event.time_ms - self.hour_from_ms).abs() > HOUR_MS {
-            (self.hour, self.hour_from_ms) = ([0; BIT_WORDS], event.time_ms);
+            (self.hour, self.hour_from_ms) = (Bits::default(), event.time_ms);
         }
-        let (word, bit) = place(event.client);
-        if self.all[word] & bit == 0 {
+        let client = hash(event.client);
+        if self.all.add(client) {
             self.lines.push(event);
             if self.named.len() < NAMED_COUNT_MAX {
                 self.named.push(event.client);
             }
         }
-        self.all[word] |= bit;
-        self.hour[word] |= bit;
-        self.hour_most = self.hour_most.max(count(&self.hour));
+        self.hour.add(client);
+        self.hour_most = self.hour_most.max(self.hour.count());
     }
 
     /// How many sources tried.
     pub fn sources(&self) -> u32 {
-        count(&self.all)
+        self.all.count()
     }
 
     /// Whether a source may be one of those that failed (certain where it is not).
     pub fn has(&self, client: Address) -> bool {
-        let (word, bit) = place(client);
-        self.all[word] & bit != 0
+        self.all.has(hash(client))
     }
 
     pub fn is_attack(&self) -> bool {
@@ -106,14 +103,7 @@ impl User {
     }
 }
 
-fn place(client: Address) -> (usize, u64) {
-    let hash = hash(client);
-    ((hash >> 8) as usize % BIT_WORDS, 1 << (hash % 64))
-}
-
-/// Linear counting (Whang, Vander-Zanden, Taylor 1990).
-fn count(bits: &[u64; BIT_WORDS]) -> u32 {
-    let size = (BIT_WORDS * 64) as f64;
-    let empty = f64::from(bits.iter().map(|word| word.count_zeros()).sum::<u32>().max(1));
-    (size * (size / empty).ln()).round() as u32
+/// Whether all the internet tries this name on everybody.
+pub fn is_common(user: &str) -> bool {
+    COMMON.iter().any(|name| name.eq_ignore_ascii_case(user))
 }

@@ -6,6 +6,7 @@ use crate::names::Names;
 use crate::names::Symbol;
 use crate::record::Address;
 use netwhy_model::Text;
+use std::collections::HashMap;
 
 /// How many lines prove an alert.
 const LINE_COUNT_MAX: usize = crate::detect::alert::PROOF_COUNT_MAX;
@@ -94,6 +95,13 @@ impl Told {
             unit: None,
         }
     }
+}
+
+/// Attackers and how much each did, the busiest first.
+pub fn busiest(attackers: &HashMap<Address, u64>) -> Vec<(Address, u64)> {
+    let mut all: Vec<(Address, u64)> = attackers.iter().map(|(address, count)| (*address, *count)).collect();
+    all.sort_by_key(|(address, count)| (std::cmp::Reverse(*count), *address));
+    all
 }
 
 /// A text in both languages.

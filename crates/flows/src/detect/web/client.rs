@@ -1,11 +1,14 @@
 //! What one client did in one window, and what kind of visitor that makes it.
 
-use crate::detect::logs::Lines;
+use crate::detect::logs::{Bits, Lines, hash};
 use crate::logs::{Event, Method, Visit};
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// How many paths of a client are counted one by one.
 const PATH_COUNT_MAX: usize = 4;
+/// So many requests within one second are no program's that means well.
+const VIOLENT_PER_SECOND_MIN: u32 = 10;
+/// Up to so many different requests are told apart, about.
+const DISTINCT_COUNT_MAX: u32 = 1000;
 /// Files that a browser fetches along with a page.
 const ASSETS: [&str; 20] = [
     ".css",
@@ -64,24 +67,24 @@ pub struct Client {
     pub lines: Lines,
     /// The most requests within one second.
     pub peak: u32,
-    pub bytes: u64,
+    pub first_ms: i64,
+    pub last_ms: i64,
     second: i64,
     in_second: u32,
-    distinct: [u64; 4],
+    distinct: Bits<4>,
     paths: [(u64, u32); PATH_COUNT_MAX],
-    /// The path asked for first, for people; what most ask for is told by `flood`.
-    pub path: Box<str>,
 }
 
 impl Client {
     pub fn visit(&mut self, event: &Event, visit: &Visit) {
         if self.requests == 0 {
-            (self.is_robot, self.path) = (is_robot(visit), visit.path.clone());
+            (self.is_robot, self.first_ms) = (is_robot(visit), event.time_ms);
         }
         self.requests = self.requests.saturating_add(1);
         self.assets += u32::from(is_asset(&visit.path));
         self.errors += u32::from(visit.status >= 500 || visit.status == 429);
-        self.bytes = self.bytes.saturating_add(visit.bytes);
+        self.first_ms = self.first_ms.min(event.time_ms);
+        self.last_ms = self.last_ms.max(event.time_ms);
         self.is_robot |= &*visit.path == "/robots.txt";
         let second = event.time_ms.div_euclid(1000);
         if self.second != second {
@@ -91,7 +94,7 @@ impl Client {
         self.peak = self.peak.max(self.in_second);
         let path = hash((&visit.path, visit.method));
         let whole = hash((path, visit.query));
-        self.distinct[(whole >> 8) as usize % 4] |= 1 << (whole % 64);
+        self.distinct.add(whole);
         self.count_path(path);
         if !self.lines.is_full() && self.is_mechanical() {
             self.lines.push(event);
@@ -114,10 +117,13 @@ impl Client {
         self.paths.iter().copied().max_by_key(|(_, count)| *count).unwrap_or_default()
     }
 
-    /// How many different requests it made (linear counting over 256 bits).
-    pub fn distinct(&self) -> f64 {
-        let empty = f64::from(self.distinct.iter().map(|word| word.count_zeros()).sum::<u32>().max(1));
-        256.0 * (256.0 / empty).ln()
+    /// Whether hardly any of its requests is like another, queries included.
+    pub fn is_varied(&self) -> bool {
+        self.requests <= DISTINCT_COUNT_MAX && self.distinct.count() * 10 >= self.requests * 7
+    }
+
+    pub fn is_violent(&self) -> bool {
+        self.peak >= VIOLENT_PER_SECOND_MIN
     }
 
     /// Whether it asks for the same again and again and for nothing that a page needs: no human with a browser.
@@ -128,7 +134,7 @@ impl Client {
         }
         let (_, top) = self.top();
         let one_path = f64::from(top) >= 0.75 * f64::from(requests);
-        one_path || (requests >= 12 && self.distinct() * 3.0 <= f64::from(requests))
+        one_path || (requests >= 12 && self.distinct.count() * 3 <= requests)
     }
 }
 
@@ -144,10 +150,4 @@ pub fn is_robot(visit: &Visit) -> bool {
     let agent = visit.agent.to_ascii_lowercase();
     ROBOTS.iter().any(|word| agent.contains(word))
         || (visit.method == Method::Options && visit.path.is_empty())
-}
-
-pub fn hash(value: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }

@@ -1,14 +1,14 @@
 //! Web scans and passwords guessed over HTTP: clients that ask for what is not there, or log in again and again.
 
-use super::client::{hash, is_asset, is_robot};
+use super::client::{is_asset, is_robot};
 use crate::detect::alert::{Plan, Technique};
-use crate::detect::logs::{Lines, Told, host_name, text};
+use crate::detect::logs::{Bits, Lines, Told, hash, host_name, text};
 use crate::logs::{Event, Method, Visit};
 use crate::record::Address;
 use std::collections::HashMap;
 
 /// How many clients are followed at a time.
-const CLIENT_COUNT_MAX: usize = 50_000;
+const CLIENT_COUNT_MAX: usize = 25_000;
 /// A client that was silent for so long begins anew.
 const SILENCE_MS_MAX: i64 = 3_600_000;
 /// So many different requests that only scanners make.
@@ -50,9 +50,9 @@ struct Client {
     assets: u32,
     missing: u32,
     garbage: u32,
-    missing_bits: u64,
-    probe_bits: u64,
-    users: u64,
+    missing_bits: Bits<2>,
+    probe_bits: Bits<1>,
+    users: Bits<1>,
     logins: u32,
     login_from_ms: i64,
     login_now: u32,
@@ -115,24 +115,23 @@ impl Client {
     fn visit(&mut self, event: &Event, visit: &Visit) {
         self.requests += 1;
         self.last_ms = self.last_ms.max(event.time_ms);
-        self.is_robot |= is_robot(visit) || &*visit.path == "/robots.txt";
+        self.is_robot |= (self.requests <= 3 && is_robot(visit)) || &*visit.path == "/robots.txt";
         let refused = matches!(visit.status, 400 | 403 | 404 | 405 | 410 | 414 | 444);
         self.assets += u32::from(!refused && is_asset(&visit.path));
-        let bit = 1 << (hash((&visit.path, visit.query)) % 64);
+        let asked = hash((&visit.path, visit.query));
         if visit.method == Method::Garbage {
             self.garbage += 1;
             self.lines.push(event);
         } else if visit.probe
             && (refused || visit.status == 401 || visit.query != 0 || visit.path.contains("/."))
         {
-            if self.probe_bits & bit == 0 {
+            if self.probe_bits.add(asked) {
                 self.lines.push(event);
             }
-            self.probe_bits |= bit;
         }
         if refused && !is_asset(&visit.path) {
             self.missing += 1;
-            self.missing_bits |= bit;
+            self.missing_bits.add(asked);
         }
         if is_login(visit) {
             self.login(event, visit);
@@ -151,18 +150,18 @@ impl Client {
         self.login_now += 1;
         self.login_most = self.login_most.max(self.login_now);
         if !visit.user.is_empty() {
-            self.users |= 1 << (hash(&visit.user) % 64);
+            self.users.add(hash(&visit.user));
         }
         self.login_lines.push(event);
     }
 
     /// Different requests of scanners, at least.
     fn probes(&self) -> u32 {
-        self.probe_bits.count_ones()
+        self.probe_bits.at_least()
     }
 
     fn is_scan(&self) -> bool {
-        let missing = self.missing_bits.count_ones();
+        let missing = self.missing_bits.at_least();
         let share = f64::from(self.missing) / f64::from(self.requests.max(1));
         // A crawler that follows old links finds many pages gone, but it finds others too.
         let absent =
@@ -240,7 +239,7 @@ impl Client {
             end_ms: self.login_last_ms,
             confidence: (0.72
                 + f64::from(logins) / 500.0
-                + if self.users.count_ones() > 2 { 0.1 } else { 0.0 })
+                + if self.users.at_least() > 2 { 0.1 } else { 0.0 })
             .min(0.97),
             why: text(
                 format!("{address} sent {logins} logins to {path} in {minutes} min and hardly anything else"),

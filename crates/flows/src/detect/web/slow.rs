@@ -2,16 +2,18 @@
 
 use super::window::Usual;
 use crate::detect::alert::{Plan, Technique};
-use crate::detect::logs::{Lines, Told, host_name, text};
+use crate::detect::logs::{Lines, Told, busiest, host_name, text};
 use crate::logs::{Ending, Event, Method, Visit};
 use crate::record::Address;
 use std::collections::HashMap;
 
 const WINDOW_MS: i64 = 600_000;
 /// How many clients one window follows.
-const CLIENT_COUNT_MAX: usize = 20_000;
+const CLIENT_COUNT_MAX: usize = 6_000;
 /// Slow requests of one client in a window; a browser's idle connections are one or two.
 const CLIENT_SLOW_MIN: u32 = 12;
+/// Without a past to compare with, so many times as much is needed.
+const UNKNOWN_FACTOR: u32 = 2;
 /// Slow requests of all clients in a window, where each has at least `EACH_SLOW_MIN`.
 const ALL_SLOW_MIN: u32 = 50;
 const EACH_SLOW_MIN: u32 = 3;
@@ -28,8 +30,9 @@ const QUIET_MS_MAX: i64 = 30 * 60_000;
 const ATTACKER_COUNT_MAX: usize = 10_000;
 
 /// Watches one site.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SlowDetector {
+    host: Box<str>,
     from_ms: i64,
     clients: HashMap<Address, Client>,
     usual_slow: Usual,
@@ -56,11 +59,24 @@ struct Attack {
     records: u64,
     attackers: HashMap<Address, u64>,
     is_known: bool,
+    host: Box<str>,
     lines: Lines,
     is_told: bool,
 }
 
 impl SlowDetector {
+    pub fn new(host: &str) -> SlowDetector {
+        let (usual_slow, usual_most) = (Usual::default(), Usual::default());
+        SlowDetector {
+            host: host.into(),
+            from_ms: 0,
+            clients: HashMap::new(),
+            usual_slow,
+            usual_most,
+            attack: None,
+        }
+    }
+
     pub fn visit(&mut self, event: &Event, visit: &Visit, told: &mut Vec<Told>) {
         self.turn(event.time_ms, told);
         let duration_ms = visit.duration_ms.unwrap_or(0);
@@ -120,12 +136,13 @@ impl SlowDetector {
         let usual =
             |figure: &Usual| if figure.is_known() { SURGE_FACTOR * figure.percentile(95) } else { 0.0 };
         let (usual_all, usual_most) = (usual(&self.usual_slow), usual(&self.usual_most));
-        let many = all >= ALL_SLOW_MIN && f64::from(all) > usual_all && clients >= 2;
+        let factor = if self.usual_slow.is_known() { 1 } else { UNKNOWN_FACTOR };
+        let many = all >= ALL_SLOW_MIN * factor && f64::from(all) > usual_all && clients >= 2;
         let attackers: Vec<Address> = self
             .clients
             .iter()
             .filter(|(_, client)| {
-                client.is_slow() && f64::from(client.slow()) > usual_most
+                client.is_slow(factor) && f64::from(client.slow()) > usual_most
                     || many && client.timed_out >= EACH_SLOW_MIN
             })
             .map(|(address, _)| *address)
@@ -149,6 +166,7 @@ impl SlowDetector {
             records: 0,
             attackers: HashMap::new(),
             is_known: self.usual_slow.is_known(),
+            host: self.host.clone(),
             lines: Lines::default(),
             is_told: false,
         });
@@ -205,22 +223,22 @@ impl Client {
         self.timed_out + self.long
     }
 
-    fn is_slow(&self) -> bool {
+    fn is_slow(&self, factor: u32) -> bool {
         let share = f64::from(self.slow()) / f64::from(self.requests.max(1));
-        (self.timed_out >= CLIENT_SLOW_MIN || self.long >= LONG_COUNT_MIN) && share >= SLOW_SHARE_MIN
+        (self.timed_out >= CLIENT_SLOW_MIN * factor || self.long >= LONG_COUNT_MIN * factor)
+            && share >= SLOW_SHARE_MIN
     }
 }
 
 impl Attack {
     fn told(&self) -> Told {
-        let mut sources: Vec<(Address, u64)> = self.attackers.iter().map(|(a, n)| (*a, *n)).collect();
-        sources.sort_by_key(|(address, count)| (std::cmp::Reverse(*count), *address));
+        let sources = busiest(&self.attackers);
         let (count, records) = (sources.len(), self.records);
         let first = sources.first().map(|(address, _)| address.to_string()).unwrap_or_default();
         let minutes = (self.end_ms - self.start_ms) / 60_000;
         Told {
             id: "attack.inbound.slowloris",
-            entity: if count == 1 { first } else { host_name("") },
+            entity: if count == 1 { first } else { host_name(&self.host) },
             targets: 1,
             port: 0,
             start_ms: self.start_ms,
@@ -235,7 +253,7 @@ impl Attack {
             technique: if count == 1 { Technique::OneTarget } else { Technique::Distributed },
             records,
             sources: sources.iter().map(|(address, _)| *address).collect(),
-            victims: vec![host_name("")],
+            victims: vec![host_name(&self.host)],
             lines: self.lines.clone(),
             cost_if_wrong: text(
                 "users on very bad lines are cut off a little earlier",

@@ -3,7 +3,7 @@
 /// How many usual windows are remembered.
 const REMEMBERED_COUNT: usize = 240;
 /// So many are needed for a comparison.
-const NEEDED_COUNT: usize = 8;
+const NEEDED_COUNT: usize = 6;
 
 /// One figure of the past windows.
 #[derive(Debug, Clone, Default)]
@@ -33,7 +33,8 @@ impl Usual {
         if values.is_empty() {
             return 0.0;
         }
-        let at = (values.len() - 1) * percent.min(100) / 100;
+        // Rounded up: of few values the highest counts.
+        let at = ((values.len() - 1) * percent.min(100)).div_ceil(100);
         *values.select_nth_unstable_by(at, f64::total_cmp).1
     }
 }

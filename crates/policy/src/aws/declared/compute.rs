@@ -4,10 +4,10 @@ use super::firewall::default_id;
 use super::{Reader, blocks, bool, ip, names};
 use crate::aws::model::{Address, Interface, Owner};
 use crate::doc::Node;
-use crate::terraform::{Resource, identities};
+use crate::terraform::{Resource, identities, identity};
 use std::net::IpAddr;
 
-fn new(reader: &Reader<'_>, resource: &Resource, subnet: String, groups: Vec<String>) -> Interface {
+pub fn new(reader: &Reader<'_>, resource: &Resource, subnet: String, groups: Vec<String>) -> Interface {
     let vpc = reader.model.subnets.get(&subnet).map(|subnet| subnet.vpc.clone()).unwrap_or_default();
     let groups = if groups.is_empty() && !vpc.is_empty() { vec![default_id(&vpc)] } else { groups };
     Interface {
@@ -20,6 +20,7 @@ fn new(reader: &Reader<'_>, resource: &Resource, subnet: String, groups: Vec<Str
         addresses: Vec::new(),
         guessed: false,
         public_later: false,
+        device: 0,
         windows: false,
         place: resource.node.place.clone(),
     }
@@ -43,9 +44,11 @@ pub fn interface(reader: &mut Reader<'_>, resource: &Resource) -> Option<()> {
     let mut made = new(reader, resource, subnet, reader.ids(node, "security_groups"));
     made.addresses = addresses(node, &["private_ip", "private_ips", "ipv6_addresses"], None);
     made.addresses.dedup();
-    let instance = blocks(node, "attachment").iter().find_map(|block| reader.id(block, "instance"));
-    if let Some(instance) = instance {
-        made.owner = Owner::Instance(instance);
+    for block in blocks(node, "attachment") {
+        if let Some(instance) = reader.id(block, "instance") {
+            made.owner = Owner::Instance(instance);
+            made.device = device(block);
+        }
     }
     reader.model.interfaces.add(&made.id.clone(), made);
     Some(())
@@ -55,10 +58,12 @@ pub fn instance(reader: &mut Reader<'_>, resource: &Resource) -> Option<()> {
     let (id, node) = (resource.id().to_owned(), &resource.node);
     reader.model.instance_names.insert(id.clone(), (names(resource), node.place.clone()));
     let given = blocks(node, "network_interface").iter().chain(blocks(node, "primary_network_interface"));
-    let given: Vec<String> = given.filter_map(|block| reader.id(block, "network_interface_id")).collect();
-    for interface in &given {
+    let given: Vec<(String, i64)> =
+        given.filter_map(|block| Some((reader.id(block, "network_interface_id")?, device(block)))).collect();
+    for (interface, device) in &given {
         if let Some(known) = reader.model.interfaces.get_mut(interface) {
             known.owner = Owner::Instance(id.clone());
+            known.device = *device;
         }
     }
     if !given.is_empty() {
@@ -79,11 +84,71 @@ pub fn instance(reader: &mut Reader<'_>, resource: &Resource) -> Option<()> {
     Some(())
 }
 
+/// An autoscaling group: an instance in each of its subnets stands for those it makes.
+pub fn scaling_group(reader: &mut Reader<'_>, resource: &Resource) -> Option<()> {
+    let (id, node) = (resource.id().to_owned(), &resource.node);
+    reader.model.instance_names.insert(id.clone(), (names(resource), node.place.clone()));
+    let template = template(reader, node);
+    let groups = template.map(|template| template_groups(reader, &template.node)).unwrap_or_default();
+    let public = template.and_then(|template| {
+        let network = blocks(&template.node, "network_interfaces").first().unwrap_or(&template.node);
+        bool(network, "associate_public_ip_address")
+    });
+    for (at, subnet) in reader.ids(node, "vpc_zone_identifier").into_iter().enumerate() {
+        let gives_public = || bool(&reader.by_id.get(subnet.as_str())?.node, "map_public_ip_on_launch");
+        let public_later = public.or_else(gives_public) == Some(true);
+        let mut made = new(reader, resource, subnet, groups.clone());
+        made.owner = Owner::Instance(id.clone());
+        made.names.clear();
+        made.public_later = public_later;
+        if at > 0 {
+            made.id = format!("{id}[{at}]");
+        }
+        reader.model.interfaces.add(&made.id.clone(), made);
+    }
+    for key in ["target_group_arns", "load_balancers"] {
+        for owner in reader.ids(node, key) {
+            let owner = reader.named(&owner, "aws_elb").map_or(owner.as_str(), Resource::id);
+            super::balance::register_all(reader, owner, &id);
+        }
+    }
+    Some(())
+}
+
+/// The launch template or configuration of an autoscaling group.
+fn template<'a>(reader: &Reader<'a>, node: &Node) -> Option<&'a Resource> {
+    let mixed =
+        blocks(node, "mixed_instances_policy").iter().flat_map(|block| blocks(block, "launch_template"));
+    let mixed = mixed.flat_map(|block| blocks(block, "launch_template_specification"));
+    let named = blocks(node, "launch_template").iter().chain(mixed);
+    let keys = ["id", "launch_template_id", "name", "launch_template_name"];
+    let found = |block: &Node| {
+        keys.iter().find_map(|key| reader.named(block.get(key).and_then(identity)?, "aws_launch_"))
+    };
+    let configuration = || reader.named(node.get("launch_configuration").and_then(identity)?, "aws_launch_");
+    named.into_iter().find_map(found).or_else(configuration)
+}
+
+fn template_groups(reader: &Reader<'_>, node: &Node) -> Vec<String> {
+    let networks = blocks(node, "network_interfaces").iter();
+    let mut groups: Vec<String> = networks.flat_map(|block| reader.ids(block, "security_groups")).collect();
+    groups.extend(reader.ids(node, "vpc_security_group_ids"));
+    groups.extend(reader.ids(node, "security_groups"));
+    groups
+}
+
 pub fn attachment(reader: &mut Reader<'_>, resource: &Resource) -> Option<()> {
     let interface = reader.id(&resource.node, "network_interface_id")?;
     let instance = reader.id(&resource.node, "instance_id")?;
-    reader.model.interfaces.get_mut(&interface)?.owner = Owner::Instance(instance);
+    let known = reader.model.interfaces.get_mut(&interface)?;
+    known.owner = Owner::Instance(instance);
+    known.device = device(&resource.node);
     Some(())
+}
+
+/// Which of its instance's interfaces it is.
+fn device(node: &Node) -> i64 {
+    node.get("device_index").and_then(Node::integer).unwrap_or(0)
 }
 
 pub fn group_attachment(reader: &mut Reader<'_>, resource: &Resource) -> Option<()> {

@@ -90,6 +90,7 @@ pub fn endpoint(reader: &mut Reader<'_>, resource: &Resource) -> Option<()> {
                     addresses: Vec::new(),
                     guessed: true,
                     public_later: false,
+                    device: 0,
                     windows: false,
                     place: node.place.clone(),
                 };

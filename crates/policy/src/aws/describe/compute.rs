@@ -42,6 +42,7 @@ pub fn instance(model: &mut Model, node: &Node) -> Option<()> {
             addresses: vec![Address { private, public }],
             guessed: false,
             public_later: false,
+            device: 0,
             windows,
             place: node.place.clone(),
         };
@@ -58,6 +59,7 @@ fn add(model: &mut Model, new: Interface) {
                 old.owner = new.owner;
             }
             old.windows |= new.windows;
+            old.device = old.device.max(new.device);
             if old.groups.is_empty() {
                 old.groups = new.groups;
             }
@@ -109,6 +111,7 @@ fn read_interface(node: &Node) -> Option<Interface> {
         addresses,
         guessed: false,
         public_later: false,
+        device: node.at(&["Attachment", "DeviceIndex"]).and_then(Node::integer).unwrap_or(0),
         windows: false,
         place: node.place.clone(),
     })
@@ -213,6 +216,7 @@ impl Service<'_> {
             addresses: Vec::new(),
             guessed: true,
             public_later: self.public_later,
+            device: 0,
             windows: false,
             place: node.place.clone(),
         };

@@ -1,10 +1,12 @@
 //! The ends of a question as a cloud knows them, and how two of them are connected.
 
 use super::super::Cloud;
+use super::super::route::{Hop, lookup};
 use crate::estate::{Ask, End};
 use crate::place::Place;
 use crate::read::{Span, without};
 use crate::space::{Family, number};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// How many interfaces one end of a question may mean.
@@ -62,6 +64,8 @@ pub(super) enum Link {
     /// Within one network.
     Network,
     Peered,
+    /// Over an appliance in a network that both are peered with.
+    Relayed,
     Internet,
     /// To or from private addresses that the files do not know.
     Beyond,
@@ -93,12 +97,14 @@ pub(super) fn points(cloud: &Cloud, end: &End) -> Vec<Point> {
             let span = Span { last: number(*last), ..Span::one(*first) };
             addressed(cloud, span)
         }
-        End::Outside => {
-            let claimed: Vec<Span> = claimed(cloud);
-            let spans = without(&internet(), &claimed);
-            vec![Point { spans, outside: true, ..Point::default() }]
-        }
+        End::Outside => outside(cloud, &[]),
+        End::OutsideBut(but) => outside(cloud, but),
     }
+}
+
+fn outside(cloud: &Cloud, but: &[Span]) -> Vec<Point> {
+    let spans = without(&without(&internet(), &claimed(cloud)), but);
+    vec![Point { spans, outside: true, ..Point::default() }]
 }
 
 fn claimed(cloud: &Cloud) -> Vec<Span> {
@@ -222,9 +228,10 @@ fn distance(link: Link) -> u8 {
         Link::Subnet => 0,
         Link::Network => 1,
         Link::Peered => 2,
-        Link::Internet => 3,
-        Link::Beyond => 4,
-        Link::Apart => 5,
+        Link::Relayed => 3,
+        Link::Internet => 4,
+        Link::Beyond => 5,
+        Link::Apart => 6,
     }
 }
 
@@ -239,6 +246,7 @@ pub(super) fn link(cloud: &Cloud, from: &Point, to: &Point) -> Link {
             _ => Link::Network,
         },
         (Some(one), Some(two)) if peered(cloud, one, two) => Link::Peered,
+        (Some(one), Some(_)) if relayed(cloud, from, one, to) => Link::Relayed,
         (Some(_), Some(_)) => {
             let published = to.interface.map(|at| &cloud.interfaces[at]);
             let published = published.is_some_and(|one| one.published || !one.public.is_empty());
@@ -250,6 +258,24 @@ pub(super) fn link(cloud: &Cloud, from: &Point, to: &Point) -> Link {
             if is_private(&strange.spans) { Link::Beyond } else { Link::Internet }
         }
     }
+}
+
+/// Whether a route leads to an appliance in a network that the source is peered with. Whether that is peered with
+/// the destination, the way tells.
+fn relayed(cloud: &Cloud, from: &Point, network: usize, to: &Point) -> bool {
+    let routes = super::routes(cloud, from, network);
+    let (taken, _) = lookup(&routes, &to.spans);
+    taken.iter().any(|(route, _)| match &route.hop {
+        Hop::Appliance(address, _) => {
+            hub(cloud, *address).is_some_and(|hub| hub == network || peered(cloud, network, hub))
+        }
+        _ => false,
+    })
+}
+
+/// The network that an appliance stands in.
+pub(super) fn hub(cloud: &Cloud, address: IpAddr) -> Option<usize> {
+    cloud.networks.iter().position(|network| network.spans.iter().any(|span| span.has(address)))
 }
 
 fn peered(cloud: &Cloud, one: usize, two: usize) -> bool {

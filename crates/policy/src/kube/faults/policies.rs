@@ -149,9 +149,12 @@ fn allows_no_more(gates: &HashMap<String, Arc<Gate>>, one: &Policy, other: &Poli
             (Some(_), None) => false,
             (Some(rules), Some(_)) => {
                 let (Some(own), Some(wider)) = (gate(one), gate(other)) else { return false };
+                // One after the other: most are settled by the first.
                 let lets = |cubes: &[Cube]| {
-                    let judged = judge(wider, cubes);
-                    judged.denied.is_empty() && judged.doubtful.is_empty()
+                    cubes.iter().all(|cube| {
+                        let judged = judge(wider, std::slice::from_ref(cube));
+                        judged.denied.is_empty() && judged.doubtful.is_empty()
+                    })
                 };
                 // A rule for pods that the files do not have is in no gate, and is not known to be covered.
                 own.rules.len() == rules.len() && own.rules.iter().all(|rule| lets(&rule.cubes))

@@ -1,5 +1,9 @@
 //! Every chain as a gate: its rules with the packets they match, and which packets come to it at all.
 
+mod behind;
+
+pub use behind::{Behind, callers};
+
 use super::{Lowered, Lowering, families};
 use crate::gate::{Action, Direction, Gate, Kind, Order, Rule as GateRule};
 use crate::netfilter::ast::{
@@ -24,6 +28,8 @@ pub struct ChainGate {
     pub chain: usize,
     /// The packets that come to it, at most; `None` is all. Empty: nobody calls it.
     pub entry: Option<Vec<Cube>>,
+    /// Its rules that no packet comes to, for reasons outside of the chain.
+    pub behind: Vec<Behind>,
 }
 
 /// Every chain of a rule set. Sets of ipset must be bound.
@@ -37,9 +43,13 @@ pub fn gates(ruleset: &Ruleset) -> Vec<ChainGate> {
         let chains = table.chains.iter().zip(directions);
         let mut lists: Vec<Gate> =
             chains.map(|(chain, way)| gate(&lowering, at, table, chain, way)).collect();
-        let entries = entries(table, &lists);
+        let by_name = by_name(table);
+        let order = callers_first(table, &by_name);
+        let kept = behind::kept(table, &lists, order.as_deref().unwrap_or_default(), &by_name);
+        let entries = entries(table, &lists, order, &by_name, &kept);
         for ((chain, gate), entry) in lists.drain(..).enumerate().zip(entries) {
-            out.push(ChainGate { gate, table: at, chain, entry });
+            let behind = behind::of_rules(table, chain, &gate, entry.as_deref(), &by_name, &kept);
+            out.push(ChainGate { gate, table: at, chain, entry, behind });
         }
     }
     out
@@ -113,23 +123,32 @@ fn verdict_action(verdict: &Verdict, base: Option<&Base>) -> Action {
     }
 }
 
+fn by_name(table: &Table) -> HashMap<&str, usize> {
+    table.chains.iter().enumerate().map(|(at, chain)| (chain.name.as_str(), at)).collect()
+}
+
 /// For each chain of a table the packets that can come to it.
-fn entries(table: &Table, gates: &[Gate]) -> Vec<Option<Vec<Cube>>> {
-    let by_name: HashMap<&str, usize> =
-        table.chains.iter().enumerate().map(|(at, chain)| (chain.name.as_str(), at)).collect();
+fn entries(
+    table: &Table,
+    gates: &[Gate],
+    order: Option<Vec<usize>>,
+    by_name: &HashMap<&str, usize>,
+    kept: &[Vec<Cube>],
+) -> Vec<Option<Vec<Cube>>> {
     let mut entries: Vec<Option<Vec<Cube>>> =
         table.chains.iter().map(|chain| if chain.base.is_some() { None } else { Some(Vec::new()) }).collect();
     let mut left = COMPARISON_COUNT_MAX;
-    let Some(order) = callers_first(table, &by_name) else {
+    let Some(order) = order else {
         return vec![None; gates.len()];
     };
     for caller in order {
         let rules = &gates[caller].rules;
         // Earlier rules that surely take the packets they match.
-        let mut takers: Vec<&GateRule> = Vec::new();
+        let mut takers: Vec<GateRule> = Vec::new();
         for (rule, lowered) in table.chains[caller].rules.iter().zip(rules) {
             for callee in callees(table, rule).filter_map(|name| by_name.get(name)) {
-                let coming = coming(lowered, &takers, entries[caller].as_deref(), &mut left);
+                let before: Vec<&GateRule> = takers.iter().collect();
+                let coming = coming(lowered, &before, entries[caller].as_deref(), &mut left);
                 match (&mut entries[*callee], coming) {
                     (Some(entry), Some(coming)) if entry.len() + coming.len() <= ENTRY_COUNT_MAX => {
                         entry.extend(coming)
@@ -137,9 +156,9 @@ fn entries(table: &Table, gates: &[Gate]) -> Vec<Option<Vec<Cube>>> {
                     (entry, _) => *entry = None,
                 }
             }
-            if lowered.unmodelled.is_empty() && lowered.action != Action::Pass {
-                takers.push(lowered);
-            }
+            let own = lowered.unmodelled.is_empty() && lowered.action != Action::Pass;
+            let taken = behind::taken(rule, lowered, by_name, kept);
+            takers.extend(taken.or_else(|| own.then(|| lowered.clone())));
         }
     }
     entries

@@ -1,0 +1,362 @@
+//! Findings in words: the id, one sentence, what to do, and what it costs to be wrong.
+
+use super::alert::{Alert, BreakIn, Plan, Proof, Technique, Way};
+use super::finding::{Finding, Kind};
+use super::looks;
+use crate::names::Names;
+use crate::record::{Action, Flow};
+use netwhy_model::Text;
+
+/// The cause in the catalogue.
+pub fn id(kind: Kind, way: Way, port: u16) -> String {
+    let side = match way {
+        Way::In => "inbound",
+        Way::Out => "outbound",
+    };
+    match kind {
+        Kind::Guessing => {
+            format!("attack.{side}.{}_bruteforce", looks::guessed_service(port).unwrap_or("login"))
+        }
+        Kind::Scan => format!("attack.{side}.port_scan"),
+        Kind::SynFlood => format!("attack.{side}.syn_flood"),
+        Kind::UdpFlood => format!("attack.{side}.udp_flood"),
+        Kind::HttpFlood => format!("attack.{side}.cc"),
+        Kind::Beacon => format!("attack.{side}.beacon"),
+        Kind::NewService => "change.new_service_port".into(),
+        Kind::Churn => format!("attack.{side}.conntrack_churn"),
+    }
+}
+
+/// Puts a finding into the contract's words.
+pub fn alert(finding: &Finding, names: Option<&Names>) -> Alert {
+    let why = sentence(finding);
+    let entity = finding.entity.to_string();
+    let peers: Vec<String> = finding.peers.iter().map(|peer| peer.to_string()).collect();
+    let entity_acts = finding.way == Way::Out || finding.technique != Technique::Distributed;
+    let is_victim = finding.way == Way::In
+        && (!entity_acts || matches!(finding.kind, Kind::UdpFlood | Kind::Churn | Kind::NewService));
+    let (sources, victims) =
+        if is_victim { (peers, vec![entity.clone()]) } else { (vec![entity.clone()], peers) };
+    let break_in = finding.success.map(|success| BreakIn {
+        source: success.source.to_string(),
+        host: success.host.to_string(),
+        at: success.at_ms / 1000,
+        bytes: success.bytes,
+        followed_by: None,
+    });
+    Alert {
+        id: id(finding.kind, finding.way, finding.port),
+        entity,
+        direction: finding.way,
+        targets: finding.targets,
+        port: finding.port,
+        start: finding.start_ms.div_euclid(1000),
+        end: finding.end_ms.div_euclid(1000),
+        confidence: (finding.confidence * 100.0).round() / 100.0,
+        why: why.en,
+        why_zh: why.zh,
+        technique: finding.technique,
+        records: finding.records,
+        sources,
+        victims,
+        proof: finding.proof.iter().map(|flow| proof(flow, names)).collect(),
+        break_in,
+        cost_if_wrong: cost(finding),
+        plan: plan(finding),
+        process: None,
+        unit: None,
+    }
+}
+
+/// Says that the break-in was used.
+pub fn link(alerts: &mut [Alert], guessing: usize, attack: usize) {
+    let (id, at) = (alerts[attack].id.clone(), alerts[attack].start);
+    if let Some(break_in) = &mut alerts[guessing].break_in {
+        break_in.followed_by = Some(id);
+        let late_s = at - break_in.at;
+        alerts[guessing].why += &format!("; {late_s} s later the host attacked others itself");
+        alerts[guessing].why_zh += &format!("；{late_s} 秒后该主机自身开始攻击他人");
+    }
+    let source = alerts[guessing].entity.clone();
+    alerts[attack].why += &format!("; it was broken into before, from {source}");
+    alerts[attack].why_zh += &format!("；此前该主机已被 {source} 攻入");
+}
+
+/// A record as AWS version 2 writes it.
+fn proof(flow: &Flow, names: Option<&Names>) -> Proof {
+    let word = |symbol| names.map_or_else(|| "-".to_string(), |names| dash(&names.word(symbol)));
+    let action = match flow.action {
+        Action::Accept => "ACCEPT",
+        Action::Reject => "REJECT",
+        Action::Unknown => "-",
+    };
+    let text = format!(
+        "2 {} {} {} {} {} {} {} {} {} {} {} {action} OK",
+        word(flow.account),
+        word(flow.interface),
+        flow.source,
+        flow.destination,
+        flow.source_port,
+        flow.destination_port,
+        flow.protocol,
+        flow.packets,
+        flow.bytes,
+        flow.start_ms.div_euclid(1000),
+        flow.end_ms.div_euclid(1000),
+    );
+    Proof {
+        file: names.map_or_else(String::new, |names| names.word(flow.file).to_string()),
+        offset: flow.offset,
+        text,
+    }
+}
+
+fn dash(word: &str) -> String {
+    if word.is_empty() { "-".into() } else { word.chars().filter(|letter| !letter.is_control()).collect() }
+}
+
+fn text(en: impl Into<String>, zh: impl Into<String>) -> Text {
+    Text { en: en.into(), zh: zh.into() }
+}
+
+fn sentence(finding: &Finding) -> Text {
+    let Finding { entity, targets, port, records, .. } = finding;
+    let about = if finding.is_estimated { ("about ", "约 ") } else { ("", "") };
+    let failed = (finding.failed * 100.0).round();
+    let minutes = (finding.end_ms - finding.start_ms) / 60_000 + 1;
+    let peer = finding.peers.first().map_or_else(|| "-".to_string(), |peer| peer.to_string());
+    let service = looks::guessed_service(*port).unwrap_or("login");
+    let mut told = match (finding.kind, finding.way, finding.technique) {
+        (Kind::Guessing, _, Technique::Distributed) => text(
+            format!(
+                "many strangers together made {records} short {service} sessions at {entity}:{port} in {minutes} min, far above its usual"
+            ),
+            format!(
+                "{minutes} 分钟内众多外部地址对 {entity}:{port} 发起 {records} 次短 {service} 会话，远超平时"
+            ),
+        ),
+        (Kind::Guessing, Way::In, _) => text(
+            format!(
+                "{entity} made {records} short, like {service} attempts at {targets} of our hosts in {minutes} min"
+            ),
+            format!(
+                "{entity} 在 {minutes} 分钟内对我方 {targets} 台主机发起 {records} 次短而雷同的 {service} 登录尝试"
+            ),
+        ),
+        (Kind::Guessing, Way::Out, _) => text(
+            format!(
+                "{entity} called {}{targets} hosts on port {port} ({service}) {records} times in {minutes} min; {failed} % failed, the rest were short log-in attempts",
+                about.0
+            ),
+            format!(
+                "{entity} 在 {minutes} 分钟内向{}{targets} 个主机的 {port} 端口（{service}）发起 {records} 次连接，{failed}% 失败，其余为短登录尝试",
+                about.1
+            ),
+        ),
+        (Kind::Scan, way, Technique::Vertical) => text(
+            format!(
+                "{entity} tried {}{targets} ports of {peer}{} in {minutes} min, {failed} % in vain",
+                about.0,
+                ours(way).0
+            ),
+            format!(
+                "{entity} 在 {minutes} 分钟内探测{} {peer} 的{}{targets} 个端口，{failed}% 失败",
+                ours(way).1,
+                about.1
+            ),
+        ),
+        (Kind::Scan, way, _) => text(
+            format!(
+                "{entity} tried {}{targets} different targets{} in {minutes} min ({records} records), {failed} % in vain",
+                about.0,
+                ours(way).0
+            ),
+            format!(
+                "{entity} 在 {minutes} 分钟内探测{}{}{targets} 个不同目标（{records} 条记录），{failed}% 失败",
+                ours(way).1,
+                about.1
+            ),
+        ),
+        (Kind::SynFlood, Way::In, _) => text(
+            format!(
+                "{records} connections to {entity}:{port} began and never carried data within {minutes} min, far above its usual"
+            ),
+            format!("{minutes} 分钟内有 {records} 个到 {entity}:{port} 的连接只有握手没有数据，远超平时"),
+        ),
+        (Kind::SynFlood, Way::Out, _) => text(
+            format!(
+                "{entity} sent {records} records of nothing but SYN packets to {peer}:{port} in {minutes} min"
+            ),
+            format!("{entity} 在 {minutes} 分钟内向 {peer}:{port} 发送了 {records} 条只有 SYN 的记录"),
+        ),
+        (Kind::UdpFlood, way, technique) => udp_sentence(finding, way, technique, minutes, &peer),
+        (Kind::HttpFlood, ..) => text(
+            format!(
+                "{entity}:{port} took {records} calls in {minutes} min, more than five times its busy hours"
+            ),
+            format!("{entity}:{port} 在 {minutes} 分钟内收到 {records} 次请求，超过其繁忙时段的五倍"),
+        ),
+        (Kind::Beacon, ..) => text(
+            format!(
+                "{entity} called {peer}:{port} {records} times, {} % of them about {:.0} s apart, and hardly any other host of ours does",
+                100.0 - failed,
+                finding.interval_s
+            ),
+            format!(
+                "{entity} 访问 {peer}:{port} 共 {records} 次，{}% 的间隔约为 {:.0} 秒，而我方几乎没有其他主机访问它",
+                100.0 - failed,
+                finding.interval_s
+            ),
+        ),
+        (Kind::NewService, ..) => text(
+            format!("{entity} began to serve strangers on port {port}, where nothing answered before"),
+            format!("{entity} 开始在此前无人应答的 {port} 端口上为外部地址提供服务"),
+        ),
+        (Kind::Churn, ..) => text(
+            format!(
+                "{entity} had {records} new connections in {minutes} min, more than eight times its busy hours: its connection table may overflow"
+            ),
+            format!(
+                "{entity} 在 {minutes} 分钟内新建 {records} 个连接，超过其繁忙时段的八倍，连接跟踪表可能溢出"
+            ),
+        ),
+    };
+    if let Some(success) = finding.success {
+        told.en += &format!(
+            "; then one session at {} moved {} bytes: somebody likely got in",
+            success.host, success.bytes
+        );
+        told.zh +=
+            &format!("；随后在 {} 上有一个会话传输了 {} 字节：很可能已被攻入", success.host, success.bytes);
+    }
+    told
+}
+
+fn ours(way: Way) -> (&'static str, &'static str) {
+    match way {
+        Way::In => (" of ours", "我方"),
+        Way::Out => ("", ""),
+    }
+}
+
+fn udp_sentence(finding: &Finding, way: Way, technique: Technique, minutes: i64, peer: &str) -> Text {
+    let Finding { entity, port, records, .. } = finding;
+    match (way, technique) {
+        (Way::In, Technique::Amplification) => text(
+            format!(
+                "{entity} received {records} records of UDP answers it never asked for in {minutes} min: amplification with its address forged"
+            ),
+            format!("{entity} 在 {minutes} 分钟内收到 {records} 条未曾请求的 UDP 应答：伪造其地址的放大攻击"),
+        ),
+        (Way::In, _) => text(
+            format!(
+                "{entity} received {records} records of UDP in {minutes} min, far above its usual, and hardly answered"
+            ),
+            format!("{entity} 在 {minutes} 分钟内收到 {records} 条 UDP 记录，远超平时且几乎没有应答"),
+        ),
+        (Way::Out, Technique::Amplification) => text(
+            format!(
+                "{entity} takes part in amplification: {records} records of UDP with port {port}, most of them to {peer}, in {minutes} min"
+            ),
+            format!(
+                "{entity} 参与放大攻击：{minutes} 分钟内有 {records} 条 {port} 端口的 UDP 记录，主要发往 {peer}"
+            ),
+        ),
+        (Way::Out, _) => text(
+            format!(
+                "{entity} sent {records} records of UDP, most of them to {peer}, in {minutes} min and hardly got an answer"
+            ),
+            format!("{entity} 在 {minutes} 分钟内发送 {records} 条 UDP 记录，主要发往 {peer}，几乎没有应答"),
+        ),
+    }
+}
+
+fn cost(finding: &Finding) -> Text {
+    match (finding.kind, finding.way) {
+        (Kind::NewService, _) => text(
+            "closing the port breaks a service that was rolled out on purpose",
+            "若为正常上线，关闭该端口会中断新服务",
+        ),
+        (Kind::Beacon, _) => text(
+            "blocking the address stops an agent or an updater that works as meant",
+            "若为正常代理或更新程序，封禁该地址会使其停止工作",
+        ),
+        (Kind::Guessing | Kind::Scan, Way::In) => text(
+            "blocking the stranger locks out a customer, a partner's monitoring or a hired tester",
+            "若判断错误，封禁会挡住客户、合作方监控或受雇的安全测试",
+        ),
+        (_, Way::In) => text(
+            "limiting the door slows real visitors during a rush",
+            "若只是正常流量高峰，限速会拖慢真实访客",
+        ),
+        (_, Way::Out) => text(
+            "isolating the host stops what it legitimately does; not isolating it gets the provider's block on the whole account",
+            "若判断错误，隔离主机会中断其正常业务；而不隔离则可能被云厂商封禁整个账号",
+        ),
+    }
+}
+
+fn plan(finding: &Finding) -> Plan {
+    let Finding { entity, port, .. } = finding;
+    let peer = finding.peers.first().map_or_else(|| "-".to_string(), |peer| peer.to_string());
+    let any = *port == 0;
+    let (door_en, door_zh) = if any {
+        (String::new(), String::new())
+    } else {
+        (format!(" on port {port}"), format!("的 {port} 端口"))
+    };
+    let (stop, limit) = match (finding.kind, finding.way) {
+        (Kind::NewService, _) => (
+            text(
+                format!(
+                    "find the process that listens on {entity}:{port}; stop it unless somebody claims it"
+                ),
+                format!("查明 {entity}:{port} 上监听的进程，无人认领则停止"),
+            ),
+            text(
+                format!("close port {port} in the security group until then"),
+                format!("在此之前于安全组关闭 {port} 端口"),
+            ),
+        ),
+        (Kind::Scan | Kind::Guessing, Way::In) if finding.technique != Technique::Distributed => (
+            text(
+                format!("block {entity} at the network ACL or the host's firewall"),
+                format!("在网络 ACL 或主机防火墙封禁 {entity}"),
+            ),
+            text(
+                format!("allow log-ins{door_en} only from known addresses, with keys only"),
+                format!("仅允许已知地址访问{door_zh}，且只用密钥登录"),
+            ),
+        ),
+        (_, Way::In) => (
+            text("ask the provider for scrubbing if the line is full", "若链路被打满，请云厂商清洗流量"),
+            text(
+                format!("limit new connections to {entity}{door_en} for each source; keep SYN cookies on"),
+                format!("对到 {entity}{door_zh}的新连接按来源限速，并保持 SYN cookie 开启"),
+            ),
+        ),
+        (_, Way::Out) => (
+            text(
+                format!(
+                    "find the process on {entity} that calls {peer}{door_en}, stop it, and look how it got there"
+                ),
+                format!("在 {entity} 上找到访问 {peer}{door_zh}的进程，停止它并查明来源"),
+            ),
+            text(
+                format!("let {entity} out only to what it needs; drop the rest{door_en}"),
+                format!("仅放行 {entity} 必需的出站访问，其余{door_zh}出站全部丢弃"),
+            ),
+        ),
+    };
+    let keep = vec![
+        text(
+            "keep these records and a snapshot of the disk before anything is cleaned",
+            "清理前先保留这些日志与磁盘快照",
+        ),
+        text(
+            format!("keep the authentication log and the process list of {entity}"),
+            format!("保留 {entity} 的认证日志与进程列表"),
+        ),
+    ];
+    Plan { stop: vec![stop], limit: vec![limit], keep }
+}

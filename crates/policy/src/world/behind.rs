@@ -1,0 +1,64 @@
+//! Rules that no packet comes to because of jumps before them, or of how their chain is called.
+
+use super::host::HostFilter;
+use crate::finding::{Finding, Level};
+use crate::netfilter::ast::{Rule, Table};
+use crate::netfilter::lower::{Behind, ChainGate, callers};
+use crate::place::Place;
+
+/// Rules named in a sentence.
+const NAMED_COUNT_MAX: usize = 5;
+
+pub(super) fn findings(filter: &HostFilter) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for chain in filter.chains() {
+        let Some(table) = filter.ruleset.tables.get(chain.table) else { continue };
+        found.extend(chain.behind.iter().filter_map(|one| finding(table, chain, one)));
+    }
+    found
+}
+
+fn finding(table: &Table, chain: &ChainGate, behind: &Behind) -> Option<Finding> {
+    let own = table.chains.get(chain.chain)?;
+    let rule = own.rules.get(behind.rule)?;
+    let finding = |en: String, zh: String| {
+        Finding::new("dead", Level::Warning, &rule.place, en, zh).within(&own.name, Some(rule.number))
+    };
+    if behind.jumps.is_empty() {
+        let calls = callers(table, &own.name);
+        let named: Vec<String> = calls
+            .iter()
+            .filter_map(|(chain, rule)| {
+                let chain = table.chains.get(*chain)?;
+                let rule = chain.rules.get(*rule)?;
+                Some(format!("{} {} ({})", chain.name, rule.number, rule.place))
+            })
+            .take(NAMED_COUNT_MAX)
+            .collect();
+        let named = named.join(", ");
+        return Some(match calls.len() {
+            0 => finding(
+                "this rule never matches: nothing sends packets to its chain".to_owned(),
+                "该规则永不匹配：没有规则转到它所在的链".to_owned(),
+            ),
+            _ => finding(
+                format!(
+                    "this rule never matches: none of its packets comes to the chain, which is called by {named}"
+                ),
+                format!("该规则永不匹配：其报文不会进入该链，该链由 {named} 调用"),
+            ),
+        });
+    }
+    let jumps: Vec<&Rule> = behind.jumps.iter().filter_map(|at| own.rules.get(*at)).collect();
+    let named: Vec<String> =
+        jumps.iter().take(NAMED_COUNT_MAX).map(|jump| format!("{} ({})", jump.number, jump.place)).collect();
+    let named = named.join(", ");
+    let by: Vec<(u32, Place)> = jumps.iter().map(|jump| (jump.number, jump.place.clone())).collect();
+    Some(
+        finding(
+            format!("this rule never matches: the chains that {named} jump to decide all its packets"),
+            format!("该规则永不匹配：{named} 跳转到的链已决定其全部报文"),
+        )
+        .by(by),
+    )
+}
