@@ -67,7 +67,7 @@ fn sets_end_where_they_do_not_fit() {
 fn a_sampled_header_is_found_behind_counters() {
     let number = |number: u32| number.to_be_bytes();
     let frame = [&[0; 12][..], &[8, 0, 0x45, 0, 0, 20]].concat();
-    let mut header = [1, 1, 4 + 12 + 20, 60, 4, 18].map(number).concat();
+    let mut header = [1, 36, 1, 60, 4, 18].map(number).concat();
     header.extend(&frame);
     header.extend([0, 0]);
     let mut bytes = [2, 4, 0].map(number).concat();
