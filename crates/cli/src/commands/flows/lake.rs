@@ -5,8 +5,6 @@
 #[cfg(feature = "lake")]
 mod work;
 
-use crate::Common;
-use anyhow::Result;
 use std::path::PathBuf;
 
 /// Days that records are kept where nobody says.
@@ -115,7 +113,9 @@ pub(super) use without::{import, query, retention};
 
 #[cfg(not(feature = "lake"))]
 mod without {
-    use super::*;
+    use super::{ImportArgs, QueryArgs, RetentionArgs};
+    use crate::Common;
+    use anyhow::Result;
 
     pub fn import(_: &ImportArgs, _: &Common) -> Result<u8> {
         Err(super::not_built())
