@@ -168,4 +168,4 @@ const QUESTIONS: &str = "\
   netwhy flows query \"SELECT dport, count(*) FROM flows WHERE action = 'reject' GROUP BY dport\" --lake lake
   netwhy flows query series --where 'dport = 22' --format svg --lake lake > ssh.svg
   netwhy flows query fan-out vpc/*.log.gz           直接问文件，不经数据湖
-  netwhy flows query pairs --lake s3://logs/lake --store aws_region=eu-west-1 --cluster ballista://10.0.0.5:50050";
+  netwhy flows query pairs --lake s3://logs/lake --store aws_region=eu-west-1";

@@ -41,7 +41,6 @@ pub struct ExecutorArgs {
     stores: Stores,
 }
 
-#[cfg(feature = "lake")]
 pub(super) fn scheduler(args: &SchedulerArgs, common: &Common) -> Result<u8> {
     let listen = args.listen;
     crate::warn(&match common.lang {
@@ -52,7 +51,6 @@ pub(super) fn scheduler(args: &SchedulerArgs, common: &Common) -> Result<u8> {
     Ok(0)
 }
 
-#[cfg(feature = "lake")]
 pub(super) fn executor(args: &ExecutorArgs, common: &Common) -> Result<u8> {
     let (listen, scheduler) = (args.listen, args.scheduler);
     crate::warn(&match common.lang {
@@ -72,14 +70,4 @@ pub(super) fn executor(args: &ExecutorArgs, common: &Common) -> Result<u8> {
         store: args.stores.options()?,
     })?;
     Ok(0)
-}
-
-#[cfg(not(feature = "lake"))]
-pub(super) fn scheduler(_: &SchedulerArgs, _: &Common) -> Result<u8> {
-    Err(super::lake::not_built())
-}
-
-#[cfg(not(feature = "lake"))]
-pub(super) fn executor(_: &ExecutorArgs, _: &Common) -> Result<u8> {
-    Err(super::lake::not_built())
 }

@@ -121,7 +121,7 @@ pub fn query(args: &QueryArgs, common: &Common) -> Result<u8> {
             ("give it with --out FILE", "请用 --out FILE 指定"),
         )),
         (true, Some(path)) => {
-            let rows = open(&args.place, args.cluster.clone())?.query_to_parquet(&question, path)?;
+            let rows = open(&args.place, asked_cluster(args))?.query_to_parquet(&question, path)?;
             warn(&match common.lang {
                 Lang::En => format!("{} rows in {}", thousands(rows), path.display()),
                 Lang::Zh => format!("{} 行，写入 {}", thousands(rows), path.display()),
@@ -130,7 +130,7 @@ pub fn query(args: &QueryArgs, common: &Common) -> Result<u8> {
         }
         (false, _) => {
             let rows = if args.files.is_empty() {
-                open(&args.place, args.cluster.clone())?.query(&question)?
+                open(&args.place, asked_cluster(args))?.query(&question)?
             } else {
                 Lake::query_files(&files(&args.files)?, &question, &LakeOptions::default())?
             };
@@ -172,6 +172,16 @@ fn question(args: &QueryArgs) -> Result<Question> {
             ));
         }
     })
+}
+
+#[cfg(feature = "cluster")]
+fn asked_cluster(args: &QueryArgs) -> Option<String> {
+    args.cluster.clone()
+}
+
+#[cfg(not(feature = "cluster"))]
+fn asked_cluster(_: &QueryArgs) -> Option<String> {
+    None
 }
 
 fn open(place: &Place, cluster: Option<String>) -> Result<Lake> {
