@@ -1,4 +1,5 @@
 //! Attacks in logs are found, and what looks like them stays silent. Days are written by a small generator of lines.
+#![allow(clippy::unwrap_used)]
 
 use netwhy_flows::Names;
 use netwhy_flows::detect::Alert;

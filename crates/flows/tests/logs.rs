@@ -1,4 +1,5 @@
 //! What each format of log line is read as, with lines of our own.
+#![allow(clippy::panic, clippy::unwrap_used)]
 
 use netwhy_flows::logs::{
     Clock, Ending, Event, LogFormat, LogReader, LoginMethod, Method, Options, Outcome, RefusedBy, Server,
@@ -282,6 +283,15 @@ fn sshd_tells_who_tried_and_how_it_ended() {
     assert_eq!((events.len(), count.read, count.unread), (0, 1, 2));
     let places: Vec<u64> = count.places.values().flatten().map(|place| place.number).collect();
     assert_eq!(places, [2, 3]);
+}
+
+#[test]
+fn a_year_that_nobody_told_is_the_last_one_that_can_be() {
+    let line = b"Mar  1 10:00:00 web1 sshd[7]: Invalid user a from 192.0.2.7 port 22";
+    let (events, _) = read_with(line, 1, Options::default());
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+    let age_days = (now - events[0].time_ms) / 86_400_000;
+    assert!((-1..=366).contains(&age_days), "{age_days} days ago");
 }
 
 #[test]

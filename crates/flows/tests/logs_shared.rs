@@ -1,4 +1,5 @@
 //! Real logs of many programs, where they are at hand: what is in scope is read, what is not is counted.
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 use netwhy_flows::Names;
 use netwhy_flows::logs::{Clock, LogReader, Options, What, sniff};

@@ -7,6 +7,7 @@ use crate::names::{Names, Symbol};
 use crate::place::{PLACE_COUNT_MAX, Unread, UnreadCount};
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 
 /// The longest line that is read; a longer one is counted and passed over.
@@ -54,7 +55,11 @@ impl LogReader {
         let mut input = BufReader::with_capacity(256 << 10, input);
         let file: Arc<str> = file.into();
         let symbol = self.names.symbol(&file);
-        let (options, count) = (&self.options, UnreadCount::default());
+        let mut options = self.options;
+        if options.clock.latest_ms == 0 {
+            options.clock.latest_ms = now_ms();
+        }
+        let (options, count) = (&options, UnreadCount::default());
         let mut reading = Reading { options, file: &file, symbol, count, lines: 0, offset: 0 };
         let read = match input.fill_buf().map(is_export) {
             Ok(true) => reading.export(&mut input, each),
@@ -67,6 +72,12 @@ impl LogReader {
             Err(source) => Err(LogError { file, offset, count, source }),
         }
     }
+}
+
+/// Nothing was written later than now.
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Reads a line; what is over the longest is passed over. Returns how many bytes were taken.

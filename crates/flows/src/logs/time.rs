@@ -9,6 +9,7 @@ const AHEAD_MS_MAX: i64 = DAY_MS;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Clock {
     /// When the log was last written (the file's date), in milliseconds since 1970: gives the year to times without one.
+    /// Zero where it is not known: `LogReader` then takes the present.
     pub latest_ms: i64,
     /// Where local times without a zone are from, in minutes east of UTC.
     pub zone_minutes: i32,

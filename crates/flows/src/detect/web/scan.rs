@@ -124,10 +124,9 @@ impl Client {
             self.lines.push(event);
         } else if visit.probe
             && (refused || visit.status == 401 || visit.query != 0 || visit.path.contains("/."))
+            && self.probe_bits.add(asked)
         {
-            if self.probe_bits.add(asked) {
-                self.lines.push(event);
-            }
+            self.lines.push(event);
         }
         if refused && !is_asset(&visit.path) {
             self.missing += 1;
