@@ -5,7 +5,7 @@ use netwhy_flows::generate::{Day, Truth, Variant};
 use netwhy_flows::{Action, Address, Flow, Names};
 use std::sync::Arc;
 
-const DAY_RECORDS: u64 = 120_000;
+const DAY_RECORDS: u64 = 100_000;
 /// Seeds that nothing was tuned on.
 const SEEDS: std::ops::Range<u64> = 500..510;
 

@@ -39,9 +39,11 @@ const GRID_CERTAINTY_MIN: f64 = 15.0;
 /// The same for periods found in the intervals themselves, of which there are many to choose from.
 const ODD_GRID_MIN: f64 = 0.7;
 const ODD_PERIOD_S_MIN: f64 = 15.0;
-const KEPT_COUNT: usize = 48;
+const KEPT_COUNT: usize = 96;
 /// A program's calls are alike: standard deviation of their bytes by the mean.
 const SIZES_SPREAD_MAX: f64 = 0.5;
+/// From which call on records are kept.
+const PROOF_FROM: u32 = 8;
 /// How long it must go on.
 const SPAN_S_MIN: u32 = 3_600;
 /// A service that more of our hosts call is known to somebody.
@@ -63,8 +65,6 @@ struct Pair {
     open_ports: [u16; OPEN_PORT_COUNT],
     next_port: u8,
     calls: u32,
-    /// Sums of the intervals as angles on a circle of each likely period.
-    circles: [(f32, f32); PERIODS_S.len()],
     sizes: Spread,
     /// The latest intervals in seconds.
     kept: [u16; KEPT_COUNT],
@@ -86,7 +86,6 @@ impl Default for Pair {
             open_ports: [0; OPEN_PORT_COUNT],
             next_port: 0,
             calls: 0,
-            circles: [(0.0, 0.0); PERIODS_S.len()],
             sizes: Spread::default(),
             kept: [0; KEPT_COUNT],
             waiting: [0; WAITING_COUNT],
@@ -178,7 +177,10 @@ impl Pair {
         self.next_port = (self.next_port + 1) % OPEN_PORT_COUNT as u8;
         self.calls = self.calls.saturating_add(1);
         self.sizes.add(flow.bytes as f64);
-        prove(&mut self.proof, flow);
+        // Most pairs never call so often.
+        if self.calls >= PROOF_FROM {
+            prove(&mut self.proof, flow);
+        }
         let at = u32::try_from(flow.start_ms / 1000).unwrap_or(0);
         // The earliest of those that wait gives way.
         let mut next = at;
@@ -205,11 +207,6 @@ impl Pair {
         }
         self.last_s = at;
         self.kept[self.intervals as usize % KEPT_COUNT] = seconds.min(65_535.0) as u16;
-        for (circle, period_s) in self.circles.iter_mut().zip(PERIODS_S) {
-            let angle = std::f64::consts::TAU * (seconds / period_s).fract();
-            circle.0 += angle.cos() as f32;
-            circle.1 += angle.sin() as f32;
-        }
         let bin = (seconds.log2() * BINS_PER_OCTAVE) as usize;
         let bin = &mut self.bins[bin.min(BIN_COUNT - 1)];
         *bin = bin.saturating_add(1);
@@ -234,35 +231,30 @@ impl Pair {
 
     /// The period that the calls keep to although many are left out, and how well.
     fn grid(&self) -> Option<(f64, f64)> {
-        let count = f64::from(self.intervals);
-        let strength = |circle: &(f32, f32)| f64::from(circle.0).max(0.0) / count;
-        let best =
-            self.circles.iter().zip(PERIODS_S).max_by(|(one, _), (other, _)| one.0.total_cmp(&other.0));
-        let (strength, period_s) = best.map(|(circle, period_s)| (strength(circle), period_s))?;
         let is_alike = self.sizes.deviation() <= SIZES_SPREAD_MAX * self.sizes.mean();
-        // By chance the sum has a deviation of sqrt(count / 2).
-        let is_certain = strength >= GRID_MIN && strength * strength * count >= GRID_CERTAINTY_MIN;
         if self.intervals < GRID_INTERVALS_MIN || !is_alike {
             return None;
         }
-        if is_certain { Some((period_s, strength)) } else { self.odd_grid() }
-    }
-
-    /// The same for a period that nobody would guess: a whole part of one of the intervals.
-    fn odd_grid(&self) -> Option<(f64, f64)> {
         let kept: Vec<f64> =
             self.kept.iter().filter(|seconds| **seconds > 0).map(|seconds| (*seconds).into()).collect();
+        // The intervals as angles on a circle of the period: whole multiples point the same way.
         let strength = |period_s: f64| {
             let angles = kept.iter().map(|seconds| (std::f64::consts::TAU * seconds / period_s).cos());
-            angles.sum::<f64>() / kept.len().max(1) as f64
+            (period_s, angles.sum::<f64>() / kept.len().max(1) as f64)
         };
+        let best = |periods: &mut dyn Iterator<Item = f64>| {
+            periods.map(strength).max_by(|one, other| one.1.total_cmp(&other.1))
+        };
+        // By chance the sum has a deviation of sqrt(count / 2).
+        let is_certain = |(_, strength): &(f64, f64)| {
+            *strength >= GRID_MIN && strength * strength * kept.len() as f64 >= GRID_CERTAINTY_MIN
+        };
+        let usual = best(&mut PERIODS_S.iter().copied()).filter(is_certain);
         let shortest = kept.iter().copied().fold(f64::INFINITY, f64::min);
         let candidates = kept.iter().filter(|seconds| **seconds <= 2.5 * shortest);
-        let periods = candidates.flat_map(|seconds| [*seconds, seconds / 2.0, seconds / 3.0]);
-        let best = periods
-            .filter(|period_s| *period_s >= ODD_PERIOD_S_MIN)
-            .map(|period_s| (period_s, strength(period_s)));
-        best.max_by(|one, other| one.1.total_cmp(&other.1)).filter(|(_, strength)| *strength >= ODD_GRID_MIN)
+        let parts = candidates.flat_map(|seconds| [*seconds, seconds / 2.0, seconds / 3.0]);
+        let mut odd = parts.filter(|period_s| *period_s >= ODD_PERIOD_S_MIN);
+        usual.or_else(|| best(&mut odd).filter(|(_, strength)| *strength >= ODD_GRID_MIN))
     }
 
     fn is_regular(&self) -> bool {

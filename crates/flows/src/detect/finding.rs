@@ -112,6 +112,7 @@ impl Finding {
 /// Keeps an address as an example.
 pub fn sample(peers: &mut Vec<Address>, peer: Address) {
     if peers.len() < SAMPLE_COUNT_MAX && !peers.contains(&peer) {
+        peers.reserve_exact(1);
         peers.push(peer);
     }
 }
@@ -119,6 +120,8 @@ pub fn sample(peers: &mut Vec<Address>, peer: Address) {
 /// Keeps a record as proof.
 pub fn prove(proof: &mut Vec<Flow>, flow: &Flow) {
     if proof.len() < PROOF_COUNT_MAX {
+        // There are many and most stay short.
+        proof.reserve_exact(1);
         proof.push(*flow);
     }
 }

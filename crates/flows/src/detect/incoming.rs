@@ -13,7 +13,7 @@ use super::sketch::{Distinct, Table, mix, mix_address};
 use crate::record::{Address, Flow};
 
 /// Strangers that knock; the ones with the fewest targets are forgotten first.
-const SOURCE_COUNT_MAX: usize = 1 << 17;
+const SOURCE_COUNT_MAX: usize = 1 << 16;
 /// Our hosts times their ports that were called.
 const DOOR_COUNT_MAX: usize = 1 << 15;
 /// Of strangers sorted by what they do, so many at the top may be attackers; the next one is usual.

@@ -149,10 +149,9 @@ fn explains(other: &Finding, one: &Finding) -> bool {
             same_way && touches && same_door && other.records >= 4 * one.records
         }
         (Kind::Guessing, Kind::Scan) => {
-            other.way == one.way
-                && same_entity
-                && (one.port == 0 || other.port == one.port)
-                && other.records * 4 >= one.records * 3
+            let same_door = one.port == 0 || other.port == one.port;
+            let is_most = other.records * 4 >= one.records * 3 || other.targets * 4 >= one.targets * 3;
+            other.way == one.way && same_entity && same_door && is_most
         }
         // One stranger's guessing is part of what its victim sees from all.
         (Kind::Guessing, Kind::Guessing) => {

@@ -31,6 +31,8 @@ const FRESH_UDP_RUN_MIN: u32 = 40;
 /// Over a whole day: targets that failed, the share, and the ten-minute cells it spreads over.
 const SLOW_TARGETS_MIN: u64 = 20;
 const SLOW_SHARE_MIN: f64 = 0.6;
+/// Knocking at SSH for longer than this without one session looks for doors; sooner it is the guessing's begin.
+const SLOW_MS_MIN: i64 = 6 * 3_600_000;
 /// An attempt to log in moves no more than this, both ways together.
 const ATTEMPT_BYTES_MAX: u64 = 15_000;
 /// Attempts are alike: standard deviation of their bytes by the mean.
@@ -274,14 +276,16 @@ impl Fan {
             }
         };
         let sessions = share(run.sum.sessions, run.sum.fresh);
-        let repeats = f64::from(run.sum.requests) / f64::from(run.sum.fresh.max(1));
         let failed = share(run.sum.failed(), run.sum.requests);
         // Where all is answered, only sameness tells guessing from the many things behind a gateway.
         if self.series.is_everyday(&run, |cell| cell.requests) || (failed < 0.2 && !self.looks_alike()) {
             return None;
         }
         let only_knocks = match port {
-            looks::SSH => run.sum.sessions == 0 && run.sum.requests >= 100 && repeats < 1.5,
+            looks::SSH => {
+                let is_slow = technique == Technique::Slow || run.end_ms - run.start_ms >= SLOW_MS_MIN;
+                run.sum.sessions == 0 && (inside || is_slow)
+            }
             _ => sessions < 0.02,
         };
         let (kind, technique) = match (only_knocks, technique) {

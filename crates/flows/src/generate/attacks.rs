@@ -132,7 +132,7 @@ impl Stage<'_, '_> {
 
     /// How much of a full day this one is: floods would drown a small one.
     fn scale(&self) -> f64 {
-        (self.day.records as f64 / 2e6).clamp(0.1, 1.0)
+        (self.day.records as f64 / 2e6).clamp(0.04, 1.0)
     }
 }
 
