@@ -9,12 +9,12 @@ mod terraform;
 
 pub use terraform::terraform;
 
-use crate::cloud::facts::{Facts, Habits, Nic, RANK_OWN, RANK_SYSTEM, Table, Zone, maps};
+use crate::cloud::facts::{Facts, Habits, Nic, RANK_OWN, RANK_SYSTEM, Table, Zone, any_map, maps};
 use crate::cloud::fields::{addresses, field, spans, word, words};
 use crate::cloud::{Cloud, Hop, Relay, Route, Vendor};
 use crate::doc::Node;
 use crate::gate::Kind;
-use crate::place::{Unread, both};
+use crate::place::Unread;
 use crate::read::Span;
 use std::net::IpAddr;
 
@@ -32,15 +32,13 @@ const HABITS: Habits = Habits {
     acl: Kind::AliyunNetworkAcl,
     acl_stateful: false,
     join: rules::join,
-    end: ("no rule allows it:", "没有规则放行"),
 };
 
 /// Whether a document holds answers of Aliyun.
 pub fn claims(document: &Node) -> bool {
-    let mut found = false;
-    maps(std::slice::from_ref(document), &mut |node| {
+    any_map(document, |node| {
         let has = |name: &str| node.get(name).is_some();
-        found |= has("Permissions") && has("SecurityGroupId")
+        has("Permissions") && has("SecurityGroupId")
             || has("SecurityGroupType") && has("SecurityGroupId")
             || has("VpcAttributes")
             || has("NetworkInterfaceId") && (has("PrivateIpSets") || has("VSwitchId"))
@@ -48,9 +46,8 @@ pub fn claims(document: &Node) -> bool {
             || has("VRouterId")
             || has("IngressAclEntries")
             || has("RouteEntrys")
-            || has("PrefixListId") && has("Entries");
-    });
-    found
+            || has("PrefixListId") && has("Entries")
+    })
 }
 
 /// Everything the documents tell of Aliyun.
@@ -257,10 +254,7 @@ fn route(node: &Node) -> Option<Route> {
         "" | "local" | "service" => Hop::Local,
         "natgateway" | "ipv6gateway" | "ipv4gateway" => Hop::Internet,
         "vpcpeer" => Hop::Local,
-        _ => Hop::Other(both(
-            format!("what the next hop of {text} does with the packets"),
-            format!("路由 {text} 的下一跳如何处理数据包"),
-        )),
+        _ => Hop::strange(&text),
     };
     let system = word(node, "Type").is_some_and(|kind| kind.eq_ignore_ascii_case("System"));
     let rank = if system { RANK_SYSTEM } else { RANK_OWN };

@@ -9,12 +9,12 @@ mod terraform;
 
 pub use terraform::terraform;
 
-use crate::cloud::facts::{Facts, Habits, Nic, RANK_OWN, RANK_SYSTEM, Table, Zone, maps};
+use crate::cloud::facts::{Facts, Habits, Nic, RANK_OWN, RANK_SYSTEM, Table, Zone, any_map, maps};
 use crate::cloud::fields::{addresses, each, field, spans, word, words};
 use crate::cloud::{Cloud, Hop, Route, Vendor};
 use crate::doc::{Node, Value};
 use crate::gate::Kind;
-use crate::place::{Unread, both};
+use crate::place::Unread;
 use crate::read::Span;
 
 const VENDOR: Vendor = Vendor {
@@ -32,22 +32,19 @@ const HABITS: Habits = Habits {
     // "Network ACLs are stateful."
     acl_stateful: true,
     join: rules::join,
-    end: ("no rule allows it:", "没有规则放行"),
 };
 
 /// Whether a document holds answers of Huawei Cloud.
 pub fn claims(document: &Node) -> bool {
-    let mut found = false;
-    maps(std::slice::from_ref(document), &mut |node| {
+    any_map(document, |node| {
         let has = |name: &str| node.get(name).is_some();
-        found |= has("security_group_id") && has("direction")
+        has("security_group_id") && has("direction")
             || has("security_groups") && has("OS-EXT-AZ:availability_zone")
             || has("neutron_network_id")
             || has("fixed_ips") && has("security_groups")
             || has("ingress_rules") && has("egress_rules")
-            || has("ip_set") && has("ip_version");
-    });
-    found
+            || has("ip_set") && has("ip_version")
+    })
 }
 
 /// Everything the documents tell of Huawei Cloud.
@@ -205,10 +202,7 @@ fn route(node: &Node) -> Option<Route> {
     let hop = match kind.as_str() {
         "local" | "peering" => Hop::Local,
         "nat" | "egw" => Hop::Internet,
-        _ => Hop::Other(both(
-            format!("what the next hop of {text} does with the packets"),
-            format!("路由 {text} 的下一跳如何处理数据包"),
-        )),
+        _ => Hop::strange(&text),
     };
     let rank = if hop == Hop::Local { RANK_SYSTEM } else { RANK_OWN };
     Some(Route { to, hop, text, place: node.place.clone(), rank })

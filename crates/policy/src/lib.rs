@@ -21,6 +21,7 @@ pub mod list;
 pub mod matrix;
 pub mod netfilter;
 pub mod place;
+mod points;
 pub mod ranges;
 pub mod reach;
 pub mod read;

@@ -1,6 +1,7 @@
 //! A list of rules that can be asked: which rule decides a packet, or each part of a cube of packets.
 
 mod audit;
+mod corner;
 mod diff;
 mod index;
 
@@ -9,6 +10,7 @@ pub use diff::{Change, diff};
 
 use crate::gate::{Action, Gate, Order};
 use crate::space::Cube;
+use corner::Corners;
 use index::{Index, Outline};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -35,6 +37,7 @@ pub struct List {
     /// The rule of each cube; rising.
     owners: Vec<u32>,
     index: Index,
+    corners: Corners,
     default: Action,
     order: Order,
 }
@@ -90,7 +93,8 @@ impl List {
             owners.resize(cubes.len(), number as u32);
         }
         let index = Index::new(&cubes);
-        List { entries, cubes, owners, index, default, order }
+        let corners = Corners::new(&cubes);
+        List { entries, cubes, owners, index, corners, default, order }
     }
 
     pub fn len(&self) -> usize {

@@ -3,7 +3,7 @@
 mod span;
 
 pub use crate::space::{address, number};
-pub use span::{Span, merge, private, shared, without};
+pub use span::{Span, merge, not_internet, private, shared, without};
 
 use crate::space::{Cube, Family, PORT_PROTOCOLS, Protocols};
 

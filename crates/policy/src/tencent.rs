@@ -9,12 +9,12 @@ mod terraform;
 
 pub use terraform::terraform;
 
-use crate::cloud::facts::{Facts, Habits, Nic, RANK_OWN, RANK_SYSTEM, Table, Zone, maps};
+use crate::cloud::facts::{Facts, Habits, Nic, RANK_OWN, RANK_SYSTEM, Table, Zone, any_map, maps};
 use crate::cloud::fields::{addresses, each, field, flag, spans, word, words};
 use crate::cloud::{Cloud, Hop, Route, Vendor};
 use crate::doc::Node;
 use crate::gate::Kind;
-use crate::place::{Unread, both};
+use crate::place::Unread;
 use crate::read::Span;
 
 const VENDOR: Vendor = Vendor {
@@ -31,7 +31,6 @@ const HABITS: Habits = Habits {
     acl: Kind::TencentNetworkAcl,
     acl_stateful: false,
     join: rules::join,
-    end: ("no rule allows it:", "没有规则放行"),
 };
 
 /// Whether a document holds answers of Tencent Cloud.
@@ -49,11 +48,7 @@ pub fn claims(document: &Node) -> bool {
         "ServiceTemplateSet",
         "NatGatewaySet",
     ];
-    let mut found = false;
-    maps(std::slice::from_ref(document), &mut |node| {
-        found |= SETS.iter().any(|name| node.get(name).is_some());
-    });
-    found
+    any_map(document, |node| SETS.iter().any(|name| node.get(name).is_some()))
 }
 
 /// Everything the documents tell of Tencent Cloud.
@@ -176,10 +171,7 @@ fn route(node: &Node) -> Option<Route> {
     let hop = match kind.as_str() {
         "LOCAL_GATEWAY" | "LOCAL" | "PEERCONNECTION" => Hop::Local,
         "NAT" | "EIP" | "INTERNET" | "IPV6_INTERNET" => Hop::Internet,
-        _ => Hop::Other(both(
-            format!("what the next hop of {text} does with the packets"),
-            format!("路由 {text} 的下一跳如何处理数据包"),
-        )),
+        _ => Hop::strange(&text),
     };
     let rank = if hop == Hop::Local { RANK_SYSTEM } else { RANK_OWN };
     Some(Route { to, hop, text, place: node.place.clone(), rank })

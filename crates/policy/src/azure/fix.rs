@@ -1,7 +1,8 @@
 //! The smallest changes, as commands of `az` and as Terraform.
 
 use crate::cloud::change::{
-    Wanted, free_before, lets_through, quoted, quoted_list, shell, stopped_at, terraform, wanted,
+    Wanted, free_before, lets_through, peers, quoted, quoted_list, shell, side_name, stopped_at, terraform,
+    wanted,
 };
 use crate::cloud::{Network, Owner};
 use crate::estate::{Endpoint, Fix};
@@ -126,16 +127,12 @@ pub(super) fn connect(one: &Network, two: &Network) -> Vec<Fix> {
         format!(
             "az network vnet peering create --resource-group RESOURCE_GROUP --name {} --vnet-name {} \
              --remote-vnet {} --allow-vnet-access",
-            shell(&format!("{}-to-{}", from.name, to.name)),
+            side_name(from, to),
             shell(&from.name),
             shell(&to.id),
         )
     };
-    let what = both(
-        format!("peers {} and {}, from both sides", one.name, two.name),
-        format!("在两侧建立 {} 与 {} 的对等连接", one.name, two.name),
-    );
-    vec![Fix { syntax: "az", what, change: format!("{}\n{}", side(one, two), side(two, one)) }]
+    vec![peers("az", one, two, side)]
 }
 
 /// A public address for an interface.

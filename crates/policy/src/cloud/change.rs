@@ -158,6 +158,25 @@ pub(crate) fn connects(syntax: &'static str, one: &Network, two: &Network, chang
     Fix { syntax, what: both(format!("connects {one} and {two}"), format!("连接 {one} 与 {two}")), change }
 }
 
+/// What peers two networks, by a command of the vendor's tool on each side.
+pub(crate) fn peers(
+    syntax: &'static str,
+    one: &Network,
+    two: &Network,
+    side: impl Fn(&Network, &Network) -> String,
+) -> Fix {
+    let what = both(
+        format!("peers {} and {}, from both sides", one.name, two.name),
+        format!("在两侧建立 {} 与 {} 的对等连接", one.name, two.name),
+    );
+    Fix { syntax, what, change: format!("{}\n{}", side(one, two), side(two, one)) }
+}
+
+/// The name of the side of a peering, for a shell.
+pub(crate) fn side_name(from: &Network, to: &Network) -> String {
+    shell(&format!("{}-to-{}", from.name, to.name))
+}
+
 /// What gives an instance a public address, by commands of the vendor's tool.
 pub(crate) fn publishes(syntax: &'static str, endpoint: &Endpoint, change: String) -> Fix {
     let id = &endpoint.id;

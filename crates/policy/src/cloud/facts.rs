@@ -115,8 +115,6 @@ pub(crate) struct Habits {
     pub acl_stateful: bool,
     /// The list of the groups of one interface.
     pub join: Join,
-    /// The words for the end of a list.
-    pub end: (&'static str, &'static str),
 }
 
 /// Every map of the documents, from the outside in, at most twelve levels deep.
@@ -124,6 +122,13 @@ pub(crate) fn maps<'a>(documents: &'a [Node], each: &mut dyn FnMut(&'a Node)) {
     for document in documents {
         visit(document, 0, each);
     }
+}
+
+/// Whether one of the maps of a document fits.
+pub(crate) fn any_map(document: &Node, fits: impl Fn(&Node) -> bool) -> bool {
+    let mut found = false;
+    maps(std::slice::from_ref(document), &mut |node| found = found || fits(node));
+    found
 }
 
 fn visit<'a>(node: &'a Node, depth: usize, each: &mut dyn FnMut(&'a Node)) {
@@ -317,7 +322,7 @@ impl Lists<'_> {
         let head = Head {
             kind: self.habits.group,
             inbound,
-            default_text: end_text(self.habits, &name, default),
+            default_text: end_text(&name, default),
             name,
             place: place.unwrap_or_else(|| Place::whole(&Arc::from(ids.join("+").as_str()))),
             stateful: true,
@@ -360,7 +365,7 @@ impl Lists<'_> {
                 let head = Head {
                     kind: self.habits.acl,
                     inbound,
-                    default_text: end_text(self.habits, &name, Action::Deny),
+                    default_text: end_text(&name, Action::Deny),
                     name,
                     place: acl.place.clone(),
                     stateful: self.habits.acl_stateful,
@@ -465,12 +470,12 @@ impl Lists<'_> {
     }
 }
 
-fn end_text(habits: &Habits, name: &str, default: Action) -> netwhy_model::Text {
+fn end_text(name: &str, default: Action) -> netwhy_model::Text {
     match default {
         Action::Allow => both(
             format!("no rule of {name} denies it, and that is allowed"),
             format!("{name} 没有规则拒绝，默认放行"),
         ),
-        _ => both(format!("{} {name}", habits.end.0), format!("{name}：{}", habits.end.1)),
+        _ => both(format!("no rule allows it: {name}"), format!("{name}：没有规则放行")),
     }
 }

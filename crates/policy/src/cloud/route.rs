@@ -1,6 +1,6 @@
 //! Routes: the longest prefix wins, and of equal ones the customer's own.
 
-use crate::place::Place;
+use crate::place::{Place, both};
 use crate::read::{Span, without};
 use netwhy_model::Text;
 use std::net::IpAddr;
@@ -19,6 +19,16 @@ pub(crate) enum Hop {
     Appliance(IpAddr, Text),
     /// To something that is not modelled: a gateway to other premises.
     Other(Text),
+}
+
+impl Hop {
+    /// What the route of this text leads to is not modelled.
+    pub(crate) fn strange(text: &str) -> Hop {
+        Hop::Other(both(
+            format!("what the next hop of {text} does with the packets"),
+            format!("路由 {text} 的下一跳如何处理数据包"),
+        ))
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -1,6 +1,8 @@
 //! The smallest changes, as commands of `gcloud` and as Terraform.
 
-use crate::cloud::change::{Wanted, lets_through, quoted, quoted_list, shell, stopped_by, terraform, wanted};
+use crate::cloud::change::{
+    Wanted, lets_through, peers, quoted, quoted_list, shell, side_name, stopped_by, terraform, wanted,
+};
 use crate::cloud::fields::last;
 use crate::cloud::{Network, Owner};
 use crate::estate::{Endpoint, Fix};
@@ -114,16 +116,12 @@ pub(super) fn connect(one: &Network, two: &Network) -> Vec<Fix> {
     let side = |from: &Network, to: &Network| {
         format!(
             "gcloud compute networks peerings create {} --network={} --peer-network={}",
-            shell(&format!("{}-to-{}", from.name, to.name)),
+            side_name(from, to),
             shell(&from.name),
             shell(&to.name),
         )
     };
-    let what = both(
-        format!("peers {} and {}, from both sides", one.name, two.name),
-        format!("在两侧建立 {} 与 {} 的对等连接", one.name, two.name),
-    );
-    vec![Fix { syntax: "gcloud", what, change: format!("{}\n{}", side(one, two), side(two, one)) }]
+    vec![peers("gcloud", one, two, side)]
 }
 
 /// An external address for an instance.

@@ -1,6 +1,8 @@
 //! The smallest changes, as commands of `hcloud` and as Terraform.
 
-use crate::cloud::change::{Wanted, lets_through, quoted, shell, stopped_at, terraform, wanted};
+use crate::cloud::change::{
+    Wanted, connects, lets_through, publishes, quoted, shell, stopped_at, terraform, wanted,
+};
 use crate::cloud::{Network, Owner};
 use crate::estate::{Endpoint, Fix};
 use crate::gate::Gate;
@@ -108,9 +110,7 @@ pub(super) fn connect(one: &Network, two: &Network) -> Vec<Fix> {
         shell(&one.id),
         shell(&two.id),
     );
-    let what =
-        both(format!("connects {} and {}", one.name, two.name), format!("连接 {} 与 {}", one.name, two.name));
-    vec![Fix { syntax: "hcloud", what, change }]
+    vec![connects("hcloud", one, two, change)]
 }
 
 /// An elastic address for a server.
@@ -121,7 +121,5 @@ pub(super) fn publish(endpoint: &Endpoint) -> Vec<Fix> {
          hcloud EIP UpdatePublicip --publicip_id=EIP --publicip.port_id={}",
         shell(port)
     );
-    let what =
-        both(format!("gives {} a public address", endpoint.id), format!("给 {} 绑定公网地址", endpoint.id));
-    vec![Fix { syntax: "hcloud", what, change }]
+    vec![publishes("hcloud", endpoint, change)]
 }

@@ -6,25 +6,11 @@ use super::estate::{node_id, service_id};
 use super::gates::Blocks;
 use super::network::Network;
 use crate::estate::End;
-use crate::read::{Span, number, without};
+use crate::read::{Span, not_internet, number, without};
 use crate::space::Family;
 
-/// Blocks that are not of the Internet: RFC 6890, and what stands in for pods.
-const NOT_INTERNET: [&str; 13] = [
-    "0.0.0.0/8",
-    "10.0.0.0/8",
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "198.18.0.0/15",
-    "224.0.0.0/3",
-    "::/3",
-    "4000::/2",
-    "8000::/1",
-    "2001:db8::/32",
-];
+/// More blocks that are not of the Internet: what stands in for pods, and of IPv6 all but 2000::/3.
+const NOT_INTERNET_EITHER: [&str; 5] = ["198.18.0.0/15", "::/3", "4000::/2", "8000::/1", "2001:db8::/32"];
 /// Labels and namespaces by which ingress controllers are known.
 const CONTROLLERS: [&str; 10] = [
     "ingress-nginx",
@@ -68,8 +54,7 @@ impl Spot {
 
 /// The addresses of the Internet that are nobody's here.
 fn outside(kube: &Kube) -> Vec<Span> {
-    let holes: Vec<Span> = NOT_INTERNET.iter().filter_map(|text| Span::read(text)).collect();
-    without(&beyond(kube), &holes)
+    without(&beyond(kube), &not_internet(&NOT_INTERNET_EITHER))
 }
 
 /// Every address that is no pod's, service's or node's.

@@ -62,7 +62,8 @@ impl List {
         if self.order == Order::AllowOnly {
             return self.repeated(rule, room);
         }
-        match self.covered(rule, |_| true, room) {
+        let lives = self.has_free_corner(rule);
+        match if lives { Answer::Lives } else { self.covered(rule, |_| true, room) } {
             Answer::Covered => {
                 let by = self.needed(rule, room);
                 let same = by.iter().all(|one| self.entries[*one as usize].action.is_like(entry.action));
@@ -132,23 +133,32 @@ impl List {
     /// rule; leaves the cubes used in the room.
     fn covered(&self, rule: u32, chosen: impl Fn(u32) -> bool, room: &mut Room) -> Answer {
         room.used.clear();
-        let end =
-            if self.order == Order::FirstMatch { self.entries[rule as usize].first_cube } else { u32::MAX };
-        for at in 0..self.cubes_of(rule).len() {
-            let cube = self.cubes_of(rule)[at];
-            self.overlapping(&cube, end, &mut room.numbers);
-            let removed = &room.removed;
-            room.numbers.retain(|number| {
-                let other = self.owners[*number as usize];
-                let is_removed = removed[other as usize];
-                other != rule && !is_removed && self.entries[other as usize].exact && chosen(other)
-            });
-            match self.cover(&cube, room) {
+        let first = self.entries[rule as usize].first_cube;
+        for (number, cube) in (first..).zip(self.cubes_of(rule)) {
+            if room.candidates_of != Some(number) {
+                self.candidates(rule, cube, room);
+                room.candidates_of = Some(number);
+            }
+            room.numbers.clear();
+            let taken = room.candidates.iter().filter(|number| chosen(self.owners[**number as usize]));
+            room.numbers.extend(taken);
+            match self.cover(cube, room) {
                 Answer::Covered => {}
                 other => return other,
             }
         }
         Answer::Covered
+    }
+
+    /// Finds the cubes of other rules that may take packets of a rule's cube.
+    fn candidates(&self, rule: u32, cube: &Cube, room: &mut Room) {
+        let end =
+            if self.order == Order::FirstMatch { self.entries[rule as usize].first_cube } else { u32::MAX };
+        self.overlapping(cube, end, &mut room.candidates);
+        room.candidates.retain(|number| {
+            let other = self.owners[*number as usize];
+            other != rule && !room.removed[other as usize] && self.entries[other as usize].exact
+        });
     }
 
     /// Whether the cubes numbered in the room take all of one cube.
@@ -198,7 +208,8 @@ impl List {
         }
         for one in rules.clone() {
             let rest: Vec<u32> = rules.iter().copied().filter(|other| *other != one).collect();
-            if self.covered(rule, |other| rest.binary_search(&other).is_ok(), room) == Answer::Covered {
+            let chosen = |other| rest.binary_search(&other).is_ok();
+            if self.covered(rule, chosen, room) == Answer::Covered {
                 rules = rest;
             }
         }
@@ -230,6 +241,9 @@ struct Room {
     /// Rules told redundant already.
     removed: Vec<bool>,
     numbers: Vec<u32>,
+    /// The cubes that may take packets of one cube, and of which: several choices of them are tried.
+    candidates: Vec<u32>,
+    candidates_of: Option<u32>,
     used: Vec<u32>,
     stack: Vec<(Cube, usize)>,
     pieces: Vec<Cube>,

@@ -283,20 +283,19 @@ fn confirm(memory: &mut Memory, work: &Work<'_>, way: &mut Way) {
 fn rewritten(work: &Work<'_>) -> Option<Rewritten> {
     let packet = work.packet;
     let port = |bits: Option<Bits>| bits.and_then(Bits::known).and_then(|port| u16::try_from(port).ok());
-    let source = work.source.known().map(|number| packet::address(number, work.six));
-    let destination = work.destination.known().map(|number| packet::address(number, work.six));
     let ports = has_ports(packet.protocol);
-    let same = source == Some(packet.source)
-        && destination == Some(packet.destination)
+    let same = work.source.known() == Some(packet::number(packet.source))
+        && work.destination.known() == Some(packet::number(packet.destination))
         && (!ports
             || (port(work.source_port) == packet.source_port
                 && port(work.destination_port) == packet.destination_port));
     if same {
         return None;
     }
+    let address = |bits: Bits| bits.known().map(|number| packet::address(number, work.six));
     Some(Rewritten {
-        src: source,
-        dst: destination,
+        src: address(work.source),
+        dst: address(work.destination),
         sport: port(work.source_port),
         dport: port(work.destination_port),
     })

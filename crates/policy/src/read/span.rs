@@ -17,6 +17,18 @@ const PRIVATE: [&str; 9] = [
     "::1",
 ];
 
+/// Of IPv4 what is no part of the Internet: private, shared, local, multicast and the like (RFC 6890).
+const NOT_INTERNET: [&str; 8] = [
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "224.0.0.0/3",
+];
+
 /// Addresses of one family, from first to last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Span {
@@ -172,6 +184,11 @@ pub fn shared(some: &[Span], others: &[Span]) -> Vec<Span> {
 /// Addresses that are not of the public internet.
 pub fn private() -> Vec<Span> {
     PRIVATE.iter().filter_map(|text| Span::read(text)).collect()
+}
+
+/// Of IPv4 what is no part of the Internet, and more that the caller does not take for it.
+pub fn not_internet(more: &[&str]) -> Vec<Span> {
+    NOT_INTERNET.iter().chain(more).filter_map(|text| Span::read(text)).collect()
 }
 
 #[cfg(test)]

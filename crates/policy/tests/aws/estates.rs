@@ -4,6 +4,59 @@ use netwhy_policy::aws::Aws;
 use netwhy_policy::can::{Answer, Verdict, can};
 use netwhy_policy::estate::{Ask, End, Estate};
 
+/// A security group of the VPC with these rules.
+macro_rules! group {
+    ($name:literal, $($rule:expr),*) => {
+        concat!("resource \"aws_security_group\" \"", $name, "\" {\n  vpc_id = aws_vpc.v.id\n", $($rule,)* "}\n")
+    };
+}
+
+/// A rule of a group: which way, protocol, ports, addresses.
+macro_rules! rule {
+    ($way:literal, $protocol:literal, $from:literal, $to:literal, $cidr:literal) => {
+        concat!(
+            "  ",
+            $way,
+            " {\n    protocol    = \"",
+            $protocol,
+            "\"\n    from_port   = ",
+            $from,
+            "\n    to_port     = ",
+            $to,
+            "\n    cidr_blocks = [\"",
+            $cidr,
+            "\"]\n  }\n"
+        )
+    };
+}
+
+/// A group that lets everything through.
+macro_rules! open {
+    ($name:literal) => {
+        group!($name, rule!("ingress", "-1", 0, 0, "0.0.0.0/0"), rule!("egress", "-1", 0, 0, "0.0.0.0/0"))
+    };
+}
+
+/// The route table of a subnet, with one route.
+macro_rules! table {
+    ($subnet:literal, $route:literal) => {
+        concat!(
+            "resource \"aws_route_table\" \"",
+            $subnet,
+            "\" {\n  vpc_id = aws_vpc.v.id\n  route {\n",
+            $route,
+            "  }\n}\nresource \"aws_route_table_association\" \"",
+            $subnet,
+            "\" {\n  subnet_id      = aws_subnet.",
+            $subnet,
+            ".id\n  route_table_id = aws_route_table.",
+            $subnet,
+            ".id\n}\n"
+        )
+    };
+}
+pub(crate) use table;
+
 /// Two subnets of one VPC, an instance in each, an internet gateway; what a case is about is added.
 pub const BASE: &str = r#"
 resource "aws_vpc" "v" { cidr_block = "10.0.0.0/16" }
@@ -29,38 +82,7 @@ resource "aws_instance" "db" {
 "#;
 
 /// Groups that let everything through.
-pub const OPEN: &str = r#"
-resource "aws_security_group" "web" {
-  vpc_id = aws_vpc.v.id
-  ingress {
-    protocol    = "-1"
-    from_port   = 0
-    to_port     = 0
-    cidr_blocks = ["0.0.0.0/0"]
-  }
-  egress {
-    protocol    = "-1"
-    from_port   = 0
-    to_port     = 0
-    cidr_blocks = ["0.0.0.0/0"]
-  }
-}
-resource "aws_security_group" "db" {
-  vpc_id = aws_vpc.v.id
-  ingress {
-    protocol    = "-1"
-    from_port   = 0
-    to_port     = 0
-    cidr_blocks = ["0.0.0.0/0"]
-  }
-  egress {
-    protocol    = "-1"
-    from_port   = 0
-    to_port     = 0
-    cidr_blocks = ["0.0.0.0/0"]
-  }
-}
-"#;
+pub const OPEN: &str = concat!(open!("web"), open!("db"));
 
 pub fn end(text: &str) -> End {
     match text.parse() {
@@ -90,17 +112,7 @@ pub fn is(answer: &Answer, verdict: Verdict) {
     assert_eq!(answer.verdict, verdict, "{:#?}", answer.steps);
 }
 
-pub const WEB_OUT: &str = r#"
-resource "aws_security_group" "web" {
-  vpc_id = aws_vpc.v.id
-  egress {
-    protocol    = "tcp"
-    from_port   = 5432
-    to_port     = 5432
-    cidr_blocks = ["10.0.0.0/16"]
-  }
-}
-"#;
+pub const WEB_OUT: &str = group!("web", rule!("egress", "tcp", 5432, 5432, "10.0.0.0/16"));
 
 pub const PUBLIC: &str = r#"
 resource "aws_eip" "e" {
@@ -109,21 +121,11 @@ resource "aws_eip" "e" {
 }
 "#;
 
-pub const TO_INTERNET: &str = r#"
-resource "aws_route_table" "a" {
-  vpc_id = aws_vpc.v.id
-  route {
-    cidr_block = "0.0.0.0/0"
-    gateway_id = aws_internet_gateway.g.id
-  }
-}
-resource "aws_route_table_association" "a" {
-  subnet_id      = aws_subnet.a.id
-  route_table_id = aws_route_table.a.id
-}
-"#;
+pub const TO_INTERNET: &str =
+    table!("a", "    cidr_block = \"0.0.0.0/0\"\n    gateway_id = aws_internet_gateway.g.id\n");
 
-pub const PEER: &str = r#"
+pub const PEER: &str = concat!(
+    r#"
 resource "aws_vpc" "w" { cidr_block = "10.9.0.0/16" }
 resource "aws_subnet" "w" {
   vpc_id     = aws_vpc.w.id
@@ -147,49 +149,36 @@ resource "aws_vpc_peering_connection" "p" {
   peer_vpc_id = aws_vpc.w.id
   auto_accept = true
 }
-resource "aws_route_table" "a" {
-  vpc_id = aws_vpc.v.id
-  route {
-    cidr_block                = "10.9.0.0/16"
-    vpc_peering_connection_id = aws_vpc_peering_connection.p.id
-  }
-}
-resource "aws_route_table_association" "a" {
-  subnet_id      = aws_subnet.a.id
-  route_table_id = aws_route_table.a.id
-}
-resource "aws_default_route_table" "w" {
+"#,
+    table!(
+        "a",
+        "    cidr_block                = \"10.9.0.0/16\"\n    vpc_peering_connection_id = aws_vpc_peering_connection.p.id\n"
+    ),
+    r#"resource "aws_default_route_table" "w" {
   default_route_table_id = aws_vpc.w.default_route_table_id
   route {
     cidr_block                = "10.0.0.0/16"
     vpc_peering_connection_id = aws_vpc_peering_connection.p.id
   }
 }
-"#;
+"#
+);
 
-pub const BALANCER: &str = r#"
+pub const BALANCER: &str = concat!(
+    r#"
 resource "aws_lb" "l" {
   name               = "front"
   load_balancer_type = "application"
   security_groups    = [aws_security_group.lb.id]
   subnets            = [aws_subnet.a.id]
 }
-resource "aws_security_group" "lb" {
-  vpc_id = aws_vpc.v.id
-  ingress {
-    protocol    = "tcp"
-    from_port   = 443
-    to_port     = 443
-    cidr_blocks = ["0.0.0.0/0"]
-  }
-  egress {
-    protocol    = "tcp"
-    from_port   = 5432
-    to_port     = 5432
-    cidr_blocks = ["10.0.2.0/24"]
-  }
-}
-resource "aws_lb_target_group" "t" {
+"#,
+    group!(
+        "lb",
+        rule!("ingress", "tcp", 443, 443, "0.0.0.0/0"),
+        rule!("egress", "tcp", 5432, 5432, "10.0.2.0/24")
+    ),
+    r#"resource "aws_lb_target_group" "t" {
   port     = 5432
   protocol = "HTTP"
   vpc_id   = aws_vpc.v.id
@@ -220,7 +209,8 @@ resource "aws_security_group" "db" {
     security_groups = [aws_security_group.lb.id]
   }
 }
-"#;
+"#
+);
 
 /// A network ACL of the database's subnet with these entries.
 pub fn acl(entries: &[(&str, u32, &str, &str, &str, u16, u16)]) -> String {

@@ -1,7 +1,7 @@
 //! Routes, gateways, peering, balancers, and what lint tells of all of it.
 
 use crate::estates::{
-    BALANCER, BASE, OPEN, PEER, PUBLIC, TO_INTERNET, WEB_OUT, acl, ask_of, end, fixes, is, web_to_db,
+    BALANCER, BASE, OPEN, PEER, PUBLIC, TO_INTERNET, WEB_OUT, acl, ask_of, end, fixes, is, table, web_to_db,
 };
 use netwhy_policy::aws::Aws;
 use netwhy_policy::can::{Verdict, can};
@@ -47,18 +47,11 @@ resource "aws_nat_gateway" "n" {
   subnet_id = aws_subnet.b.id
   public_ip = "198.51.100.9"
 }
-resource "aws_route_table" "b" {
-  vpc_id = aws_vpc.v.id
-  route {
-    cidr_block = "0.0.0.0/0"
-    gateway_id = aws_internet_gateway.g.id
-  }
-}
-resource "aws_route_table_association" "b" {
-  subnet_id      = aws_subnet.b.id
-  route_table_id = aws_route_table.b.id
-}
 "#;
+    let nat =
+        [nat, table!("b", "    cidr_block = \"0.0.0.0/0\"\n    gateway_id = aws_internet_gateway.g.id\n")]
+            .concat();
+    let nat = nat.as_str();
     let table = TO_INTERNET
         .replace("gateway_id = aws_internet_gateway.g.id", "nat_gateway_id = aws_nat_gateway.n.id");
     let out =
@@ -112,21 +105,12 @@ resource "aws_instance" "third" { subnet_id = aws_subnet.x.id }
 
 #[test]
 fn of_two_routes_the_longer_prefix_is_taken_even_when_it_is_longer_than_local() {
-    let table = r#"
-resource "aws_route_table" "a" {
-  vpc_id = aws_vpc.v.id
-  route {
-    cidr_block           = "10.0.2.0/24"
-    network_interface_id = aws_network_interface.firewall.id
-  }
-}
-resource "aws_route_table_association" "a" {
-  subnet_id      = aws_subnet.a.id
-  route_table_id = aws_route_table.a.id
-}
-resource "aws_network_interface" "firewall" { subnet_id = aws_subnet.a.id }
-"#;
-    let answer = web_to_db(&[BASE, OPEN, table]);
+    let table = table!(
+        "a",
+        "    cidr_block           = \"10.0.2.0/24\"\n    network_interface_id = aws_network_interface.firewall.id\n"
+    );
+    let firewall = "resource \"aws_network_interface\" \"firewall\" { subnet_id = aws_subnet.a.id }\n";
+    let answer = web_to_db(&[BASE, OPEN, table, firewall]);
     is(&answer, Verdict::Depends);
     assert!(answer.depends[0].why.en.contains("aws_network_interface.firewall"), "{:?}", answer.depends);
 }

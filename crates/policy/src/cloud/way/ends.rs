@@ -4,7 +4,7 @@ use super::super::Cloud;
 use super::super::route::{Hop, lookup};
 use crate::estate::{Ask, End};
 use crate::place::Place;
-use crate::read::{Span, without};
+use crate::read::{Span, not_internet, without};
 use crate::space::{Family, number};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,24 +12,9 @@ use std::sync::Arc;
 /// How many interfaces one end of a question may mean.
 const INTERFACE_COUNT_MAX: usize = 64;
 
-/// Addresses that are no part of the Internet: private, shared, local, multicast and the like (RFC 6890).
-const NOT_INTERNET: [&str; 15] = [
-    "0.0.0.0/8",
-    "10.0.0.0/8",
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "224.0.0.0/3",
-    "::/8",
-    "fc00::/7",
-    "fe80::/10",
-    "fec0::/10",
-    "ff00::/8",
-    "100::/64",
-    "2001:db8::/32",
-];
+/// Addresses of IPv6 that are no part of the Internet.
+const NOT_INTERNET_V6: [&str; 7] =
+    ["::/8", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8", "100::/64", "2001:db8::/32"];
 
 /// One end of a question: an interface, addresses in a subnet, or addresses nobody here knows.
 #[derive(Debug, Clone, Default)]
@@ -75,14 +60,12 @@ pub(super) enum Link {
 
 /// Every address of the Internet.
 pub(crate) fn internet() -> Vec<Span> {
-    let holes: Vec<Span> = NOT_INTERNET.iter().filter_map(|text| Span::read(text)).collect();
-    without(&Span::anywhere(), &holes)
+    without(&Span::anywhere(), &not_internet(&NOT_INTERNET_V6))
 }
 
 /// Whether none of these addresses is of the Internet.
 pub(super) fn is_private(spans: &[Span]) -> bool {
-    let holes: Vec<Span> = NOT_INTERNET.iter().filter_map(|text| Span::read(text)).collect();
-    without(spans, &holes).is_empty()
+    without(spans, &not_internet(&NOT_INTERNET_V6)).is_empty()
 }
 
 /// What an end may mean here; one unknown point when nothing of it is known.

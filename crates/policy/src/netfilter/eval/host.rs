@@ -17,6 +17,10 @@ pub struct Host {
 }
 
 impl Host {
+    pub fn is_unknown(&self) -> bool {
+        self.interfaces.is_empty() && self.routes.is_empty()
+    }
+
     /// The main address of an interface.
     pub fn address_of(&self, interface: &str, six: bool) -> Option<IpAddr> {
         let (_, addresses) = self.interfaces.iter().find(|(name, _)| name == interface)?;

@@ -120,9 +120,9 @@ impl Walk<'_, '_> {
     /// The next rule from here on that may match.
     fn next(&self, chain: &Chain, from: usize) -> Option<(usize, Option<Plain>)> {
         if let Some(index) = &chain.index[usize::from(self.work.six)]
-            && let Some(key) = self.work.key()
+            && let Some(point) = self.work.point()
         {
-            return index.next(from, &key);
+            return index.next(from, &point);
         }
         (from < chain.rules.len()).then_some((from, None))
     }

@@ -4,8 +4,8 @@ use super::memory::{Connection, DESTINATION_NAT, SOURCE_NAT};
 use super::value::{Bits, Value, known_or_not, name_number};
 use crate::netfilter::ast::{Field, Hook};
 use crate::netfilter::eval::Host;
-use crate::netfilter::eval::index::Key;
 use crate::netfilter::packet::{self, Fragment, ICMP, ICMPV6, Packet, SCTP, TCP, UDP, UDP_LITE, has_ports};
+use crate::points::Point;
 
 /// The state of a packet without a connection, in the bits of [`Field::CtState`].
 pub const INVALID: u128 = 1;
@@ -88,6 +88,9 @@ impl<'a> Work<'a> {
 
     /// Finds out where a packet goes, once its destination is settled; as said where the host is not known.
     pub fn route(&mut self) {
+        if self.host.is_unknown() {
+            return;
+        }
         let Some(destination) = self.destination.known() else { return };
         let address = packet::address(destination, self.six);
         match self.host.is_local(address) {
@@ -104,7 +107,7 @@ impl<'a> Work<'a> {
     }
 
     /// What the index looks at; `None` when something of it is unknown.
-    pub fn key(&self) -> Option<Key> {
+    pub fn point(&self) -> Option<Point> {
         // A later fragment has no ports, and so does not match a rule that names all of them either.
         if self.later() && has_ports(self.packet.protocol) {
             return None;
@@ -113,7 +116,7 @@ impl<'a> Work<'a> {
             None => Some(0),
             Some(bits) => bits.known().and_then(|number| u16::try_from(number).ok()),
         };
-        Some(Key {
+        Some(Point {
             source: self.source.known()?,
             destination: self.destination.known()?,
             source_port: port(self.source_port)?,

@@ -85,7 +85,7 @@ pub(super) const ETHER_TYPES: Names = &[
 pub(super) const NETWORK_PROTOCOLS: Names =
     &[("ipv4", 2), ("ip", 2), ("ipv6", 10), ("ip6", 10), ("arp", 3), ("bridge", 7), ("inet", 1)];
 
-pub(super) const ICMP_TYPES: Names = &[
+pub(in crate::netfilter) const ICMP_TYPES: Names = &[
     ("echo-reply", 0),
     ("destination-unreachable", 3),
     ("source-quench", 4),
@@ -114,7 +114,7 @@ pub(super) const ICMP_CODES: Names = &[
     ("admin-prohibited", 13),
 ];
 
-pub(super) const ICMP6_TYPES: Names = &[
+pub(in crate::netfilter) const ICMP6_TYPES: Names = &[
     ("destination-unreachable", 1),
     ("packet-too-big", 2),
     ("time-exceeded", 3),

@@ -2,6 +2,7 @@
 
 use super::{DCCP, Fragment, ICMP, ICMPV6, Inner, Packet, SCTP, TCP, UDP, UDP_LITE};
 use crate::netfilter::ast::Hook;
+use crate::netfilter::nft::names;
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 
@@ -60,33 +61,6 @@ const PROTOCOLS: [(&str, u8); 14] = [
     ("ah", 51),
     ("igmp", 2),
     ("ospf", 89),
-];
-const ICMP_TYPES: [(&str, u8); 12] = [
-    ("echo-reply", 0),
-    ("destination-unreachable", 3),
-    ("source-quench", 4),
-    ("redirect", 5),
-    ("echo-request", 8),
-    ("router-advertisement", 9),
-    ("router-solicitation", 10),
-    ("time-exceeded", 11),
-    ("parameter-problem", 12),
-    ("timestamp-request", 13),
-    ("timestamp-reply", 14),
-    ("address-mask-request", 17),
-];
-const ICMPV6_TYPES: [(&str, u8); 11] = [
-    ("destination-unreachable", 1),
-    ("packet-too-big", 2),
-    ("time-exceeded", 3),
-    ("parameter-problem", 4),
-    ("echo-request", 128),
-    ("echo-reply", 129),
-    ("mld-listener-query", 130),
-    ("nd-router-solicit", 133),
-    ("nd-router-advert", 134),
-    ("nd-neighbor-solicit", 135),
-    ("nd-neighbor-advert", 136),
 ];
 
 /// Why a line is no packet.
@@ -266,8 +240,8 @@ fn states(text: &str) -> Option<u8> {
 
 /// The number or the name of a type of ICMP or ICMPv6.
 pub fn icmp_type(text: &str, protocol: u8) -> Option<u8> {
-    let names: &[(&str, u8)] = if protocol == ICMPV6 { &ICMPV6_TYPES } else { &ICMP_TYPES };
-    find(text, names).or_else(|| text.parse().ok())
+    let known = if protocol == ICMPV6 { names::ICMP6_TYPES } else { names::ICMP_TYPES };
+    find(text, known).and_then(|number| u8::try_from(number).ok()).or_else(|| text.parse().ok())
 }
 
 fn mac(text: &str) -> Option<u64> {
