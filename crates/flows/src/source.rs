@@ -36,6 +36,8 @@ pub struct Source {
     pub wanted: Wanted,
     /// The order of fields of AWS logs without a header line.
     pub fields: Option<String>,
+    /// When the input was last written, in milliseconds since 1970: the year of log lines without one. Zero is now.
+    pub latest_ms: i64,
 }
 
 /// What became of one file; what was read before its end was given all the same.
@@ -81,7 +83,7 @@ const fn is_read(format: Format) -> bool {
 
 impl Source {
     pub fn new(names: Arc<Names>) -> Source {
-        Source { names, workers: 1, wanted: Wanted::ALL, fields: None }
+        Source { names, workers: 1, wanted: Wanted::ALL, fields: None, latest_ms: 0 }
     }
 
     /// Reads one input; `each` gets what it holds in its order.
@@ -140,7 +142,8 @@ impl Source {
                 Ok(unread)
             }
             Kind::Log(_) => {
-                let options = logs::Options { server: logs::server(name), ..logs::Options::default() };
+                let clock = logs::Clock { latest_ms: self.latest_ms, ..logs::Clock::default() };
+                let options = logs::Options { server: logs::server(name), clock };
                 let names = self.names.clone();
                 let reader = LogReader { workers: self.workers, ..LogReader::new(names, options) };
                 let each = &mut |events: Vec<Event>| each(Batch::Events(&events));
@@ -210,5 +213,19 @@ mod tests {
     fn what_is_no_log_is_said() {
         let (_, told) = events(b"nothing of the kind\n");
         assert!(matches!(told.error, Some(SourceError::Unknown)), "{told:?}");
+    }
+
+    #[test]
+    fn the_date_of_the_input_gives_the_year_that_its_lines_leave_out() {
+        let line =
+            b"Feb  3 10:00:00 host sshd[1]: Failed password for root from 203.0.113.9 port 4000 ssh2\n";
+        let source = Source { latest_ms: 1_583_020_800_000, ..Source::new(Arc::default()) };
+        let mut times = Vec::new();
+        source.read("auth.log", &line[..], &mut |batch| {
+            if let Batch::Events(events) = batch {
+                times.extend(events.iter().map(|event| event.time_ms));
+            }
+        });
+        assert_eq!(times, [1_580_724_000_000]);
     }
 }

@@ -9,7 +9,6 @@ use super::objects::Object;
 use super::wrong::{self, Sentence};
 use crate::{Action, Address, Direction, Flow, Opener};
 use serde::Deserialize;
-use std::borrow::Cow;
 
 /// One element of `records`.
 #[derive(Deserialize)]
@@ -76,7 +75,7 @@ pub fn read(json: &[u8], object: &mut Object) {
 }
 
 /// Reads one tuple into one record or two.
-fn put(tuple: &Cow<str>, common: Flow, object: &mut Object) {
+fn put(tuple: &str, common: Flow, object: &mut Object) {
     match flow(tuple, common) {
         Ok((there, back)) => {
             object.push(there);

@@ -139,8 +139,9 @@ pub(crate) fn read(
             fed.take(name, parquet::read(path, &source.names, each), *asked_for);
             continue;
         }
+        let dated = Source { latest_ms: written_ms(path), ..source.clone() };
         let told = match open(path) {
-            Ok(input) => source.read(&name, bar.through(input), each),
+            Ok(input) => dated.read(&name, bar.through(input), each),
             Err(error) if files.len() == 1 => return Err(error),
             Err(error) => {
                 fed.broken(name, failure::sentence(&error, Lang::En), failure::sentence(&error, Lang::Zh));
@@ -154,6 +155,13 @@ pub(crate) fn read(
         return Err(nothing(&fed));
     }
     Ok(fed)
+}
+
+/// When a file was last written, in milliseconds since 1970; zero where nothing tells.
+fn written_ms(path: &Path) -> i64 {
+    let written = std::fs::metadata(path).and_then(|about| about.modified()).ok();
+    let since = written.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    since.and_then(|time| i64::try_from(time.as_millis()).ok()).unwrap_or(0)
 }
 
 fn open(path: &Path) -> Result<Box<dyn Read + Send>> {
