@@ -43,7 +43,7 @@ const GUESS_SOURCES_MIN: u64 = 15;
 const SERVICE_CELLS_MIN: usize = 6;
 const SERVICE_PEERS_MIN: u64 = 3;
 const SERVICE_SESSIONS_MIN: u64 = 20;
-const SERVICE_CHANCE_MAX: f64 = 1e-4;
+const SERVICE_CHANCE_MAX: f64 = 1e-8;
 /// How long the input must run before something can be new.
 const SERVICE_SLOTS_MIN: i32 = 24;
 /// How many scanners the summary names.
