@@ -168,7 +168,9 @@ fn a_lake_takes_each_file_once_and_answers_in_every_form() {
     let mut log = web(2);
     log += &line(("192.0.2.9", 5_000), ("10.0.1.27", 3306), 1, START_S, "REJECT");
     let desk = desk(&[("flows.log", &log)]);
-    let lake = |words: &[&str]| [words, &["--lake", "lake"]].concat();
+    fn lake<'a>(words: &[&'a str]) -> Vec<&'a str> {
+        [words, &["--lake", "lake"]].concat()
+    }
     let (code, first) = desk.json(&lake(&["flows", "import", "flows.log"]));
     assert_eq!((code, &first["rows"]), (0, &81.into()), "{first:#}");
     let (_, again) = desk.json(&lake(&["flows", "import", "flows.log"]));

@@ -1,5 +1,7 @@
 //! Captures: every packet is in a flow or named; both directions, openers, timeouts, fragments.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
 #[path = "support/shared.rs"]
 mod shared;
 

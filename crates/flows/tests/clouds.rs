@@ -1,5 +1,7 @@
 //! What the JSON logs of the clouds become, record by record, on examples written after their documentation.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
 use netwhy_flows::read::{Format, Reader, sniff};
 use netwhy_flows::{Action, Direction, Flow, Names, Opener, Status, UnreadCount};
 use proptest::prelude::*;

@@ -1,5 +1,7 @@
 //! The detectors on drawn days: what is planted is found, what only looks like it stays silent.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
 use netwhy_flows::detect::{Alert, Detectors, Options};
 use netwhy_flows::generate::{Day, Truth, Variant};
 use netwhy_flows::{Action, Address, Flow, Names};

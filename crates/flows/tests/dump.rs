@@ -1,5 +1,7 @@
 //! Files of exports and of nfdump.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
 #[path = "support/exporter.rs"]
 mod exporter;
 #[path = "support/shared.rs"]

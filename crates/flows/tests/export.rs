@@ -1,5 +1,7 @@
 //! Exports: what an exporter writes is what the decoder reads, in any order, with every limit kept.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
 #[path = "support/exporter.rs"]
 mod exporter;
 

@@ -1,5 +1,7 @@
 //! The collector, connection tracking and sockets of this host, live.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
 #[path = "support/exporter.rs"]
 mod exporter;
 

@@ -1,5 +1,7 @@
 //! What the readers of cloud flow logs make of records as the clouds document them, and of hostile input.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use netwhy_flows::read::{Format, Reader, Wanted, Why, sniff};

@@ -1,5 +1,7 @@
 //! The fast reader of lines against a slow one, and against itself with the input cut up.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
 use netwhy_flows::read::{Format, Reader, Wanted};
 use netwhy_flows::{Action, Flow, Names, Status};
 use proptest::prelude::*;

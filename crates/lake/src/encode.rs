@@ -101,12 +101,10 @@ fn properties(wide: bool) -> Result<WriterProperties, ParquetError> {
         .set_sorting_columns((!wide).then(|| sorting.to_vec()))
         .set_created_by(format!("netwhy {}", env!("CARGO_PKG_VERSION")));
     // Almost no two are alike: a dictionary would only be filled and thrown away.
-    for name in ["offset"] {
-        let path = ColumnPath::from(name);
-        builder = builder
-            .set_column_dictionary_enabled(path.clone(), false)
-            .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
-    }
+    let path = ColumnPath::from("offset");
+    builder = builder
+        .set_column_dictionary_enabled(path.clone(), false)
+        .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
     Ok(builder.build())
 }
 

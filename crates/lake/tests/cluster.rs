@@ -1,5 +1,6 @@
 //! The same questions on a real scheduler and two real executors, each a process of its own, on loopback.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 #![cfg(feature = "cluster")]
 
 mod common;

@@ -1,5 +1,7 @@
 //! Imports: once, whole, whatever happens.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
 mod common;
 
 use common::{count, log, number, open, sql};

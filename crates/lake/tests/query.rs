@@ -1,5 +1,7 @@
 //! Questions: what they mean, and that our own ways of answering answer the same as plain ones.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
 mod common;
 
 use common::{count, log, number, open, sql, text};

@@ -1,5 +1,7 @@
 //! Retention and merging.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
 mod common;
 
 use common::{BEGIN, count, log, number, open, sql};

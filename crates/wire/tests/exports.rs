@@ -1,5 +1,7 @@
 //! Exports of flows and captures: any bytes end, and what is written is read.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
 use netwhy_wire::ipfix::{self, Dialect, FieldSpec, Set, Sets, TemplateError};
 use netwhy_wire::link::{Carried, carried};
 use netwhy_wire::netflow::{V5Head, V5Record, V9Head};
