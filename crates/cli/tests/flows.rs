@@ -278,7 +278,7 @@ held, start = [], time.monotonic()
 for number in range(6000):
     peer = socket.socket()
     peer.setblocking(False)
-    try: peer.connect(('10.%d.%d.%d' % (8 + number % 2, number // 250 % 250, 1 + number % 250), 22))
+    try: peer.connect(('198.%d.%d.%d' % (18 + number % 2, number // 250 % 250, 1 + number % 250), 22))
     except OSError: pass
     held.append((time.monotonic(), peer))
     for _, peer in held:
@@ -288,7 +288,7 @@ for number in range(6000):
     time.sleep(max(0, start + number / 60 - time.monotonic()))
 ";
 
-/// Is every host of 10.9.0.0/16, and talks with whoever comes for a while, as an SSH server does.
+/// Is every host of 198.19.0.0/16, and talks with whoever comes for a while, as an SSH server does.
 const GREETER: &str = "
 import socket, threading, time
 def talk(peer):
@@ -312,9 +312,9 @@ fn greeting_world(desk: &Desk) -> std::process::Child {
     });
     netwhy_testing::run(&format!(
         "ip link add out type veth peer name far; ip link set far netns {pid}; ip addr add 10.0.1.27/24 dev out; \
-         ip link set out up; ip route add 10.8.0.0/15 via 10.0.1.1; \
+         ip link set out up; ip route add 198.18.0.0/15 via 10.0.1.1; \
          nsenter -t {pid} -n sh -euc 'ip link set lo up; ip addr add 10.0.1.1/24 dev far; ip link set far up; \
-         ip route add blackhole 10.8.0.0/16; ip route add local 10.9.0.0/16 dev lo'"
+         ip route add blackhole 198.18.0.0/16; ip route add local 198.19.0.0/16 dev lo'"
     ));
     child
 }

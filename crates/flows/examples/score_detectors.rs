@@ -2,7 +2,7 @@
 #![allow(clippy::print_stdout)]
 
 use netwhy_flows::detect::{Detectors, Options};
-use netwhy_flows::generate::{Day, Variant};
+use netwhy_flows::generate::{Day, Score, Truth, Variant};
 use netwhy_flows::{Flow, Names};
 use std::sync::Arc;
 
@@ -41,41 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 score.false_alerts.len(),
                 score.on_look_alikes
             );
-            for attack in &score.missed {
-                println!(
-                    "  missed {} {} {:?} {} records, {} s, port {}",
-                    attack.kind,
-                    attack.attackers[0],
-                    attack.victims.first(),
-                    attack.records,
-                    attack.end - attack.start,
-                    attack.port
-                );
-            }
-            for alert in &score.false_alerts {
-                let like =
-                    truth.look_alikes.iter().find(|like| like.entity == alert.entity).map(|like| &like.kind);
-                println!(
-                    "  false {} {} {:?} {} [{} s]: {}",
-                    alert.id,
-                    alert.entity,
-                    alert.technique,
-                    like.map_or("", |like| like),
-                    alert.end - alert.start,
-                    alert.why
-                );
-                for attack in &truth.attacks {
-                    let names =
-                        |name: &String| attack.attackers.contains(name) || attack.victims.contains(name);
-                    if names(&alert.entity) || alert.victims.iter().chain(&alert.sources).any(names) {
-                        let (kind, port, later) = (&attack.kind, attack.port, attack.start - alert.start);
-                        println!("    near {kind} port {port} {later} s later");
-                    }
-                }
-                if let Some(proof) = alert.proof.first() {
-                    println!("    {}", proof.text);
-                }
-            }
+            tell(&truth, &score);
         }
         found += score.found;
         planted += score.planted;
@@ -88,4 +54,41 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "{variant:?} intensity {intensity} records {records} seeds {from}..{to}: recall {found}/{planted} (least {least}), false {wrong}, precision {precision:.3}, on look-alikes {on}"
     );
     Ok(())
+}
+
+/// What was missed, and what was told though nobody attacked.
+fn tell(truth: &Truth, score: &Score) {
+    for attack in &score.missed {
+        println!(
+            "  missed {} {} {:?} {} records, {} s, port {}",
+            attack.kind,
+            attack.attackers[0],
+            attack.victims.first(),
+            attack.records,
+            attack.end - attack.start,
+            attack.port
+        );
+    }
+    for alert in &score.false_alerts {
+        let like = truth.look_alikes.iter().find(|like| like.entity == alert.entity).map(|like| &like.kind);
+        println!(
+            "  false {} {} {:?} {} [{} s]: {}",
+            alert.id,
+            alert.entity,
+            alert.technique,
+            like.map_or("", |like| like),
+            alert.end - alert.start,
+            alert.why
+        );
+        for attack in &truth.attacks {
+            let names = |name: &String| attack.attackers.contains(name) || attack.victims.contains(name);
+            if names(&alert.entity) || alert.victims.iter().chain(&alert.sources).any(names) {
+                let (kind, port, later) = (&attack.kind, attack.port, attack.start - alert.start);
+                println!("    near {kind} port {port} {later} s later");
+            }
+        }
+        if let Some(proof) = alert.proof.first() {
+            println!("    {}", proof.text);
+        }
+    }
 }

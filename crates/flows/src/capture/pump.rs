@@ -148,14 +148,7 @@ pub fn packets(
                     interface_name: capture.interface_name(captured.interface),
                     offset: pump.offset,
                 };
-                match each(&packet) {
-                    Outcome::InFlows => count.in_flows += 1,
-                    Outcome::PassedOver => count.passed_over += 1,
-                    Outcome::Unread(en, zh) => {
-                        let place = Unread::new(file, count.seen, pump.offset, captured.bytes, en, zh);
-                        count.unread.push(place);
-                    }
-                }
+                note(file, count, &packet, each(&packet));
                 pump.skip(length as u64)?;
             }
             // Where the file goes on may be farther than what was read so far.
@@ -173,6 +166,17 @@ pub fn packets(
             }
         }
         widened = false;
+    }
+}
+
+fn note(file: &Arc<str>, count: &mut DumpCount, packet: &PumpedPacket<'_>, outcome: Outcome) {
+    match outcome {
+        Outcome::InFlows => count.in_flows += 1,
+        Outcome::PassedOver => count.passed_over += 1,
+        Outcome::Unread(en, zh) => {
+            let place = Unread::new(file, count.seen, packet.offset, packet.captured.bytes, en, zh);
+            count.unread.push(place);
+        }
     }
 }
 

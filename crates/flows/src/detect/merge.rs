@@ -3,6 +3,7 @@
 use super::alert::{Technique, Way};
 use super::finding::{Finding, Kind};
 use super::looks;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 /// Two attacks of one kind by one entity further apart than this are two.
@@ -29,9 +30,9 @@ pub fn merge(findings: Vec<Finding>, calls: impl Fn(&Finding) -> u64) -> Vec<Fin
 /// One kind of act by one entity is one attack; guessing is told apart by the service.
 fn same_act(mut findings: Vec<Finding>) -> Vec<Finding> {
     // The largest first: it keeps its technique and targets.
-    findings.sort_by_key(|finding| {
-        (std::cmp::Reverse(finding.targets), finding.start_ms, finding.entity, finding.port)
-    });
+    let order =
+        |finding: &Finding| (Reverse(finding.targets), finding.start_ms, finding.entity, finding.port);
+    findings.sort_by(|one, other| (order(one), &one.peers).cmp(&(order(other), &other.peers)));
     let mut merged: Vec<Finding> = Vec::new();
     let mut places: HashMap<_, Vec<usize>> = HashMap::new();
     for finding in findings {
@@ -57,6 +58,7 @@ fn join(kept: &mut Finding, other: Finding) {
     let both_vertical = kept.technique == Technique::Vertical && other.technique == Technique::Vertical;
     // The fan of all ports holds what the fans of single ports hold.
     let (port, records) = (kept.port, kept.records.max(other.records));
+    let leading = leading_port(kept, &other);
     let contained = other.targets < kept.targets / 10;
     if kept.kind == Kind::SynFlood {
         // The flood of all ports is the sum of the ports' own.
@@ -76,6 +78,20 @@ fn join(kept: &mut Finding, other: Finding) {
     if contained || both_vertical || kept.kind == Kind::Guessing {
         kept.port = port;
     }
+    if let Some(port) = leading {
+        kept.port = port;
+    }
+}
+
+/// The port whose fan is nearly all of what the fan of all ports holds.
+fn leading_port(one: &Finding, other: &Finding) -> Option<u16> {
+    let (all, part) = match (one.port, other.port) {
+        (0, port) if port != 0 => (one, other),
+        (port, 0) if port != 0 => (other, one),
+        _ => return None,
+    };
+    let is_scan = all.kind == Kind::Scan && all.technique != Technique::Vertical;
+    (is_scan && part.targets * 10 >= all.targets * 9).then_some(part.port)
 }
 
 /// A gateway that translates addresses shows its hosts' attack a second time: the host is the attacker.

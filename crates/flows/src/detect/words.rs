@@ -119,15 +119,53 @@ fn text(en: impl Into<String>, zh: impl Into<String>) -> Text {
     Text { en: en.into(), zh: zh.into() }
 }
 
+/// What several sentences say of a finding.
+struct Said {
+    minutes: i64,
+    /// Of a hundred calls.
+    failed: f64,
+    peer: String,
+    /// Before a number that is estimated.
+    about: (&'static str, &'static str),
+}
+
+impl Said {
+    fn of(finding: &Finding) -> Said {
+        Said {
+            minutes: (finding.end_ms - finding.start_ms) / 60_000 + 1,
+            failed: (finding.failed * 100.0).round(),
+            peer: finding.peers.first().map_or_else(|| "-".to_string(), |peer| peer.to_string()),
+            about: if finding.is_estimated { ("about ", "约 ") } else { ("", "") },
+        }
+    }
+}
+
 fn sentence(finding: &Finding) -> Text {
+    let said = Said::of(finding);
+    let mut told = match finding.kind {
+        Kind::Guessing => guessing_sentence(finding, &said),
+        Kind::Scan => scan_sentence(finding, &said),
+        Kind::SynFlood => syn_sentence(finding, &said),
+        Kind::UdpFlood => udp_sentence(finding, finding.way, finding.technique, said.minutes, &said.peer),
+        Kind::HttpFlood | Kind::Beacon | Kind::NewService | Kind::Churn => other_sentence(finding, &said),
+    };
+    if let Some(success) = finding.success {
+        told.en += &format!(
+            "; then one session at {} moved {} bytes: somebody likely got in",
+            success.host, success.bytes
+        );
+        told.zh +=
+            &format!("；随后在 {} 上有一个会话传输了 {} 字节：很可能已被攻入", success.host, success.bytes);
+    }
+    told
+}
+
+fn guessing_sentence(finding: &Finding, said: &Said) -> Text {
     let Finding { entity, targets, port, records, .. } = finding;
-    let about = if finding.is_estimated { ("about ", "约 ") } else { ("", "") };
-    let failed = (finding.failed * 100.0).round();
-    let minutes = (finding.end_ms - finding.start_ms) / 60_000 + 1;
-    let peer = finding.peers.first().map_or_else(|| "-".to_string(), |peer| peer.to_string());
+    let Said { minutes, failed, about, .. } = said;
     let service = looks::guessed_service(*port).unwrap_or("login");
-    let mut told = match (finding.kind, finding.way, finding.technique) {
-        (Kind::Guessing, _, Technique::Distributed) => text(
+    match (finding.way, finding.technique) {
+        (_, Technique::Distributed) => text(
             format!(
                 "many strangers together made {records} short {service} sessions at {entity}:{port} in {minutes} min, far above its usual"
             ),
@@ -135,7 +173,7 @@ fn sentence(finding: &Finding) -> Text {
                 "{minutes} 分钟内众多外部地址对 {entity}:{port} 发起 {records} 次短 {service} 会话，远超平时"
             ),
         ),
-        (Kind::Guessing, Way::In, _) => text(
+        (Way::In, _) => text(
             format!(
                 "{entity} made {records} short, like {service} attempts at {targets} of our hosts in {minutes} min"
             ),
@@ -143,7 +181,7 @@ fn sentence(finding: &Finding) -> Text {
                 "{entity} 在 {minutes} 分钟内对我方 {targets} 台主机发起 {records} 次短而雷同的 {service} 登录尝试"
             ),
         ),
-        (Kind::Guessing, Way::Out, _) => text(
+        (Way::Out, _) => text(
             format!(
                 "{entity} called {}{targets} hosts on port {port} ({service}) {records} times in {minutes} min; {failed} % failed, the rest were short log-in attempts",
                 about.0
@@ -153,7 +191,15 @@ fn sentence(finding: &Finding) -> Text {
                 about.1
             ),
         ),
-        (Kind::Scan, way, Technique::Vertical) => text(
+    }
+}
+
+fn scan_sentence(finding: &Finding, said: &Said) -> Text {
+    let Finding { entity, targets, records, way, .. } = finding;
+    let Said { minutes, failed, peer, about, .. } = said;
+    let way = *way;
+    match finding.technique {
+        Technique::Vertical => text(
             format!(
                 "{entity} tried {}{targets} ports of {peer}{} in {minutes} min, {failed} % in vain",
                 about.0,
@@ -165,7 +211,7 @@ fn sentence(finding: &Finding) -> Text {
                 about.1
             ),
         ),
-        (Kind::Scan, way, _) => text(
+        _ => text(
             format!(
                 "{entity} tried {}{targets} different targets{} in {minutes} min ({records} records), {failed} % in vain",
                 about.0,
@@ -177,26 +223,39 @@ fn sentence(finding: &Finding) -> Text {
                 about.1
             ),
         ),
-        (Kind::SynFlood, Way::In, _) => text(
+    }
+}
+
+fn syn_sentence(finding: &Finding, said: &Said) -> Text {
+    let Finding { entity, port, records, .. } = finding;
+    let Said { minutes, peer, .. } = said;
+    match finding.way {
+        Way::In => text(
             format!(
                 "{records} connections to {entity}:{port} began and never carried data within {minutes} min, far above its usual"
             ),
             format!("{minutes} 分钟内有 {records} 个到 {entity}:{port} 的连接只有握手没有数据，远超平时"),
         ),
-        (Kind::SynFlood, Way::Out, _) => text(
+        Way::Out => text(
             format!(
                 "{entity} sent {records} records of nothing but SYN packets to {peer}:{port} in {minutes} min"
             ),
             format!("{entity} 在 {minutes} 分钟内向 {peer}:{port} 发送了 {records} 条只有 SYN 的记录"),
         ),
-        (Kind::UdpFlood, way, technique) => udp_sentence(finding, way, technique, minutes, &peer),
-        (Kind::HttpFlood, ..) => text(
+    }
+}
+
+fn other_sentence(finding: &Finding, said: &Said) -> Text {
+    let Finding { entity, port, records, .. } = finding;
+    let Said { minutes, failed, peer, .. } = said;
+    match finding.kind {
+        Kind::HttpFlood => text(
             format!(
                 "{entity}:{port} took {records} calls in {minutes} min, more than five times its busy hours"
             ),
             format!("{entity}:{port} 在 {minutes} 分钟内收到 {records} 次请求，超过其繁忙时段的五倍"),
         ),
-        (Kind::Beacon, ..) => text(
+        Kind::Beacon => text(
             format!(
                 "{entity} called {peer}:{port} {records} times, {} % of them about {:.0} s apart, and hardly any other host of ours does",
                 100.0 - failed,
@@ -208,11 +267,11 @@ fn sentence(finding: &Finding) -> Text {
                 finding.interval_s
             ),
         ),
-        (Kind::NewService, ..) => text(
+        Kind::NewService => text(
             format!("{entity} began to serve strangers on port {port}, where nothing answered before"),
             format!("{entity} 开始在此前无人应答的 {port} 端口上为外部地址提供服务"),
         ),
-        (Kind::Churn, ..) => text(
+        _ => text(
             format!(
                 "{entity} had {records} new connections in {minutes} min, more than eight times its busy hours: its connection table may overflow"
             ),
@@ -220,16 +279,7 @@ fn sentence(finding: &Finding) -> Text {
                 "{entity} 在 {minutes} 分钟内新建 {records} 个连接，超过其繁忙时段的八倍，连接跟踪表可能溢出"
             ),
         ),
-    };
-    if let Some(success) = finding.success {
-        told.en += &format!(
-            "; then one session at {} moved {} bytes: somebody likely got in",
-            success.host, success.bytes
-        );
-        told.zh +=
-            &format!("；随后在 {} 上有一个会话传输了 {} 字节：很可能已被攻入", success.host, success.bytes);
     }
-    told
 }
 
 fn ours(way: Way) -> (&'static str, &'static str) {
