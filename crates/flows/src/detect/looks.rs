@@ -13,8 +13,12 @@ pub const SSH: u16 = 22;
 
 /// A call that failed by its look: rejected, or nothing but packets without data.
 pub fn is_knock(flow: &Flow) -> bool {
-    flow.action == Action::Reject
-        || (flow.packets <= SYN_COUNT_MAX && flow.bytes <= flow.packets * EMPTY_PACKET_BYTES_MAX)
+    flow.action == Action::Reject || (flow.packets <= SYN_COUNT_MAX && is_empty(flow))
+}
+
+/// Nothing but packets without data, however many.
+pub fn is_empty(flow: &Flow) -> bool {
+    flow.bytes <= flow.packets * EMPTY_PACKET_BYTES_MAX
 }
 
 /// A call that became a conversation.

@@ -5,7 +5,7 @@
 
 use super::alert::{SAMPLE_COUNT_MAX, Technique, Way};
 use super::finding::{Finding, Kind, Majority, Spread, prove, sample};
-use super::looks::{self, carries_data, is_knock, is_light, is_session};
+use super::looks::{self, carries_data, is_empty, is_knock, is_light, is_session};
 use super::series::{Calls, Cell, Run, Series};
 use super::sides::{Sides, Talk};
 use super::sketch::{Distinct, Table, mix, mix_address};
@@ -37,6 +37,10 @@ const SLOW_MS_MIN: i64 = 6 * 3_600_000;
 const ATTEMPT_BYTES_MAX: u64 = 15_000;
 /// Attempts are alike: standard deviation of their bytes by the mean.
 const SIZES_SPREAD_MAX: f64 = 0.6;
+/// A gateway's calls on one port go on in at least this part (one in …) of its busy cells, and are no more than this share
+/// of all its calls.
+const DAY_CELLS_SHARE: usize = 3;
+const SMALL_PART_MAX: f64 = 0.3;
 /// Ports of one host.
 const VERTICAL_PORTS_MIN: u64 = 15;
 const VERTICAL_UDP_PORTS_MIN: u64 = 40;
@@ -146,6 +150,11 @@ impl Outgoing {
             is_fresh |= fan.failed.insert(target)
                 && (flow.protocol == UDP || flow.packets < 4 || talk.our_server.is_none());
             fan.top.add(talk.server, flow.packets);
+        } else if flow.protocol == TCP && is_empty(flow) {
+            // Many SYN packets of one five-tuple in one record; what a download acknowledges is made up for by its answers.
+            cell.fails += 1;
+            cell.packets += flow.packets;
+            fan.top.add(talk.server, flow.packets);
         } else if is_session(flow) {
             cell.sessions += u32::from(is_fresh);
             fan.sizes.add(flow.bytes as f64);
@@ -183,7 +192,7 @@ impl Outgoing {
                 }),
                 (TCP, port) => fan
                     .flood(entity, port, &fan.series, sides)
-                    .or_else(|| fan.guessing(entity, port, sides))
+                    .or_else(|| fan.guessing(entity, port, sides, calls.hosts.get(our)))
                     .or_else(|| fan.scan(entity, port, 1, &fan.series)),
                 (UDP, port) => fan.silent_scan(entity, port),
                 _ => None,
@@ -202,6 +211,12 @@ fn is_probe(talk: &Talk, flow: &Flow) -> bool {
     // The ports that traceroute uses.
     let is_trace = flow.protocol == UDP && (33434..33534).contains(&talk.port);
     !is_trace && (flow.protocol != UDP || is_light(flow))
+}
+
+/// Whether a run is spread over what its host does all day and is but a small part of it.
+fn is_small_part(run: &Run, whole: &Series) -> bool {
+    let all_day = run.cells as usize * DAY_CELLS_SHARE >= whole.cells().len();
+    all_day && share(run.sum.requests, whole.total().sum.requests) < SMALL_PART_MAX
 }
 
 fn share(part: u32, whole: u32) -> f64 {
@@ -251,7 +266,7 @@ impl Fan {
         self.sizes.deviation() <= SIZES_SPREAD_MAX * self.sizes.mean()
     }
 
-    fn guessing(&self, entity: Address, port: u16, sides: &Sides) -> Option<Finding> {
+    fn guessing(&self, entity: Address, port: u16, sides: &Sides, whole: Option<&Series>) -> Option<Finding> {
         looks::guessed_service(port)?;
         // Our own hosts are called by many of us; only failing tells.
         // An address that was a stranger's when it was called may have turned out to be ours.
@@ -278,7 +293,8 @@ impl Fan {
         let sessions = share(run.sum.sessions, run.sum.fresh);
         let failed = share(run.sum.failed(), run.sum.requests);
         // Where all is answered, only sameness tells guessing from the many things behind a gateway.
-        if self.series.is_everyday(&run, |cell| cell.requests) || (failed < 0.2 && !self.looks_alike()) {
+        let is_gateways = whole.is_some_and(|whole| is_small_part(&run, whole)) || !self.looks_alike();
+        if self.series.is_everyday(&run, |cell| cell.requests) || (failed < 0.2 && is_gateways) {
             return None;
         }
         let only_knocks = match port {
