@@ -87,7 +87,7 @@ fn way_of(packet_type: u16) -> Way {
 fn by_ethertype<'a>(mut kind: u16, take: &mut Take<'a>) -> Option<Carried<'a>> {
     for _ in 0..TAG_COUNT_MAX {
         match kind {
-            ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => return Some(raw(take.rest)),
+            ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => return Some(ip(take.rest)),
             // 802.1Q, 802.1ad and what came before it.
             0x8100 | 0x88a8 | 0x9100 | 0x9200 | 0x9300 => {
                 take.u16()?;
@@ -121,7 +121,7 @@ fn ppp<'a>(take: &mut Take<'a>) -> Option<Carried<'a>> {
         take.u16()?;
     }
     Some(match take.u16()? {
-        0x0021 | 0x0057 => raw(take.rest),
+        0x0021 | 0x0057 => ip(take.rest),
         other => Carried::Other(other),
     })
 }
@@ -130,6 +130,11 @@ fn hdlc<'a>(take: &mut Take<'a>) -> Option<Carried<'a>> {
     take.u16()?;
     let kind = take.u16()?;
     by_ethertype(kind, take)
+}
+
+/// The link says that it is IP: what is wrong with its header is for the reader of IP to tell.
+fn ip(bytes: &[u8]) -> Carried<'_> {
+    if bytes.is_empty() { Carried::Short } else { Carried::Ip(bytes) }
 }
 
 /// The version in the first byte decides; bytes of another version are no IP.

@@ -77,9 +77,11 @@ impl CaptureFile {
     }
 
     /// Looks at the bytes from where the last step ended; start with the first byte of the file.
-    pub fn step<'a>(&mut self, bytes: &'a [u8]) -> Step<'a> {
+    ///
+    /// `all`: the file ends with these bytes. Where a step is bad, look again with more of the file, if there is more.
+    pub fn step<'a>(&mut self, bytes: &'a [u8], all: bool) -> Step<'a> {
         match self {
-            CaptureFile::Pcap(file) => file.step(bytes),
+            CaptureFile::Pcap(file) => file.step(bytes, all),
             CaptureFile::Pcapng(file) => file.step(bytes),
         }
     }
@@ -131,7 +133,7 @@ impl Pcap {
         Some(Pcap { order, link_type, fraction_ns, header_bytes, begun: false, last_time_s: 0 })
     }
 
-    fn step<'a>(&mut self, bytes: &'a [u8]) -> Step<'a> {
+    fn step<'a>(&mut self, bytes: &'a [u8], all: bool) -> Step<'a> {
         if !self.begun {
             self.begun = true;
             return Step::Skip(MAGIC_BYTES as u64);
@@ -142,11 +144,15 @@ impl Pcap {
             return Step::Bad(self.next_record(bytes), CaptureError::Long(kept));
         }
         let end = self.header_bytes + kept as usize;
-        if kept > self.order.u32(head, 12)
-            && bytes.len() > end + self.header_bytes
-            && !self.looks_like_record(bytes, end)
-        {
-            return Step::Bad(self.next_record(bytes), CaptureError::Long(kept));
+        // More kept than there was: a torn length, unless the next record stands where it should.
+        if kept > self.order.u32(head, 12) {
+            let next = end + self.header_bytes;
+            if bytes.len() < next && !all {
+                return Step::Need(next);
+            }
+            if bytes.len() >= next && !self.looks_like_record(bytes, end) {
+                return Step::Bad(self.next_record(bytes), CaptureError::Long(kept));
+            }
         }
         let Some(packet) = bytes.get(self.header_bytes..end) else { return Step::Need(end) };
         self.last_time_s = self.order.u32(head, 0);

@@ -118,7 +118,7 @@ proptest! {
         let mut file = CaptureFile::of(&bytes).unwrap();
         let mut at = 0_usize;
         for _ in 0..bytes.len() {
-            let length = match file.step(&bytes[at..]) {
+            let length = match file.step(&bytes[at..], true) {
                 Step::Packet(length, captured) => {
                     prop_assert!(captured.bytes.len() <= length);
                     length

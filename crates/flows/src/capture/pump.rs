@@ -116,10 +116,12 @@ pub fn packets(
         if pump.bytes().is_empty() {
             return Ok(());
         }
-        let step = capture.step(pump.bytes());
+        let all = pump.ended;
+        let step = capture.step(pump.bytes(), all);
         match step {
             Step::Need(needed) => {
-                if !pump.fill(needed)? {
+                // That the file has ended may be news.
+                if !pump.fill(needed)? && all {
                     bad(
                         file,
                         count,
@@ -151,10 +153,10 @@ pub fn packets(
                 note(file, count, &packet, each(&packet));
                 pump.skip(length as u64)?;
             }
-            // Where the file goes on may be farther than what was read so far.
-            Step::Bad(0, _) if !widened => {
+            // Where the file goes on must not depend on how much was read by chance.
+            Step::Bad(..) if !widened => {
                 widened = true;
-                pump.fill(PACKET_BYTES_MAX)?;
+                pump.fill(BUFFER_BYTES_MAX)?;
                 continue;
             }
             Step::Bad(length, error) => {

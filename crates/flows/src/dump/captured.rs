@@ -21,7 +21,7 @@ pub fn is_export(head: &[u8]) -> bool {
     let Ok(mut capture) = CaptureFile::of(head) else { return false };
     let (mut rest, mut packets, mut exports) = (head, 0, 0);
     while packets < LOOK_COUNT_MAX {
-        let length = match capture.step(rest) {
+        let length = match capture.step(rest, false) {
             Step::Packet(length, captured) => {
                 packets += 1;
                 exports += usize::from(datagram(&captured).is_some());

@@ -204,7 +204,10 @@ impl<'a> Draft<'a> {
             return None;
         }
         // 1 initiator, 2 its peer; 0 and 3 say nothing of who began.
+        let silent = forward.packets == 0 && forward.bytes == 0;
         forward.opener = match self.get(Field::BiflowDirection) {
+            // Who sent nothing has hardly begun, whatever the exporter makes of its directions.
+            None if silent => Opener::Unknown,
             None | Some(1) => Opener::Source,
             Some(2) => Opener::Destination,
             _ => Opener::Unknown,

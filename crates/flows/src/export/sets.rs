@@ -128,7 +128,10 @@ impl SetReader<'_> {
         };
         made.forward.interface = self.source.interface(seen, self.shared);
         made.forward.rule = self.source.acl(made.acl, self.shared);
-        emit(&self.arrival, &mut self.shared.counts, made.forward, each);
+        let silent = made.forward.packets == 0 && made.forward.bytes == 0;
+        if !silent || made.backward.is_none() {
+            emit(&self.arrival, &mut self.shared.counts, made.forward, each);
+        }
         if let Some(mut backward) = made.backward {
             backward.interface = self.source.interface(other, self.shared);
             backward.rule = made.forward.rule;

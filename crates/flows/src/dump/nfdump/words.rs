@@ -2,7 +2,7 @@
 
 const MS_PER_DAY: i64 = 86_400_000;
 /// Names that nfdump prints for protocols; others are numbers.
-const PROTOCOLS: [(&str, u8); 22] = [
+const PROTOCOLS: [(&str, u8); 23] = [
     ("ICMP", 1),
     ("IGMP", 2),
     ("GGP", 3),
@@ -14,6 +14,7 @@ const PROTOCOLS: [(&str, u8); 22] = [
     ("UDP", 17),
     ("DCCP", 33),
     ("IPv6", 41),
+    ("Frag6", 44),
     ("RSVP", 46),
     ("GRE", 47),
     ("ESP", 50),
