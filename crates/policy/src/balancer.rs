@@ -34,12 +34,29 @@ use crate::place::{Place, Unread};
 use crate::read::Span;
 use netwhy_model::Text;
 use serde::Serialize;
+use std::sync::Arc;
 
 /// What balancers the files describe, and what of them was not understood.
 #[derive(Debug, Clone, Default)]
 pub struct Balancers {
     pub balancers: Vec<Balancer>,
     pub unread: Vec<Unread>,
+}
+
+impl Balancers {
+    /// The one balancer that a file of a program describes, unless there is nothing in it.
+    fn of_file(
+        (name, kind): (&str, Kind),
+        file: &Arc<str>,
+        listeners: Vec<Listener>,
+        pools: Vec<Pool>,
+        unread: Vec<Unread>,
+    ) -> Balancers {
+        let empty = listeners.is_empty() && pools.is_empty();
+        let (name, place) = (name.to_owned(), Place::whole(file));
+        let balancer = Balancer { name, kind, listeners, pools, subnets: Vec::new(), place };
+        Balancers { balancers: (!empty).then_some(balancer).into_iter().collect(), unread }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

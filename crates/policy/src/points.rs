@@ -10,8 +10,7 @@ mod prefixes;
 
 use entry::{Entry, Narrow, Number};
 use lists::{Lists, NONE, Node};
-use prefixes::Prefixes;
-use std::collections::HashMap;
+use prefixes::{Handle, Prefixes};
 use std::ops::Range;
 
 /// One packet of a family that is known otherwise.
@@ -73,19 +72,19 @@ pub struct Table<N> {
     rest: Node,
 }
 
-/// Under what a box can be listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Handle {
-    Source(u128, u8),
-    Destination(u128, u8),
-    Port(u16),
-    Rest,
+/// What a box can be listed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Axis {
+    Source,
+    Destination,
+    Port,
+    Neither,
 }
 
 impl Points {
     /// The number of a box is its place.
     pub fn new(boxes: &[Bounds], six: bool) -> Points {
-        if six { Points::Six(Table::new(boxes, six)) } else { Points::Four(Table::new(boxes, six)) }
+        if six { Points::Six(Table::new(boxes)) } else { Points::Four(Table::new(boxes)) }
     }
 
     /// The first box of those numbered `within` that holds the packet and passes a test.
@@ -99,33 +98,27 @@ impl Points {
 }
 
 impl<N: Number> Table<N> {
-    fn new(boxes: &[Bounds], six: bool) -> Table<N> {
-        let mut shared: HashMap<Handle, u32> = HashMap::new();
-        for handle in boxes.iter().flat_map(|bounds| handles(bounds, six)) {
-            *shared.entry(handle).or_default() += 1;
-        }
-        let mut listed: HashMap<Handle, Vec<Entry<N>>> = HashMap::new();
-        for (number, bounds) in (0..).zip(boxes).filter(|(_, bounds)| !bounds.is_empty()) {
-            let fewest = handles(bounds, six).min_by_key(|handle| shared.get(handle).copied());
-            let entry = Entry::new(number, bounds);
-            listed.entry(fewest.unwrap_or(Handle::Rest)).or_default().push(entry);
-        }
-        let (mut sources, mut destinations, mut ports, mut rest) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for (handle, list) in listed {
-            match handle {
-                Handle::Source(first, length) => sources.push(((first, length), list)),
-                Handle::Destination(first, length) => destinations.push(((first, length), list)),
-                Handle::Port(port) => ports.push(((port.into(), 16), list)),
-                Handle::Rest => rest = list,
-            }
-        }
+    fn new(boxes: &[Bounds]) -> Table<N> {
+        let one_port = |(first, last): (u16, u16)| (first == last).then_some((first, 16));
+        let mut sources = handles(boxes, |bounds| prefix::<N>(bounds.source));
+        let mut destinations = handles(boxes, |bounds| prefix::<N>(bounds.destination));
+        let mut ports = handles(boxes, |bounds| one_port(bounds.destination_port));
+        let mut fewest = vec![(usize::MAX, Axis::Neither); boxes.len()];
+        share(&sources, Axis::Source, &mut fewest);
+        share(&destinations, Axis::Destination, &mut fewest);
+        share(&ports, Axis::Port, &mut fewest);
+        let stands = |number: u32, axis| fewest[number as usize].1 == axis;
+        sources.retain(|(_, _, number)| stands(*number, Axis::Source));
+        destinations.retain(|(_, _, number)| stands(*number, Axis::Destination));
+        ports.retain(|(_, _, number)| stands(*number, Axis::Port));
+        let entry = |number: u32| Entry::new(number, &boxes[number as usize]);
         let mut lists = Lists::default();
-        let bits = if six { 128 } else { 32 };
-        let sources = Prefixes::new(sources, bits, &mut lists);
-        let destinations = Prefixes::new(destinations, bits, &mut lists);
-        let ports = Prefixes::new(ports, u16::BITS, &mut lists);
-        let rest = lists.add(rest, NONE);
+        let sources = Prefixes::new(&sources, entry, &mut lists);
+        let destinations = Prefixes::new(&destinations, entry, &mut lists);
+        let ports = Prefixes::new(&ports, entry, &mut lists);
+        let rest =
+            (0..).zip(boxes).filter(|(number, bounds)| !bounds.is_empty() && stands(*number, Axis::Neither));
+        let rest = lists.add(rest.map(|(number, _)| entry(number)), NONE);
         let rest = lists.node(rest);
         Table { lists, sources, destinations, ports, rest }
     }
@@ -145,25 +138,36 @@ impl<N: Number> Table<N> {
     }
 }
 
-/// Every handle by which a packet in the box would find it.
-fn handles(bounds: &Bounds, six: bool) -> impl Iterator<Item = Handle> + use<> {
-    let source = prefix(bounds.source, six).map(|(first, length)| Handle::Source(first, length));
-    let destination =
-        prefix(bounds.destination, six).map(|(first, length)| Handle::Destination(first, length));
-    let (first, last) = bounds.destination_port;
-    let port = (first == last).then_some(Handle::Port(first));
-    [source, destination, port].into_iter().flatten()
+/// What a packet in a box would find it by, sorted.
+fn handles<K: Number>(boxes: &[Bounds], of: impl Fn(&Bounds) -> Option<(K, u8)>) -> Vec<Handle<K>> {
+    let boxes = (0..).zip(boxes).filter(|(_, bounds)| !bounds.is_empty());
+    let mut handles: Vec<Handle<K>> = boxes
+        .filter_map(|(number, bounds)| of(bounds).map(|(first, length)| (first, length, number)))
+        .collect();
+    handles.sort_unstable();
+    handles
+}
+
+/// Notes by what each box is found: by that which fewest share.
+fn share<K: Number>(handles: &[Handle<K>], axis: Axis, fewest: &mut [(usize, Axis)]) {
+    for group in handles.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1)) {
+        for (_, _, number) in group {
+            let least = &mut fewest[*number as usize];
+            if group.len() < least.0 {
+                *least = (group.len(), axis);
+            }
+        }
+    }
 }
 
 /// The longest prefix that covers a range, unless it is everything.
-fn prefix((first, last): (u128, u128), six: bool) -> Option<(u128, u8)> {
-    let bits: u32 = if six { 128 } else { 32 };
-    let same = (first ^ last).leading_zeros().saturating_sub(128 - bits).min(bits);
+fn prefix<N: Number>((first, last): (u128, u128)) -> Option<(N, u8)> {
+    let same = (first ^ last).leading_zeros().saturating_sub(128 - N::BITS).min(N::BITS);
     if same == 0 || first > last {
         return None;
     }
-    let low = if same == bits { 0 } else { u128::MAX >> (128 - bits + same) };
-    Some((first & !low, u8::try_from(same).unwrap_or(u8::MAX)))
+    let low = if same == N::BITS { 0 } else { u128::MAX >> (128 - N::BITS + same) };
+    Some((N::of(first & !low), u8::try_from(same).unwrap_or(u8::MAX)))
 }
 
 #[cfg(test)]

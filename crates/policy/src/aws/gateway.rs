@@ -2,10 +2,10 @@
 
 use super::ends::Party;
 use super::fix;
-use super::model::{Destination, ExitKind, InternetGateway, Route, Target};
+use super::model::{Destination, ExitKind, InternetGateway, Target};
 use super::net::{address, number, public};
 use super::packet::Packets;
-use super::route::{Found, look_up, narrowest, told};
+use super::route::{Found, Leg, look_up, narrowest, told};
 use super::trip::{Crossed, Trip};
 use crate::estate::Way;
 use crate::place::{Place, both};
@@ -13,15 +13,8 @@ use crate::space::Family;
 use netwhy_model::Text;
 
 impl Trip<'_> {
-    pub fn gateway(
-        &mut self,
-        way: Way,
-        id: &str,
-        route: &Route,
-        start: &Party,
-        end: &Party,
-        packets: Packets,
-    ) -> Crossed {
+    pub fn gateway(&mut self, way: Way, id: &str, leg: Leg<'_>, packets: Packets) -> Crossed {
+        let Leg { route, start, end } = leg;
         let what = both(id, id);
         if let Some(gateway) = self.model.internet.get(id) {
             let gateway = gateway.clone();
@@ -67,15 +60,8 @@ impl Trip<'_> {
         }
     }
 
-    pub fn egress_only(
-        &mut self,
-        way: Way,
-        what: Text,
-        route: &Route,
-        start: &Party,
-        end: &Party,
-        packets: Packets,
-    ) -> Crossed {
+    pub fn egress_only(&mut self, way: Way, what: Text, leg: Leg<'_>, packets: Packets) -> Crossed {
+        let Leg { route, start, end } = leg;
         if way == Way::Back || !end.is_outside() {
             let why = both(
                 "an egress-only gateway carries only connections that were opened from inside",

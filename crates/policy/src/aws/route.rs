@@ -25,6 +25,14 @@ pub enum Found<'m> {
     Unclear(&'m Route),
 }
 
+/// A route that is taken, and who is to be reached by it from whom.
+#[derive(Clone, Copy)]
+pub struct Leg<'a> {
+    pub route: &'a Route,
+    pub start: &'a Party,
+    pub end: &'a Party,
+}
+
 /// The table of a subnet: its own, else the main one of its VPC.
 pub fn table_of<'m>(model: &'m Model, subnet: Option<&str>, vpc: &str) -> Option<&'m RouteTable> {
     let own = |table: &&RouteTable| table.subnets.iter().any(|each| Some(each.as_str()) == subnet);
@@ -109,7 +117,7 @@ impl Trip<'_> {
         let (what, whither) = told(self.model, start, self.family, &packets.destination);
         match look_up(self.model, start, self.family, &packets.destination) {
             Found::Local(place) => self.local(way, what, &place, end, start, packets),
-            Found::Route(route) => self.follow(way, what, route, start, end, packets),
+            Found::Route(route) => self.follow(way, what, Leg { route, start, end }, packets),
             Found::Nothing(place) => {
                 let why = both(format!("no route leads to {whither}"), format!("没有到 {whither} 的路由"));
                 let fix = self.route_fix(start, end);
@@ -183,15 +191,8 @@ impl Trip<'_> {
         Crossed::Arrived(packets)
     }
 
-    fn follow(
-        &mut self,
-        way: Way,
-        what: Text,
-        route: &Route,
-        start: &Party,
-        end: &Party,
-        packets: Packets,
-    ) -> Crossed {
+    fn follow(&mut self, way: Way, what: Text, leg: Leg<'_>, packets: Packets) -> Crossed {
+        let Leg { route, start, end } = leg;
         let id = route.target.id();
         if route.blackhole {
             let why = both(
@@ -211,10 +212,10 @@ impl Trip<'_> {
             Target::Gateway(id) if self.model.nats.get(id).is_some() => {
                 self.through_nat(way, id, start, &route.place, packets)
             }
-            Target::Gateway(id) => self.gateway(way, id, route, start, end, packets),
-            Target::EgressOnly(_) => self.egress_only(way, what, route, start, end, packets),
-            Target::Peering(id) => self.peering(way, id, route, start, end, packets),
-            Target::Transit(id) => self.transit(way, id, route, start, end, packets),
+            Target::Gateway(id) => self.gateway(way, id, leg, packets),
+            Target::EgressOnly(_) => self.egress_only(way, what, leg, packets),
+            Target::Peering(id) => self.peering(way, id, leg, packets),
+            Target::Transit(id) => self.transit(way, id, leg, packets),
             Target::Interface(_) | Target::Local => {
                 let on = both(
                     format!("{id} forwards it or does not: what an appliance does is not in the files"),
@@ -229,15 +230,8 @@ impl Trip<'_> {
         }
     }
 
-    fn peering(
-        &mut self,
-        way: Way,
-        id: &str,
-        route: &Route,
-        start: &Party,
-        end: &Party,
-        packets: Packets,
-    ) -> Crossed {
+    fn peering(&mut self, way: Way, id: &str, leg: Leg<'_>, packets: Packets) -> Crossed {
+        let Leg { route, start, end } = leg;
         let what = both(id, id);
         let Some(peering) = self.model.peerings.get(id).cloned() else {
             let on =

@@ -1,10 +1,10 @@
 //! Through transit gateways: attachments, their tables, peered gateways.
 
 use super::ends::Party;
-use super::model::{Attachment, Destination, Model, Route, TransitTable};
+use super::model::{Attachment, Destination, Model, TransitTable};
 use super::net::Net;
 use super::packet::Packets;
-use super::route::narrowest;
+use super::route::{Leg, narrowest};
 use super::trip::{Crossed, Trip};
 use crate::estate::Way;
 use crate::place::{Place, both};
@@ -65,15 +65,8 @@ fn table_of<'m>(model: &'m Model, from: &Attachment) -> Option<&'m TransitTable>
 }
 
 impl Trip<'_> {
-    pub fn transit(
-        &mut self,
-        way: Way,
-        gateway: &str,
-        route: &Route,
-        start: &Party,
-        end: &Party,
-        packets: Packets,
-    ) -> Crossed {
+    pub fn transit(&mut self, way: Way, gateway: &str, leg: Leg<'_>, packets: Packets) -> Crossed {
+        let Leg { route, start, end } = leg;
         let what = both(gateway, gateway);
         let of_gateway = |each: &&Attachment| each.gateway == gateway;
         let own = self.model.attachments.iter().filter(of_gateway);

@@ -3,7 +3,7 @@
 mod server;
 
 use super::haproxy_words::{Word, words};
-use super::{Balancer, Balancers, Check, Health, Kind, Listener, Pool, Protocol, address_port, codes};
+use super::{Balancers, Check, Health, Kind, Listener, Pool, Protocol, address_port, codes};
 use crate::place::{Place, Unread, both};
 use server::{Server, server};
 use std::collections::BTreeMap;
@@ -22,16 +22,7 @@ pub fn haproxy(file: &Arc<str>, text: &str) -> Balancers {
     }
     reader.close();
     reader.mark_dynamic();
-    let balancer = Balancer {
-        name: "haproxy".to_owned(),
-        kind: Kind::Haproxy,
-        listeners: reader.listeners,
-        pools: reader.pools,
-        subnets: Vec::new(),
-        place: Place::whole(file),
-    };
-    let empty = balancer.listeners.is_empty() && balancer.pools.is_empty();
-    Balancers { balancers: (!empty).then_some(balancer).into_iter().collect(), unread: reader.unread }
+    Balancers::of_file(("haproxy", Kind::Haproxy), file, reader.listeners, reader.pools, reader.unread)
 }
 
 #[derive(Default)]

@@ -1,9 +1,7 @@
 //! nginx as a load balancer: upstreams, servers, what passes where, and the three ways it finds out who is well.
 
 use super::nginx_tree::{Directive, Include, Tree, tree};
-use super::{
-    Balancer, Balancers, Check, Health, Kind, Listener, Member, Pool, Protocol, address_port, codes,
-};
+use super::{Balancers, Check, Health, Kind, Listener, Member, Pool, Protocol, address_port, codes};
 use crate::place::{Place, Unread, both};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,16 +37,13 @@ pub(super) fn balancer(file: &Arc<str>, tree: Tree) -> Balancers {
         // What uses them may stand in a file that was not given, or be known only when a request comes.
         reader.pools.values_mut().for_each(|pool| pool.used = true);
     }
-    let balancer = Balancer {
-        name: "nginx".to_owned(),
-        kind: Kind::Nginx,
-        listeners: reader.listeners,
-        pools: reader.pools.into_values().collect(),
-        subnets: Vec::new(),
-        place: Place::whole(file),
-    };
-    let empty = balancer.listeners.is_empty() && balancer.pools.is_empty();
-    Balancers { balancers: (!empty).then_some(balancer).into_iter().collect(), unread: reader.unread }
+    Balancers::of_file(
+        ("nginx", Kind::Nginx),
+        file,
+        reader.listeners,
+        reader.pools.into_values().collect(),
+        reader.unread,
+    )
 }
 
 #[derive(Default)]

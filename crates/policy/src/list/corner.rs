@@ -90,9 +90,9 @@ fn point(packet: &Cube) -> Point {
 
 /// The first and the last protocol.
 fn ends(protocols: &Protocols) -> Option<(u8, u8)> {
-    let mut words = protocols.0.iter().enumerate().filter(|(_, word)| **word != 0);
+    let words = || protocols.0.iter().enumerate().filter(|(_, word)| **word != 0);
     let number = |at: usize, bit: u32| u8::try_from(64 * at as u32 + bit).unwrap_or(u8::MAX);
-    let first = words.clone().next().map(|(at, word)| number(at, word.trailing_zeros()))?;
-    let last = words.next_back().map(|(at, word)| number(at, 63 - word.leading_zeros()))?;
+    let first = words().next().map(|(at, word)| number(at, word.trailing_zeros()))?;
+    let last = words().next_back().map(|(at, word)| number(at, 63 - word.leading_zeros()))?;
     Some((first, last))
 }

@@ -4,8 +4,12 @@ use super::{Bounds, Point};
 
 /// A number as the index keeps it.
 pub trait Number: Copy + Ord + std::fmt::Debug {
+    const BITS: u32;
+
     /// Of numbers too large the largest there is.
     fn of(number: u128) -> Self;
+
+    fn wide(self) -> u128;
 
     /// How far it lies behind another, around the end where it lies before.
     fn behind(self, other: Self) -> Self;
@@ -14,8 +18,14 @@ pub trait Number: Copy + Ord + std::fmt::Debug {
 macro_rules! number {
     ($($own:ty)*) => {$(
         impl Number for $own {
+            const BITS: u32 = <$own>::BITS;
+
             fn of(number: u128) -> $own {
                 <$own>::try_from(number).unwrap_or(<$own>::MAX)
+            }
+
+            fn wide(self) -> u128 {
+                self.into()
             }
 
             #[inline]

@@ -38,21 +38,20 @@ impl<N> Default for Lists<N> {
 
 impl<N: Number> Lists<N> {
     /// Adds a list sorted by number, which leads on to another; gives the place of it.
-    pub fn add(&mut self, mut list: Vec<Entry<N>>, above: u32) -> u32 {
+    pub fn add(&mut self, list: impl Iterator<Item = Entry<N>>, mut above: u32) -> u32 {
+        let place = |length: usize| u32::try_from(length).unwrap_or(NONE);
+        let start = self.entries.len();
+        self.entries.extend(list);
         let over = self.node(above);
-        let more = self.list(over);
-        let mut above = above;
-        if list.len() + more.len() <= MERGED_BOXES_MAX {
-            list.extend_from_slice(more);
-            list.sort_unstable_by_key(|entry| entry.number);
+        let more = over.start as usize..over.end as usize;
+        if self.entries.len() - start + more.len() <= MERGED_BOXES_MAX {
+            self.entries.extend_from_within(more);
+            self.entries[start..].sort_unstable_by_key(|entry| entry.number);
             above = over.above;
         }
-        let own = list.first().map_or(NONE, |entry| entry.number);
-        let place = |length: usize| u32::try_from(length).unwrap_or(NONE);
-        let start = place(self.entries.len());
-        self.entries.append(&mut list);
-        let end = place(self.entries.len());
-        self.nodes.push(Node { above, start, end, least: own.min(self.node(above).least) });
+        let own = self.entries.get(start).map_or(NONE, |entry| entry.number);
+        let least = own.min(self.node(above).least);
+        self.nodes.push(Node { above, start: place(start), end: place(self.entries.len()), least });
         place(self.nodes.len() - 1)
     }
 

@@ -12,21 +12,25 @@ pub struct Prefixes<K> {
     narrowest: Vec<Node>,
 }
 
-/// The boxes under one prefix: its first number and its length.
-type Listed<N> = ((u128, u8), Vec<Entry<N>>);
+/// A prefix, by its first number and its length, with the number of a box under it.
+pub type Handle<K> = (K, u8, u32);
 
 impl<K: Number> Prefixes<K> {
-    /// From the boxes under their prefixes, which go into `lists`; `bits` is the length of a number.
-    pub fn new<N: Number>(mut sorted: Vec<Listed<N>>, bits: u32, lists: &mut Lists<N>) -> Prefixes<K> {
-        sorted.sort_unstable_by_key(|((first, length), _)| (*first, *length));
+    /// From sorted handles; the boxes go into `lists`.
+    pub fn new<N: Number>(
+        handles: &[Handle<K>],
+        entry: impl Fn(u32) -> Entry<N>,
+        lists: &mut Lists<N>,
+    ) -> Prefixes<K> {
         let mut prefixes = Prefixes { runs: vec![K::of(0)], narrowest: vec![Node::NOTHING] };
         // The prefixes that hold one another around the last one: their last numbers and their lists.
         let mut open: Vec<(u128, u32)> = Vec::new();
-        for ((first, length), boxes) in sorted {
-            let width = bits - u32::from(length);
+        for group in handles.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1)) {
+            let (first, width) = (group[0].0.wide(), K::BITS.saturating_sub(group[0].1.into()));
             let last = if width >= 128 { u128::MAX } else { first | ((1 << width) - 1) };
             prefixes.leave(&mut open, Some(first), lists);
-            let node = lists.add(boxes, open.last().map_or(NONE, |(_, above)| *above));
+            let list = group.iter().map(|(_, _, number)| entry(*number));
+            let node = lists.add(list, open.last().map_or(NONE, |(_, above)| *above));
             prefixes.run(first, lists.node(node));
             open.push((last, node));
         }
@@ -66,29 +70,23 @@ impl<K: Number> Prefixes<K> {
 mod tests {
     use super::*;
     use crate::points::Bounds;
-    use std::collections::BTreeMap;
 
     proptest::proptest! {
         #[test]
         fn the_way_down_passes_every_prefix_that_holds_the_address(
-            prefixes in proptest::collection::vec((0_u128..256, 1_u8..=8), 0..40), address in 0_u32..256,
+            prefixes in proptest::collection::vec((0_u8..=255, 1_u8..=8), 0..40), address in 0_u8..=255,
         ) {
-            let mut lists: BTreeMap<(u128, u8), Vec<Entry<u32>>> = BTreeMap::new();
-            for (at, (first, length)) in prefixes.iter().enumerate() {
-                let low = (1_u128 << (8 - length)) - 1;
-                lists.entry((first & !low, *length)).or_default().push(Entry::new(at as u32, &Bounds::ALL));
-            }
-            let mut expected: Vec<u32> = prefixes
-                .iter()
-                .enumerate()
-                .filter(|(_, (first, length))| first >> (8 - length) == u128::from(address) >> (8 - length))
-                .map(|(at, _)| at as u32)
+            let mut handles: Vec<Handle<u8>> = (0..)
+                .zip(&prefixes)
+                .map(|(at, (first, length))| (first >> (8 - length) << (8 - length), *length, at))
                 .collect();
-            let mut all = Lists::default();
-            let prefixes = Prefixes::<u32>::new(lists.into_iter().collect(), 8, &mut all);
-            let mut found: Vec<u32> = all.numbers(prefixes.narrowest(address)).collect();
+            handles.sort_unstable();
+            let holds = |(first, length): &(u8, u8)| first >> (8 - length) == address >> (8 - length);
+            let expected: Vec<u32> = (0..).zip(&prefixes).filter(|(_, one)| holds(one)).map(|(at, _)| at).collect();
+            let mut lists = Lists::<u32>::default();
+            let prefixes = Prefixes::new(&handles, |at| Entry::new(at, &Bounds::ALL), &mut lists);
+            let mut found: Vec<u32> = lists.numbers(prefixes.narrowest(address)).collect();
             found.sort_unstable();
-            expected.sort_unstable();
             proptest::prop_assert_eq!(found, expected);
         }
     }

@@ -251,14 +251,7 @@ fn tunnel(protocol: &str, name: &str) -> Option<Key> {
 
 /// Fields of IPv6 extension headers.
 fn extension(header: &str, name: &str) -> Option<Key> {
-    let number = match header {
-        "hbh" => 0,
-        "rt" | "rt0" | "rt2" | "srh" => 43,
-        "frag" => 44,
-        "dst" => 60,
-        "mh" => 135,
-        _ => return None,
-    };
+    let number = extension_number(header)?;
     let at = |offset_bits, length_bits, kind| {
         let field = Field::Ip6Extension { header: number, offset_bits, length_bits };
         Some(Key::new(field, kind, length_bits))
@@ -284,4 +277,16 @@ fn extension(header: &str, name: &str) -> Option<Key> {
         _ => None,
     };
     key.map(|key| key.ether(ETHER_IP6))
+}
+
+/// The number of an IPv6 extension header by its name.
+pub(super) fn extension_number(header: &str) -> Option<u8> {
+    Some(match header {
+        "hbh" => 0,
+        "rt" | "rt0" | "rt2" | "srh" => 43,
+        "frag" => 44,
+        "dst" => 60,
+        "mh" => 135,
+        _ => return None,
+    })
 }

@@ -1,5 +1,6 @@
 //! Fields that are in no header: of connections, the machine, its routes and sockets.
 
+use super::header::extension_number;
 use super::{ETHER_IP4, ETHER_IP6, Key};
 use crate::netfilter::ast::{Field, Opaque};
 use crate::netfilter::nft::kind::{Kind, number};
@@ -183,13 +184,6 @@ pub(in crate::netfilter::nft) fn tcp_option_raw(kind: u64, offset: u64, length: 
 
 /// `exthdr frag exists`.
 pub(in crate::netfilter::nft) fn extension_presence(header: &str) -> Option<Key> {
-    let number = match header {
-        "hbh" => 0,
-        "rt" | "rt0" | "rt2" | "srh" => 43,
-        "frag" => 44,
-        "dst" => 60,
-        "mh" => 135,
-        _ => return None,
-    };
+    let number = extension_number(header)?;
     Some(Key::new(Field::Ip6ExtensionPresent(number), Kind::Boolean, 8).ether(ETHER_IP6))
 }
