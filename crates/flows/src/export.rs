@@ -75,7 +75,14 @@ impl ExportError {
                 format!("版本 {version} 不是 netwhy 能读的 NetFlow、IPFIX 或 sFlow")
             }
             ExportError::Short(_) => "数据报不完整".into(),
-            ExportError::Template(_) => "模板无法理解".into(),
+            ExportError::Template(TemplateError::Short) => "模板集在模板中途结束".into(),
+            ExportError::Template(TemplateError::Fields(number, count)) => {
+                format!("模板 {number} 有 {count} 个字段，超过 {} 个", ipfix::FIELD_COUNT_MAX)
+            }
+            ExportError::Template(TemplateError::Number(number)) => {
+                format!("模板编号 {number} 小于 {}", ipfix::DATA_SET_MIN)
+            }
+            ExportError::Template(TemplateError::Empty(number)) => format!("模板 {number} 的记录不含任何字节"),
             ExportError::Set(number) => format!("集合编号 {number} 为保留值"),
             ExportError::Sources => "导出器太多，无法再记录新的".into(),
         }
@@ -99,7 +106,7 @@ pub struct Counts {
     pub sets_waiting: u64,
     /// Templates and exporters that were refused because a limit was reached.
     pub refused: u64,
-    /// Records that are about no addresses, such as counters of interfaces.
+    /// Records that are about no addresses, such as counters of interfaces, and samples of packets that are no IP.
     pub records_without_addresses: u64,
 }
 
@@ -118,49 +125,45 @@ struct Shared {
     budget: Budget,
 }
 
-/// The room that is left for all sources together.
+/// What is left for all sources together.
 #[derive(Debug)]
 struct Budget {
-    fields: usize,
-    waiting_bytes: usize,
-    names: usize,
+    fields: Room,
+    waiting_bytes: Room,
+    names: Room,
 }
+
+/// How much more may be taken of one thing.
+#[derive(Debug)]
+struct Room(usize);
 
 impl Shared {
     /// The number of a name, while there is room for names of exporters.
     fn symbol(&mut self, word: &str) -> Symbol {
-        let left = self.budget.names.checked_sub(1);
-        self.budget.names = left.unwrap_or(0);
-        if left.is_some() { self.names.symbol(word) } else { Symbol::OTHER }
+        if self.budget.names.take(1) { self.names.symbol(word) } else { Symbol::OTHER }
     }
 }
 
-impl Budget {
-    fn take_fields(&mut self, count: usize) -> bool {
-        let left = self.fields.checked_sub(count);
-        self.fields = left.unwrap_or(self.fields);
+impl Room {
+    /// Takes so much, or nothing and returns false.
+    fn take(&mut self, count: usize) -> bool {
+        let left = self.0.checked_sub(count);
+        self.0 = left.unwrap_or(self.0);
         left.is_some()
     }
 
-    fn give_back_fields(&mut self, count: usize) {
-        self.fields += count;
-    }
-
-    fn take_waiting(&mut self, bytes: usize) -> bool {
-        let left = self.waiting_bytes.checked_sub(bytes);
-        self.waiting_bytes = left.unwrap_or(self.waiting_bytes);
-        left.is_some()
-    }
-
-    fn give_back_waiting(&mut self, bytes: usize) {
-        self.waiting_bytes += bytes;
+    fn give_back(&mut self, count: usize) {
+        self.0 += count;
     }
 }
 
 impl Decoder {
     pub fn new(names: Arc<Names>) -> Decoder {
-        let budget =
-            Budget { fields: FIELD_COUNT_MAX, waiting_bytes: WAITING_BYTES_MAX, names: NAME_COUNT_MAX };
+        let budget = Budget {
+            fields: Room(FIELD_COUNT_MAX),
+            waiting_bytes: Room(WAITING_BYTES_MAX),
+            names: Room(NAME_COUNT_MAX),
+        };
         Decoder { sources: Sources::default(), shared: Shared { names, counts: Counts::default(), budget } }
     }
 
@@ -177,8 +180,8 @@ impl Decoder {
         self.shared.counts.datagrams += 1;
         let outcome = match bytes {
             [0, 5, ..] => self.v5(arrival, bytes, each),
-            [0, 9, ..] => self.v9(arrival, bytes, each),
-            [0, 10, ..] => self.ipfix(arrival, bytes, each),
+            [0, 9, ..] => self.message(Message::v9(bytes), arrival, each),
+            [0, 10, ..] => self.message(Message::ipfix(bytes), arrival, each),
             [0, 0, 0, 5, ..] => self.sflow(arrival, bytes, each),
             [high, low, ..] => Err(ExportError::Version(u16::from_be_bytes([*high, *low]))),
             _ => Err(ExportError::Short("version")),
@@ -191,72 +194,84 @@ impl Decoder {
         Counts { sets_waiting: self.sources.waiting_count(), ..self.shared.counts }
     }
 
-    fn v9(
+    fn message(
         &mut self,
+        message: Option<Message<'_>>,
         arrival: &Arrival,
-        bytes: &[u8],
         each: &mut impl FnMut(&Flow),
     ) -> Result<(), ExportError> {
-        let mut take = Take::new(bytes);
-        let head = V9Head::parse(&mut take).ok_or(ExportError::Short("header"))?;
-        let clock = Clock {
-            export_ms: i64::from(head.unix_s) * 1000,
-            uptime_ms: Some(head.uptime_ms),
-            init_ms: None,
-        };
-        let key = SourceKey { exporter: arrival.exporter, version: 9, domain: head.source_id };
-        self.sets(Dialect::V9, key, arrival, clock, take, head.sequence, each)
-    }
-
-    fn ipfix(
-        &mut self,
-        arrival: &Arrival,
-        bytes: &[u8],
-        each: &mut impl FnMut(&Flow),
-    ) -> Result<(), ExportError> {
-        let mut take = Take::new(bytes);
-        let head = ipfix::Head::parse(&mut take).ok_or(ExportError::Short("header"))?;
-        let clock = Clock { export_ms: i64::from(head.export_s) * 1000, uptime_ms: None, init_ms: None };
-        let key = SourceKey { exporter: arrival.exporter, version: 10, domain: head.domain };
-        let whole = usize::from(head.length) <= bytes.len();
-        take.rest = take.rest.get(..usize::from(head.length).saturating_sub(16)).unwrap_or(take.rest);
-        self.sets(Dialect::Ipfix, key, arrival, clock, take, head.sequence, each)?;
-        if whole { Ok(()) } else { Err(ExportError::Short("message")) }
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the two heads differ in all of these and share what follows"
-    )]
-    fn sets(
-        &mut self,
-        dialect: Dialect,
-        key: SourceKey,
-        arrival: &Arrival,
-        clock: Clock,
-        take: Take<'_>,
-        number: u32,
-        each: &mut impl FnMut(&Flow),
-    ) -> Result<(), ExportError> {
-        let source = self.sources.source(key, arrival, &mut self.shared).ok_or(ExportError::Sources)?;
+        let message = message.ok_or(ExportError::Short("header"))?;
+        let (version, dialect) = (message.version, message.dialect);
+        let key = SourceKey { exporter: arrival.exporter, version, domain: message.domain };
+        let source = self.sources.source(key, arrival, &mut self.shared)?;
         let mut reader = SetReader {
             dialect,
             source,
             shared: &mut self.shared,
             arrival: *arrival,
-            clock,
+            clock: message.clock,
             records: 0,
             counted: true,
             error: None,
         };
-        reader.read(take, each);
+        reader.read(message.sets, each);
         let (records, counted, error) = (reader.records, reader.counted, reader.error);
         let lost = match dialect {
-            Dialect::V9 => source.sequence.take(number, Some(1)) * i64::from(records.max(1)),
-            Dialect::Ipfix => source.sequence.take(number, counted.then_some(records)),
+            Dialect::V9 => source.sequence.take(message.sequence, Some(1)) * i64::from(records.max(1)),
+            Dialect::Ipfix => source.sequence.take(message.sequence, counted.then_some(records)),
         };
         self.shared.counts.lose(lost);
-        error.map_or(Ok(()), Err)
+        let torn = (!message.whole).then_some(ExportError::Short("message"));
+        error.or(torn).map_or(Ok(()), Err)
+    }
+}
+
+/// A datagram of NetFlow v9 or IPFIX: the heads differ, the sets behind them hardly do.
+struct Message<'a> {
+    dialect: Dialect,
+    version: u8,
+    domain: u32,
+    sequence: u32,
+    clock: Clock,
+    sets: Take<'a>,
+    /// All is there that the head states.
+    whole: bool,
+}
+
+impl<'a> Message<'a> {
+    fn v9(bytes: &'a [u8]) -> Option<Message<'a>> {
+        let mut sets = Take::new(bytes);
+        let head = V9Head::parse(&mut sets)?;
+        Some(Message {
+            dialect: Dialect::V9,
+            version: 9,
+            domain: head.source_id,
+            sequence: head.sequence,
+            clock: Clock {
+                export_ms: i64::from(head.unix_s) * 1000,
+                uptime_ms: Some(head.uptime_ms),
+                init_ms: None,
+            },
+            sets,
+            whole: true,
+        })
+    }
+
+    fn ipfix(bytes: &'a [u8]) -> Option<Message<'a>> {
+        let mut sets = Take::new(bytes);
+        let head = ipfix::Head::parse(&mut sets)?;
+        let length = usize::from(head.length);
+        let behind_head = length.saturating_sub(bytes.len() - sets.rest.len());
+        sets.rest = sets.rest.get(..behind_head).unwrap_or(sets.rest);
+        Some(Message {
+            dialect: Dialect::Ipfix,
+            version: 10,
+            domain: head.domain,
+            sequence: head.sequence,
+            clock: Clock { export_ms: i64::from(head.export_s) * 1000, uptime_ms: None, init_ms: None },
+            sets,
+            whole: length <= bytes.len(),
+        })
     }
 }
 

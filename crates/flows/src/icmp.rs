@@ -1,8 +1,6 @@
 //! ICMP in flow records: type × 256 + code stands where the destination port does.
 
-/// The IANA protocol numbers of ICMP and ICMPv6.
-pub const ICMP: u8 = 1;
-pub const ICMPV6: u8 = 58;
+use netwhy_wire::protocol::{ICMP, ICMPV6};
 
 /// Requests and their answers, of ICMP and ICMPv6: echo, timestamp, information, mask; echo, solicitations.
 const PAIRS_V4: [(u8, u8); 4] = [(8, 0), (13, 14), (15, 16), (17, 18)];

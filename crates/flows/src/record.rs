@@ -1,6 +1,8 @@
 //! The one record that every flow log is read into; `schema` documents its columns.
 
+use crate::icmp;
 use crate::names::Symbol;
+use netwhy_wire::{TcpFlags, protocol};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -37,6 +39,28 @@ pub struct Flow {
     pub direction: Direction,
     pub opener: Opener,
     pub status: Status,
+}
+
+impl Flow {
+    /// The other direction of the same conversation, with this one's counts, flags and times.
+    pub(crate) fn turned(&self) -> Flow {
+        let turned = Flow {
+            source: self.destination,
+            destination: self.source,
+            source_port: self.destination_port,
+            destination_port: self.source_port,
+            direction: self.direction.turned(),
+            opener: self.opener.turned(),
+            ..*self
+        };
+        if !icmp::is_icmp(self.protocol) {
+            return turned;
+        }
+        // Of ICMP the type and code of either way stand where its destination's port does.
+        let kind = (self.destination_port >> 8) as u8;
+        let answer = icmp::answer_of(self.protocol, kind).unwrap_or(kind);
+        Flow { source_port: 0, destination_port: u16::from(answer) << 8, ..turned }
+    }
 }
 
 /// An IPv6 address, or an IPv4 one mapped into it, as a number.
@@ -93,6 +117,26 @@ pub enum Action {
     Reject,
 }
 
+impl Action {
+    /// Reads the two upper bits of IPFIX's forwardingStatus (RFC 7270): forwarded, dropped, consumed.
+    pub(crate) fn of_forwarding(status: u8) -> Action {
+        match status >> 6 {
+            1 | 3 => Action::Accept,
+            2 => Action::Reject,
+            _ => Action::Unknown,
+        }
+    }
+
+    /// Reads IPFIX's firewallEvent: created, deleted, denied, alert, updated.
+    pub(crate) fn of_firewall(event: u64) -> Option<Action> {
+        match event {
+            1 | 2 | 5 => Some(Action::Accept),
+            3 => Some(Action::Reject),
+            _ => None,
+        }
+    }
+}
+
 /// Which way the flow went, as seen from the interface's owner.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
@@ -101,6 +145,16 @@ pub enum Direction {
     Unknown,
     In,
     Out,
+}
+
+impl Direction {
+    pub(crate) fn turned(self) -> Direction {
+        match self {
+            Direction::In => Direction::Out,
+            Direction::Out => Direction::In,
+            Direction::Unknown => Direction::Unknown,
+        }
+    }
 }
 
 /// Who sent the first packet of the conversation, where the source knows.
@@ -113,6 +167,22 @@ pub enum Opener {
     Source,
     /// The receiver: these packets are answers.
     Destination,
+}
+
+impl Opener {
+    /// What all flags of a direction tell: who sent a SYN and never an ACK began.
+    pub(crate) fn of_syn(protocol: u8, tcp_flags: u8) -> Opener {
+        let syn = protocol == protocol::TCP && TcpFlags(tcp_flags).is_syn();
+        if syn { Opener::Source } else { Opener::Unknown }
+    }
+
+    pub(crate) fn turned(self) -> Opener {
+        match self {
+            Opener::Source => Opener::Destination,
+            Opener::Destination => Opener::Source,
+            Opener::Unknown => Opener::Unknown,
+        }
+    }
 }
 
 /// Whether the record carries a flow (AWS `log-status`).
@@ -139,5 +209,23 @@ mod tests {
             assert_eq!(Address::from(address).to_string(), text);
         }
         assert_eq!(Address::default().to_string(), "-");
+    }
+
+    #[test]
+    fn the_way_back_of_an_echo_is_its_answer() {
+        let [from, to] = ["2001:db8::1", "2001:db8::2"].map(|text| text.parse::<IpAddr>().unwrap().into());
+        let echo = Flow {
+            source: from,
+            destination: to,
+            protocol: protocol::ICMPV6,
+            destination_port: 128 << 8,
+            direction: Direction::Out,
+            opener: Opener::Source,
+            ..Flow::default()
+        };
+        let back = echo.turned();
+        assert_eq!((back.source, back.destination), (to, from));
+        assert_eq!((back.source_port, back.destination_port), (0, 129 << 8));
+        assert_eq!((back.direction, back.opener), (Direction::In, Opener::Destination));
     }
 }

@@ -129,15 +129,19 @@ pub fn template(dialect: Dialect, take: &mut Take<'_>) -> Option<Result<Template
 
 /// Reads the next template of an options set; `None` at its end and at the padding behind.
 pub fn options_template(dialect: Dialect, take: &mut Take<'_>) -> Option<Result<Template, TemplateError>> {
-    // A withdrawal has no count of scopes.
     if take.rest.len() < 4 {
         return None;
     }
     let number = take.u16()?;
-    let (first, second) = (take.u16()?, take.u16().unwrap_or(0));
+    let first = take.u16()?;
     if number == 0 && first == 0 {
         return None;
     }
+    let second = match dialect {
+        // A withdrawal has no count of scopes: another may follow right behind.
+        Dialect::Ipfix if first == 0 => 0,
+        _ => take.u16().unwrap_or(0),
+    };
     let (count, scopes) = match dialect {
         // v9 counts bytes, of scopes and of options.
         Dialect::V9 => (usize::from(first) / 4 + usize::from(second) / 4, usize::from(first) / 4),

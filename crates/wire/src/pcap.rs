@@ -24,9 +24,8 @@ pub struct Captured<'a> {
     pub link_type: u32,
     /// The interface's number in the file, from 0.
     pub interface: u32,
-    /// The packet's length on the wire, in bytes; `bytes` may hold less.
-    pub length: usize,
     pub way: Way,
+    /// What was kept of the packet.
     pub bytes: &'a [u8],
 }
 
@@ -162,7 +161,6 @@ impl Pcap {
             time_ns: seconds * NANOSECONDS_PER_SECOND + fraction * self.fraction_ns,
             link_type: self.link_type,
             interface: 0,
-            length: self.order.u32(head, 12) as usize,
             way: Way::Unknown,
             bytes: packet,
         };

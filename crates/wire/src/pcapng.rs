@@ -178,7 +178,6 @@ impl Pcapng {
             time_ns: self.time_ns,
             link_type: interface.link_type,
             interface: number,
-            length: order.u32(body, 16) as usize,
             way: match flags & 3 {
                 1 => Way::In,
                 2 => Way::Out,
@@ -196,7 +195,7 @@ impl Pcapng {
         let limit = if interface.kept_bytes_max == 0 { usize::MAX } else { interface.kept_bytes_max };
         let bytes = rest.get(..length.min(limit)).ok_or(CaptureError::Short)?;
         let (time_ns, way) = (self.time_ns, Way::Unknown);
-        Ok(Captured { time_ns, link_type: interface.link_type, interface: 0, length, way, bytes })
+        Ok(Captured { time_ns, link_type: interface.link_type, interface: 0, way, bytes })
     }
 }
 

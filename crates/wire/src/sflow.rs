@@ -15,6 +15,8 @@ const DISCARDED_PACKET: u32 = 5;
 const RAW_HEADER: u32 = 1;
 const SAMPLED_IPV4: u32 = 3;
 const SAMPLED_IPV6: u32 = 4;
+/// The number within a word whose upper two bits are its format; all ones is the agent itself.
+const INTERFACE_MASK: u32 = 0x3fff_ffff;
 
 /// The head of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +25,6 @@ pub struct Head {
     pub sub_agent: u32,
     /// Datagrams sent before this one, or its own number.
     pub sequence: u32,
-    pub uptime_ms: u32,
     pub sample_count: u32,
 }
 
@@ -31,31 +32,21 @@ impl Head {
     /// Reads the head; the samples follow in what is left.
     pub fn parse(take: &mut Take<'_>) -> Option<Head> {
         take.u32()?;
-        Some(Head {
-            agent: match take.u32()? {
-                1 => Ipv4Addr::from_bits(take.u32()?).into(),
-                2 => Ipv6Addr::from_bits(take.u128()?).into(),
-                _ => Ipv4Addr::UNSPECIFIED.into(),
-            },
-            sub_agent: take.u32()?,
-            sequence: take.u32()?,
-            uptime_ms: take.u32()?,
-            sample_count: take.u32()?,
-        })
+        let agent = match take.u32()? {
+            1 => Ipv4Addr::from_bits(take.u32()?).into(),
+            2 => Ipv6Addr::from_bits(take.u128()?).into(),
+            _ => Ipv4Addr::UNSPECIFIED.into(),
+        };
+        let (sub_agent, sequence, _uptime_ms) = (take.u32()?, take.u32()?, take.u32()?);
+        Some(Head { agent, sub_agent, sequence, sample_count: take.u32()? })
     }
 }
 
 /// One sample of packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FlowSample<'a> {
-    /// Samples of this source sent before this one, or its own number.
-    pub sequence: u32,
-    /// What took the sample: type and number.
-    pub source: (u32, u32),
     /// One packet in so many was taken.
     pub rate: u32,
-    /// Samples that were lost within the exporter, in all.
-    pub drops: u32,
     /// SNMP numbers of the interfaces; 0 where not known.
     pub input: u32,
     pub output: u32,
@@ -81,46 +72,28 @@ pub fn sample<'a>(take: &mut Take<'a>) -> Option<Sample<'a>> {
     let length = take.u32()?;
     let mut body = Take::new(take.bytes(usize::try_from(length).ok()?)?);
     let sample = match kind {
-        FLOW_SAMPLE => compact(&mut body),
-        FLOW_SAMPLE_EXPANDED => expanded(&mut body),
+        FLOW_SAMPLE => sampled(&mut body, false),
+        FLOW_SAMPLE_EXPANDED => sampled(&mut body, true),
         DISCARDED_PACKET => discarded(&mut body),
         _ => return Some(Sample::Other),
     };
     Some(sample.map_or(Sample::Short, Sample::Flow))
 }
 
-fn compact<'a>(take: &mut Take<'a>) -> Option<FlowSample<'a>> {
-    let sequence = take.u32()?;
-    let source = take.u32()?;
-    let (rate, _pool, drops) = (take.u32()?, take.u32()?, take.u32()?);
-    let (input, output) = (take.u32()?, take.u32()?);
+/// A sample of either form: the expanded one has a word each for format and number, the other a word for both.
+fn sampled<'a>(take: &mut Take<'a>, expanded: bool) -> Option<FlowSample<'a>> {
+    let end = |take: &mut Take<'a>| {
+        let word = take.u32()?;
+        Some(if expanded { (word, take.u32()?) } else { (word >> 30, word & INTERFACE_MASK) })
+    };
+    let (_sequence, _source) = (take.u32()?, end(take)?);
+    let (rate, _pool, _drops) = (take.u32()?, take.u32()?, take.u32()?);
+    let (input, output) = (end(take)?, end(take)?);
     Some(FlowSample {
-        sequence,
-        source: (source >> 24, source & 0x00ff_ffff),
         rate,
-        drops,
-        input: interface(input >> 30, input & 0x3fff_ffff),
-        output: interface(output >> 30, output & 0x3fff_ffff),
-        discarded: output >> 30 == 1,
-        record_count: take.u32()?,
-        records: *take,
-    })
-}
-
-fn expanded<'a>(take: &mut Take<'a>) -> Option<FlowSample<'a>> {
-    let sequence = take.u32()?;
-    let source = (take.u32()?, take.u32()?);
-    let (rate, _pool, drops) = (take.u32()?, take.u32()?, take.u32()?);
-    let (input_format, input) = (take.u32()?, take.u32()?);
-    let (output_format, output) = (take.u32()?, take.u32()?);
-    Some(FlowSample {
-        sequence,
-        source,
-        rate,
-        drops,
-        input: interface(input_format, input),
-        output: interface(output_format, output),
-        discarded: output_format == 1,
+        input: interface(input),
+        output: interface(output),
+        discarded: output.0 == 1,
         record_count: take.u32()?,
         records: *take,
     })
@@ -128,35 +101,22 @@ fn expanded<'a>(take: &mut Take<'a>) -> Option<FlowSample<'a>> {
 
 /// A packet that was dropped, reported by itself and not sampled (sflow_drops.txt).
 fn discarded<'a>(take: &mut Take<'a>) -> Option<FlowSample<'a>> {
-    let sequence = take.u32()?;
-    let source = (take.u32()?, take.u32()?);
-    let drops = take.u32()?;
+    let (_sequence, _source, _drops) = (take.u32()?, take.u64()?, take.u32()?);
     let (input, output, _reason) = (take.u32()?, take.u32()?, take.u32()?);
     let record_count = take.u32()?;
-    let records = *take;
-    Some(FlowSample {
-        sequence,
-        source,
-        rate: 1,
-        drops,
-        input,
-        output,
-        discarded: true,
-        record_count,
-        records,
-    })
+    Some(FlowSample { rate: 1, input, output, discarded: true, record_count, records: *take })
 }
 
 /// Format 0 is an interface, 1 a reason to discard, 2 a number of interfaces; all ones is the agent itself.
-fn interface(format: u32, value: u32) -> u32 {
-    if format == 0 && value != 0x3fff_ffff { value } else { 0 }
+fn interface((format, value): (u32, u32)) -> u32 {
+    if format == 0 && value != INTERFACE_MASK { value } else { 0 }
 }
 
 /// What a record of a sample says of its packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Record<'a> {
     /// The first bytes of the frame, and its link type as in [`crate::link::carried`].
-    Header { link_type: u32, frame_bytes: u32, bytes: &'a [u8] },
+    Header { link_type: u32, bytes: &'a [u8] },
     /// The packet's fields.
     Ip { length: u32, protocol: u8, source: IpAddr, destination: IpAddr, ports: (u16, u16), tcp_flags: u8 },
     /// Something else: extended data, MAC addresses.
@@ -185,7 +145,7 @@ fn record<'a>(take: &mut Take<'a>) -> Option<Record<'a>> {
 }
 
 fn header<'a>(take: &mut Take<'a>) -> Option<Record<'a>> {
-    // Ethernet, PPP, IPv4, IPv6, MPLS; the rest carries no IP that anyone still samples.
+    // Ethernet, PPP, IPv4, IPv6; the rest carries no IP that anyone still samples.
     let link_type = match take.u32()? {
         1 => 1,
         7 => 9,
@@ -193,11 +153,10 @@ fn header<'a>(take: &mut Take<'a>) -> Option<Record<'a>> {
         12 => 229,
         _ => return None,
     };
-    let frame_bytes = take.u32()?;
-    take.u32()?;
+    let (_frame_bytes, _stripped) = (take.u32()?, take.u32()?);
     let kept = take.u32()? as usize;
     let bytes = take.rest.get(..kept.min(take.rest.len()))?;
-    Some(Record::Header { link_type, frame_bytes, bytes })
+    Some(Record::Header { link_type, bytes })
 }
 
 fn ip<'a>(take: &mut Take<'a>, address: impl Fn(&mut Take<'a>) -> Option<IpAddr>) -> Option<Record<'a>> {

@@ -47,6 +47,16 @@ fn options_count_fields_or_bytes() {
 }
 
 #[test]
+fn a_withdrawal_has_no_scopes_and_what_is_behind_it_is_read() {
+    let bytes = words(&[258, 0, 259, 0, 260, 1, 1, 10, 4]);
+    let mut take = Take::new(&bytes);
+    let read: Vec<_> = std::iter::from_fn(|| ipfix::options_template(Dialect::Ipfix, &mut take))
+        .map(|template| template.map(|template| (template.number, template.fields.len())))
+        .collect();
+    assert_eq!(read, [Ok((258, 0)), Ok((259, 0)), Ok((260, 1))]);
+}
+
+#[test]
 fn templates_that_lie_are_refused() {
     let read = |bytes: &[u16]| ipfix::template(Dialect::Ipfix, &mut Take::new(&words(bytes))).unwrap();
     assert_eq!(read(&[256, 9, 8, 4]), Err(TemplateError::Short));
@@ -81,7 +91,7 @@ fn a_sampled_header_is_found_behind_counters() {
     assert_eq!(sflow::sample(&mut take), Some(Sample::Other));
     let Some(Sample::Flow(sample)) = sflow::sample(&mut take) else { panic!("a flow sample") };
     assert_eq!((sample.rate, sample.input, sample.output, sample.discarded), (512, 5, 0, true));
-    let Some(Record::Header { link_type, bytes, .. }) = sample.records().next() else { panic!("a header") };
+    let Some(Record::Header { link_type, bytes }) = sample.records().next() else { panic!("a header") };
     assert!(matches!(carried(link_type, bytes).0, Carried::Ip([0x45, ..])));
 }
 

@@ -3,7 +3,7 @@
 use super::field::{FIELD_KIND_COUNT, Field};
 use crate::icmp;
 use crate::record::{Action, Address, Direction, Flow, Opener};
-use netwhy_wire::{TcpFlags, ipfix};
+use netwhy_wire::{TcpFlags, ipfix, protocol};
 
 /// NTP counts from 1900, everything else from 1970.
 const NTP_EPOCH_S: i64 = 2_208_988_800;
@@ -83,6 +83,7 @@ impl<'a> Draft<'a> {
             Field::InterfaceText => {}
             // The list, not the entry within it.
             Field::Acl => self.numbers[field as usize] = ipfix::number(value.get(..4).unwrap_or(value)),
+            Field::SamplingProbability => self.numbers[field as usize] = probability_bits(value),
             _ => self.numbers[field as usize] = ipfix::number(value),
         }
         self.present |= 1 << field as u8;
@@ -176,17 +177,9 @@ impl<'a> Draft<'a> {
     }
 
     fn set_action(&self, flow: &mut Flow, sampling: u64) {
-        flow.action = match (self.get(Field::FirewallEvent), self.get(Field::ForwardingStatus)) {
-            (Some(3), _) => Action::Reject,
-            (Some(1 | 2 | 5), _) => Action::Accept,
-            // The two upper bits: forwarded, dropped, consumed.
-            (_, Some(status)) => match status as u8 >> 6 {
-                1 | 3 => Action::Accept,
-                2 => Action::Reject,
-                _ => Action::Unknown,
-            },
-            _ => Action::Unknown,
-        };
+        let event = self.get(Field::FirewallEvent).and_then(Action::of_firewall);
+        let forwarding = || Some(Action::of_forwarding(self.get(Field::ForwardingStatus)? as u8));
+        flow.action = event.or_else(forwarding).unwrap_or_default();
         let dropped = self.get(Field::PacketsDropped).unwrap_or(0);
         if flow.packets == 0 && dropped > 0 {
             flow.packets = dropped.saturating_mul(sampling);
@@ -213,10 +206,6 @@ impl<'a> Draft<'a> {
             _ => Opener::Unknown,
         };
         let mut backward = Flow {
-            source: forward.destination,
-            destination: forward.source,
-            source_port: forward.destination_port,
-            destination_port: forward.source_port,
             packets: packets.saturating_mul(sampling),
             bytes: bytes.saturating_mul(sampling),
             tcp_flags: self.flags([
@@ -224,15 +213,8 @@ impl<'a> Draft<'a> {
                 Field::FlagsFirstReverse,
                 Field::FlagsRestReverse,
             ]),
-            opener: other_opener(forward.opener),
-            direction: other_direction(forward.direction),
-            ..*forward
+            ..forward.turned()
         };
-        if icmp::is_icmp(forward.protocol) {
-            let kind = (forward.destination_port >> 8) as u8;
-            let answer = icmp::answer_of(forward.protocol, kind).unwrap_or(kind);
-            (backward.source_port, backward.destination_port) = (0, u16::from(answer) << 8);
-        }
         if let Some(start_ms) = self.get(Field::StartMsReverse) {
             backward.start_ms = start_ms.cast_signed();
         }
@@ -242,15 +224,16 @@ impl<'a> Draft<'a> {
         Some(backward)
     }
 
-    fn opener(&self, protocol: u8, flags: u8) -> Opener {
-        let first = self.get(Field::FlagsFirst).map_or(TcpFlags(flags), |first| TcpFlags(first as u8));
-        match protocol {
-            // A firewall writes its events as of who began.
-            _ if self.get(Field::FirewallEvent).is_some() => Opener::Source,
-            6 if first.is_syn() => Opener::Source,
+    fn opener(&self, number: u8, flags: u8) -> Opener {
+        // A firewall writes its events as of who began.
+        if self.get(Field::FirewallEvent).is_some() {
+            return Opener::Source;
+        }
+        match self.get(Field::FlagsFirst).map(|first| TcpFlags(first as u8)) {
             // Only of the first packet does SYN with ACK tell an answer.
-            6 if first.is_syn_ack() && self.get(Field::FlagsFirst).is_some() => Opener::Destination,
-            _ => Opener::Unknown,
+            Some(first) if number == protocol::TCP && first.is_syn_ack() => Opener::Destination,
+            Some(first) => Opener::of_syn(number, first.0),
+            None => Opener::of_syn(number, flags),
         }
     }
 
@@ -295,6 +278,14 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// The bits of a float64; an exporter may send it as a float32 (RFC 7011, section 6.2).
+fn probability_bits(value: &[u8]) -> u64 {
+    match value.first_chunk() {
+        Some(octets) if value.len() == 4 => f64::from(f32::from_be_bytes(*octets)).to_bits(),
+        _ => ipfix::number(value),
+    }
+}
+
 /// An exporter that fills both families sends zeros in the one it does not mean.
 fn set_address(address: &mut Address, value: &[u8]) {
     let read = match value.len() {
@@ -304,21 +295,5 @@ fn set_address(address: &mut Address, value: &[u8]) {
     };
     if address.is_unknown() || !matches!(read, Address(0)) && read != Address::v4(0) {
         *address = read;
-    }
-}
-
-fn other_opener(opener: Opener) -> Opener {
-    match opener {
-        Opener::Source => Opener::Destination,
-        Opener::Destination => Opener::Source,
-        Opener::Unknown => Opener::Unknown,
-    }
-}
-
-fn other_direction(direction: Direction) -> Direction {
-    match direction {
-        Direction::In => Direction::Out,
-        Direction::Out => Direction::In,
-        Direction::Unknown => Direction::Unknown,
     }
 }

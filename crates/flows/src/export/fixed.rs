@@ -24,7 +24,7 @@ impl Decoder {
         let export_ms = i64::from(head.unix_s) * 1000 + i64::from(head.unix_ns / 1_000_000);
         let clock = Clock { export_ms, uptime_ms: Some(head.uptime_ms), init_ms: None };
         let key = SourceKey { exporter: arrival.exporter, version: 5, domain: u32::from(head.engine) };
-        let source = self.sources.source(key, arrival, &mut self.shared).ok_or(ExportError::Sources)?;
+        let source = self.sources.source(key, arrival, &mut self.shared)?;
         let lost = source.sequence.take(head.sequence, Some(u32::from(head.count)));
         self.shared.counts.lose(lost);
         let count = usize::from(head.count).min(V5_RECORD_COUNT_MAX);
@@ -49,14 +49,17 @@ impl Decoder {
         // An agent has one address, from whichever of its own it sends.
         let exporter = if head.agent.is_unspecified() { arrival.exporter.ip() } else { head.agent };
         let key = SourceKey { exporter: SocketAddr::new(exporter, 0), version: 6, domain: head.sub_agent };
-        let source = self.sources.source(key, arrival, &mut self.shared).ok_or(ExportError::Sources)?;
+        let source = self.sources.source(key, arrival, &mut self.shared)?;
         let mut flows = 0;
         let mut error = None;
         for _ in 0..head.sample_count.min(sflow::SAMPLE_COUNT_MAX) {
             match sflow::sample(&mut take) {
                 Some(Sample::Flow(sample)) => {
                     flows += 1;
-                    let Some((mut flow, way_in)) = sampled(&sample, arrival.at_ms) else { continue };
+                    let Some((mut flow, way_in)) = sampled(&sample, arrival.at_ms) else {
+                        self.shared.counts.records_without_addresses += 1;
+                        continue;
+                    };
                     let seen = if way_in { sample.input } else { sample.output };
                     flow.interface = source.interface(seen, &mut self.shared);
                     emit(arrival, &mut self.shared.counts, flow, each);
@@ -77,11 +80,6 @@ impl Decoder {
 
 fn v5_flow(record: &V5Record, clock: &Clock, sampling: u64) -> Flow {
     let time = |uptime_ms| clock.time_ms(uptime_ms).unwrap_or(clock.export_ms);
-    let opener = if record.protocol == 6 && TcpFlags(record.tcp_flags).is_syn() {
-        Opener::Source
-    } else {
-        Opener::Unknown
-    };
     Flow {
         start_ms: time(record.first_ms),
         end_ms: time(record.last_ms),
@@ -93,7 +91,7 @@ fn v5_flow(record: &V5Record, clock: &Clock, sampling: u64) -> Flow {
         destination_port: record.destination_port,
         protocol: record.protocol,
         tcp_flags: record.tcp_flags & 0x3f,
-        opener,
+        opener: Opener::of_syn(record.protocol, record.tcp_flags),
         ..Flow::default()
     }
 }
@@ -101,7 +99,7 @@ fn v5_flow(record: &V5Record, clock: &Clock, sampling: u64) -> Flow {
 /// One sampled packet as a flow, and whether the input interface saw it.
 fn sampled(sample: &FlowSample<'_>, at_ms: i64) -> Option<(Flow, bool)> {
     let packet = sample.records().find_map(|record| match record {
-        Record::Header { link_type, bytes, .. } => match carried(link_type, bytes).0 {
+        Record::Header { link_type, bytes } => match carried(link_type, bytes).0 {
             Carried::Ip(ip) => packet_flow(ip),
             _ => None,
         },

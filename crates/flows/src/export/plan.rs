@@ -57,17 +57,24 @@ impl Plan {
         self.parts.len() + 1
     }
 
-    /// Takes the next record of a set into the draft; `None` at the end and at the padding behind.
+    /// Whether no record is left; what remains is padding, which is shorter than any (RFC 7011, section 3.3.1).
+    pub fn is_end(&self, take: &Take<'_>) -> bool {
+        take.rest.len() < self.record_bytes_min
+    }
+
+    /// Takes the next record of a set into the draft; `None` at the end, at the padding behind, and where it is cut short.
     pub fn record<'a>(&self, take: &mut Take<'a>, draft: &mut Draft<'a>) -> Option<()> {
-        if take.rest.len() < self.record_bytes_min {
+        if self.is_end(take) {
             return None;
         }
         draft.clear();
         if self.varies {
+            let mut ahead = *take;
             for part in &self.parts {
-                let value = ipfix::value(take, part.length)?;
+                let value = ipfix::value(&mut ahead, part.length)?;
                 draft.set(part.field, value);
             }
+            *take = ahead;
             return Some(());
         }
         let record = take.bytes(self.record_bytes_min)?;

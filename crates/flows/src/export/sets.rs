@@ -77,12 +77,12 @@ impl SetReader<'_> {
             self.shared.counts.refused += 1;
             return;
         }
+        // What waits for a template goes on waiting when that is withdrawn.
+        let Some(plan) = self.source.plan(template.number) else { return };
         let (arrival, clock) = (self.arrival, self.clock);
         for waiting in self.source.waited(template.number, &mut self.shared.budget) {
             (self.arrival, self.clock) = (waiting.arrival, waiting.clock);
-            if let Some(plan) = self.source.plan(template.number) {
-                self.records_of(&plan, &waiting.records, each);
-            }
+            self.records_of(&plan, &waiting.records, each);
         }
         (self.arrival, self.clock) = (arrival, clock);
     }
@@ -110,6 +110,9 @@ impl SetReader<'_> {
                 PlanFields::Options => self.source.learn_option(&draft, self.shared),
                 PlanFields::Flows => self.flow(&draft, &clock, each),
             }
+        }
+        if !plan.is_end(&take) {
+            self.fail(ExportError::Short("record"));
         }
         count
     }

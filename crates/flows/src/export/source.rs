@@ -32,6 +32,12 @@ pub struct Waiting {
     pub arrival: Arrival,
 }
 
+impl Waiting {
+    fn bytes(&self) -> usize {
+        self.records.len() + size_of::<Waiting>()
+    }
+}
+
 /// One exporter's process or line card.
 #[derive(Debug)]
 pub struct Source {
@@ -76,10 +82,10 @@ impl Source {
     /// Learns a template, or forgets one; false when there is no room for it.
     pub fn learn(&mut self, template: u16, plan: Option<Plan>, budget: &mut Budget) -> bool {
         if let Some(old) = self.plans.remove(&template) {
-            budget.give_back_fields(old.weight());
+            budget.fields.give_back(old.weight());
         }
         let Some(plan) = plan else { return true };
-        if self.plans.len() >= TEMPLATE_COUNT_MAX || !budget.take_fields(plan.weight()) {
+        if self.plans.len() >= TEMPLATE_COUNT_MAX || !budget.fields.take(plan.weight()) {
             return false;
         }
         self.plans.insert(template, Arc::new(plan));
@@ -88,8 +94,8 @@ impl Source {
 
     /// Keeps records until their template comes; false when there is no room for them.
     pub fn wait(&mut self, waiting: Waiting, budget: &mut Budget) -> bool {
-        let bytes = waiting.records.len() + size_of::<Waiting>();
-        if self.waiting_bytes + bytes > WAITING_BYTES_MAX || !budget.take_waiting(bytes) {
+        let bytes = waiting.bytes();
+        if self.waiting_bytes + bytes > WAITING_BYTES_MAX || !budget.waiting_bytes.take(bytes) {
             return false;
         }
         self.waiting_bytes += bytes;
@@ -99,12 +105,11 @@ impl Source {
 
     /// Gives back what waited for a template.
     pub fn waited(&mut self, template: u16, budget: &mut Budget) -> Vec<Waiting> {
-        let (ready, rest): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.waiting).into_iter().partition(|waiting| waiting.template == template);
-        self.waiting = rest;
-        let bytes = ready.iter().map(|waiting| waiting.records.len() + size_of::<Waiting>()).sum();
+        // In place: templates come over and over, and hardly ever does anything wait for one.
+        let ready: Vec<_> = self.waiting.extract_if(.., |waiting| waiting.template == template).collect();
+        let bytes = ready.iter().map(Waiting::bytes).sum();
         self.waiting_bytes -= bytes;
-        budget.give_back_waiting(bytes);
+        budget.waiting_bytes.give_back(bytes);
         ready
     }
 
@@ -115,8 +120,8 @@ impl Source {
 
     /// Gives back all room before the source is forgotten.
     pub fn forget(&mut self, budget: &mut Budget) {
-        budget.give_back_fields(self.plans.values().map(|plan| plan.weight()).sum());
-        budget.give_back_waiting(self.waiting_bytes);
+        budget.fields.give_back(self.plans.values().map(|plan| plan.weight()).sum());
+        budget.waiting_bytes.give_back(self.waiting_bytes);
         self.plans.clear();
         self.waiting.clear();
         self.waiting_bytes = 0;

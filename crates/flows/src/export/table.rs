@@ -1,7 +1,7 @@
 //! The table of exporters: bounded, and those that fell silent make room.
 
 use super::source::Source;
-use super::{Arrival, Shared};
+use super::{Arrival, ExportError, Shared};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
@@ -15,6 +15,7 @@ const IDLE_MS: i64 = 10 * 60 * 1000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SourceKey {
     pub exporter: SocketAddr,
+    /// Of NetFlow or IPFIX; 6 stands for sFlow.
     pub version: u8,
     /// Observation domain, source id, engine or sub-agent.
     pub domain: u32,
@@ -29,13 +30,18 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Finds an exporter or makes it known; `None` when there is no room.
-    pub fn source(&mut self, key: SourceKey, arrival: &Arrival, shared: &mut Shared) -> Option<&mut Source> {
+    /// Finds an exporter or makes it known, while there is room.
+    pub fn source(
+        &mut self,
+        key: SourceKey,
+        arrival: &Arrival,
+        shared: &mut Shared,
+    ) -> Result<&mut Source, ExportError> {
         if self.sources.len() >= SOURCE_COUNT_MAX && !self.sources.contains_key(&key) {
             self.make_room(arrival.at_ms, shared);
             if self.sources.len() >= SOURCE_COUNT_MAX {
                 shared.counts.refused += 1;
-                return None;
+                return Err(ExportError::Sources);
             }
         }
         let source = match self.sources.entry(key) {
@@ -43,7 +49,7 @@ impl Sources {
             Entry::Vacant(place) => place.insert(Source::new(key.exporter.ip(), arrival.at_ms, shared)),
         };
         source.last_ms = source.last_ms.max(arrival.at_ms);
-        Some(source)
+        Ok(source)
     }
 
     pub fn waiting_count(&self) -> u64 {

@@ -4,7 +4,8 @@ use super::flow::FlowSeen;
 use super::open;
 use crate::error::NetfilterError;
 use crate::fields::Fields;
-use netwhy_netlink::{Connection, attributes};
+use crate::nft::split;
+use netwhy_netlink::{Connection, be64};
 use std::time::Instant;
 
 const GROUP_NEW: u32 = 1;
@@ -13,12 +14,13 @@ const GROUP_DESTROY: u32 = 3;
 const MESSAGE_NEW: u16 = super::SUBSYSTEM;
 const MESSAGE_DELETE: u16 = super::SUBSYSTEM | 2;
 
-const GENERIC_HEADER_LEN: usize = 4;
 const TUPLE_ORIGINAL: usize = 1;
+/// CTA_TUPLE_PROTO.
+const TUPLE_PROTOCOL: usize = 2;
 const COUNTERS_ORIGINAL: usize = 9;
 const COUNTERS_REPLY: usize = 10;
 const TIMESTAMP: usize = 20;
-/// Of CTA_TUPLE_PROTO: type and code of ICMP and of ICMPv6.
+/// Within CTA_TUPLE_PROTO: type and code of ICMP and of ICMPv6.
 const ICMP_TYPE: [usize; 2] = [5, 8];
 const ICMP_CODE: [usize; 2] = [6, 9];
 
@@ -73,16 +75,21 @@ impl FlowEvents {
         Ok(FlowEvents { connection })
     }
 
-    /// Gives events until the deadline or until `each` returns false.
+    /// Gives events until the deadline.
     ///
     /// Returns false when the kernel had to throw events away.
     pub fn take(
         &mut self,
         until: Instant,
-        mut each: impl FnMut(&FlowEvent) -> bool,
+        mut each: impl FnMut(&FlowEvent),
     ) -> Result<bool, NetfilterError> {
         self.connection
-            .events(until, |kind, body| FlowEvent::parse(kind, body).is_none_or(|event| each(&event)))
+            .events(until, |kind, body| {
+                if let Some(event) = FlowEvent::parse(kind, body) {
+                    each(&event);
+                }
+                true
+            })
             .map_err(|source| NetfilterError::Read { what: "events of connection tracking", source })
     }
 }
@@ -96,14 +103,14 @@ impl FlowEvent {
             _ => return None,
         };
         let flow = FlowSeen::parse(body)?;
-        let fields = Fields::of(body.get(GENERIC_HEADER_LEN..)?);
+        let fields = Fields::of(split(body).1);
         let counters = |number: usize| {
-            let fields = Fields::of(fields.get(number));
+            let fields = fields.inside(number);
             FlowCounters { packets: fields.be64(1), bytes: fields.be64(2) }
         };
-        let times = Fields::of(fields.get(TIMESTAMP));
+        let times = fields.inside(TIMESTAMP);
         let time_ms = |number: usize| {
-            let time_ns = times.find(number).map(|_| times.be64(number))?;
+            let time_ns = be64(times.find(number)?);
             i64::try_from(time_ns / 1_000_000).ok()
         };
         Some(FlowEvent {
@@ -113,17 +120,15 @@ impl FlowEvent {
             back: counters(COUNTERS_REPLY),
             start_ms: time_ms(1),
             stop_ms: time_ms(2),
-            message: icmp_message(fields.get(TUPLE_ORIGINAL)),
+            message: icmp_message(&fields.inside(TUPLE_ORIGINAL).inside(TUPLE_PROTOCOL)),
         })
     }
 }
 
-fn icmp_message(tuple: &[u8]) -> u16 {
-    let protocol = attributes(tuple).find(|(kind, _)| *kind == 2).map_or(&[][..], |(_, value)| value);
-    let fields = Fields::of(protocol);
+fn icmp_message(protocol: &Fields<'_>) -> u16 {
     let byte = |numbers: [usize; 2]| {
-        let number = numbers.into_iter().find(|number| fields.has(*number));
-        number.map_or(0, |number| fields.byte(number))
+        let number = numbers.into_iter().find(|number| protocol.has(*number));
+        number.map_or(0, |number| protocol.byte(number))
     };
     u16::from(byte(ICMP_TYPE)) << 8 | u16::from(byte(ICMP_CODE))
 }
