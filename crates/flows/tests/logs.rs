@@ -118,6 +118,32 @@ fn words_of_a_stranger_in_another_line_are_no_visit() {
 }
 
 #[test]
+fn words_of_a_stranger_are_no_refused_packet() {
+    let packet = "drop IN=a SRC=10.9.9.9 DST=10.9.9.9 PROTO=TCP";
+    let (event, _) = visit(&format!(
+        "Mar  1 10:00:00 web1 nginx: 192.0.2.7 - - [01/Mar/2026:10:00:00 +0000] \"GET /?{packet} HTTP/1.1\" 200 5 \"-\" \"x\""
+    ));
+    assert_eq!(event.client, ip("192.0.2.7"));
+    let login = format!("Login failed: user=<{packet}>, method=PLAIN, rip=192.0.2.7, lip=10.0.0.1");
+    for frame in ["Mar  1 10:00:00 m mailer[7]: ", "2026-03-01 10:00:00 "] {
+        let event = one(&format!("{frame}{login}"));
+        assert_eq!(event.client, ip("192.0.2.7"));
+        assert!(matches!(&event.what, What::Login(login) if &*login.user == packet), "{event:?}");
+    }
+}
+
+#[test]
+fn a_time_that_cannot_be_is_not_read() {
+    for time in ["1e300", "\"nan\"", "\"inf\"", "-1e300"] {
+        let line = format!(r#"{{"ts":{time},"remote_ip":"192.0.2.7","request":"GET / HTTP/1.1","status":200}}"#);
+        let (events, count) = read(&line);
+        assert_eq!((events.len(), count.unread), (0, 1), "{line}");
+    }
+    let journal = r#"{"__REALTIME_TIMESTAMP":"-9223372036854775808","SYSLOG_IDENTIFIER":"sshd","MESSAGE":"Invalid user a from 192.0.2.7 port 22"}"#;
+    assert_eq!(read(journal).1.unread, 1);
+}
+
+#[test]
 fn json_lines_of_web_servers_are_visits() {
     let nginx = r#"{"time_iso8601":"2026-03-01T10:00:00+00:00","remote_addr":"192.0.2.7","request":"GET /a?b=1 HTTP/1.1","status":"499","body_bytes_sent":"7","request_time":"1.250","http_user_agent":"curl","host":"x.example"}"#;
     let (event, told) = visit(nginx);
@@ -144,13 +170,14 @@ fn json_lines_of_web_servers_are_visits() {
 #[test]
 fn haproxy_tells_how_a_connection_ended() {
     let syslog = "Mar  1 10:00:00 lb haproxy[9]: ";
-    let http = r#"192.0.2.7:33317 [01/Mar/2026:10:00:00.655] web~ app/s1 10/0/30/69/109 200 2750 - - ---- 1/1/1/1/0 0/0 {a "b} {} "GET /x?y HTTP/1.1""#;
+    let http = r#"192.0.2.7:33317 [01/Mar/2026:10:00:00.655] web~ app/s1 10/0/30/69/109 200 2750 - - ---- 1/1/1/1/0 0/0 {a #22b} {} "GET /x?y HTTP/1.1""#;
     let (event, told) = visit(&format!("{syslog}{http}"));
     assert_eq!((event.client, event.port, &*event.host), (ip("192.0.2.7"), 33317, "web"));
     assert_eq!(
         (told.server, told.status, told.duration_ms, told.ending),
         (Server::Haproxy, 200, Some(109), Ending::Complete)
     );
+    assert_eq!((told.method, &*told.path, told.probe), (Method::Get, "/x", false));
     let late = r#"192.0.2.7:33317 [01/Mar/2026:10:00:00.655] web web/<NOSRV> -1/-1/-1/-1/10001 408 212 - - cR-- 1/1/0/0/0 0/0 "<BADREQ>""#;
     let (_, told) = visit(&format!("{syslog}{late}"));
     assert_eq!((told.method, told.status, told.ending), (Method::None, 408, Ending::ClientTimedOut));
@@ -258,6 +285,24 @@ fn sshd_tells_who_tried_and_how_it_ended() {
             Failed,
             "root",
             0,
+        ),
+        (
+            "User a from 10.9.9.9 not allowed because x from 192.0.2.7 not allowed because not listed in AllowUsers",
+            NotAllowed,
+            "a from 10.9.9.9 not allowed because x",
+            0,
+        ),
+        (
+            "Disconnecting invalid user root 192.0.2.7 port 22: Change of username or service not allowed: (root,ssh-connection) -> (a 10.9.9.9 port 1,ssh-connection) [preauth]",
+            Disconnected,
+            "root",
+            22,
+        ),
+        (
+            "Unable to negotiate with 192.0.2.7 port 22: no matching host key type found. Their offer: a from 10.9.9.9 port 1 [preauth]",
+            Garbled,
+            "",
+            22,
         ),
         ("drop connection #10 from [192.0.2.7]:22 on [10.0.0.1]:22 past MaxStartups", Dropped, "", 0),
         ("banner exchange: Connection from 192.0.2.7 port 22: invalid format", Garbled, "", 22),
@@ -397,6 +442,7 @@ fn kubernetes_and_firewalls_tell_what_they_refused() {
         (&*refusal.rule, refusal.destination_port, refusal.protocol, refusal.outbound),
         ("UFW BLOCK", 3389, 6, false)
     );
+    assert!(matches!(one(&format!("Mar  1 10:00:00 h ulogd[7]: [DROP] {packet}")).what, What::Refusal(_)));
     assert_eq!(read(&format!("Mar  1 10:00:00 h kernel: [UFW AUDIT] {packet}")).1.read, 1);
     assert_eq!(read("Mar  1 10:00:00 h kernel: usb 1-1: new device").1.unread, 1);
 }

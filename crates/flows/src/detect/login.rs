@@ -51,8 +51,9 @@ impl LoginDetector {
         }
         let source = self.sources.entry(key).or_insert_with(|| Source::new(event.time_ms));
         if login.outcome == Outcome::Accepted {
+            let has_failed = source.attempts > 0;
             let broke_in = source.accepted(event, login);
-            if broke_in || self.user_guessed(event, login) {
+            if broke_in || has_failed && self.user_guessed(event, login) {
                 self.break_in(key, event, login, broke_in);
             }
             return;
@@ -75,10 +76,10 @@ impl LoginDetector {
                 return;
             }
         }
-        self.users.entry(key).or_insert_with(|| User::new(event.time_ms)).failed(event, attempts);
+        self.users.entry(key).or_insert_with(|| User::new(event, login)).failed(event, attempts);
     }
 
-    /// Whether a user that many sources guessed at was let in from one of those sources.
+    /// Whether a user that many sources guessed at was let in from a source that may be one of them.
     fn user_guessed(&self, event: &Event, login: &Login) -> bool {
         if login.method == LoginMethod::PublicKey {
             return false;
@@ -93,7 +94,7 @@ impl LoginDetector {
         let mut alert = told.alert(&self.names);
         alert.break_in = Some(BreakIn {
             source: event.client.to_string(),
-            host: super::login::words::host(event),
+            host: words::host(event),
             at: event.time_ms.div_euclid(1000),
             bytes: 0,
             followed_by: None,
@@ -103,6 +104,7 @@ impl LoginDetector {
 
     fn close_source(&mut self, key: (Service, Address)) {
         if let Some(source) = self.sources.remove(&key)
+            && !source.is_told
             && let Some(told) = words::guessing(key, &source)
         {
             self.tell(told);
@@ -111,13 +113,14 @@ impl LoginDetector {
 
     fn close_user(&mut self, key: &(Service, Box<str>)) {
         if let Some(user) = self.users.remove(key)
+            && !user.is_told
             && let Some(told) = words::distributed(key, &user)
         {
             self.tell(told);
         }
     }
 
-    /// Forgets those who did least; where all did much, the half that was silent for longest.
+    /// Forgets the half that was silent for longest.
     fn make_room(&mut self) {
         let mut last: Vec<i64> = self.sources.values().map(|source| source.last_ms).collect();
         let middle = last.len() / 2;
@@ -142,7 +145,7 @@ impl LoginDetector {
     }
 
     /// What is known by now, each attack told once.
-    pub fn tick(&mut self, _now_ms: i64) -> Vec<Alert> {
+    pub fn tick(&mut self) -> Vec<Alert> {
         let mut told: Vec<Told> = Vec::new();
         for (key, source) in self.sources.iter_mut().filter(|(_, source)| !source.is_told) {
             if let Some(found) = words::guessing(*key, source) {
@@ -162,7 +165,7 @@ impl LoginDetector {
 
     /// All that was found and not yet told.
     pub fn finish(&mut self) -> Vec<Alert> {
-        let alerts = self.tick(0);
+        let alerts = self.tick();
         self.sources.clear();
         self.users.clear();
         alerts

@@ -20,7 +20,7 @@ pub fn read(text: &str, clock: &Clock, server: Server, place: &Place) -> Option<
         return Some(event);
     }
     let request_at = behind.find('"')?;
-    let mut line = Line { server, ..Line::default() };
+    let mut line = Line { visit: Visit { server, ..Visit::default() }, ..Line::default() };
     line.prefix(before);
     line.between(&behind[..request_at]);
     let (request, rest) = quoted(&behind[request_at..])?;
@@ -45,7 +45,6 @@ struct Line {
     visit: Visit,
     client: Option<(Address, u16)>,
     host: Box<str>,
-    server: Server,
     named: bool,
 }
 
@@ -147,7 +146,7 @@ impl Line {
         } else if self.visit.duration_ms.is_none() {
             if let Some(ms) = seconds(text) {
                 self.visit.duration_ms = Some(ms);
-            } else if self.server == Server::Apache
+            } else if self.visit.server == Server::Apache
                 && is_last
                 && let Ok(microseconds) =
                     text.trim_start_matches("**").split('/').next_back().unwrap_or("").parse::<u64>()
@@ -173,19 +172,15 @@ impl Line {
         if self.client.is_none() && !self.named {
             return None;
         }
-        let (client, port) = self.client.unwrap_or_default();
-        self.visit.server = self.server;
         settle(&mut self.visit);
-        let what = What::Visit(self.visit);
-        Some(Event { time_ms, client, port, host: self.host, file: place.file, offset: place.offset, what })
+        Some(place.event(time_ms, self.client.unwrap_or_default(), self.host, What::Visit(self.visit)))
     }
 }
 
 /// `[10/Feb/2024:21:25:00 +0100] - 200 200 - GET https host "/path" [Client 1.2.3.4] [Length 2] … "agent" "referrer"`.
 fn proxy_manager(text: &str, time_ms: i64, place: &Place) -> Option<Event> {
-    let (head, rest) = text.split_once(" \"")?;
-    let rest = &text[text.len() - rest.len() - 1..];
-    let (path, rest) = quoted(rest)?;
+    let (head, rest) = text.split_at(text.find(" \"")?);
+    let (path, rest) = quoted(&rest[1..])?;
     let client = rest.trim_start().strip_prefix("[Client ")?;
     let (client, rest) = client.split_once(']')?;
     let mut words = head.split_ascii_whitespace().rev();
@@ -201,17 +196,7 @@ fn proxy_manager(text: &str, time_ms: i64, place: &Place) -> Option<Event> {
         visit.agent = clean(agent, WORD_BYTES_MAX);
     }
     settle(&mut visit);
-    let (client, port) = address(client.trim())?;
-    let host = clean(host, WORD_BYTES_MAX);
-    Some(Event {
-        time_ms,
-        client,
-        port,
-        host,
-        file: place.file,
-        offset: place.offset,
-        what: What::Visit(visit),
-    })
+    Some(place.event(time_ms, address(client.trim())?, clean(host, WORD_BYTES_MAX), What::Visit(visit)))
 }
 
 /// Finds `[time]` among the first words: what stands before it, the time, what stands behind it.

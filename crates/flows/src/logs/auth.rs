@@ -56,16 +56,15 @@ const NO_NAMES: &[&str] = &[
 ];
 
 /// Reads a message; `None` where it tells of no login or names no address.
-pub fn read(program: &str, process: u32, message: &str) -> Option<(Address, u16, Login)> {
+pub fn read(program: &str, process: u32, message: &str) -> Option<((Address, u16), Login)> {
     let message = &message[..message.floor_char_boundary(MESSAGE_BYTES_MAX)];
     let outcome = outcome_of(program, message)?;
     // exim puts what the client calls itself into parentheses before its address: `([10.0.0.1]) [192.0.2.7]:5`.
     let behind = message.split_once("authenticator failed for ").map_or(message, |(_, rest)| {
         rest.split_once(") [").map_or(rest, |(before, _)| &rest[before.len() + 1..])
     });
-    let (client, port) = client_of(behind)?;
+    let client = client_of(behind)?;
     let user = user_of(message).unwrap_or_default();
-    // `no auth attempts` is a connection without one; so is a client that only looked whether anybody is there.
     let method = if has(message, "publickey") || has(message, "pubkey") {
         LoginMethod::PublicKey
     } else {
@@ -80,7 +79,7 @@ pub fn read(program: &str, process: u32, message: &str) -> Option<(Address, u16,
         times: attempts_of(message),
         process,
     };
-    Some((client, port, login))
+    Some((client, login))
 }
 
 fn outcome_of(program: &str, message: &str) -> Option<Outcome> {
@@ -88,6 +87,7 @@ fn outcome_of(program: &str, message: &str) -> Option<Outcome> {
         if has(message, "login: Login: ") || message.starts_with("Login: ") {
             return Some(Outcome::Accepted);
         }
+        // `no auth attempts` is a connection without one; so is a client that only looked whether anybody is there.
         if has(message, "(no auth attempts") || has(message, "disconnected: ") && !has(message, "auth failed")
         {
             return has(message, "login: ").then_some(Outcome::Disconnected);

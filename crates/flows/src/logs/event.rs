@@ -260,18 +260,19 @@ impl Method {
 }
 
 impl Service {
-    pub const fn word(self) -> &'static str {
+    /// The name in English and in Chinese.
+    pub const fn words(self) -> (&'static str, &'static str) {
         match self {
-            Service::Ssh => "SSH",
-            Service::Rdp => "RDP",
-            Service::Telnet => "Telnet",
-            Service::Smb => "SMB",
-            Service::Database => "database",
-            Service::Ftp => "FTP",
-            Service::Mail => "mail",
-            Service::Web => "web",
-            Service::Vpn => "VPN",
-            Service::Other => "service",
+            Service::Ssh => ("SSH", "SSH"),
+            Service::Rdp => ("RDP", "RDP"),
+            Service::Telnet => ("Telnet", "Telnet"),
+            Service::Smb => ("SMB", "SMB"),
+            Service::Database => ("database", "数据库"),
+            Service::Ftp => ("FTP", "FTP"),
+            Service::Mail => ("mail", "邮件"),
+            Service::Web => ("web", "网站"),
+            Service::Vpn => ("VPN", "VPN"),
+            Service::Other => ("service", "服务"),
         }
     }
 }

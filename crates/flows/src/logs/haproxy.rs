@@ -6,16 +6,11 @@ use super::line::Place;
 use super::time::Clock;
 use super::trouble::trouble;
 use super::words::{address, quoted, word};
-use crate::record::Address;
 
 /// Reads the message of a line; `None` where it has not the shape.
 pub fn read(text: &str, time_ms: i64, clock: &Clock, place: &Place) -> Option<Event> {
     let (client, rest) = word(text);
-    let (client, port) = match address(client) {
-        Some(told) => told,
-        None if client.starts_with("unix:") => (Address::default(), 0),
-        None => return None,
-    };
+    let client = address(client).or_else(|| client.starts_with("unix:").then(Default::default))?;
     let (accepted_ms, rest) = clock.leading(rest.strip_prefix('[')?)?;
     let rest = rest.strip_prefix("] ")?;
     let (frontend, rest) = word(rest);
@@ -23,7 +18,7 @@ pub fn read(text: &str, time_ms: i64, clock: &Clock, place: &Place) -> Option<Ev
     let what = if frontend.ends_with(':') { failed_connection(rest)? } else { What::Visit(visit(rest)?) };
     // The time in brackets is local; the wrapper's, where there is one, may know its zone.
     let time_ms = if time_ms == 0 { accepted_ms } else { time_ms };
-    Some(Event { time_ms, client, port, host, file: place.file, offset: place.offset, what })
+    Some(place.event(time_ms, client, host, what))
 }
 
 /// `bck/srv 10/0/30/69/109 200 2750 - - ---- 1/1/1/1/0 0/0 {…} "GET / HTTP/1.1"`, or `bck/srv 0/0/5007 212 -- …`.
@@ -46,11 +41,12 @@ fn visit(text: &str) -> Option<Visit> {
     let rest = if is_http { word(word(rest).1).1 } else { rest };
     let (state, rest) = word(rest);
     if is_http {
-        let request = rest.rfind(" \"").and_then(|_| rest.find('"')).and_then(|at| quoted(&rest[at..]));
-        // A request that was cut for its length has no closing quote.
-        let request =
-            request.map_or_else(|| rest.split_once('"').map_or("", |(_, cut)| cut), |(inside, _)| inside);
-        read_request(request, &mut visit);
+        // In what clients sent, captured headers too, haproxy writes a quote as `#22`: the first one is the request's.
+        // A request that was cut for its length has no closing one.
+        if let Some(at) = rest.find('"') {
+            let request = quoted(&rest[at..]).map_or(&rest[at + 1..], |(inside, _)| inside);
+            read_request(request, &mut visit);
+        }
         settle(&mut visit);
     }
     visit.ending = ending(state).unwrap_or(visit.ending);

@@ -11,7 +11,7 @@ const MESSAGE_BYTES_MAX: usize = 64 << 10;
 /// The fields of one entry that count.
 #[derive(Debug, Default)]
 pub struct Entry {
-    time_us: i64,
+    time_us: u64,
     host: String,
     program: String,
     process: u32,
@@ -26,8 +26,8 @@ impl Entry {
         let cut = |value: &str| value[..value.floor_char_boundary(MESSAGE_BYTES_MAX)].to_string();
         match name {
             "__REALTIME_TIMESTAMP" => self.time_us = value.parse().unwrap_or(0),
-            // What the sender itself said is better than when it was taken down.
             "_HOSTNAME" => self.host = cut(value),
+            // The name and number that the sender gave stand in for what the journal saw, or the other way round.
             "SYSLOG_IDENTIFIER" => self.program = cut(value),
             "_COMM" if self.program.is_empty() => self.program = cut(value),
             "_PID" => self.process = value.parse().unwrap_or(0),
@@ -45,7 +45,7 @@ impl Entry {
     /// Reads the entry into `out`.
     pub fn finish(&self, options: &Options, place: &Place, out: &mut Vec<Event>) -> Result<(), Refused<'_>> {
         let (host, program, message) = (self.host.as_str(), self.program.as_str(), self.message.trim_end());
-        let frame = Frame { time_ms: self.time_us / 1000, host, program, process: self.process, message };
+        let frame = Frame { time_ms: (self.time_us / 1000) as i64, host, program, process: self.process, message };
         if frame.time_ms == 0 {
             return Err(Refused::Shape);
         }

@@ -1,7 +1,7 @@
 //! Access logs whose lines are JSON: nginx with a JSON format, Caddy, Traefik, Envoy, and whatever names its fields alike.
 
 use super::access::{read_request, seconds, settle, target};
-use super::event::{Event, Method, Server, Visit, WORD_BYTES_MAX, What, clean};
+use super::event::{Event, Method, Server, USER_BYTES_MAX, Visit, WORD_BYTES_MAX, What, clean};
 use super::line::Place;
 use super::time::Clock;
 use super::words::address;
@@ -81,7 +81,9 @@ const USER: &[&str] = &["remote_user", "user_id", "clientusername"];
 /// Reads one object; `None` where it is no visit.
 pub fn visit(value: &Value, clock: &Clock, place: &Place) -> Option<Event> {
     let fields = Fields { top: value, request: value.get("request").filter(|inner| inner.is_object()) };
-    let (client, port) = fields.text(CLIENT).and_then(|text| address(text.split(',').next()?.trim()))?;
+    // Of several addresses the first is the client's.
+    let first = |names| fields.text(names).and_then(|text: &str| address(text.split(',').next()?.trim()));
+    let client = first(CLIENT)?;
     let status = fields.find(STATUS).and_then(number).filter(|status| *status < 1000)? as u16;
     let mut visit = Visit { server: server_of(value), status, ..Visit::default() };
     match (fields.text(METHOD), fields.text(PATH)) {
@@ -97,23 +99,11 @@ pub fn visit(value: &Value, clock: &Clock, place: &Place) -> Option<Event> {
     visit.duration_ms = duration(value);
     visit.agent =
         clean(fields.text(AGENT).or_else(|| agent_header(value)).unwrap_or_default(), WORD_BYTES_MAX);
-    visit.user = clean(
-        fields.text(USER).filter(|user| *user != "-").unwrap_or_default(),
-        super::event::USER_BYTES_MAX,
-    );
-    visit.forwarded =
-        fields.text(FORWARDED).and_then(|text| address(text.split(',').next()?.trim())).map(|(a, _)| a);
+    visit.user = clean(fields.text(USER).unwrap_or_default(), USER_BYTES_MAX);
+    visit.forwarded = first(FORWARDED).map(|(address, _)| address);
     settle(&mut visit);
     let host = clean(fields.text(HOST).unwrap_or_default(), WORD_BYTES_MAX);
-    Some(Event {
-        time_ms,
-        client,
-        port,
-        host,
-        file: place.file,
-        offset: place.offset,
-        what: What::Visit(visit),
-    })
+    Some(place.event(time_ms, client, host, What::Visit(visit)))
 }
 
 struct Fields<'a> {
@@ -167,7 +157,9 @@ pub fn time_of(value: &Value, clock: &Clock) -> Option<i64> {
         _ if float < 1e11 => float * 1e3,
         _ if float < 1e14 => float,
         _ if float < 1e17 => float / 1e3,
-        _ => float / 1e6,
+        _ if float < 1e20 => float / 1e6,
+        // Beyond the year 5000, or no number at all.
+        _ => return None,
     };
     Some(ms as i64)
 }
@@ -198,8 +190,6 @@ fn agent_header(value: &Value) -> Option<&str> {
 }
 
 fn server_of(value: &Value) -> Server {
-    match () {
-        () if value.get("body_bytes_sent").is_some() || value.get("time_iso8601").is_some() => Server::Nginx,
-        () => Server::Other,
-    }
+    let is_nginx = ["body_bytes_sent", "time_iso8601"].iter().any(|name| value.get(name).is_some());
+    if is_nginx { Server::Nginx } else { Server::Other }
 }

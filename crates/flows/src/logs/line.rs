@@ -6,6 +6,7 @@ use super::syslog::Frame;
 use super::time::Clock;
 use super::{access, auth, haproxy, journal, json, refusal, sshd, syslog, trouble};
 use crate::names::Symbol;
+use crate::record::Address;
 use netwhy_model::Text;
 use serde_json::Value;
 
@@ -17,6 +18,19 @@ const WRAPPER_COUNT_MAX: usize = 3;
 pub struct Place {
     pub file: Symbol,
     pub offset: u64,
+}
+
+impl Place {
+    /// What the line here tells of.
+    pub(super) fn event(
+        &self,
+        time_ms: i64,
+        (client, port): (Address, u16),
+        host: Box<str>,
+        what: What,
+    ) -> Event {
+        Event { time_ms, client, port, host, file: self.file, offset: self.offset, what }
+    }
 }
 
 /// What a line was.
@@ -37,7 +51,6 @@ pub enum Refused<'a> {
     Message(&'a str),
     /// JSON that is neither a visit nor an audit event nor an entry of the journal.
     Object,
-    NotUtf8,
     TooLong,
 }
 
@@ -118,28 +131,18 @@ pub fn framed<'a>(
 ) -> Result<(), Refused<'a>> {
     let program = frame.program;
     let message = frame.message;
-    let event = |client, port, what| {
-        let host = clean(frame.host, USER_BYTES_MAX);
-        Event { time_ms: frame.time_ms, client, port, host, file: place.file, offset: place.offset, what }
-    };
+    let event = |client, what| place.event(frame.time_ms, client, clean(frame.host, USER_BYTES_MAX), what);
     if program.starts_with("sshd") {
         match sshd::read(program, frame.process, message) {
-            Some(Said::Login { client, port, login }) => out.push(event(client, port, What::Login(login))),
+            Some(Said::Login { client, login }) => out.push(event(client, What::Login(login))),
             Some(Said::Quiet) => {}
             None => return Err(Refused::Message(program)),
         }
         return Ok(());
     }
-    if program == "kernel" || message.contains("PROTO=") {
-        let read =
-            refusal::netfilter(message, frame.time_ms, frame.host, place).ok_or(Refused::Message(program))?;
-        keep(read, out);
-        return Ok(());
-    }
-    if program == "filterlog" {
-        let read =
-            refusal::filterlog(message, frame.time_ms, frame.host, place).ok_or(Refused::Message(program))?;
-        keep(read, out);
+    if ["kernel", "filterlog"].contains(&program) {
+        let reader = if program == "kernel" { refusal::netfilter } else { refusal::filterlog };
+        keep(reader(frame, place).ok_or(Refused::Message(program))?, out);
         return Ok(());
     }
     if message.starts_with('{') {
@@ -152,14 +155,21 @@ pub fn framed<'a>(
     }
     if program.starts_with("haproxy") {
         let told = haproxy::notice(message).ok_or(Refused::Message(program))?;
-        out.extend(told.map(|trouble| event(crate::Address::default(), 0, What::Error(trouble))));
+        out.extend(told.map(|trouble| event(<_>::default(), What::Error(trouble))));
         return Ok(());
     }
-    match auth::read(program, frame.process, message) {
-        Some((client, port, login)) => out.push(event(client, port, What::Login(login))),
-        None => return Err(Refused::Program(program)),
-    }
+    keep(words(frame, place).ok_or(Refused::Program(program))?, out);
     Ok(())
+}
+
+/// What any program may tell of: a login, or a packet that a firewall refused. In this order, since the user of a login
+/// may be named like a packet.
+fn words(frame: &Frame<'_>, place: &Place) -> Option<Read> {
+    if let Some((client, login)) = auth::read(frame.program, frame.process, frame.message) {
+        let host = clean(frame.host, USER_BYTES_MAX);
+        return Some(Read::Event(place.event(frame.time_ms, client, host, What::Login(login))));
+    }
+    if frame.message.contains("PROTO=") { refusal::netfilter(frame, place) } else { None }
 }
 
 /// Lines without a frame: a time first, then words of a firewall or of a program that tells of a login.
@@ -169,16 +179,9 @@ fn bare<'a>(
     place: &Place,
     out: &mut Vec<Event>,
 ) -> Result<(), Refused<'a>> {
-    let (time_ms, rest) = first_time(text, &options.clock).ok_or(Refused::Shape)?;
-    if rest.contains("PROTO=")
-        && let Some(read) = refusal::netfilter(rest, time_ms, "", place)
-    {
-        keep(read, out);
-        return Ok(());
-    }
-    let (client, port, login) = auth::read("", 0, rest).ok_or(Refused::Shape)?;
-    let what = What::Login(login);
-    out.push(Event { time_ms, client, port, host: "".into(), file: place.file, offset: place.offset, what });
+    let (time_ms, message) = first_time(text, &options.clock).ok_or(Refused::Shape)?;
+    let frame = Frame { time_ms, host: "", program: "", process: 0, message };
+    keep(words(&frame, place).ok_or(Refused::Shape)?, out);
     Ok(())
 }
 
@@ -268,7 +271,6 @@ impl Refused<'_> {
                 "JSON that is no visit, audit event or entry of the journal".into(),
                 "JSON 既非访问记录，也非审计事件或 journal 条目".into(),
             ),
-            Refused::NotUtf8 => ("not text".into(), "不是文本".into()),
             Refused::TooLong => ("longer than a line may be".into(), "超过单行长度上限".into()),
         };
         Text { en, zh }

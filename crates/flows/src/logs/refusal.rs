@@ -3,6 +3,7 @@
 use super::event::{Event, Refusal, RefusedBy, USER_BYTES_MAX, WORD_BYTES_MAX, What, clean};
 use super::json::time_of;
 use super::line::{Place, Read};
+use super::syslog::Frame;
 use super::time::Clock;
 use super::words::{address, has, value};
 use crate::record::Address;
@@ -14,7 +15,8 @@ const RULE_BYTES_MAX: usize = 64;
 const LIST_COUNT_MAX: usize = 100_000;
 
 /// `[UFW BLOCK] IN=eth0 OUT= MAC=… SRC=1.2.3.4 DST=… PROTO=TCP SPT=1 DPT=22 …`, with a rule's own prefix.
-pub fn netfilter(text: &str, time_ms: i64, host: &str, place: &Place) -> Option<Read> {
+pub fn netfilter(frame: &Frame<'_>, place: &Place) -> Option<Read> {
+    let text = frame.message;
     let at = text.find("IN=").or_else(|| text.find("OUT="))?;
     let (client, _) = value(text, "SRC=").and_then(address)?;
     let (destination, _) = value(text, "DST=").and_then(address)?;
@@ -41,12 +43,12 @@ pub fn netfilter(text: &str, time_ms: i64, host: &str, place: &Place) -> Option<
         outbound: is_empty("IN=") && !is_empty("OUT="),
         ..packet(prefix.trim_matches(['[', ']', ' ', ':']), protocol)
     };
-    Some(event(time_ms, client, number("SPT="), host, place, refusal))
+    Some(Read::Event(event(frame.time_ms, (client, number("SPT=")), frame.host, place, refusal)))
 }
 
 /// pf's lines as pfSense and OPNsense write them (`filterlog`): commas between fields.
-pub fn filterlog(text: &str, time_ms: i64, host: &str, place: &Place) -> Option<Read> {
-    let fields: Vec<&str> = text.split(',').take(30).collect();
+pub fn filterlog(frame: &Frame<'_>, place: &Place) -> Option<Read> {
+    let fields: Vec<&str> = frame.message.split(',').take(30).collect();
     let field = |at: usize| fields.get(at).copied().unwrap_or_default();
     let (action, direction) = (field(6), field(7));
     // Where protocol, addresses and ports stand differs between the two versions of IP.
@@ -67,7 +69,7 @@ pub fn filterlog(text: &str, time_ms: i64, host: &str, place: &Place) -> Option<
         outbound: direction == "out",
         ..packet(field(3), protocol)
     };
-    Some(event(time_ms, client, port(from + 2), host, place, refusal))
+    Some(Read::Event(event(frame.time_ms, (client, port(from + 2)), frame.host, place, refusal)))
 }
 
 fn packet(rule: &str, protocol: &str) -> Refusal {
@@ -94,17 +96,8 @@ fn protocol_number(name: &str) -> u8 {
     }
 }
 
-fn event(time_ms: i64, client: Address, port: u16, host: &str, place: &Place, refusal: Refusal) -> Read {
-    let host = clean(host, WORD_BYTES_MAX);
-    Read::Event(Event {
-        time_ms,
-        client,
-        port,
-        host,
-        file: place.file,
-        offset: place.offset,
-        what: What::Refusal(refusal),
-    })
+fn event(time_ms: i64, client: (Address, u16), host: &str, place: &Place, refusal: Refusal) -> Event {
+    place.event(time_ms, client, clean(host, WORD_BYTES_MAX), What::Refusal(refusal))
 }
 
 /// Whether an object is one of Kubernetes' audit events, or a list of them.
@@ -142,7 +135,7 @@ fn audit_one(value: &Value, clock: &Clock, place: &Place, out: &mut Vec<Event>) 
     }
     // The first address is the client's, those behind it are of proxies on the way.
     let source = value.get("sourceIPs").and_then(|list| list.get(0)).and_then(Value::as_str);
-    let (client, port) = source.and_then(address).unwrap_or_default();
+    let client = source.and_then(address).unwrap_or_default();
     let object = value.get("objectRef");
     let (resource, name, namespace) =
         (text(object, "resource"), text(object, "name"), text(object, "namespace"));
@@ -163,8 +156,6 @@ fn audit_one(value: &Value, clock: &Clock, place: &Place, out: &mut Vec<Event>) 
         code: code as u16,
         ..packet("", "")
     };
-    if let Read::Event(event) = event(time_ms, client, port, "", place, refusal) {
-        out.push(event);
-    }
+    out.push(event(time_ms, client, "", place, refusal));
     true
 }

@@ -7,8 +7,7 @@ use crate::record::Address;
 /// One message of sshd, understood.
 pub enum Said {
     Login {
-        client: Address,
-        port: u16,
+        client: (Address, u16),
         login: Login,
     },
     /// Understood, and nothing about a login.
@@ -34,7 +33,7 @@ pub fn read(program: &str, process: u32, message: &str) -> Option<Said> {
     let Some(attempt) = attempt(message) else {
         return is_quiet(message).then_some(Said::Quiet);
     };
-    let Some((client, port)) = attempt.client else { return Some(Said::Quiet) };
+    let Some(client) = attempt.client else { return Some(Said::Quiet) };
     let login = Login {
         service: Service::Ssh,
         program: clean(program, USER_BYTES_MAX),
@@ -44,7 +43,7 @@ pub fn read(program: &str, process: u32, message: &str) -> Option<Said> {
         times: times.saturating_mul(attempt.times).min(TIMES_MAX),
         process,
     };
-    Some(Said::Login { client, port, login })
+    Some(Said::Login { client, login })
 }
 
 struct Attempt<'a> {
@@ -139,14 +138,14 @@ fn ended(message: &str) -> Option<Attempt<'_>> {
             // A session that ended as sessions do.
             return Attempt::new(Outcome::Disconnected, "", None);
         }
-        let (user, rest) = kind_of_user(rest);
-        let invalid = begin == "Disconnecting " && !too_many;
-        let outcome = match user {
-            _ if invalid => Outcome::Disconnected,
-            _ if too_many => Outcome::TooManyAttempts,
-            _ => Outcome::Disconnected,
+        // Behind these words stand the names that the client gave, which may look like an address with its port.
+        let told = match rest.rfind(": Change of username or service not allowed: (") {
+            Some(at) if begin == "Disconnecting " && !too_many => &rest[..at],
+            _ => rest,
         };
-        return Attempt::new(outcome, user, address_port(rest));
+        let (user, told) = kind_of_user(told);
+        let outcome = if too_many { Outcome::TooManyAttempts } else { Outcome::Disconnected };
+        return Attempt::new(outcome, user, address_port(told));
     }
     if let Some(rest) = message.strip_prefix("maximum authentication attempts exceeded for ") {
         let (user, client) = user_from(rest)?;
@@ -181,11 +180,9 @@ fn kind_of_user(text: &str) -> (&str, &str) {
 /// Users and addresses that may not log in, connections over a limit.
 fn refused(message: &str) -> Option<Attempt<'_>> {
     if let Some(rest) = message.strip_prefix("User ")
-        && let Some((told, _)) = message.split_once(" not allowed because")
+        && let Some((told, _)) = rest.rsplit_once(" not allowed because")
     {
-        let told = &told[5.min(told.len())..];
         let (user, client) = user_from(told).unwrap_or((told, None));
-        let _ = rest;
         return Attempt::new(Outcome::NotAllowed, user, client);
     }
     if let Some(rest) = message.strip_prefix("refused connect from ") {
@@ -212,8 +209,9 @@ fn garbled(message: &str) -> Option<Attempt<'_>> {
     ];
     let begin = BEGINS.iter().find(|begin| message.starts_with(**begin))?;
     let rest = &message[begin.len()..];
-    let rest = rest.rfind(" from ").map_or(rest, |at| &rest[at + 6..]);
-    Attempt::new(Outcome::Garbled, "", address_port(rest))
+    // Where the address does not stand first, what the client sent does.
+    let client = address_port(rest).or_else(|| address_port(&rest[rest.rfind(" from ")? + 6..]));
+    Attempt::new(Outcome::Garbled, "", client)
 }
 
 fn method_of(word: &str) -> LoginMethod {

@@ -1,7 +1,7 @@
 //! Error logs of nginx and Apache: the lines that speak of limits, time-outs, refusals and failed logins.
 
 use super::event::{
-    Event, Login, LoginMethod, Outcome, Server, Service, Trouble, TroubleKind, USER_BYTES_MAX,
+    Login, LoginMethod, Outcome, Server, Service, Trouble, TroubleKind, USER_BYTES_MAX,
     WORD_BYTES_MAX, What, clean,
 };
 use super::line::{Place, Read};
@@ -29,21 +29,21 @@ pub fn nginx(text: &str, clock: &Clock, place: &Place) -> Option<Read> {
     };
     // What the client sent stands behind; only the server's own words are searched.
     let own = message.split(", client: ").next().unwrap_or(message);
-    let (client, port) = client_of(message);
+    let client = client_of(message);
     let host = value(message, "host: ").or_else(|| value(message, "server: ")).unwrap_or_default();
     let event = |what| {
         let host = clean(host.trim_end_matches(','), WORD_BYTES_MAX);
-        Read::Event(Event { time_ms, client, port, host, file: place.file, offset: place.offset, what })
+        Read::Event(place.event(time_ms, client, host, what))
     };
     if let Some(login) = nginx_login(own, message) {
         return Some(event(What::Login(login)));
     }
-    let path = message
+    let request = message
         .find("request: \"")
         .and_then(|at| quoted(&message[at + 9..]))
         .map_or("", |(inside, _)| inside);
     let Some(kind) = nginx_kind(own) else { return Some(Read::Quiet) };
-    Some(event(What::Error(trouble(Server::Nginx, kind, own, path))))
+    Some(event(What::Error(trouble(Server::Nginx, kind, own, request))))
 }
 
 const LEVELS: [&str; 8] = ["debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"];
@@ -56,25 +56,28 @@ fn client_of(message: &str) -> (Address, u16) {
 }
 
 fn nginx_login(own: &str, message: &str) -> Option<Login> {
-    let user = |from: &str| clean(quoted(from).map_or("", |(inside, _)| inside), USER_BYTES_MAX);
-    let (service, user, outcome) = if let Some(rest) = own.strip_prefix("user ") {
+    let user = |from: &str| quoted(from).map_or("", |(inside, _)| inside);
+    if let Some(rest) = own.strip_prefix("user ") {
         let outcome = match own {
             _ if own.contains("was not found in") => Outcome::InvalidUser,
             _ if own.contains("password mismatch") => Outcome::Failed,
             _ => return None,
         };
-        (Service::Web, user(rest), outcome)
-    } else if own.starts_with("client login failed") {
-        let login = message.find(", login: ").map_or("", |at| &message[at + 9..]);
-        (Service::Mail, user(login), Outcome::Failed)
-    } else if own.starts_with("client logged in") {
-        let login = message.find(", login: ").map_or("", |at| &message[at + 9..]);
-        (Service::Mail, user(login), Outcome::Accepted)
-    } else {
-        return None;
+        return Some(login(Service::Web, "nginx", user(rest), outcome));
+    }
+    let outcome = match own {
+        _ if own.starts_with("client login failed") => Outcome::Failed,
+        _ if own.starts_with("client logged in") => Outcome::Accepted,
+        _ => return None,
     };
-    let method = LoginMethod::Password;
-    Some(Login { service, program: "nginx".into(), user, method, outcome, times: 1, process: 0 })
+    let named = message.find(", login: ").map_or("", |at| &message[at + 9..]);
+    Some(login(Service::Mail, "nginx", user(named), outcome))
+}
+
+/// A password that a web server was given.
+fn login(service: Service, program: &str, user: &str, outcome: Outcome) -> Login {
+    let (program, user) = (program.into(), clean(user, USER_BYTES_MAX));
+    Login { service, program, user, method: LoginMethod::Password, outcome, times: 1, process: 0 }
 }
 
 /// What nginx's own words mean; the words are in its sources, each of them once.
@@ -145,18 +148,7 @@ pub fn apache(text: &str, clock: &Clock, place: &Place) -> Option<Read> {
         client = address(told).unwrap_or(client);
         rest = behind;
     }
-    let (client, port) = client;
-    let event = |what| {
-        Read::Event(Event {
-            time_ms,
-            client,
-            port,
-            host: "".into(),
-            file: place.file,
-            offset: place.offset,
-            what,
-        })
-    };
+    let event = |what| Read::Event(place.event(time_ms, client, "".into(), what));
     if let Some(login) = apache_login(rest) {
         return Some(event(What::Login(login)));
     }
@@ -168,20 +160,14 @@ fn apache_login(message: &str) -> Option<Login> {
     let behind =
         message.strip_prefix("AH").and_then(|rest| rest.split_once(": ")).map_or(message, |(_, rest)| rest);
     let (user, outcome) = if let Some(rest) = behind.strip_prefix("user ") {
-        let outcome = match rest {
-            _ if rest.contains(" not found") => Outcome::InvalidUser,
-            _ if rest.contains("authentication failure") || rest.contains("in realm") => Outcome::Failed,
-            _ => Outcome::Failed,
-        };
+        let outcome = if rest.contains(" not found") { Outcome::InvalidUser } else { Outcome::Failed };
         (rest.split([' ', ':']).next().unwrap_or_default(), outcome)
     } else if message.contains("PHP message: ") && message.contains("authentication failure for") {
         ("", Outcome::Failed)
     } else {
         return None;
     };
-    let (program, method) = ("apache".into(), LoginMethod::Password);
-    let user = clean(user, USER_BYTES_MAX);
-    Some(Login { service: Service::Web, program, user, method, outcome, times: 1, process: 0 })
+    Some(login(Service::Web, "apache", user, outcome))
 }
 
 /// What Apache's own words mean; its numbers (AH…) are in `docs/log-message-tags` of its sources.

@@ -1,7 +1,7 @@
 //! One user name and the sources that failed on it: guessing spread over many addresses.
 
 use crate::detect::logs::{Bits, Lines, hash};
-use crate::logs::Event;
+use crate::logs::{Event, Login};
 use crate::record::Address;
 
 /// Sources within an hour that no user has.
@@ -47,30 +47,24 @@ pub struct User {
 }
 
 impl User {
-    pub fn new(time_ms: i64) -> User {
+    pub fn new(event: &Event, login: &Login) -> User {
         User {
-            first_ms: time_ms,
-            last_ms: time_ms,
+            first_ms: event.time_ms,
+            last_ms: event.time_ms,
             attempts: 0,
             is_told: false,
             named: Vec::new(),
             lines: Lines::default(),
-            host: "".into(),
+            host: event.host.clone(),
             all: Bits::default(),
             hour: Bits::default(),
-            hour_from_ms: time_ms,
+            hour_from_ms: event.time_ms,
             hour_most: 0,
-            common: false,
+            common: is_common(&login.user),
         }
     }
 
     pub fn failed(&mut self, event: &Event, attempts: u32) {
-        if self.attempts == 0
-            && let crate::logs::What::Login(login) = &event.what
-        {
-            self.common = is_common(&login.user);
-            self.host = event.host.clone();
-        }
         self.attempts += u64::from(attempts);
         self.last_ms = self.last_ms.max(event.time_ms);
         if (event.time_ms - self.hour_from_ms).abs() > HOUR_MS {

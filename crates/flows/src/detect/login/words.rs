@@ -3,8 +3,7 @@
 use super::source::{Source, id_of, is_private, port_of};
 use super::user::User;
 use crate::detect::alert::{Plan, Technique};
-use crate::detect::logs::Told;
-use crate::detect::logs::{host_name, text};
+use crate::detect::logs::{Told, host_name, text};
 use crate::logs::{Event, Login, Service};
 use crate::record::Address;
 use netwhy_model::Text;
@@ -22,7 +21,7 @@ pub fn guessing((service, client): (Service, Address), source: &Source) -> Optio
     confidence -= if source.soft == attempts { 0.15 } else { 0.0 };
     confidence -= if is_private(client) && users <= 1 { 0.2 } else { 0.0 };
     let names = source.names.join(", ");
-    let what = service.word();
+    let (what, what_zh) = service.words();
     Some(Told {
         id: id_of(service),
         entity: client.to_string(),
@@ -33,7 +32,7 @@ pub fn guessing((service, client): (Service, Address), source: &Source) -> Optio
         confidence: confidence.min(0.99),
         why: text(
             format!("{client} failed {attempts} {what} logins as {users} users ({names}) in {minutes} min"),
-            format!("{client} 在 {minutes} 分钟内以 {users} 个用户（{names}）登录 {what} 失败 {attempts} 次"),
+            format!("{client} 在 {minutes} 分钟内以 {users} 个用户（{names}）登录 {what_zh} 失败 {attempts} 次"),
         ),
         technique: if source.is_slow() { Technique::Slow } else { Technique::OneTarget },
         records: attempts.into(),
@@ -41,7 +40,7 @@ pub fn guessing((service, client): (Service, Address), source: &Source) -> Optio
         victims: vec![host_name(&source.host)],
         lines: source.lines.clone(),
         cost_if_wrong: cost(),
-        plan: plan(service, &client.to_string()),
+        plan: plan(service, &text(client.to_string(), client.to_string())),
     })
 }
 
@@ -50,7 +49,7 @@ pub fn distributed((service, name): &(Service, Box<str>), user: &User) -> Option
     if !user.is_attack() {
         return None;
     }
-    let (sources, attempts, what) = (user.sources(), user.attempts, service.word());
+    let (sources, attempts, (what, what_zh)) = (user.sources(), user.attempts, service.words());
     Some(Told {
         id: id_of(*service),
         entity: host_name(&user.host),
@@ -61,7 +60,7 @@ pub fn distributed((service, name): &(Service, Box<str>), user: &User) -> Option
         confidence: (0.7 + f64::from(sources) / 200.0).min(0.97),
         why: text(
             format!("{sources} addresses failed {attempts} {what} logins as \"{name}\", few each"),
-            format!("{sources} 个地址以 \"{name}\" 登录 {what} 失败 {attempts} 次，每个地址只有几次"),
+            format!("{sources} 个地址以 \"{name}\" 登录 {what_zh} 失败 {attempts} 次，每个地址只有几次"),
         ),
         technique: Technique::Distributed,
         records: attempts,
@@ -69,14 +68,15 @@ pub fn distributed((service, name): &(Service, Box<str>), user: &User) -> Option
         victims: vec![host_name(&user.host)],
         lines: user.lines.clone(),
         cost_if_wrong: cost(),
-        plan: plan(*service, "the sources"),
+        plan: plan(*service, &text("the sources", "这些来源")),
     })
 }
 
 /// What is said of a success that follows guessing; `alone` where one source did both.
 pub fn break_in(source: &Source, event: &Event, login: &Login, alone: bool) -> Told {
-    let (client, what, user) = (event.client, login.service.word(), &login.user);
+    let (client, (what, what_zh), user) = (event.client, login.service.words(), &login.user);
     let (attempts, host) = (source.attempts, host(event));
+    let host_zh = if event.host.is_empty() { "本机" } else { &host };
     let mut lines = source.lines.clone();
     lines.push_last(event);
     Told {
@@ -93,7 +93,7 @@ pub fn break_in(source: &Source, event: &Event, login: &Login, alone: bool) -> T
         },
         why: text(
             format!("{client} was let in to {what} on {host} as \"{user}\" after {attempts} failed logins"),
-            format!("{client} 在 {attempts} 次失败后以 \"{user}\" 成功登录 {host} 的 {what}"),
+            format!("{client} 在 {attempts} 次失败后以 \"{user}\" 成功登录 {host_zh} 的 {what_zh}"),
         ),
         technique: Technique::Other,
         records: u64::from(attempts) + 1,
@@ -107,11 +107,11 @@ pub fn break_in(source: &Source, event: &Event, login: &Login, alone: bool) -> T
         plan: Plan {
             stop: vec![text(
                 format!("end the sessions of \"{user}\" on {host}, lock the account, block {client}"),
-                format!("结束 {host} 上 \"{user}\" 的会话，锁定该账号，封禁 {client}"),
+                format!("结束 {host_zh} 上 \"{user}\" 的会话，锁定该账号，封禁 {client}"),
             )],
             limit: vec![text(
                 format!("let nothing out of {host} but what it needs until it is examined"),
-                format!("在检查完之前只放行 {host} 必需的出站流量"),
+                format!("在检查完之前只放行 {host_zh} 必需的出站流量"),
             )],
             keep: vec![text(
                 "keep the authentication log, the process list, authorized_keys, crontabs and a snapshot of the disk",
@@ -133,11 +133,11 @@ fn cost() -> Text {
     )
 }
 
-fn plan(service: Service, who: &str) -> Plan {
-    let what = service.word();
+fn plan(service: Service, who: &Text) -> Plan {
+    let (what, what_zh) = service.words();
     let ssh = service == Service::Ssh;
     Plan {
-        stop: vec![text(format!("block {who} at the firewall"), format!("在防火墙封禁 {who}"))],
+        stop: vec![text(format!("block {} at the firewall", who.en), format!("在防火墙封禁 {}", who.zh))],
         limit: vec![if ssh {
             text(
                 "keys only for SSH, port 22 open to own addresses only, PerSourcePenalties or fail2ban",
@@ -148,7 +148,7 @@ fn plan(service: Service, who: &str) -> Plan {
                 format!(
                     "limit attempts per address on {what}, a second factor, own addresses only where possible"
                 ),
-                format!("限制 {what} 每个地址的尝试次数，启用双因素，尽量只对自有地址开放"),
+                format!("限制 {what_zh} 每个地址的尝试次数，启用双因素，尽量只对自有地址开放"),
             )
         }],
         keep: vec![text("keep the authentication log of these hours", "保留这段时间的认证日志")],

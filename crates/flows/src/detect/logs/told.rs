@@ -1,17 +1,13 @@
 //! An alert in the making: what a detector of logs found, and the words around it.
 
-use crate::detect::alert::{Alert, Plan, Proof, SAMPLE_COUNT_MAX, Technique, Way};
+use crate::detect::alert::{Alert, PROOF_COUNT_MAX, Plan, Proof, SAMPLE_COUNT_MAX, Technique, Way};
 use crate::logs::Event;
-use crate::names::Names;
-use crate::names::Symbol;
+use crate::names::{Names, Symbol};
 use crate::record::Address;
 use netwhy_model::Text;
 use std::collections::HashMap;
 
-/// How many lines prove an alert.
-const LINE_COUNT_MAX: usize = crate::detect::alert::PROOF_COUNT_MAX;
-
-/// Lines that prove, few of them.
+/// Lines that prove, at most `PROOF_COUNT_MAX` of them.
 #[derive(Debug, Clone, Default)]
 pub struct Lines {
     lines: Vec<(Symbol, u64, String)>,
@@ -26,18 +22,18 @@ impl Lines {
     }
 
     pub fn is_full(&self) -> bool {
-        self.lines.len() >= LINE_COUNT_MAX
+        self.lines.len() >= PROOF_COUNT_MAX
     }
 
     /// Puts an event in the last place, which tells how it ended.
     pub fn push_last(&mut self, event: &Event) {
-        self.lines.truncate(LINE_COUNT_MAX - 1);
+        self.lines.truncate(PROOF_COUNT_MAX - 1);
         self.push(event);
     }
 
     /// Adds the lines of another, as far as there is room.
     pub fn append(&mut self, other: &Lines) {
-        let room = LINE_COUNT_MAX - self.lines.len();
+        let room = PROOF_COUNT_MAX - self.lines.len();
         self.lines.extend(other.lines.iter().take(room).cloned());
     }
 

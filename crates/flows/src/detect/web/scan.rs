@@ -18,7 +18,7 @@ const MISSING_COUNT_MIN: u32 = 30;
 const MISSING_SHARE_MIN: f64 = 0.8;
 /// So many requests that are no HTTP.
 const GARBAGE_COUNT_MIN: u32 = 8;
-/// So many logins within `LOGIN_MS`, or refused ones within an hour, and so much of all the client did.
+/// So many logins within `LOGIN_MS`, and so much of all the client did.
 const LOGIN_COUNT_MIN: u32 = 15;
 const LOGIN_MS: i64 = 5 * 60_000;
 const LOGIN_SHARE_MIN: f64 = 0.6;
@@ -113,14 +113,14 @@ impl ScanDetector {
 
 impl Client {
     fn visit(&mut self, event: &Event, visit: &Visit) {
-        self.requests += 1;
+        self.requests = self.requests.saturating_add(1);
         self.last_ms = self.last_ms.max(event.time_ms);
         self.is_robot |= (self.requests <= 3 && is_robot(visit)) || &*visit.path == "/robots.txt";
         let refused = matches!(visit.status, 400 | 403 | 404 | 405 | 410 | 414 | 444);
-        self.assets += u32::from(!refused && is_asset(&visit.path));
+        self.assets = self.assets.saturating_add(u32::from(!refused && is_asset(&visit.path)));
         let asked = hash((&visit.path, visit.query));
         if visit.method == Method::Garbage {
-            self.garbage += 1;
+            self.garbage = self.garbage.saturating_add(1);
             self.lines.push(event);
         } else if visit.probe
             && (refused || visit.status == 401 || visit.query != 0 || visit.path.contains("/."))
@@ -129,7 +129,7 @@ impl Client {
             self.lines.push(event);
         }
         if refused && !is_asset(&visit.path) {
-            self.missing += 1;
+            self.missing = self.missing.saturating_add(1);
             self.missing_bits.add(asked);
         }
         if is_login(visit) {
@@ -144,9 +144,9 @@ impl Client {
         if self.logins == 0 {
             (self.login_first_ms, self.path) = (event.time_ms, visit.path.clone());
         }
-        self.login_last_ms = event.time_ms;
-        self.logins += 1;
-        self.login_now += 1;
+        self.login_last_ms = self.login_last_ms.max(event.time_ms);
+        self.logins = self.logins.saturating_add(1);
+        self.login_now = self.login_now.saturating_add(1);
         self.login_most = self.login_most.max(self.login_now);
         if !visit.user.is_empty() {
             self.users.add(hash(&visit.user));
@@ -159,18 +159,22 @@ impl Client {
         self.probe_bits.at_least()
     }
 
+    /// Whether it also asks for what pages are made of, as people do.
+    fn has_assets(&self) -> bool {
+        u64::from(self.assets) * 10 > u64::from(self.requests)
+    }
+
     fn is_scan(&self) -> bool {
         let missing = self.missing_bits.at_least();
         let share = f64::from(self.missing) / f64::from(self.requests.max(1));
         // A crawler that follows old links finds many pages gone, but it finds others too.
-        let absent =
-            missing >= MISSING_COUNT_MIN && share >= MISSING_SHARE_MIN && self.assets * 10 <= self.requests;
+        let absent = missing >= MISSING_COUNT_MIN && share >= MISSING_SHARE_MIN && !self.has_assets();
         self.probes() >= PROBE_COUNT_MIN || (absent && !self.is_robot) || self.garbage >= GARBAGE_COUNT_MIN
     }
 
     fn is_guessing(&self) -> bool {
         let share = f64::from(self.logins) / f64::from(self.requests.max(1));
-        self.login_most >= LOGIN_COUNT_MIN && share >= LOGIN_SHARE_MIN && self.assets * 10 <= self.requests
+        self.login_most >= LOGIN_COUNT_MIN && share >= LOGIN_SHARE_MIN && !self.has_assets()
     }
 
     fn tell(&mut self, address: Address, told: &mut Vec<Told>) {
@@ -204,7 +208,7 @@ impl Client {
                 ),
             ),
             technique: Technique::Vertical,
-            records: u64::from(missing.max(probes) + garbage),
+            records: u64::from(missing.max(probes)) + u64::from(garbage),
             sources: vec![address],
             victims: vec![host_name(&self.host)],
             lines: self.lines.clone(),
