@@ -3,14 +3,15 @@
 //! Where `FILE.truth.json` lies beside it, it says how well they did.
 #![allow(clippy::print_stdout)]
 
+#[path = "support/cpu.rs"]
+mod cpu;
+
+use cpu::cpu_seconds;
 use netwhy_flows::Names;
 use netwhy_flows::detect::{Detectors, Options};
 use netwhy_flows::generate::Truth;
 use netwhy_flows::read::Reader;
 use std::sync::Arc;
-
-/// Clock ticks a second in /proc, the same on every Linux.
-const TICKS_A_SECOND: f64 = 100.0;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -41,12 +42,4 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     Ok(())
-}
-
-/// User and system time of this process.
-fn cpu_seconds() -> Result<f64, Box<dyn std::error::Error>> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-    let ticks = |field: usize| fields.get(field).and_then(|word| word.parse::<f64>().ok()).unwrap_or(0.0);
-    Ok((ticks(11) + ticks(12)) / TICKS_A_SECOND)
 }

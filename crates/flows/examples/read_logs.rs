@@ -3,15 +3,17 @@
 //! Says what was read and found, and the CPU seconds of the process with and without the detectors.
 #![allow(clippy::print_stdout)]
 
+#[path = "support/cpu.rs"]
+mod cpu;
+
+use cpu::cpu_seconds;
 use netwhy_flows::Names;
 use netwhy_flows::detect::logs::LogDetectors;
 use netwhy_flows::logs::{Clock, LogReader, Options, server};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
-/// Clock ticks a second in /proc, the same on every Linux.
-const TICKS_A_SECOND: f64 = 100.0;
 /// Visits a second that drawn lines have.
 const VISITS_A_SECOND: u64 = 50;
 /// 2026-03-01, the day of the drawn lines.
@@ -42,14 +44,6 @@ fn measure(file: &str, workers: usize) -> Result<(), Box<dyn std::error::Error>>
         println!("{} {} {}", alert.id, alert.confidence, alert.why);
     }
     Ok(())
-}
-
-/// User and system time of this process.
-fn cpu_seconds() -> Result<f64, Box<dyn std::error::Error>> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-    let ticks = |field: usize| fields.get(field).and_then(|word| word.parse::<f64>().ok()).unwrap_or(0.0);
-    Ok((ticks(11) + ticks(12)) / TICKS_A_SECOND)
 }
 
 fn draw_lines(file: &str, lines: u64) -> Result<(), Box<dyn std::error::Error>> {

@@ -141,7 +141,8 @@ impl Reader {
 
     /// Reads one input; `map` runs in the workers on each stretch of records, `each` gets what it gave in file order.
     ///
-    /// `map` must have no side effects: a stretch is mapped again where a header line before it changed its meaning.
+    /// A stretch is mapped a second time where a header line before it turned out to change what its fields mean; what
+    /// came of the first time is dropped then.
     pub fn map<T: Send>(
         &self,
         file: &str,
@@ -161,7 +162,9 @@ impl Reader {
     ) -> Result<UnreadCount, ReadError> {
         let error = |why, offset, count| ReadError { file: file.into(), offset, why, count };
         let early = |why| error(why, 0, UnreadCount::default());
-        let head = read_head(&mut input).map_err(|why| early(Why::Input(why)))?;
+        let mut head = Vec::new();
+        let read = input.by_ref().take(sniff::HEAD_BYTES_MAX as u64).read_to_end(&mut head);
+        read.map_err(|why| early(Why::Input(why)))?;
         let start = self.start(file, &head).map_err(early)?;
         let record_bytes_max = match start.format.is_json() {
             true => self.limits.object_bytes_max,
@@ -220,17 +223,4 @@ struct Start {
     layout: Arc<Layout>,
     /// Whether JSON has an object on each line.
     by_line: bool,
-}
-
-fn read_head(input: &mut impl Read) -> std::io::Result<Vec<u8>> {
-    let mut head = vec![0; sniff::HEAD_BYTES_MAX];
-    let mut filled = 0;
-    while filled < head.len() {
-        match gzip::retry(input, &mut head[filled..])? {
-            0 => break,
-            count => filled += count,
-        }
-    }
-    head.truncate(filled);
-    Ok(head)
 }

@@ -62,13 +62,13 @@ pub struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn add(&mut self, flow: &Flow) {
+    fn add(&mut self, flow: &Flow) {
         if self.records == 0 || flow.start_ms < self.first_ms {
             (self.first_ms, self.file, self.offset) = (flow.start_ms, flow.file, flow.offset);
         }
         self.last_ms = self.last_ms.max(flow.end_ms.max(flow.start_ms));
         self.records += 1;
-        self.packets += flow.packets;
+        self.packets = self.packets.saturating_add(flow.packets);
     }
 
     fn join(&mut self, other: &Tally) {
@@ -80,7 +80,7 @@ impl Tally {
         }
         self.last_ms = self.last_ms.max(other.last_ms);
         self.records += other.records;
-        self.packets += other.packets;
+        self.packets = self.packets.saturating_add(other.packets);
     }
 }
 
@@ -331,6 +331,15 @@ mod tests {
         assert_eq!(fate(&[from_another, request(5, Action::Reject)]), Fate::RejectedIn);
         let told = Flow { direction: Direction::Out, ..request(5, Action::Reject) };
         assert_eq!(fate(&[told]), Fate::RejectedOut);
+    }
+
+    #[test]
+    fn counts_that_lie_stop_at_the_largest_number() {
+        let liar = Flow { packets: u64::MAX, ..request(0, Action::Accept) };
+        let mut watch = Watch::new(way());
+        (0..2).for_each(|_| watch.flow(&liar));
+        let accepted = watch.finish().accepted;
+        assert_eq!((accepted.records, accepted.packets), (2, u64::MAX));
     }
 
     #[test]

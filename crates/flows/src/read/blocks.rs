@@ -70,7 +70,9 @@ impl<R: Read> Blocks<R> {
                 break cut;
             }
             if filled - text.from > self.record_bytes_max {
+                // Told at once: an input of nothing but such records would gather them all.
                 filled = self.skip(text, filled);
+                break text.from;
             }
             // Doubled, so that what is looked at again and again stays in proportion.
             goal = (filled - text.from).max(BLOCK_BYTES / 2) * 2;
@@ -188,5 +190,21 @@ mod tests {
         assert_eq!(skipped, 3);
         assert_eq!(found.len(), right.len());
         assert!(found == right);
+    }
+
+    #[test]
+    fn what_is_too_long_again_and_again_is_told_one_by_one() {
+        let mut input = [vec![b'y'; 2 << 20], b"\n".to_vec()].concat().repeat(5);
+        input.extend(b"end");
+        let limits = Limits::default();
+        let mut blocks =
+            Blocks::new(Unpack::new(Vec::new(), input.as_slice(), limits), None, limits.line_bytes_max);
+        let (mut text, mut skipped) = (Text::default(), Vec::new());
+        while blocks.next(&mut text).unwrap() {
+            assert!(text.skipped.len() <= 1, "{}", text.skipped.len());
+            skipped.extend(text.skipped.iter().map(|(offset, _)| *offset));
+        }
+        assert_eq!(skipped, [0, 1, 2, 3, 4].map(|line| line * ((2 << 20) + 1)));
+        assert_eq!(text.offset, 5 * ((2 << 20) + 1) + 4);
     }
 }

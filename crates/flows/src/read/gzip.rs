@@ -85,7 +85,7 @@ impl<R: Read> Gzip<R> {
 }
 
 /// Reads once, again where a signal came between.
-pub fn retry(input: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+fn retry(input: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
     for _ in 0..INTERRUPTED_COUNT_MAX {
         match input.read(buffer) {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}

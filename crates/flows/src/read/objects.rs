@@ -4,6 +4,7 @@ use super::blocks::Text;
 use super::json::Loose;
 use super::layout::{Layout, Writer, field};
 use super::lines::Lines;
+use super::sniff::without_mark;
 use super::{Format, Parsed};
 use crate::{Flow, Symbol, Unread};
 use serde::Deserialize;
@@ -56,9 +57,8 @@ impl Objects {
     }
 
     fn read(&mut self, text: &Text, from: usize, to: usize, layout: &Arc<Layout>, into: &mut Parsed) {
-        let json = text.bytes[from..to].trim_ascii();
+        let json = without_mark(text.bytes[from..to].trim_ascii());
         into.lines += 1;
-        let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
         if json.is_empty() {
             return;
         }

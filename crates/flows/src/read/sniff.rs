@@ -137,7 +137,8 @@ fn words(line: &str) -> Vec<&[u8]> {
     line.trim().split(' ').map(str::as_bytes).collect()
 }
 
-fn without_mark(head: &[u8]) -> &[u8] {
+/// The text without a byte order mark.
+pub fn without_mark(head: &[u8]) -> &[u8] {
     head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head)
 }
 
