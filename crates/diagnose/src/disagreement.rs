@@ -34,14 +34,18 @@ fn beyond(catalogue: &Catalogue, rules: &[&Evidence], wire: &Evidence, lang: Lan
     let join = |names: Vec<String>| names.join(lang.pick(", ", "、"));
     let told = join(rules.iter().map(|one| name(&one.fact)).collect());
     let untold = KINDS.iter().filter(|kind| !rules.iter().any(|one| one.fact == **kind));
-    let untold = join(untold.map(|kind| name(kind)).collect());
+    let untold = match join(untold.map(|kind| name(kind)).collect()) {
+        // The files describe all there may be.
+        untold if untold.is_empty() => untold,
+        untold => lang.pick(" (", "（").to_owned() + &untold + lang.pick(")", "）"),
+    };
     let text = match lang {
         Lang::En => format!(
             "the rules let this through ({told}), yet the SYN stays without an answer: they are not at fault as the \
-             files have them. It is stopped before or behind them ({untold}), or what runs is not what the files say"
+             files have them. It is stopped before or behind them{untold}, or what runs is not what the files say"
         ),
         Lang::Zh => format!(
-            "规则放行（{told}），但 SYN 没有得到应答：按文件内容，问题不在这些规则。它在规则之前或之后被拦截（{untold}），\
+            "规则放行（{told}），但 SYN 没有得到应答：按文件内容，问题不在这些规则。它在规则之前或之后被拦截{untold}，\
              或者实际运行的并非文件所写"
         ),
     };
@@ -79,6 +83,16 @@ mod tests {
             Evidence::seen(fact, value, Link::Path, Stamp::default(), "test", "acl.json:3")
         };
         facts.iter().map(one).collect()
+    }
+
+    #[test]
+    fn nothing_is_named_where_the_files_describe_all_there_may_be() {
+        let mut facts: Vec<(&str, &str)> = KINDS.iter().map(|kind| (*kind, "allowed")).collect();
+        facts.push(("tcp.connect", "silent"));
+        for (lang, around) in [(Lang::En, "behind them, or"), (Lang::Zh, "被拦截，或者")] {
+            let found = disagreement(Catalogue::embedded(), &seen(&facts), lang).map(|one| one.text);
+            assert!(found.as_ref().is_some_and(|text| text.contains(around)), "{found:?}");
+        }
     }
 
     fn side(facts: &[(&str, &str)]) -> Option<Side> {

@@ -90,13 +90,11 @@ fn answer(world: &World, ask: &Ask) -> (Verdict, Vec<Because>) {
 
 /// Whether a question lies within an exception, as far as ends alone show it.
 fn is_excepted(exceptions: &[Exception], ask: &Ask) -> bool {
-    let within = |end: &End, ends: &[End]| ends.is_empty() || ends.iter().any(|one| holds(one, end));
     exceptions.iter().any(|one| within(&ask.from, &one.from) && within(&ask.to, &one.to))
 }
 
 /// The same question without the addresses that exceptions take out of "outside", on one side or the other.
 fn excepting(ask: &Ask, exceptions: &[Exception]) -> Ask {
-    let whole = |ends: &[End], end: &End| ends.is_empty() || ends.iter().any(|one| holds(one, end));
     let spans = |ends: &[End]| -> Vec<Span> {
         let range = |end: &End| match end {
             End::Addresses(first, last) => Some(Span { last: number(*last), ..Span::one(*first) }),
@@ -109,7 +107,7 @@ fn excepting(ask: &Ask, exceptions: &[Exception]) -> Ask {
         end => end.clone(),
     };
     let of = |own: fn(&Exception) -> &Vec<End>, other: fn(&Exception) -> &Vec<End>, beside: &End| {
-        let meant = exceptions.iter().filter(|one| whole(other(one), beside));
+        let meant = exceptions.iter().filter(|one| within(beside, other(one)));
         meant.flat_map(|one| spans(own(one))).collect::<Vec<Span>>()
     };
     Ask {
@@ -117,6 +115,11 @@ fn excepting(ask: &Ask, exceptions: &[Exception]) -> Ask {
         to: but(&ask.to, of(|one| &one.to, |one| &one.from, &ask.from)),
         ..ask.clone()
     }
+}
+
+/// Whether an end lies within those of an exception, which means all when it names none.
+fn within(end: &End, ends: &[End]) -> bool {
+    ends.is_empty() || ends.iter().any(|one| holds(one, end))
 }
 
 fn holds(outer: &End, inner: &End) -> bool {

@@ -3,6 +3,8 @@
 
 #[path = "clouds/verdict.rs"]
 mod clouds;
+#[path = "clouds/routes.rs"]
+mod routes;
 
 use clouds::{Verdict, addresses, ask, verdict};
 use netwhy_policy::cloud::{Cloud, READERS};

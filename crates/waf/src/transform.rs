@@ -143,7 +143,7 @@ impl Transform {
     }
 }
 
-pub use decode::url_checked;
+pub use decode::{base64_encode, url_checked};
 pub use words::is_blank;
 
 /// The value without blanks at its ends.

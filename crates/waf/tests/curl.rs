@@ -73,6 +73,15 @@ fn what_stands_in_files_is_said_and_the_other_commands_are_read() {
     assert!(read.unread[0].why.en.contains("@body.json"), "{:?}", read.unread[0]);
 }
 
+#[test]
+fn a_command_whose_urls_all_send_much_data_is_told_and_not_built() {
+    let many = "x ".repeat(400);
+    let text = format!("curl {many} --json {}\ncurl y -d a", "1".repeat(1 << 20));
+    let read = requests("c", text.as_bytes());
+    assert_eq!((read.requests.len(), read.unread.len()), (1, 1));
+    assert!(read.unread[0].why.en.contains("sends the data again"), "{}", read.unread[0].why.en);
+}
+
 proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(text in "(curl |-[a-zA-Z]|--[a-z]{1,6}|[ '\"$^\\\\\n|&;#=@]|\\PC){0,40}") {

@@ -3,7 +3,7 @@
 mod routes;
 
 use crate::cloud::fields::{spelt, word};
-use crate::cloud::shape::{Shape, attach, grouped, list, map, of_kind, shaped, text};
+use crate::cloud::shape::{Shape, attach, grouped, list, map, member, of_kind, shaped, text};
 use crate::doc::Node;
 use crate::terraform::Resource;
 
@@ -90,10 +90,6 @@ pub fn terraform(resources: &[Resource]) -> Vec<Node> {
     nodes.extend(routes::tables(resources));
     nodes.extend(routes::peerings(resources));
     nodes
-}
-
-fn member(node: &Node, name: &str) -> Option<Node> {
-    node.get(name).filter(|node| !node.is_null()).cloned()
 }
 
 fn security_group(node: &Node, id: &str, rules: &[&Node]) -> Node {

@@ -140,6 +140,7 @@ fn told(acl: &Acl, entry: &AclEntry, is_outbound: bool, more: usize) -> Finding 
     let text = &entry.service.text;
     let (more_en, more_zh) = match more {
         0 => (String::new(), String::new()),
+        1 => (" (as does 1 more entry)".to_owned(), "（另有 1 条相同）".to_owned()),
         more => (format!(" (as do {more} more entries)"), format!("（另有 {more} 条相同）")),
     };
     let en = format!(

@@ -401,6 +401,18 @@ impl Listener {
     }
 }
 
+impl ListenerRule {
+    /// Adds a condition. One on the client whose addresses cannot all be read may mean anybody.
+    pub fn condition(&mut self, field: &str, values: &[impl AsRef<str>]) {
+        let values = || values.iter().map(AsRef::as_ref);
+        let nets = || values().map(Net::read).collect::<Option<Vec<Net>>>();
+        match matches!(field, "source-ip" | "source_ip").then(nets).flatten() {
+            Some(nets) => self.sources = Some(nets),
+            None => self.requests.push(format!("{field} {}", values().collect::<Vec<_>>().join(" "))),
+        }
+    }
+}
+
 impl Model {
     /// Adds a classic balancer's listener, and what it sends to.
     pub fn classic_listener(
@@ -452,7 +464,7 @@ pub fn classic_check_port(target: &str) -> Option<u16> {
 impl Model {
     /// The interfaces of an instance, the primary one first.
     pub fn interfaces_of(&self, instance: &str) -> Vec<usize> {
-        let own = |each: &Interface| each.owner == Owner::Instance(instance.to_owned());
+        let own = |each: &Interface| matches!(&each.owner, Owner::Instance(id) if id == instance);
         let mut found: Vec<(i64, usize)> = self
             .interfaces
             .iter()

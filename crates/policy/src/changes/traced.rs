@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const PIECE_COUNT_MAX: usize = 1 << 14;
 /// How many pairs of pieces are compared.
 const PAIR_COUNT_MAX: usize = 50_000_000;
+/// How many pieces may change on one way: each is held against every box they are joined into.
+const CHANGED_COUNT_MAX: usize = 1 << 15;
 
 /// Every way of packets through a host, and its word.
 const WAYS: [(Role, &str); 3] =
@@ -46,7 +48,7 @@ pub(super) fn between(name: &str, old: &Ruleset, new: &Ruleset) -> Option<Vec<Ch
             return None;
         }
         let within = format!("{name} {word}");
-        changes.extend(compare(&within, (old, &one), (new, &other), &names));
+        changes.extend(compare(&within, (old, &one), (new, &other), &names)?);
     }
     Some(changes)
 }
@@ -60,7 +62,8 @@ fn compare(
     (old, before): (&Ruleset, &[Outcome]),
     (new, after): (&Ruleset, &[Outcome]),
     names: &Names,
-) -> Vec<Changed> {
+) -> Option<Vec<Changed>> {
+    let mut left = CHANGED_COUNT_MAX;
     let after: Vec<(&Outcome, End)> = after.iter().map(|one| (one, end(one))).collect();
     let mut changing = Changing::new();
     for one in before {
@@ -69,6 +72,7 @@ fn compare(
             after.iter().filter(|(other, theirs)| *theirs != own && other.packets.meets(&one.packets))
         {
             if let Some(packets) = one.packets.and(&other.packets) {
+                left = left.checked_sub(1)?;
                 let pieces = changing.entry((own.clone(), theirs.clone())).or_default();
                 pieces.push((packets, decided(one), decided(other)));
             }
@@ -94,7 +98,7 @@ fn compare(
             });
         }
     }
-    changes
+    Some(changes)
 }
 
 fn end(outcome: &Outcome) -> End {
@@ -105,27 +109,19 @@ fn end(outcome: &Outcome) -> End {
         Verdict::Depends(_) => Fate::Depends,
     };
     let lives = matches!(fate, Fate::Allowed | Fate::Depends);
-    let (was, is) = (&outcome.packets, outcome.rewritten.filter(|_| lives));
-    let rewritten = match is {
-        None => [None, None],
-        Some(is) => [
-            ((is.source, is.source_ports) != (was.source, was.source_ports))
-                .then_some((is.source, is.source_ports)),
-            ((is.destination, is.destination_ports) != (was.destination, was.destination_ports))
-                .then_some((is.destination, is.destination_ports)),
-        ],
-    };
+    let was = &outcome.packets;
     // What stays as it was, is that of each piece and not of the whole.
-    let own = |at: usize, (addresses, ports): Place| {
-        let (was_addresses, was_ports) =
-            if at == 0 { (was.source, was.source_ports) } else { (was.destination, was.destination_ports) };
-        let all = (0, was.family.last());
-        (
-            if addresses == was_addresses { all } else { addresses },
-            if ports == was_ports { (0, u16::MAX) } else { ports },
-        )
+    let side = |was: Place, is: Place| {
+        let addresses = if is.0 == was.0 { (0, outcome.packets.family.last()) } else { is.0 };
+        let ports = if is.1 == was.1 { (0, u16::MAX) } else { is.1 };
+        (is != was).then_some((addresses, ports))
     };
-    let rewritten = [rewritten[0].map(|one| own(0, one)), rewritten[1].map(|one| own(1, one))];
+    let rewritten = outcome.rewritten.filter(|_| lives).map_or([None, None], |is| {
+        [
+            side((was.source, was.source_ports), (is.source, is.source_ports)),
+            side((was.destination, was.destination_ports), (is.destination, is.destination_ports)),
+        ]
+    });
     End { fate, rewritten, untracked: outcome.untracked && lives }
 }
 

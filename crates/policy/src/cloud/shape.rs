@@ -112,6 +112,11 @@ pub(crate) fn by_identity<'a>(
     groups
 }
 
+/// A member that is written and not null.
+pub(crate) fn member(node: &Node, name: &str) -> Option<Node> {
+    node.get(name).filter(|node| !node.is_null()).cloned()
+}
+
 /// The nodes of a kind by what they are under a member: `security_group_id` and all that have it.
 pub(crate) fn grouped<'a>(
     resources: &'a [Resource],

@@ -78,6 +78,12 @@ impl Kube {
 
     /// The policies that select a pod in one direction, with whether all of its pods are.
     pub(super) fn selecting(&self, key: &Key) -> Vec<(&Policy, Selects)> {
+        let selecting = self.selecting_by_number(key).into_iter();
+        selecting.filter_map(|(at, selects)| Some((self.policies.get(at)?, selects))).collect()
+    }
+
+    /// The same by the places of the policies.
+    pub(super) fn selecting_by_number(&self, key: &Key) -> Vec<(usize, Selects)> {
         let Some(pod) = self.pods.get(key.pod) else { return Vec::new() };
         let labels = self.namespace(&pod.namespace).map(|namespace| &namespace.labels);
         let one = |policy: &'_ Policy| {
@@ -88,19 +94,8 @@ impl Kube {
             let selects = policy.subject.select(&pod.namespace, labels, &pod.variants);
             (selects != Selects::None).then_some(selects)
         };
-        self.policies.iter().filter_map(|policy| Some((policy, one(policy)?))).collect()
-    }
-
-    /// The same by the places of the policies.
-    pub(super) fn selecting_by_number(&self, key: &Key) -> Vec<(usize, Selects)> {
-        let mut at = 0;
-        let number = |policy: &Policy| {
-            at += self.policies.get(at..)?.iter().position(|one| std::ptr::eq(one, policy))?;
-            Some(at)
-        };
-        let selecting = self.selecting(key);
-        let numbers: Vec<Option<usize>> = selecting.iter().map(|(policy, _)| *policy).map(number).collect();
-        numbers.into_iter().zip(selecting).filter_map(|(at, (_, selects))| Some((at?, selects))).collect()
+        let policies = self.policies.iter().enumerate();
+        policies.filter_map(|(at, policy)| Some((at, one(policy)?))).collect()
     }
 
     fn is_for(&self, policy: &Policy, network: &Network) -> bool {
@@ -228,12 +223,15 @@ fn name(pod: &Pod, direction: Direction, network: &Network) -> String {
 type Meant = HashMap<(usize, u32, Direction, Network, Blocks), Arc<Others>>;
 
 fn compile(kube: &Kube, pod: &Pod, key: &Key, meant: &mut Meant) -> Gate {
-    let selecting = kube.selecting(key);
-    let numbers = kube.selecting_by_number(key);
+    let selecting = kube.selecting_by_number(key);
+    let selecting: Vec<(usize, &Policy, Selects)> = selecting
+        .into_iter()
+        .filter_map(|(at, selects)| Some((at, kube.policies.get(at)?, selects)))
+        .collect();
     let compiler = Compiler::new(kube, &key.network, key.blocks, key.direction);
-    let isolated = selecting.iter().any(|(policy, _)| policy.layer == Layer::Network);
+    let isolated = selecting.iter().any(|(_, policy, _)| policy.layer == Layer::Network);
     let mut stack = Stack::default();
-    for ((policy, selects), (number, _)) in selecting.iter().zip(numbers) {
+    for (number, policy, selects) in &selecting {
         match policy.layer {
             Layer::Admin(_) => {}
             Layer::Network => stack.next_layer(),
@@ -242,17 +240,17 @@ fn compile(kube: &Kube, pod: &Pod, key: &Key, meant: &mut Meant) -> Gate {
             Layer::Baseline => stack.next_layer(),
         }
         for rule in policy.rules(key.direction).unwrap_or_default() {
-            let named = (number, rule.number, key.direction, key.network.clone(), key.blocks);
+            let named = (*number, rule.number, key.direction, key.network.clone(), key.blocks);
             let others = Arc::clone(meant.entry(named).or_insert_with(|| Arc::new(compiler.others(rule))));
             stack.rule(&compiler, Some(pod), (policy, *selects), (rule, &others));
         }
     }
-    let first = selecting.iter().find(|(policy, _)| !isolated || policy.layer == Layer::Network);
-    let place = first.map_or(&pod.place, |(policy, _)| &policy.subject.place).clone();
+    let first = selecting.iter().find(|(_, policy, _)| !isolated || policy.layer == Layer::Network);
+    let place = first.map_or(&pod.place, |(_, policy, _)| &policy.subject.place).clone();
     let gate =
         Gate { name: name(pod, key.direction, &key.network), place, ..stack.gate(key.direction, isolated) };
-    let isolating = selecting.iter().filter(|(policy, _)| policy.layer == Layer::Network);
-    let default_text = default_text(key.direction, isolating.map(|(policy, _)| *policy).collect());
+    let isolating = selecting.iter().filter(|(_, policy, _)| policy.layer == Layer::Network);
+    let default_text = default_text(key.direction, isolating.map(|(_, policy, _)| *policy).collect());
     Gate { default_text, ..gate }
 }
 

@@ -3,7 +3,7 @@
 mod routes;
 
 use crate::cloud::fields::{many, spelt};
-use crate::cloud::shape::{Shape, grouped, list, map, of_kind, shaped, text};
+use crate::cloud::shape::{Shape, grouped, list, map, member, of_kind, shaped, text};
 use crate::doc::Node;
 use crate::terraform::Resource;
 
@@ -58,10 +58,6 @@ pub fn terraform(resources: &[Resource]) -> Vec<Node> {
     nodes.extend(routes::tables(resources));
     nodes.extend(routes::peerings(resources));
     nodes
-}
-
-fn member(node: &Node, name: &str) -> Option<Node> {
-    node.get(name).filter(|node| !node.is_null()).cloned()
 }
 
 fn policies(node: &Node, ingress: Vec<Node>, egress: Vec<Node>) -> Option<Node> {

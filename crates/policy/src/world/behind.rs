@@ -5,6 +5,7 @@ use crate::finding::{Finding, Level};
 use crate::netfilter::ast::{Rule, Table};
 use crate::netfilter::lower::{Behind, ChainGate, callers};
 use crate::place::Place;
+use std::cell::OnceCell;
 
 /// Rules named in a sentence.
 const NAMED_COUNT_MAX: usize = 5;
@@ -13,35 +14,31 @@ pub(super) fn findings(filter: &HostFilter) -> Vec<Finding> {
     let mut found = Vec::new();
     for chain in filter.chains() {
         let Some(table) = filter.ruleset.tables.get(chain.table) else { continue };
-        found.extend(chain.behind.iter().filter_map(|one| finding(table, chain, one)));
+        // Asked only where a rule is dead for that reason, and once for all such rules of a chain.
+        let called_by = OnceCell::new();
+        found.extend(chain.behind.iter().filter_map(|one| finding(table, chain, one, &called_by)));
     }
     found
 }
 
-fn finding(table: &Table, chain: &ChainGate, behind: &Behind) -> Option<Finding> {
+fn finding(
+    table: &Table,
+    chain: &ChainGate,
+    behind: &Behind,
+    called_by: &OnceCell<String>,
+) -> Option<Finding> {
     let own = table.chains.get(chain.chain)?;
     let rule = own.rules.get(behind.rule)?;
     let finding = |en: String, zh: String| {
         Finding::new("dead", Level::Warning, &rule.place, en, zh).within(&own.name, Some(rule.number))
     };
     if behind.jumps.is_empty() {
-        let calls = callers(table, &own.name);
-        let named: Vec<String> = calls
-            .iter()
-            .filter_map(|(chain, rule)| {
-                let chain = table.chains.get(*chain)?;
-                let rule = chain.rules.get(*rule)?;
-                Some(format!("{} {} ({})", chain.name, rule.number, rule.place))
-            })
-            .take(NAMED_COUNT_MAX)
-            .collect();
-        let named = named.join(", ");
-        return Some(match calls.len() {
-            0 => finding(
+        return Some(match called_by.get_or_init(|| named_callers(table, &own.name)).as_str() {
+            "" => finding(
                 "this rule never matches: nothing sends packets to its chain".to_owned(),
                 "该规则永不匹配：没有规则转到它所在的链".to_owned(),
             ),
-            _ => finding(
+            named => finding(
                 format!(
                     "this rule never matches: none of its packets comes to the chain, which is called by {named}"
                 ),
@@ -61,4 +58,15 @@ fn finding(table: &Table, chain: &ChainGate, behind: &Behind) -> Option<Finding>
         )
         .by(by),
     )
+}
+
+/// The rules that send packets to a chain, in words; nothing when there are none.
+fn named_callers(table: &Table, name: &str) -> String {
+    let calls = callers(table, name).into_iter();
+    let named = calls.filter_map(|(chain, rule)| {
+        let chain = table.chains.get(chain)?;
+        let rule = chain.rules.get(rule)?;
+        Some(format!("{} {} ({})", chain.name, rule.number, rule.place))
+    });
+    named.take(NAMED_COUNT_MAX).collect::<Vec<_>>().join(", ")
 }

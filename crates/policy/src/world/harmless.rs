@@ -3,7 +3,7 @@
 use crate::doc::{Node, Value};
 
 /// Listings of `aws … describe-*`, by their key in lower case.
-const LISTINGS: [&str; 46] = [
+const LISTINGS: [&str; 44] = [
     "accountattributes",
     "availabilityzones",
     "bundletasks",
@@ -12,7 +12,6 @@ const LISTINGS: [&str; 46] = [
     "classiclinkinstances",
     "clientvpnendpoints",
     "conversiontasks",
-    "customergateways",
     "dbclusters",
     "dbsubnetgroups",
     "dhcpoptions",
@@ -46,7 +45,6 @@ const LISTINGS: [&str; 46] = [
     "stalesecuritygroupset",
     "tagdescriptions",
     "tags",
-    "virtualinterfaces",
     "volumes",
     "volumesstatuses",
     "vpcclassiclink",

@@ -223,6 +223,17 @@ fn rules_targets_and_autoscaling_groups_of_listings_are_joined() {
     let answer = ask(&[("rules.json", ALB_RULES), ("scaling.json", SCALED)]);
     is(&answer, Verdict::Depends);
     assert!(answer.depends[0].why.en.contains("host-header api.example"), "{:?}", answer.depends);
+    // Listings say values twice, here they are told once.
+    let two = ALB_RULES.replace("[\"api.example\"]", "[\"api.example\",\"b.example\"]");
+    let answer = ask(&[("rules.json", &two), ("scaling.json", SCALED)]);
+    let why = &answer.depends[0].why.en;
+    assert!(why.contains("requests with host-header api.example b.example are stopped"), "{why}");
+    // Whom a condition on the client means that cannot be read is not known: it may be anybody.
+    let odd = ALB_RULES.replace(
+        r#""Field":"host-header","HostHeaderConfig":{"Values":["api.example"]},"Values":["api.example"]"#,
+        r#""Field":"source-ip","SourceIpConfig":{"Values":["somewhere"]}"#,
+    );
+    is(&ask(&[("rules.json", &odd), ("scaling.json", SCALED)]), Verdict::Depends);
     let served = VPC.replace("\"FromPort\":8080,\"ToPort\":8080", "\"FromPort\":8080,\"ToPort\":9090");
     let files = [
         ("vpc.json", served.as_str()),

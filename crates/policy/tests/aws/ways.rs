@@ -274,4 +274,5 @@ fn lint_tells_unused_groups_black_holes_and_acls_that_let_no_answers_through() {
         found.iter().filter(|one| one.kind == "one-way").map(|one| (one.rule, one.by.as_slice())).collect();
     // Where nothing of the other direction answers anybody, that is one fault and not one for each entry.
     assert_eq!(one_way, [(Some(100), &[110][..]), (Some(100), &[])]);
+    assert!(found.iter().any(|one| one.text.en.contains("entry 100 (as does 1 more entry) allows")));
 }

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 /// Words that may stand before the command: a prompt, `sudo`, a variable.
 const BEFORE_COUNT_MAX: usize = 4;
+/// What all requests of a text may hold, in bytes: each URL of a command has its data again.
+const ALL_BYTES_MAX: usize = 1 << 28;
 
 /// Whether a text is a command line of curl.
 pub fn is_curl(text: &str) -> bool {
@@ -32,6 +34,7 @@ fn named(word: &str) -> bool {
 /// Reads every command of curl in a text, one request for each URL.
 pub fn curl(file: &Arc<str>, text: &str) -> Requests {
     let mut read = Requests::default();
+    let mut left_bytes = ALL_BYTES_MAX;
     for command in words::commands(text) {
         let place = Place::new(file, command.line, 1);
         // Before it may stand a prompt, variables, `sudo`, `time`.
@@ -42,7 +45,7 @@ pub fn curl(file: &Arc<str>, text: &str) -> Requests {
         };
         let words = command.words.get(at + 1..).unwrap_or_default();
         for part in words.split(|word| word == "--next" || word == "-:") {
-            match requests(part) {
+            match requests(part, &mut left_bytes) {
                 Ok(requests) => read.requests.extend(requests),
                 Err(why) => read.keep(Err(why), place.clone(), &command.words.join(" ")),
             }
@@ -53,7 +56,7 @@ pub fn curl(file: &Arc<str>, text: &str) -> Requests {
 }
 
 /// The requests of one command, as far as its `--next`.
-fn requests(words: &[String]) -> Result<Vec<Request>, Text> {
+fn requests(words: &[String], left_bytes: &mut usize) -> Result<Vec<Request>, Text> {
     let mut wanted = Wanted::default();
     let mut words = words.iter();
     let mut only_urls = false;
@@ -72,7 +75,7 @@ fn requests(words: &[String]) -> Result<Vec<Request>, Text> {
             _ => wanted.urls.push(word.clone()),
         }
     }
-    wanted.requests()
+    wanted.requests(left_bytes)
 }
 
 /// `-sXPOST`: letters together, the last of them with its value behind it or as the next word.

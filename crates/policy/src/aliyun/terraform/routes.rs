@@ -1,7 +1,6 @@
 //! Route tables and peerings of Terraform in the shape of Aliyun's own answers.
 
-use super::member;
-use crate::cloud::shape::{by_identity, list, map, of_kind, text};
+use crate::cloud::shape::{by_identity, list, map, member, of_kind, text};
 use crate::doc::Node;
 use crate::place::Place;
 use crate::terraform::{Resource, identity};

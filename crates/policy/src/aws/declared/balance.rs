@@ -2,7 +2,6 @@
 
 use super::{Reader, blocks, bool};
 use crate::aws::model::{Balancer, ClassicPorts, Listener, ListenerRule, TargetGroup, classic_check_port};
-use crate::aws::net::Net;
 use crate::doc::{Node, Value};
 use crate::terraform::{Resource, identities, identity};
 
@@ -11,29 +10,36 @@ fn port(node: &Node, key: &str) -> Option<u16> {
 }
 
 pub fn balancer(reader: &mut Reader<'_>, resource: &Resource) -> Option<()> {
-    let (id, node) = (resource.id(), &resource.node);
+    let node = &resource.node;
     let mut subnets = reader.ids(node, "subnets");
     subnets.extend(blocks(node, "subnet_mapping").iter().filter_map(|block| reader.id(block, "subnet_id")));
+    let kind = node.word("load_balancer_type").unwrap_or("application");
+    let cross_zone = kind != "network" || bool(node, "enable_cross_zone_load_balancing") == Some(true);
+    add(reader, resource, kind, subnets, cross_zone);
+    Some(())
+}
+
+/// Adds a balancer by its id, its name and its address.
+fn add(reader: &mut Reader<'_>, resource: &Resource, kind: &str, subnets: Vec<String>, cross_zone: bool) {
+    let (id, node) = (resource.id(), &resource.node);
     let vpc = subnets.first().and_then(|subnet| reader.model.subnets.get(subnet));
     let name = node.word("name").unwrap_or(&resource.name);
     let made = Balancer {
         id: id.to_owned(),
         name: name.to_owned(),
         dns: node.word("dns_name").map(str::to_owned),
-        kind: node.word("load_balancer_type").unwrap_or("application").to_owned(),
+        kind: kind.to_owned(),
         internal: bool(node, "internal") == Some(true),
         vpc: vpc.map(|subnet| subnet.vpc.clone()).unwrap_or_default(),
         subnets,
         groups: reader.ids(node, "security_groups"),
-        cross_zone: node.word("load_balancer_type") != Some("network")
-            || bool(node, "enable_cross_zone_load_balancing") == Some(true),
+        cross_zone,
         place: node.place.clone(),
     };
     let at = reader.model.balancers.add(id, made);
     for alias in [name, &resource.address] {
         reader.model.balancers.alias(alias, at);
     }
-    Some(())
 }
 
 pub fn target_group(reader: &mut Reader<'_>, resource: &Resource) -> Option<()> {
@@ -94,17 +100,7 @@ pub fn rule(reader: &mut Reader<'_>, resource: &Resource) -> Option<()> {
     for (field, block) in blocks(node, "condition").iter().flat_map(Node::members) {
         let values: Vec<&str> =
             block_or_list(block).iter().flat_map(|block| identities(block, "values")).collect();
-        match field.as_str() {
-            "source_ip" => {
-                let nets: Option<Vec<Net>> = values.iter().map(|text| Net::read(text)).collect();
-                // What cannot be worked out may be anybody.
-                match nets {
-                    Some(nets) => made.sources = Some(nets),
-                    None => made.requests.push(format!("source_ip {}", values.join(" "))),
-                }
-            }
-            field => made.requests.push(format!("{field} {}", values.join(" "))),
-        }
+        made.condition(field, &values);
     }
     reader.model.listeners.iter_mut().find(|one| one.id == listener)?.add(made);
     Some(())
@@ -112,25 +108,8 @@ pub fn rule(reader: &mut Reader<'_>, resource: &Resource) -> Option<()> {
 
 pub fn classic(reader: &mut Reader<'_>, resource: &Resource) -> Option<()> {
     let (id, node) = (resource.id(), &resource.node);
-    let subnets = reader.ids(node, "subnets");
-    let vpc = subnets.first().and_then(|subnet| reader.model.subnets.get(subnet));
-    let name = node.word("name").unwrap_or(&resource.name);
-    let made = Balancer {
-        id: id.to_owned(),
-        name: name.to_owned(),
-        dns: node.word("dns_name").map(str::to_owned),
-        kind: "classic".to_owned(),
-        internal: bool(node, "internal") == Some(true),
-        vpc: vpc.map(|subnet| subnet.vpc.clone()).unwrap_or_default(),
-        subnets,
-        groups: reader.ids(node, "security_groups"),
-        cross_zone: bool(node, "cross_zone_load_balancing") != Some(false),
-        place: node.place.clone(),
-    };
-    let at = reader.model.balancers.add(id, made);
-    for alias in [name, &resource.address] {
-        reader.model.balancers.alias(alias, at);
-    }
+    let cross_zone = bool(node, "cross_zone_load_balancing") != Some(false);
+    add(reader, resource, "classic", reader.ids(node, "subnets"), cross_zone);
     let instances = reader.ids(node, "instances");
     let check =
         blocks(node, "health_check").first().and_then(|check| classic_check_port(check.word("target")?));

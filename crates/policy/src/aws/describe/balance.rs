@@ -2,7 +2,6 @@
 
 use super::{texts, words};
 use crate::aws::model::{Balancer, Listener, ListenerRule, Model, TargetGroup};
-use crate::aws::net::Net;
 use crate::doc::Node;
 
 pub fn balancer(model: &mut Model, node: &Node) -> Option<()> {
@@ -79,16 +78,12 @@ pub fn rule(model: &mut Model, node: &Node) -> Option<()> {
     };
     for condition in node.each("Conditions") {
         let field = condition.word("Field").unwrap_or_default();
+        // Older fields say twice what their configuration says.
         let mut values = texts(condition, "Values");
-        for member in condition.members() {
-            values.extend(texts(&member.1, "Values"));
+        if values.is_empty() {
+            values.extend(condition.members().iter().flat_map(|(_, config)| texts(config, "Values")));
         }
-        values.dedup();
-        if field == "source-ip" {
-            made.sources = Some(values.iter().filter_map(|text| Net::read(text)).collect());
-        } else {
-            made.requests.push(format!("{field} {}", values.join(" ")));
-        }
+        made.condition(field, &values);
     }
     let listener = model.listeners.iter_mut().find(|one| one.id == listener)?;
     listener.add(made);

@@ -1,22 +1,18 @@
 //! Route tables, peerings and NAT gateways of Terraform in the shape of Huawei's own answers.
 
 use crate::cloud::fields::{many, spelt};
-use crate::cloud::shape::{by_identity, list, map, of_kind, text};
+use crate::cloud::shape::{by_identity, list, map, member, of_kind, text};
 use crate::doc::Node;
-use crate::terraform::{Resource, identity};
-
-fn member(node: &Node, name: &str) -> Option<Node> {
-    node.get(name).filter(|node| !node.is_null()).cloned()
-}
+use crate::terraform::Resource;
 
 /// Every table with its routes; routes that stand alone are those of the VPC's first table, or of the one they name.
 pub(super) fn tables(resources: &[Resource]) -> Vec<Node> {
     let alone = by_identity(resources, "huaweicloud_vpc_route", "vpc_id");
+    let placed = by_identity(resources, "huaweicloud_vpc_route", "route_table_id");
     let mut nodes = Vec::new();
     for own in of_kind(resources, "huaweicloud_vpc_route_table") {
         let (node, place) = (&own.node, &own.node.place);
-        let named = |route: &&Resource| route.node.get("route_table_id").and_then(identity) == Some(own.id());
-        let added = of_kind(resources, "huaweicloud_vpc_route").filter(named).map(|one| one.node.clone());
+        let added = placed.get(own.id()).map_or(&[][..], Vec::as_slice).iter().map(|one| one.node.clone());
         let routes = node.get("route").map_or(&[][..], many).iter().cloned().chain(added).collect();
         let subnets = node.get("subnets").map_or(&[][..], many).iter().filter_map(spelt);
         let subnets = subnets.map(|id| map(place, vec![("id", Some(text(place, id)))])).collect();

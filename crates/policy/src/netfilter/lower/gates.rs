@@ -11,6 +11,7 @@ use crate::netfilter::ast::{
 };
 use crate::place::both;
 use crate::space::{Cube, subtract};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -47,8 +48,10 @@ pub fn gates(ruleset: &Ruleset) -> Vec<ChainGate> {
         let order = callers_first(table, &by_name);
         let kept = behind::kept(table, &lists, order.as_deref().unwrap_or_default(), &by_name);
         let entries = entries(table, &lists, order, &by_name, &kept);
+        let mut left = COMPARISON_COUNT_MAX;
         for ((chain, gate), entry) in lists.drain(..).enumerate().zip(entries) {
-            let behind = behind::of_rules(table, chain, &gate, entry.as_deref(), &by_name, &kept);
+            let rules = &table.chains[chain].rules;
+            let behind = behind::of_rules(rules, &gate.rules, entry.as_deref(), (&by_name, &kept), &mut left);
             out.push(ChainGate { gate, table: at, chain, entry, behind });
         }
     }
@@ -143,12 +146,12 @@ fn entries(
     };
     for caller in order {
         let rules = &gates[caller].rules;
-        // Earlier rules that surely take the packets they match.
-        let mut takers: Vec<GateRule> = Vec::new();
+        // What earlier rules surely take.
+        let mut taken: Vec<Cow<'_, [Cube]>> = Vec::new();
         for (rule, lowered) in table.chains[caller].rules.iter().zip(rules) {
             for callee in callees(table, rule).filter_map(|name| by_name.get(name)) {
-                let before: Vec<&GateRule> = takers.iter().collect();
-                let coming = coming(lowered, &before, entries[caller].as_deref(), &mut left);
+                let before = taken.iter().flat_map(|cubes| cubes.iter());
+                let coming = coming(lowered, before, entries[caller].as_deref(), &mut left);
                 match (&mut entries[*callee], coming) {
                     (Some(entry), Some(coming)) if entry.len() + coming.len() <= ENTRY_COUNT_MAX => {
                         entry.extend(coming)
@@ -156,18 +159,17 @@ fn entries(
                     (entry, _) => *entry = None,
                 }
             }
-            let own = lowered.unmodelled.is_empty() && lowered.action != Action::Pass;
-            let taken = behind::taken(rule, lowered, by_name, kept);
-            takers.extend(taken.or_else(|| own.then(|| lowered.clone())));
+            let jump = behind::by_jump(rule, lowered, by_name, kept).map(Cow::Owned);
+            taken.extend(jump.or_else(|| behind::by_itself(lowered).map(Cow::Borrowed)));
         }
     }
     entries
 }
 
 /// The packets that come to a rule: those it matches, without those that earlier rules took.
-fn coming(
+fn coming<'a>(
     rule: &GateRule,
-    takers: &[&GateRule],
+    taken: impl IntoIterator<Item = &'a Cube>,
     entry: Option<&[Cube]>,
     left: &mut usize,
 ) -> Option<Vec<Cube>> {
@@ -178,7 +180,7 @@ fn coming(
             rule.cubes.iter().flat_map(|cube| entry.iter().filter_map(|other| cube.and(other))).collect()
         }
     };
-    for taken in takers.iter().flat_map(|taker| &taker.cubes) {
+    for taken in taken {
         *left = left.checked_sub(region.len().max(1))?;
         if region.iter().any(|cube| cube.meets(taken)) {
             let rest = subtract(&region, taken);

@@ -2,6 +2,7 @@
 
 use super::super::{REQUEST_BYTES_MAX, Request, too_large};
 use crate::place::both;
+use crate::transform::base64_encode;
 use netwhy_model::Text;
 
 /// What stands between the parts of a form; curl draws its end by lot.
@@ -44,14 +45,13 @@ impl Wanted {
             "url" => self.urls.push(value.to_owned()),
             "request" => self.method = text(),
             "header" => self.header(value)?,
-            "data" | "data-ascii" | "data-binary" => self.data(not_a_file(value)?)?,
-            "data-raw" => self.data(value)?,
-            "data-urlencode" => self.data(&url_encoded(value)?)?,
+            "data" | "data-ascii" | "data-binary" => self.data(not_a_file(value)?, "&")?,
+            "data-raw" => self.data(value, "&")?,
+            "data-urlencode" => self.data(&url_encoded(value)?, "&")?,
             "json" => {
                 self.json = true;
                 // Several are put together as they are.
-                let data = self.data.get_or_insert_default();
-                data.extend(not_a_file(value)?.as_bytes());
+                self.data(not_a_file(value)?, "")?;
             }
             "form" => self.form.push(form(value)?),
             "form-string" => {
@@ -98,10 +98,10 @@ impl Wanted {
         Ok(())
     }
 
-    fn data(&mut self, text: &str) -> Result<(), Text> {
+    fn data(&mut self, text: &str, between: &str) -> Result<(), Text> {
         match &mut self.data {
             Some(data) => {
-                data.push(b'&');
+                data.extend(between.as_bytes());
                 data.extend(text.as_bytes());
             }
             None => self.data = Some(text.as_bytes().to_vec()),
@@ -110,13 +110,30 @@ impl Wanted {
         if length > REQUEST_BYTES_MAX { Err(too_large()) } else { Ok(()) }
     }
 
-    /// One request for each URL.
-    pub fn requests(mut self) -> Result<Vec<Request>, Text> {
+    /// One request for each URL. All of them together may take so many bytes as are left.
+    pub fn requests(mut self, left_bytes: &mut usize) -> Result<Vec<Request>, Text> {
         if self.urls.is_empty() {
             return Err(both("the command names no URL", "命令中没有 URL"));
         }
+        let needed = self.urls.len().saturating_mul(self.shared_bytes());
+        let Some(rest) = left_bytes.checked_sub(needed) else {
+            return Err(both(
+                "each of its URLs sends the data again, and all of that is too much",
+                "每个 URL 都会重复发送数据，总量过大",
+            ));
+        };
+        *left_bytes = rest;
         let urls = std::mem::take(&mut self.urls);
         Ok(urls.iter().map(|url| self.request(url)).collect())
+    }
+
+    /// About how many bytes each request has besides its URL.
+    fn shared_bytes(&self) -> usize {
+        let pair = |(name, value): &(String, String)| name.len() + value.len();
+        let pairs = self.headers.iter().chain(&self.form).map(pair);
+        let words = self.queries.iter().chain(&self.cookies).map(String::len);
+        let data = self.data.as_ref().map_or(0, Vec::len);
+        pairs.chain(words).fold(data, usize::saturating_add)
     }
 
     fn request(&self, url: &str) -> Request {
@@ -154,8 +171,7 @@ impl Wanted {
     fn add_headers(&self, request: &mut Request, host: &str, credentials: Option<&str>) {
         let sends = !request.body.is_empty();
         let own = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
-        let basic =
-            self.user.as_deref().or(credentials).map(|user| format!("Basic {}", base64(user.as_bytes())));
+        let basic = self.user.as_deref().or(credentials).map(basic);
         let agent = self.agent.clone().unwrap_or_else(|| AGENT.to_owned());
         let kind = match () {
             () if !sends => None,
@@ -277,22 +293,9 @@ fn without_dots(path: &str) -> String {
     format!("/{}", kept.join("/"))
 }
 
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for three in bytes.chunks(3) {
-        let at = |n: usize| u32::from(three.get(n).copied().unwrap_or(0));
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for digit in 0..4 {
-            let value = (bits >> (18 - 6 * digit) & 63) as usize;
-            text.push(if digit <= three.len() {
-                DIGITS.get(value).map_or('=', |c| char::from(*c))
-            } else {
-                '='
-            });
-        }
-    }
-    text
+/// The header for a name and a password.
+fn basic(user: &str) -> String {
+    format!("Basic {}", String::from_utf8_lossy(&base64_encode(user.as_bytes())))
 }
 
 #[cfg(test)]
@@ -309,6 +312,6 @@ mod tests {
         assert_eq!(of("x.example?q"), ("x.example".into(), "/?q".into(), None));
         assert_eq!(cut("http://x:8080/../a", true).1, "/../a");
         assert_eq!(without_dots("/a/b/.."), "/a/");
-        assert_eq!([base64(b""), base64(b"f"), base64(b"fo"), base64(b"foo")], ["", "Zg==", "Zm8=", "Zm9v"]);
+        assert_eq!(["", "f", "fo", "foo"].map(basic), ["Basic ", "Basic Zg==", "Basic Zm8=", "Basic Zm9v"]);
     }
 }

@@ -14,9 +14,7 @@ pub(super) struct Command {
 
 /// Every command of a text.
 pub(super) fn commands(text: &str) -> Vec<Command> {
-    // Only the prompt of Windows escapes with carets; browsers write one before every quote.
-    let windows = text.contains("^\"") || text.contains("^\n") || text.contains("^\r\n");
-    let unescaped = windows.then(|| carets(text));
+    let unescaped = is_windows(text).then(|| carets(text));
     let mut reader =
         Reader { rest: unescaped.as_deref().unwrap_or(text).chars().collect(), ..Reader::default() };
     reader.rest.reverse();
@@ -24,6 +22,18 @@ pub(super) fn commands(text: &str) -> Vec<Command> {
     while reader.word_count < WORD_COUNT_MAX && reader.step() {}
     reader.end_command();
     reader.commands
+}
+
+/// Whether a text is for the prompt of Windows: only that escapes with carets, and knows no single quotes. Browsers
+/// write a caret before every quote, or (older ones) at the end of every line that goes on.
+fn is_windows(text: &str) -> bool {
+    let lines = || text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let first = lines().find_map(|line| Some(line.split_at(line.find(['\'', '"'])?)));
+    match first {
+        Some((_, quoted)) if quoted.starts_with('\'') => false,
+        Some((before, _)) if before.ends_with('^') => true,
+        _ => lines().any(|line| line.ends_with('^')),
+    }
 }
 
 /// What is left of a text for Windows once its carets have escaped what follows them.
@@ -232,5 +242,11 @@ mod tests {
     fn carets_of_windows_are_taken_away() {
         let text = "curl ^\"https://x/^\" ^\r\n  -H ^\"a: ^\\^\"b^\\^\"^\" ^\r\n  --data-raw ^\"50^%^\"";
         assert_eq!(words(text), [vec!["curl", "https://x/", "-H", "a: \"b\"", "--data-raw", "50%"]]);
+        let older = "curl \"https://x/\" ^\n  -H \"a: b\"";
+        assert_eq!(words(older), [vec!["curl", "https://x/", "-H", "a: b"]]);
+        // Of bash they are what is sent.
+        for text in ["# it's ^\ncurl 'x' -d '\"^\"'", "curl x -d '\"^\"'", "curl \"x\" -d '\"^\"'"] {
+            assert_eq!(words(text), [vec!["curl", "x", "-d", "\"^\""]], "{text}");
+        }
     }
 }

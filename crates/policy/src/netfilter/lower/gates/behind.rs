@@ -5,6 +5,7 @@ use super::{COMPARISON_COUNT_MAX, ENTRY_COUNT_MAX, callees, coming};
 use crate::gate::{Action, Gate, Rule as GateRule};
 use crate::netfilter::ast::{Field, Part, Rule, Table, Verdict};
 use crate::space::{Cube, subtract};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// A rule of a chain that never sees a packet.
@@ -137,66 +138,83 @@ fn through(rule: &GateRule, chain: &str, by_name: &HashMap<&str, usize>, kept: &
     if cubes.len() > ENTRY_COUNT_MAX { Vec::new() } else { cubes }
 }
 
+/// What a rule takes from the rules after it by what it matches alone.
+pub(super) fn by_itself(lowered: &GateRule) -> Option<&[Cube]> {
+    (lowered.unmodelled.is_empty() && lowered.action != Action::Pass).then_some(&lowered.cubes)
+}
+
 /// What a jump takes from the rules after it: all that the chain it leads to keeps. `None` for other rules.
-pub(super) fn taken(
+pub(super) fn by_jump(
     rule: &Rule,
     lowered: &GateRule,
     by_name: &HashMap<&str, usize>,
     kept: &[Vec<Cube>],
-) -> Option<GateRule> {
+) -> Option<Vec<Cube>> {
     match rule.parts.iter().find_map(verdict) {
         Some(Some(Verdict::Jump(name))) if lowered.unmodelled.is_empty() => {
-            let cubes = through(lowered, name, by_name, kept);
-            (!cubes.is_empty()).then(|| GateRule { cubes, action: Action::Leave, ..lowered.clone() })
+            Some(through(lowered, name, by_name, kept)).filter(|cubes| !cubes.is_empty())
         }
         _ => None,
     }
 }
 
+/// What a rule of a chain takes from those after it.
+struct Taker<'a> {
+    at: usize,
+    is_jump: bool,
+    cubes: Cow<'a, [Cube]>,
+}
+
 /// The rules of a chain that no packet comes to, beyond those that rules of the chain itself cover.
 pub(super) fn of_rules(
-    table: &Table,
-    chain: usize,
-    gate: &Gate,
+    written: &[Rule],
+    lowered: &[GateRule],
     entry: Option<&[Cube]>,
-    by_name: &HashMap<&str, usize>,
-    kept: &[Vec<Cube>],
+    (by_name, kept): (&HashMap<&str, usize>, &[Vec<Cube>]),
+    left: &mut usize,
 ) -> Vec<Behind> {
-    let mut left = COMPARISON_COUNT_MAX;
-    let mut takers: Vec<GateRule> = Vec::new();
-    let mut jumps: Vec<(usize, Vec<Cube>)> = Vec::new();
+    let mut takers: Vec<Taker<'_>> = Vec::new();
     let mut found = Vec::new();
-    let written = &table.chains[chain].rules;
-    for (at, (rule, lowered)) in written.iter().zip(&gate.rules).enumerate() {
+    for (at, (rule, lowered)) in written.iter().zip(lowered).enumerate() {
         if !lowered.cubes.is_empty() {
-            let near: Vec<usize> = jumps
-                .iter()
-                .filter(|(_, cubes)| cubes.iter().any(|cube| lowered.cubes.iter().any(|own| own.meets(cube))))
-                .map(|(at, _)| *at)
-                .collect();
-            let comes = |takers: &[&GateRule], left: &mut usize| {
-                coming(lowered, takers, entry, left).is_none_or(|rest| !rest.is_empty())
-            };
-            let all: Vec<&GateRule> = takers.iter().collect();
-            if entry.is_some() && !comes(&[], &mut left) {
-                found.push(Behind { rule: at, jumps: Vec::new() });
-            } else if !near.is_empty() && !comes(&all, &mut left) {
-                // What the chain's own rules cover is told of them.
-                let jumps_only = |one: &&GateRule| !near.contains(&(one.number as usize));
-                let own: Vec<&GateRule> = all.into_iter().filter(jumps_only).collect();
-                if comes(&own, &mut left) {
-                    found.push(Behind { rule: at, jumps: near });
-                }
-            }
+            found.extend(behind_jumps(lowered, &takers, entry, left).map(|jumps| Behind { rule: at, jumps }));
         }
-        let taken = taken(rule, lowered, by_name, kept);
-        if let Some(taken) = &taken {
-            jumps.push((at, taken.cubes.clone()));
-        }
-        let own = lowered.unmodelled.is_empty() && lowered.action != Action::Pass;
-        takers.extend(taken.or_else(|| own.then(|| lowered.clone())));
+        let jump = by_jump(rule, lowered, by_name, kept);
+        let is_jump = jump.is_some();
+        let cubes = jump.map(Cow::Owned).or_else(|| by_itself(lowered).map(Cow::Borrowed));
+        takers.extend(cubes.map(|cubes| Taker { at, is_jump, cubes }));
     }
     found
+}
+
+/// The jumps that leave a rule no packet; none where nothing that comes to the chain would match it. `None` when it
+/// lives, or is covered by the chain's own rules: that is told of those.
+fn behind_jumps(
+    lowered: &GateRule,
+    takers: &[Taker<'_>],
+    entry: Option<&[Cube]>,
+    left: &mut usize,
+) -> Option<Vec<usize>> {
+    let is_nothing = |coming: Option<Vec<Cube>>| coming.is_some_and(|rest| rest.is_empty());
+    if entry.is_some() && is_nothing(coming(lowered, [], entry, left)) {
+        return Some(Vec::new());
+    }
+    let mut near = Vec::new();
+    for taker in takers.iter().filter(|taker| taker.is_jump) {
+        *left = left.checked_sub(taker.cubes.len().saturating_mul(lowered.cubes.len()))?;
+        if taker.cubes.iter().any(|cube| lowered.cubes.iter().any(|own| own.meets(cube))) {
+            near.push(taker.at);
+        }
+    }
+    if near.is_empty() {
+        return None;
+    }
+    let all = takers.iter().flat_map(|taker| taker.cubes.iter());
+    let others = takers.iter().filter(|taker| near.binary_search(&taker.at).is_err());
+    let others = others.flat_map(|taker| taker.cubes.iter());
+    let is_behind =
+        is_nothing(coming(lowered, all, entry, left)) && !is_nothing(coming(lowered, others, entry, left));
+    is_behind.then_some(near)
 }
 
 /// The rules that send packets to a chain: the chain they stand in, and their places there.
