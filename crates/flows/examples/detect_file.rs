@@ -1,6 +1,6 @@
 //! Reads a file of flows and says what the detectors find: `detect_file FILE [WORKERS]`, with CPU seconds and memory.
 //!
-//! Where `FILE.truth.json` lies beside it, it says how well they did.
+//! Where `FILE.truth.json` lies beside it (`netwhy flows generate FILE --truth FILE.truth.json`), it says how well they did.
 #![allow(clippy::print_stdout)]
 
 #[path = "support/cpu.rs"]

@@ -17,6 +17,7 @@ mod outgoing;
 mod series;
 mod sides;
 mod sketch;
+mod together;
 mod volume;
 pub mod web;
 mod words;
@@ -28,7 +29,7 @@ pub use alert::{Alert, BreakIn, Plan, Proof, Radiation, Report, Scanner, Techniq
 use crate::names::Names;
 use crate::record::{Action, Address, Flow, Status};
 use finding::Finding;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 pub(crate) const TCP: u8 = 6;
@@ -70,7 +71,8 @@ pub struct Detectors {
     done: Vec<Alert>,
     /// Found elsewhere, as by the detectors on logs.
     added: Vec<Alert>,
-    told: BTreeSet<(String, String)>,
+    /// What was told, and when it ended as far as is known, in seconds since 1970.
+    told: BTreeMap<(String, String), i64>,
     ticked_ms: i64,
 }
 
@@ -87,7 +89,7 @@ impl Detectors {
             span: None,
             done: Vec::new(),
             added: Vec::new(),
-            told: BTreeSet::new(),
+            told: BTreeMap::new(),
             ticked_ms: i64::MIN,
         }
     }
@@ -135,7 +137,7 @@ impl Detectors {
         }
     }
 
-    /// Takes an alert found elsewhere (access or authentication logs), to be merged with those of the flows.
+    /// Takes an alert found elsewhere (access or authentication logs), to be joined with those of the flows.
     pub fn add(&mut self, alert: Alert) {
         if self.added.len() < ADDED_COUNT_MAX {
             self.added.push(alert);
@@ -148,36 +150,58 @@ impl Detectors {
             return Vec::new();
         }
         self.ticked_ms = now_ms;
+        self.news()
+    }
+
+    /// The same at once, as at the end of a live run.
+    pub fn news(&mut self) -> Vec<Alert> {
         let mut alerts = self.judge();
-        alerts.append(&mut self.added);
-        alerts.retain(|alert| self.told.insert((alert.id.clone(), alert.entity.clone())));
-        while self.told.len() > ALERT_COUNT_MAX {
-            self.told.pop_first();
-        }
+        together::add(&mut alerts, self.added.iter().cloned());
+        together::chain(&mut alerts);
+        alerts.retain(|alert| self.is_news(alert));
+        self.forget_told();
         alerts
     }
 
-    /// All alerts of the whole input, merged: one for each attack.
+    /// Whether this attack was not told; so long after its end the same is another one.
+    fn is_news(&mut self, alert: &Alert) -> bool {
+        let told = self.told.insert((alert.id.clone(), alert.entity.clone()), alert.end);
+        told.is_none_or(|end| alert.start > end + together::APART_S_MAX)
+    }
+
+    /// Keeps the latest of what was told, where that is too much.
+    fn forget_told(&mut self) {
+        let mut ends: Vec<i64> = self.told.values().copied().collect();
+        let Some(surplus) = ends.len().checked_sub(ALERT_COUNT_MAX).filter(|count| *count > 0) else {
+            return;
+        };
+        let (_, &mut newest, _) = ends.select_nth_unstable(surplus - 1);
+        self.told.retain(|_, end| *end > newest);
+    }
+
+    /// All alerts of the whole input: one for each attack.
     pub fn finish(&mut self) -> Vec<Alert> {
         self.end_part();
         let mut alerts = std::mem::take(&mut self.done);
-        alerts.append(&mut self.added);
-        alerts.sort_by(|one, other| {
+        let order = |one: &Alert, other: &Alert| {
             (one.start, &one.id, &one.entity).cmp(&(other.start, &other.id, &other.entity))
-        });
+        };
+        together::add(&mut alerts, self.added.drain(..));
+        alerts.sort_by(order);
+        together::chain(&mut alerts);
         alerts
     }
 
     /// The same with the summary of what did not stand out.
     pub fn report(&mut self) -> Report {
-        let alerts = self.judge();
-        let radiation =
-            self.incoming.radiation(|source| alerts.iter().any(|alert| alert.entity == source.to_string()));
+        let alerts = self.finish();
+        let entities: HashSet<&str> = alerts.iter().map(|alert| alert.entity.as_str()).collect();
+        let radiation = self.incoming.radiation(|source| entities.contains(source));
         let forgotten = self.outgoing.forgotten()
             + self.incoming.forgotten()
             + self.guesses.forgotten()
             + self.beacons.forgotten();
-        Report { radiation, forgotten, ..Report::new(self.finish()) }
+        Report { radiation, forgotten, ..Report::new(alerts) }
     }
 
     /// Widens the span of time; a part that grows too long is judged and put away.
@@ -224,16 +248,10 @@ impl Detectors {
         }
         findings.extend(self.volume.findings(&self.sides, slots));
         findings.extend(self.beacons.findings(&self.sides));
-        let mut findings = merge::merge(findings, |finding| {
+        let findings = merge::merge(findings, |finding| {
             self.sides.known(finding.entity).map_or(0, |our| calls.total(our))
         });
-        let links = merge::chain(&mut findings);
-        let mut alerts: Vec<Alert> =
-            findings.iter().map(|finding| words::alert(finding, self.names.as_deref())).collect();
-        for (guessing, attack) in links {
-            words::link(&mut alerts, guessing, attack);
-        }
-        alerts
+        findings.iter().map(|finding| words::alert(finding, self.names.as_deref())).collect()
     }
 }
 

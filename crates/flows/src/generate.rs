@@ -18,6 +18,7 @@ use crate::names::Names;
 use crate::record::{Flow, Status};
 use random::Random;
 use scene::Scene;
+use std::collections::BTreeSet;
 use world::World;
 
 /// How many attacks a day has.
@@ -77,9 +78,11 @@ impl Day {
         let rest = (self.records as f64 - attack_records as f64 - look_alike_records as f64)
             .max(self.records as f64 * 0.2);
         let shares = background::day_curve(&mut random);
+        let mut scanners = BTreeSet::new();
         for part in 0..PART_COUNT {
             let mut scene = Scene::new(&world, random.fork(part as u64 + 10));
             background::fill(&mut scene, self.start + part as i64 * PART_S, rest * shares[part]);
+            scanners.extend(std::mem::take(&mut scene.scanners));
             for flow in scene.flows {
                 self.file(&world, flow, &mut parts, &mut late);
             }
@@ -88,6 +91,7 @@ impl Day {
         for rest in parts.into_iter().skip(PART_COUNT) {
             truth.records += self.write(&world, rest, &mut each);
         }
+        truth.scanners = Truth::names(&Vec::from_iter(scanners));
         truth
     }
 

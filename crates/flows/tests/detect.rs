@@ -2,7 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
-use netwhy_flows::detect::{Alert, Detectors, Options};
+use netwhy_flows::detect::{Alert, BreakIn, Detectors, Options};
 use netwhy_flows::generate::{Day, Truth, Variant};
 use netwhy_flows::{Action, Address, Flow, Names};
 use std::sync::Arc;
@@ -121,28 +121,132 @@ fn an_alert_has_the_fields_of_the_contract() {
     assert!(alert["plan"]["stop"][0]["zh"].is_string() && alert["proof"][0]["text"].is_string());
 }
 
-#[test]
-fn a_break_in_is_told_with_what_the_host_did_next() {
+const STRANGER: Address = Address::v4(0xc633_6407);
+const US: Address = Address::v4(0x0a00_011b);
+
+/// A session of the stranger at our SSH.
+fn session(second: i64, port: u16, packets: u64, bytes: u64) -> [Flow; 2] {
+    let ask = Flow { packets, bytes, ..call(second, STRANGER, port, US, 22) };
+    [ask, Flow { source: US, destination: STRANGER, source_port: 22, destination_port: port, ..ask }]
+}
+
+/// The stranger guesses passwords for a quarter of an hour, and later our host attacks others.
+fn guessed_and_attacking() -> Detectors {
     let mut detectors = Detectors::new(Options::default());
-    let (stranger, us) = (v4(198, 51, 100, 7), v4(10, 0, 1, 27));
-    let session = |second: i64, port: u16, packets: u64, bytes: u64| {
-        let ask = Flow { packets, bytes, ..call(second, stranger, port, us, 22) };
-        let answer =
-            Flow { source: us, destination: stranger, source_port: 22, destination_port: port, ..ask };
-        [ask, answer]
-    };
     for attempt in 0..200 {
         session(attempt * 5, 40_000 + attempt as u16, 14, 2_300).iter().for_each(|flow| detectors.flow(flow));
     }
-    session(1_010, 45_000, 300, 90_000).iter().for_each(|flow| detectors.flow(flow));
     for second in 0..100u8 {
-        detectors.flow(&call(1_500 + i64::from(second), us, 40_000, v4(203, 0, second, 9), 22));
+        detectors.flow(&call(1_500 + i64::from(second), US, 40_000, v4(203, 0, second, 9), 22));
     }
+    detectors
+}
+
+fn named<'a>(alerts: &'a [Alert], id: &str) -> Vec<&'a Alert> {
+    alerts.iter().filter(|alert| alert.id == id).collect()
+}
+
+#[test]
+fn a_break_in_is_told_with_what_the_host_did_next() {
+    let mut detectors = guessed_and_attacking();
+    session(1_010, 45_000, 300, 90_000).iter().for_each(|flow| detectors.flow(flow));
     let alerts = detectors.finish();
-    let guessing = alerts.iter().find(|alert| alert.id == "attack.inbound.ssh_bruteforce").unwrap();
+    let guessing = named(&alerts, "attack.inbound.ssh_bruteforce")[0];
     let break_in = guessing.break_in.as_ref().unwrap();
     assert_eq!((break_in.host.as_str(), guessing.confidence), ("10.0.1.27", 0.99));
     assert_eq!(break_in.followed_by.as_deref(), Some("attack.outbound.ssh_bruteforce"));
+    let attack = named(&alerts, "attack.outbound.ssh_bruteforce")[0];
+    assert!(attack.why.ends_with("it was broken into before, from 198.51.100.7"), "{}", attack.why);
+}
+
+/// The log knows the success, the flows who the host is and what it did then.
+#[test]
+fn a_log_in_that_only_the_log_shows_is_linked_with_what_the_host_did_next() {
+    let told = guessed_and_attacking().finish();
+    let guessing = named(&told, "attack.inbound.ssh_bruteforce")[0];
+    assert_eq!(guessing.break_in, None);
+    for host in ["ip-10-0-1-27", "10.0.1.27", "web-1"] {
+        let break_in = BreakIn {
+            source: STRANGER.to_string(),
+            host: host.into(),
+            at: 1_767_237_000 + 1_010,
+            bytes: 0,
+            followed_by: None,
+        };
+        let victims = vec![host.to_owned()];
+        let of_log = Alert {
+            id: "attack.inbound.break_in".into(),
+            victims,
+            break_in: Some(break_in),
+            ..guessing.clone()
+        };
+        let mut detectors = guessed_and_attacking();
+        detectors.add(of_log);
+        let alerts = detectors.finish();
+        let told = named(&alerts, "attack.inbound.break_in")[0];
+        let followed_by = told.break_in.as_ref().unwrap().followed_by.as_deref();
+        assert_eq!(followed_by, Some("attack.outbound.ssh_bruteforce"), "{host}");
+        let attack = named(&alerts, "attack.outbound.ssh_bruteforce")[0];
+        assert!(attack.why.contains("broken into before, from 198.51.100.7"), "{}", attack.why);
+    }
+}
+
+#[test]
+fn an_attack_that_logs_and_flows_show_is_told_once() {
+    let told = guessed_and_attacking().finish();
+    let guessing = named(&told, "attack.inbound.ssh_bruteforce")[0];
+    let victims = vec!["web-1".to_owned()];
+    let of_log = Alert { why: "seen in the log".into(), end: guessing.end + 60, victims, ..guessing.clone() };
+    let mut detectors = guessed_and_attacking();
+    detectors.add(of_log);
+    let alerts = detectors.finish();
+    let once = named(&alerts, "attack.inbound.ssh_bruteforce");
+    assert_eq!((once.len(), once[0].end), (1, guessing.end + 60), "{once:?}");
+    assert!(once[0].why.ends_with("; seen in the log"), "{}", once[0].why);
+    assert_eq!(once[0].victims, ["10.0.1.27", "web-1"]);
+}
+
+#[test]
+fn an_attack_that_comes_again_days_later_is_told_again() {
+    let mut detectors = Detectors::new(Options::default());
+    let mut told = Vec::new();
+    for day in [0, 3] {
+        for second in 0..60u8 {
+            let at = day * 86_400 + i64::from(second);
+            detectors.flow(&call(at, US, 40_000 + u16::from(second), v4(203, 0, second, 9), 22));
+        }
+        told.push(detectors.tick(1_767_237_060_000 + day * 86_400_000).len());
+    }
+    assert_eq!(told, [1, 1]);
+    assert!(detectors.news().is_empty());
+}
+
+#[test]
+fn strangers_that_knocked_are_summed_up_over_days() {
+    let mut detectors = Detectors::new(Options::default());
+    for day in 0..6 {
+        for last in 0..3 {
+            let knock = call(day * 86_400, v4(198, 51, 100, last), 40_000, US, 23);
+            detectors.flow(&Flow { action: Action::Reject, ..knock });
+        }
+    }
+    let radiation = detectors.report().radiation;
+    assert_eq!((radiation.sources, radiation.records, radiation.busiest.len()), (3, 18, 3));
+}
+
+/// As many packets and bytes as a record may claim, often enough to pass what 64 bits hold.
+#[test]
+fn records_that_lie_about_their_counts_do_not_overflow() {
+    let mut detectors = Detectors::new(Options::default());
+    let most = 1 << 44;
+    let lie = Flow { packets: most, bytes: most, ..call(0, US, 40_000, v4(203, 0, 113, 9), 8_443) };
+    let answer =
+        Flow { source: lie.destination, destination: US, source_port: 8_443, destination_port: 40_000, ..lie };
+    let lies = [lie, answer, Flow { protocol: 17, ..lie }, Flow { destination_port: 22, ..lie }];
+    for _ in 0..(1 << 20) + 9 {
+        lies.iter().for_each(|flow| detectors.flow(flow));
+    }
+    detectors.finish();
 }
 
 #[test]

@@ -32,9 +32,9 @@ impl Report {
 /// The constant knocking of the internet, summed up.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Radiation {
-    /// Strangers whose every record was a failed knock.
+    /// Strangers that knocked in vain at least once, those with an alert of their own left out.
     pub sources: u64,
-    /// Their records.
+    /// Their knocks.
     pub records: u64,
     /// The busiest ones.
     pub busiest: Vec<Scanner>,
@@ -44,7 +44,7 @@ pub struct Radiation {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scanner {
     pub source: String,
-    /// Pairs of our address and port that it tried.
+    /// Pairs of our address and port that it tried, within two days at most.
     pub targets: u64,
     pub records: u64,
     /// Seconds since 1970.
@@ -91,7 +91,7 @@ pub enum Technique {
 /// from outside), else the attacked host (floods, attacks from many addresses). `sources` and `victims` name both sides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
-    /// The cause in the catalogue, such as `attack.outbound.ssh_bruteforce`.
+    /// Such as `attack.outbound.ssh_bruteforce`; where the catalogue knows the attack, the cause's own id.
     pub id: String,
     pub entity: String,
     pub direction: Way,

@@ -128,7 +128,7 @@ impl Beacons {
         if !talk.request {
             if let Some(pair) = self.pairs.map.get_mut(&key) {
                 pair.answers = pair.answers.saturating_add(1);
-                pair.answer_bytes += flow.bytes;
+                pair.answer_bytes = pair.answer_bytes.saturating_add(flow.bytes);
             }
             return;
         }
@@ -169,7 +169,7 @@ impl Beacons {
 
 impl Pair {
     fn call(&mut self, talk: &Talk, flow: &Flow) {
-        self.bytes += flow.bytes;
+        self.bytes = self.bytes.saturating_add(flow.bytes);
         if self.open_ports.contains(&talk.client_port) {
             return;
         }

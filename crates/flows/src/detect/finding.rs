@@ -161,9 +161,9 @@ pub struct Majority {
 
 impl Majority {
     pub fn add(&mut self, member: Address, weight: u64) {
-        self.total += weight;
+        self.total = self.total.saturating_add(weight);
         if self.member == member {
-            self.lead += weight;
+            self.lead = self.lead.saturating_add(weight);
         } else if self.lead >= weight {
             self.lead -= weight;
         } else {

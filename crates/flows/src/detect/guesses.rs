@@ -164,7 +164,7 @@ impl Guess {
             return;
         }
         self.sessions += 1;
-        self.packets += flow.packets;
+        self.packets = self.packets.saturating_add(flow.packets);
         self.sizes.add(flow.bytes as f64);
     }
 

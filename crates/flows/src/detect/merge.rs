@@ -7,15 +7,13 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 /// Two attacks of one kind by one entity further apart than this are two.
-const APART_MS_MAX: i64 = 24 * 3_600_000;
+pub const APART_MS_MAX: i64 = 24 * 3_600_000;
 /// What happens to one victim within this time is one attack seen by several detectors.
 const SLACK_MS: i64 = 900_000;
 /// So many common targets make two fans the same one, seen before and behind a translation of addresses.
 const OVERLAP_MIN: f64 = 0.5;
 /// So many of our hosts with the same failing target are victims of an outage.
 const COMPANY_MIN: usize = 3;
-/// How long after the break-in the host's own attack still counts as its proof.
-const PROOF_MS_MAX: i64 = 24 * 3_600_000;
 
 /// One alert for each attack, the surest first within the order of time.
 pub fn merge(findings: Vec<Finding>, calls: impl Fn(&Finding) -> u64) -> Vec<Finding> {
@@ -198,24 +196,4 @@ fn explains(other: &Finding, one: &Finding) -> bool {
         }
         _ => false,
     }
-}
-
-/// Inbound guessing, a success, then an attack by the same host: each makes the others surer.
-pub fn chain(findings: &mut [Finding]) -> Vec<(usize, usize)> {
-    let mut links = Vec::new();
-    for place in 0..findings.len() {
-        let Some(success) = findings[place].success else { continue };
-        let follows = |one: &Finding| {
-            one.way == Way::Out
-                && one.entity == success.host
-                && one.end_ms >= success.at_ms
-                && one.start_ms <= success.at_ms + PROOF_MS_MAX
-        };
-        if let Some(next) = findings.iter().position(follows) {
-            findings[place].confidence = 0.99;
-            findings[next].confidence = 0.99;
-            links.push((place, next));
-        }
-    }
-    links
 }

@@ -153,7 +153,7 @@ impl Outgoing {
         } else if flow.protocol == TCP && is_empty(flow) {
             // Many SYN packets of one five-tuple in one record; what a download acknowledges is made up for by its answers.
             cell.fails += 1;
-            cell.packets += flow.packets;
+            cell.packets = cell.packets.saturating_add(flow.packets);
             fan.top.add(talk.server, flow.packets);
         } else if is_session(flow) {
             cell.sessions += u32::from(is_fresh);

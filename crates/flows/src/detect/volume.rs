@@ -82,7 +82,7 @@ impl Volume {
         cell.packets = cell.packets.saturating_add(flow.packets);
         cell.bytes = cell.bytes.saturating_add(flow.bytes);
         cell.mark(flow.start_ms);
-        stream.packets += flow.packets;
+        stream.packets = stream.packets.saturating_add(flow.packets);
         // The port that names the service: an amplifier's own, else the one that is called.
         let port = match (is_reflector(our_port), is_reflector(peer_port), is_sent) {
             (false, true, _) | (false, false, true) => peer_port,

@@ -4,7 +4,7 @@ use super::alert::{Alert, BreakIn, Plan, Proof, Technique, Way};
 use super::finding::{Finding, Kind};
 use super::looks;
 use crate::names::Names;
-use crate::record::{Action, Flow};
+use crate::record::{Action, Address, Flow};
 use netwhy_model::Text;
 
 /// The cause in the catalogue.
@@ -68,20 +68,6 @@ pub fn alert(finding: &Finding, names: Option<&Names>) -> Alert {
     }
 }
 
-/// Says that the break-in was used.
-pub fn link(alerts: &mut [Alert], guessing: usize, attack: usize) {
-    let (id, at) = (alerts[attack].id.clone(), alerts[attack].start);
-    if let Some(break_in) = &mut alerts[guessing].break_in {
-        break_in.followed_by = Some(id);
-        let late_s = at - break_in.at;
-        alerts[guessing].why += &format!("; {late_s} s later the host attacked others itself");
-        alerts[guessing].why_zh += &format!("；{late_s} 秒后该主机自身开始攻击他人");
-    }
-    let source = alerts[guessing].entity.clone();
-    alerts[attack].why += &format!("; it was broken into before, from {source}");
-    alerts[attack].why_zh += &format!("；此前该主机已被 {source} 攻入");
-}
-
 /// A record as AWS version 2 writes it.
 fn proof(flow: &Flow, names: Option<&Names>) -> Proof {
     let word = |symbol| names.map_or_else(|| "-".to_string(), |names| dash(&names.word(symbol)));
@@ -127,16 +113,32 @@ struct Said {
     peer: String,
     /// Before a number that is estimated.
     about: (&'static str, &'static str),
+    /// The attacked door, in the words of addresses: without a port where there is none or where there are many.
+    own_door: String,
+    peer_door: String,
 }
 
 impl Said {
     fn of(finding: &Finding) -> Said {
+        let peer = finding.peers.first();
+        let none = || "-".to_string();
         Said {
             minutes: (finding.end_ms - finding.start_ms) / 60_000 + 1,
             failed: (finding.failed * 100.0).round(),
-            peer: finding.peers.first().map_or_else(|| "-".to_string(), |peer| peer.to_string()),
             about: if finding.is_estimated { ("about ", "约 ") } else { ("", "") },
+            own_door: door(finding.entity, finding.port),
+            peer_door: peer.map_or_else(none, |peer| door(*peer, finding.port)),
+            peer: peer.map_or_else(none, |peer| peer.to_string()),
         }
+    }
+}
+
+/// An address with its port, where that is known.
+fn door(host: Address, port: u16) -> String {
+    match (port, host.as_v4()) {
+        (0, _) => host.to_string(),
+        (_, Some(_)) => format!("{host}:{port}"),
+        (_, None) => format!("[{host}]:{port}"),
     }
 }
 
@@ -146,7 +148,7 @@ fn sentence(finding: &Finding) -> Text {
         Kind::Guessing => guessing_sentence(finding, &said),
         Kind::Scan => scan_sentence(finding, &said),
         Kind::SynFlood => syn_sentence(finding, &said),
-        Kind::UdpFlood => udp_sentence(finding, finding.way, finding.technique, said.minutes, &said.peer),
+        Kind::UdpFlood => udp_sentence(finding, &said),
         Kind::HttpFlood | Kind::Beacon | Kind::NewService | Kind::Churn => other_sentence(finding, &said),
     };
     if let Some(success) = finding.success {
@@ -162,16 +164,14 @@ fn sentence(finding: &Finding) -> Text {
 
 fn guessing_sentence(finding: &Finding, said: &Said) -> Text {
     let Finding { entity, targets, port, records, .. } = finding;
-    let Said { minutes, failed, about, .. } = said;
+    let Said { minutes, failed, about, own_door, .. } = said;
     let service = looks::guessed_service(*port).unwrap_or("login");
     match (finding.way, finding.technique) {
         (_, Technique::Distributed) => text(
             format!(
-                "many strangers together made {records} short {service} sessions at {entity}:{port} in {minutes} min, far above its usual"
+                "many strangers together made {records} short {service} sessions at {own_door} in {minutes} min, far above its usual"
             ),
-            format!(
-                "{minutes} 分钟内众多外部地址对 {entity}:{port} 发起 {records} 次短 {service} 会话，远超平时"
-            ),
+            format!("{minutes} 分钟内众多外部地址对 {own_door} 发起 {records} 次短 {service} 会话，远超平时"),
         ),
         (Way::In, _) => text(
             format!(
@@ -227,42 +227,40 @@ fn scan_sentence(finding: &Finding, said: &Said) -> Text {
 }
 
 fn syn_sentence(finding: &Finding, said: &Said) -> Text {
-    let Finding { entity, port, records, .. } = finding;
-    let Said { minutes, peer, .. } = said;
+    let Finding { entity, records, .. } = finding;
+    let Said { minutes, own_door, peer_door, .. } = said;
     match finding.way {
         Way::In => text(
             format!(
-                "{records} connections to {entity}:{port} began and never carried data within {minutes} min, far above its usual"
+                "{records} connections to {own_door} began and never carried data within {minutes} min, far above its usual"
             ),
-            format!("{minutes} 分钟内有 {records} 个到 {entity}:{port} 的连接只有握手没有数据，远超平时"),
+            format!("{minutes} 分钟内有 {records} 个到 {own_door} 的连接只有握手没有数据，远超平时"),
         ),
         Way::Out => text(
             format!(
-                "{entity} sent {records} records of nothing but SYN packets to {peer}:{port} in {minutes} min"
+                "{entity} sent {records} records of nothing but SYN packets to {peer_door} in {minutes} min"
             ),
-            format!("{entity} 在 {minutes} 分钟内向 {peer}:{port} 发送了 {records} 条只有 SYN 的记录"),
+            format!("{entity} 在 {minutes} 分钟内向 {peer_door} 发送了 {records} 条只有 SYN 的记录"),
         ),
     }
 }
 
 fn other_sentence(finding: &Finding, said: &Said) -> Text {
     let Finding { entity, port, records, .. } = finding;
-    let Said { minutes, failed, peer, .. } = said;
+    let Said { minutes, failed, own_door, peer_door, .. } = said;
     match finding.kind {
         Kind::HttpFlood => text(
-            format!(
-                "{entity}:{port} took {records} calls in {minutes} min, more than five times its busy hours"
-            ),
-            format!("{entity}:{port} 在 {minutes} 分钟内收到 {records} 次请求，超过其繁忙时段的五倍"),
+            format!("{own_door} took {records} calls in {minutes} min, more than five times its busy hours"),
+            format!("{own_door} 在 {minutes} 分钟内收到 {records} 次请求，超过其繁忙时段的五倍"),
         ),
         Kind::Beacon => text(
             format!(
-                "{entity} called {peer}:{port} {records} times, {} % of them about {:.0} s apart, and hardly any other host of ours does",
+                "{entity} called {peer_door} {records} times, {} % of them about {:.0} s apart, and hardly any other host of ours does",
                 100.0 - failed,
                 finding.interval_s
             ),
             format!(
-                "{entity} 访问 {peer}:{port} 共 {records} 次，{}% 的间隔约为 {:.0} 秒，而我方几乎没有其他主机访问它",
+                "{entity} 访问 {peer_door} 共 {records} 次，{}% 的间隔约为 {:.0} 秒，而我方几乎没有其他主机访问它",
                 100.0 - failed,
                 finding.interval_s
             ),
@@ -289,9 +287,10 @@ fn ours(way: Way) -> (&'static str, &'static str) {
     }
 }
 
-fn udp_sentence(finding: &Finding, way: Way, technique: Technique, minutes: i64, peer: &str) -> Text {
+fn udp_sentence(finding: &Finding, said: &Said) -> Text {
     let Finding { entity, port, records, .. } = finding;
-    match (way, technique) {
+    let Said { minutes, peer, .. } = said;
+    match (finding.way, finding.technique) {
         (Way::In, Technique::Amplification) => text(
             format!(
                 "{entity} received {records} records of UDP answers it never asked for in {minutes} min: amplification with its address forged"
@@ -304,14 +303,20 @@ fn udp_sentence(finding: &Finding, way: Way, technique: Technique, minutes: i64,
             ),
             format!("{entity} 在 {minutes} 分钟内收到 {records} 条 UDP 记录，远超平时且几乎没有应答"),
         ),
-        (Way::Out, Technique::Amplification) => text(
-            format!(
-                "{entity} takes part in amplification: {records} records of UDP with port {port}, most of them to {peer}, in {minutes} min"
-            ),
-            format!(
-                "{entity} 参与放大攻击：{minutes} 分钟内有 {records} 条 {port} 端口的 UDP 记录，主要发往 {peer}"
-            ),
-        ),
+        (Way::Out, Technique::Amplification) => {
+            let (with_port, of_port) = match port {
+                0 => (String::new(), String::new()),
+                port => (format!(" with port {port}"), format!("{port} 端口的 ")),
+            };
+            text(
+                format!(
+                    "{entity} takes part in amplification: {records} records of UDP{with_port}, most of them to {peer}, in {minutes} min"
+                ),
+                format!(
+                    "{entity} 参与放大攻击：{minutes} 分钟内有 {records} 条{of_port}UDP 记录，主要发往 {peer}"
+                ),
+            )
+        }
         (Way::Out, _) => text(
             format!(
                 "{entity} sent {records} records of UDP, most of them to {peer}, in {minutes} min and hardly got an answer"
@@ -349,7 +354,7 @@ fn cost(finding: &Finding) -> Text {
 fn plan(finding: &Finding) -> Plan {
     let Finding { entity, port, .. } = finding;
     let peer = finding.peers.first().map_or_else(|| "-".to_string(), |peer| peer.to_string());
-    let any = *port == 0;
+    let (own_door, any) = (door(*entity, *port), *port == 0);
     let (door_en, door_zh) = if any {
         (String::new(), String::new())
     } else {
@@ -358,10 +363,8 @@ fn plan(finding: &Finding) -> Plan {
     let (stop, limit) = match (finding.kind, finding.way) {
         (Kind::NewService, _) => (
             text(
-                format!(
-                    "find the process that listens on {entity}:{port}; stop it unless somebody claims it"
-                ),
-                format!("查明 {entity}:{port} 上监听的进程，无人认领则停止"),
+                format!("find the process that listens on {own_door}; stop it unless somebody claims it"),
+                format!("查明 {own_door} 上监听的进程，无人认领则停止"),
             ),
             text(
                 format!("close port {port} in the security group until then"),

@@ -173,7 +173,10 @@ fn radiation(scene: &mut Scene, at: f64, knockers: &[Address]) {
                 }
             }
             (true, _) => scene.session(call, 200.0, 600.0, 1.0),
-            (false, _) => scene.knock(call, true),
+            (false, _) => {
+                scene.knock(call, true);
+                scene.scanners.push(source);
+            }
         }
     }
 }

@@ -29,11 +29,13 @@ pub struct Scene<'a> {
     pub world: &'a World,
     pub random: Random,
     pub flows: Vec<Flow>,
+    /// Strangers of the background that looked for open doors, once for each closed one they found.
+    pub scanners: Vec<Address>,
 }
 
 impl<'a> Scene<'a> {
     pub fn new(world: &'a World, random: Random) -> Scene<'a> {
-        Scene { world, random, flows: Vec::new() }
+        Scene { world, random, flows: Vec::new(), scanners: Vec::new() }
     }
 
     /// A call over TCP that is still to be filled.

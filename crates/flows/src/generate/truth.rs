@@ -35,6 +35,9 @@ pub struct Truth {
     pub records: u64,
     pub attacks: Vec<Attack>,
     pub look_alikes: Vec<LookAlike>,
+    /// Strangers that scan all day and are no attack worth an alert; the first of them.
+    #[serde(default)]
+    pub scanners: Vec<String>,
 }
 
 /// How a run of the detectors did on one day.

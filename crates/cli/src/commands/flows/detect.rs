@@ -93,7 +93,14 @@ impl Finder {
 
     /// What is known by now, each attack told once.
     pub(super) fn tick(&mut self, now_ms: i64) -> Vec<Alert> {
+        self.logs.tick(now_ms).into_iter().for_each(|alert| self.flows.add(alert));
         self.flows.tick(now_ms)
+    }
+
+    /// The same at once and for the last time.
+    pub(super) fn last(&mut self) -> Vec<Alert> {
+        self.logs.finish().into_iter().for_each(|alert| self.flows.add(alert));
+        self.flows.news()
     }
 
     /// All that was found; what logs and flows say of the same attack is one alert.

@@ -19,12 +19,15 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Batches of records that may wait for the detectors.
 const WAITING_COUNT_MAX: usize = 1_024;
 /// The detectors are asked for what they know so often, in milliseconds.
 const TICK_MS: u64 = 1_000;
+/// At the end so long is waited for what the threads that look still have to hand over, in milliseconds.
+const LAST_MS_MAX: u64 = 2_000;
 /// With -v the counts of what came are told so often, in seconds.
 const COUNTS_EVERY_S: u64 = 10;
 /// The ports of NetFlow, IPFIX and sFlow.
@@ -80,22 +83,20 @@ pub(super) enum Seen {
 pub(super) fn watch(args: &WatchArgs, common: &Common) -> Result<u8> {
     let names = Arc::new(Names::default());
     let mut judge = Judge::new(args.what.finder(&names)?, &args.what, common, true);
-    let end = args.until.end()?;
+    let until = args.until.known()?;
     let (sender, receiver) = sync_channel(WAITING_COUNT_MAX);
     let stop = stopper();
     let threads = eyes::open(&names, &stop, &sender);
     drop(sender);
     told(common, "watching this host", "正在观察本机");
-    let ended = judge.follow(&receiver, &stop, end, args.until.first, &mut |_| Ok(()));
-    finish(&stop, receiver, threads);
-    ended?;
-    judge.end()
+    judge.run(receiver, &stop, threads, &until)?;
+    Ok(u8::from(judge.alerts > 0))
 }
 
 pub(super) fn listen(args: &ListenArgs, common: &Common) -> Result<u8> {
     let names = Arc::new(Names::default());
     let mut judge = Judge::new(args.what.finder(&names)?, &args.what, common, false);
-    let end = args.until.end()?;
+    let until = args.until.known()?;
     let (sender, receiver) = sync_channel(WAITING_COUNT_MAX);
     let stop = stopper();
     let ports = if args.port.is_empty() { PORTS.to_vec() } else { args.port.clone() };
@@ -110,21 +111,23 @@ pub(super) fn listen(args: &ListenArgs, common: &Common) -> Result<u8> {
     }
     drop(sender);
     told(common, "listening for NetFlow, IPFIX and sFlow", "正在接收 NetFlow、IPFIX 与 sFlow");
-    let mut rows = args.records.then(|| Rows::new(common, names, usize::MAX));
-    let ended = judge.follow(&receiver, &stop, end, args.until.first, &mut |flows| match &mut rows {
-        Some(rows) => rows.take_now(Batch::Flows(flows), &Sieve::ALL),
-        None => Ok(()),
-    });
-    finish(&stop, receiver, threads);
-    ended?;
-    judge.counts(true);
-    if rows.is_some() { Ok(0) } else { judge.end() }
+    judge.rows = args.records.then(|| Rows::new(common, names, usize::MAX));
+    judge.run(receiver, &stop, threads, &until)?;
+    judge.counts();
+    Ok(u8::from(judge.alerts > 0))
+}
+
+/// The same, understood.
+struct End {
+    at: Option<Instant>,
+    first: bool,
 }
 
 impl Until {
-    fn end(&self) -> Result<Option<Instant>> {
+    fn known(&self) -> Result<End> {
         let length = self.length.as_deref().map(|text| length(text, "--for")).transpose()?;
-        Ok(length.map(|ms| Instant::now() + Duration::from_millis(ms)))
+        let at = length.map(|ms| Instant::now() + Duration::from_millis(ms));
+        Ok(End { at, first: self.first })
     }
 }
 
@@ -150,21 +153,12 @@ fn stopper() -> Arc<AtomicBool> {
     stop
 }
 
-/// Frees a thread that waits for room before it is waited for.
-fn finish(stop: &AtomicBool, receiver: Receiver<Seen>, threads: Vec<std::thread::JoinHandle<()>>) {
-    stop.store(true, Ordering::Relaxed);
-    drop(receiver);
-    for thread in threads {
-        let _ = thread.join();
-    }
-}
-
 fn collect(
     number: usize,
     mut collector: Collector,
     stop: Arc<AtomicBool>,
     sender: SyncSender<Seen>,
-) -> std::thread::JoinHandle<()> {
+) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let ended = collector.run(&stop, &mut |flows, received| {
             let counts = sender.send(Seen::Counts(number, *received));
@@ -188,50 +182,79 @@ struct Judge<'a> {
     common: &'a Common,
     /// Whether the connections are this host's own, so that their processes can be named.
     own: bool,
+    /// Where records are shown instead of attacks.
+    rows: Option<Rows<'a>>,
     received: Vec<Received>,
     alerts: u64,
 }
 
 impl<'a> Judge<'a> {
     fn new(finder: Finder, what: &'a What, common: &'a Common, own: bool) -> Judge<'a> {
-        Judge { finder, what, common, own, received: Vec::new(), alerts: 0 }
+        Judge { finder, what, common, own, rows: None, received: Vec::new(), alerts: 0 }
     }
 
-    fn follow(
+    /// Follows what comes until the end, then what was still under way.
+    fn run(
         &mut self,
-        receiver: &Receiver<Seen>,
+        receiver: Receiver<Seen>,
         stop: &AtomicBool,
-        end: Option<Instant>,
-        first: bool,
-        each: &mut dyn FnMut(&[Flow]) -> Result<()>,
+        threads: Vec<JoinHandle<()>>,
+        until: &End,
     ) -> Result<()> {
+        let mut ended = self.follow(&receiver, stop, until);
+        stop.store(true, Ordering::Relaxed);
+        let last = Instant::now() + Duration::from_millis(LAST_MS_MAX);
+        while ended.is_ok()
+            && let Ok(seen) = receiver.recv_timeout(last.saturating_duration_since(Instant::now()))
+        {
+            ended = self.take(seen);
+        }
+        // Frees a thread that waits for room before it is waited for.
+        drop(receiver);
+        for thread in threads {
+            let _ = thread.join();
+        }
+        ended?;
+        if self.rows.is_some() || (until.first && self.alerts > 0) {
+            return Ok(());
+        }
+        let alerts = self.finder.last();
+        self.tell(alerts)
+    }
+
+    fn follow(&mut self, receiver: &Receiver<Seen>, stop: &AtomicBool, until: &End) -> Result<()> {
         let (mut ticked, mut counted) = (Instant::now(), Instant::now());
-        while !stop.load(Ordering::Relaxed) && end.is_none_or(|end| Instant::now() < end) {
+        while !stop.load(Ordering::Relaxed) && until.at.is_none_or(|at| Instant::now() < at) {
             match receiver.recv_timeout(Duration::from_millis(TICK_MS)) {
-                Ok(Seen::Flows(flows)) => {
-                    self.finder.take(&Batch::Flows(&flows));
-                    each(&flows)?;
-                }
-                Ok(Seen::Counts(number, received)) => {
-                    self.received.resize_with(self.received.len().max(number + 1), Received::default);
-                    self.received[number] = received;
-                }
-                Ok(Seen::Failed(error)) => self.failed(error),
+                Ok(seen) => self.take(seen)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
-            if ticked.elapsed() >= Duration::from_millis(TICK_MS) {
+            if self.rows.is_none() && ticked.elapsed() >= Duration::from_millis(TICK_MS) {
                 ticked = Instant::now();
                 let alerts = self.finder.tick(now_ms());
                 self.tell(alerts)?;
-                if first && self.alerts > 0 {
+                if until.first && self.alerts > 0 {
                     return Ok(());
                 }
             }
             if self.common.verbose > 0 && counted.elapsed() >= Duration::from_secs(COUNTS_EVERY_S) {
                 counted = Instant::now();
-                self.counts(false);
+                self.counts();
             }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, seen: Seen) -> Result<()> {
+        match (seen, &mut self.rows) {
+            (Seen::Flows(flows), Some(rows)) => rows.take_now(Batch::Flows(&flows), &Sieve::ALL)?,
+            (Seen::Flows(flows), None) => self.finder.take(&Batch::Flows(&flows)),
+            (Seen::Counts(number, received), _) => {
+                self.received.resize_with(self.received.len().max(number + 1), Received::default);
+                self.received[number] = received;
+            }
+            (Seen::Failed(error), _) => self.failed(error),
         }
         Ok(())
     }
@@ -247,9 +270,10 @@ impl<'a> Judge<'a> {
     }
 
     fn tell(&mut self, alerts: Vec<Alert>) -> Result<()> {
+        let until = Instant::now() + culprit::LOOK_MAX;
         for mut alert in alerts.into_iter().filter(|alert| self.what.tells(alert.confidence)) {
             if self.own {
-                culprit::name(&mut alert);
+                culprit::name(&mut alert, until);
             }
             self.alerts += 1;
             if self.common.json {
@@ -262,15 +286,12 @@ impl<'a> Judge<'a> {
     }
 
     /// What came and what was lost, on stderr.
-    fn counts(&self, last: bool) {
+    fn counts(&self) {
         let sum = |count: &dyn Fn(&Received) -> u64| self.received.iter().map(count).sum::<u64>();
         let (datagrams, flows) = (sum(&|one| one.export.datagrams), sum(&|one| one.export.flows));
         let (lost, dropped) = (sum(&|one| one.export.lost_records), sum(&|one| one.dropped_by_kernel));
         let bad =
             sum(&|one| one.export.bad_datagrams + one.export.sets_without_template + one.export.refused);
-        if last && datagrams == 0 && self.own {
-            return;
-        }
         warn(&match self.common.lang {
             Lang::En => format!(
                 "{datagrams} datagrams, {flows} records; {lost} records never came, {dropped} datagrams dropped here, \
@@ -280,11 +301,5 @@ impl<'a> Judge<'a> {
                 "{datagrams} 个数据报，{flows} 条记录；{lost} 条记录未到达，本机丢弃 {dropped} 个数据报，{bad} 个未能理解"
             ),
         });
-    }
-
-    fn end(mut self) -> Result<u8> {
-        let alerts = self.finder.tick(now_ms());
-        self.tell(alerts)?;
-        Ok(u8::from(self.alerts > 0))
     }
 }

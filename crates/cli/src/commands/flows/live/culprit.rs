@@ -5,24 +5,23 @@ use netwhy_host::processes;
 use netwhy_netlink::sock_diag::{self, SocketQuery, SocketSeen, state};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How often sockets are looked at for one that the attack holds right now, and how long between two looks.
-const LOOK_COUNT_MAX: usize = 40;
+/// For so long sockets are looked at for one that the attack holds right now, for all alerts told at once.
+pub(super) const LOOK_MAX: Duration = Duration::from_secs(2);
+/// Between two looks. The kernel tells of closed sockets, of none that opens; guessing opens several a second.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Sockets whose holders are looked for.
 const INODE_COUNT_MAX: usize = 4_096;
 
-/// Fills in the process and unit, where a socket of theirs can be found.
-pub(super) fn name(alert: &mut Alert) {
-    let Some(pid) = (0..LOOK_COUNT_MAX).find_map(|number| {
-        if number > 0 {
-            std::thread::sleep(LOOK_EVERY);
-        }
-        holder(alert)
-    }) else {
-        return;
-    };
+/// Fills in the process and unit, where a socket of theirs can be found until then.
+pub(super) fn name(alert: &mut Alert, until: Instant) {
+    let mut holding = holder(alert);
+    while holding.is_none() && Instant::now() < until {
+        std::thread::sleep(LOOK_EVERY);
+        holding = holder(alert);
+    }
+    let Some(pid) = holding else { return };
     let Some(process) = processes::process(pid) else { return };
     let program = process.executable.as_deref().unwrap_or("?");
     alert.process = Some(format!("{} (pid {pid}, {program}): {}", process.name, process.command));
@@ -44,11 +43,6 @@ fn holder(alert: &Alert) -> Option<u32> {
 
 fn inodes(alert: &Alert) -> BTreeSet<u64> {
     let victims: BTreeSet<IpAddr> = alert.victims.iter().filter_map(|text| text.parse().ok()).collect();
-    let belongs = |socket: &SocketSeen| match alert.direction {
-        Way::In => alert.port != 0 && socket.local.port() == alert.port,
-        Way::Out if alert.port != 0 => socket.peer.port() == alert.port,
-        Way::Out => victims.contains(&socket.peer.ip()),
-    };
     let listening = alert.direction == Way::In;
     let states =
         if listening { state::mask(&[state::LISTEN]) } else { state::ALL & !state::mask(&[state::LISTEN]) };
@@ -58,10 +52,21 @@ fn inodes(alert: &Alert) -> BTreeSet<u64> {
         let query = SocketQuery { states, ..SocketQuery::all(transport) };
         // What cannot be listed names nobody.
         let _ = sock_diag::sockets(&query, |socket| {
-            if socket.inode != 0 && belongs(socket) && found.len() < INODE_COUNT_MAX {
+            if socket.inode != 0 && belongs(socket, alert, &victims) && found.len() < INODE_COUNT_MAX {
                 found.insert(socket.inode);
             }
         });
     }
     found
+}
+
+fn belongs(socket: &SocketSeen, alert: &Alert, victims: &BTreeSet<IpAddr>) -> bool {
+    let peer = socket.peer_canonical();
+    let at_port = alert.port != 0 && peer.port() == alert.port;
+    match alert.direction {
+        Way::In => alert.port != 0 && socket.local.port() == alert.port,
+        // Of many targets the alert names a few.
+        Way::Out if alert.targets > victims.len() as u64 && alert.port != 0 => at_port,
+        Way::Out => victims.contains(&peer.ip()) && (at_port || alert.port == 0),
+    }
 }

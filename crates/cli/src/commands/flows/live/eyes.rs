@@ -12,7 +12,7 @@ use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Sockets are looked at so often, in milliseconds.
+/// Sockets are looked at so often, in milliseconds: the kernel tells of none that opens, and each look costs by their number.
 const LOOK_EVERY_MS: u64 = 500;
 /// Conversations remembered, so that none is told twice.
 const KNOWN_COUNT_MAX: usize = 500_000;
