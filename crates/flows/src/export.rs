@@ -82,7 +82,9 @@ impl ExportError {
             ExportError::Template(TemplateError::Number(number)) => {
                 format!("模板编号 {number} 小于 {}", ipfix::DATA_SET_MIN)
             }
-            ExportError::Template(TemplateError::Empty(number)) => format!("模板 {number} 的记录不含任何字节"),
+            ExportError::Template(TemplateError::Empty(number)) => {
+                format!("模板 {number} 的记录不含任何字节")
+            }
             ExportError::Set(number) => format!("集合编号 {number} 为保留值"),
             ExportError::Sources => "导出器太多，无法再记录新的".into(),
         }

@@ -240,8 +240,13 @@ fn records_that_lie_about_their_counts_do_not_overflow() {
     let mut detectors = Detectors::new(Options::default());
     let most = 1 << 44;
     let lie = Flow { packets: most, bytes: most, ..call(0, US, 40_000, v4(203, 0, 113, 9), 8_443) };
-    let answer =
-        Flow { source: lie.destination, destination: US, source_port: 8_443, destination_port: 40_000, ..lie };
+    let answer = Flow {
+        source: lie.destination,
+        destination: US,
+        source_port: 8_443,
+        destination_port: 40_000,
+        ..lie
+    };
     let lies = [lie, answer, Flow { protocol: 17, ..lie }, Flow { destination_port: 22, ..lie }];
     for _ in 0..(1 << 20) + 9 {
         lies.iter().for_each(|flow| detectors.flow(flow));

@@ -135,7 +135,8 @@ fn words_of_a_stranger_are_no_refused_packet() {
 #[test]
 fn a_time_that_cannot_be_is_not_read() {
     for time in ["1e300", "\"nan\"", "\"inf\"", "-1e300"] {
-        let line = format!(r#"{{"ts":{time},"remote_ip":"192.0.2.7","request":"GET / HTTP/1.1","status":200}}"#);
+        let line =
+            format!(r#"{{"ts":{time},"remote_ip":"192.0.2.7","request":"GET / HTTP/1.1","status":200}}"#);
         let (events, count) = read(&line);
         assert_eq!((events.len(), count.unread), (0, 1), "{line}");
     }

@@ -94,12 +94,14 @@ impl LogDetectors {
         alerts.extend(self.login.finish());
         if let Some(mut packets) = self.packets.take() {
             let found = packets.finish().into_iter();
-            alerts.extend(found.filter(|alert| {
-                !packets.told.contains(&(alert.id.clone(), alert.entity.clone()))
-            }));
+            alerts.extend(
+                found.filter(|alert| !packets.told.contains_key(&(alert.id.clone(), alert.entity.clone()))),
+            );
         }
         alerts.sort_by(|a, b| {
-            b.confidence.total_cmp(&a.confidence).then_with(|| (a.start, &a.id, &a.entity).cmp(&(b.start, &b.id, &b.entity)))
+            b.confidence
+                .total_cmp(&a.confidence)
+                .then_with(|| (a.start, &a.id, &a.entity).cmp(&(b.start, &b.id, &b.entity)))
         });
         alerts.truncate(ALERT_COUNT_MAX);
         alerts

@@ -43,7 +43,6 @@ pub fn connections(
                     each(&flows);
                     flows.clear();
                 }
-                true
             })
             .map_err(LiveError::Conntrack)?;
         thrown_away += u64::from(!complete);

@@ -45,7 +45,8 @@ impl Entry {
     /// Reads the entry into `out`.
     pub fn finish(&self, options: &Options, place: &Place, out: &mut Vec<Event>) -> Result<(), Refused<'_>> {
         let (host, program, message) = (self.host.as_str(), self.program.as_str(), self.message.trim_end());
-        let frame = Frame { time_ms: (self.time_us / 1000) as i64, host, program, process: self.process, message };
+        let frame =
+            Frame { time_ms: (self.time_us / 1000) as i64, host, program, process: self.process, message };
         if frame.time_ms == 0 {
             return Err(Refused::Shape);
         }

@@ -1,8 +1,8 @@
 //! Error logs of nginx and Apache: the lines that speak of limits, time-outs, refusals and failed logins.
 
 use super::event::{
-    Login, LoginMethod, Outcome, Server, Service, Trouble, TroubleKind, USER_BYTES_MAX,
-    WORD_BYTES_MAX, What, clean,
+    Login, LoginMethod, Outcome, Server, Service, Trouble, TroubleKind, USER_BYTES_MAX, WORD_BYTES_MAX, What,
+    clean,
 };
 use super::line::{Place, Read};
 use super::time::Clock;
@@ -55,15 +55,19 @@ fn client_of(message: &str) -> (Address, u16) {
     word.and_then(address).unwrap_or_default()
 }
 
+/// What the quotes at the beginning hold.
+fn inside(text: &str) -> &str {
+    quoted(text).map_or("", |(inside, _)| inside)
+}
+
 fn nginx_login(own: &str, message: &str) -> Option<Login> {
-    let user = |from: &str| quoted(from).map_or("", |(inside, _)| inside);
     if let Some(rest) = own.strip_prefix("user ") {
         let outcome = match own {
             _ if own.contains("was not found in") => Outcome::InvalidUser,
             _ if own.contains("password mismatch") => Outcome::Failed,
             _ => return None,
         };
-        return Some(login(Service::Web, "nginx", user(rest), outcome));
+        return Some(login(Service::Web, "nginx", inside(rest), outcome));
     }
     let outcome = match own {
         _ if own.starts_with("client login failed") => Outcome::Failed,
@@ -71,7 +75,7 @@ fn nginx_login(own: &str, message: &str) -> Option<Login> {
         _ => return None,
     };
     let named = message.find(", login: ").map_or("", |at| &message[at + 9..]);
-    Some(login(Service::Mail, "nginx", user(named), outcome))
+    Some(login(Service::Mail, "nginx", inside(named), outcome))
 }
 
 /// A password that a web server was given.

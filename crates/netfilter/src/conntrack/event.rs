@@ -78,11 +78,7 @@ impl FlowEvents {
     /// Gives events until the deadline.
     ///
     /// Returns false when the kernel had to throw events away.
-    pub fn take(
-        &mut self,
-        until: Instant,
-        mut each: impl FnMut(&FlowEvent),
-    ) -> Result<bool, NetfilterError> {
+    pub fn take(&mut self, until: Instant, mut each: impl FnMut(&FlowEvent)) -> Result<bool, NetfilterError> {
         self.connection
             .events(until, |kind, body| {
                 if let Some(event) = FlowEvent::parse(kind, body) {

@@ -32,7 +32,9 @@ pub fn guessing((service, client): (Service, Address), source: &Source) -> Optio
         confidence: confidence.min(0.99),
         why: text(
             format!("{client} failed {attempts} {what} logins as {users} users ({names}) in {minutes} min"),
-            format!("{client} 在 {minutes} 分钟内以 {users} 个用户（{names}）登录 {what_zh} 失败 {attempts} 次"),
+            format!(
+                "{client} 在 {minutes} 分钟内以 {users} 个用户（{names}）登录 {what_zh} 失败 {attempts} 次"
+            ),
         ),
         technique: if source.is_slow() { Technique::Slow } else { Technique::OneTarget },
         records: attempts.into(),
