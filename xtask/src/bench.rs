@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+mod flows;
 mod host;
 mod part;
 mod policy;
@@ -24,7 +25,8 @@ pub fn run(root: &Path, words: &[&str]) -> Result<()> {
         ["host", rest @ ..] => host::run(root, rest),
         ["scan", rest @ ..] => scan::run(root, rest),
         ["policy", rest @ ..] => policy::run(root, rest),
-        [other, ..] => bail!("unknown benchmark {other:?}; known: diagnose, tls, host, scan, policy"),
+        ["flows", rest @ ..] => flows::run(root, rest),
+        [other, ..] => bail!("unknown benchmark {other:?}; known: diagnose, tls, host, scan, policy, flows"),
     }
 }
 

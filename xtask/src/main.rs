@@ -22,7 +22,9 @@ usage: cargo xtask check
            --only T1,T3  --peers none|nmap,zmap  --rounds N  --program FILE  --rustscan FILE  --keep DIR; --from FILE
        cargo xtask bench scan --hold T8 [-- COMMAND...]  runs something where the scanner of that target stands
        cargo xtask bench policy [OPTION...]      netwhy policy beside Aerleon, nft, Checkov; writes docs/benchmark-policy.md
-           --rounds N  --worker FILE; --from FILE writes that page again";
+           --rounds N  --worker FILE; --from FILE writes that page again
+       cargo xtask bench flows [OPTION...]       netwhy flows beside DuckDB, polars, chdb; writes docs/benchmark-flows.md
+           --rounds N; --from FILE writes that page again";
 
 fn main() -> ExitCode {
     match run() {

@@ -243,10 +243,10 @@ fn error_logs_tell_what_matters() {
     );
 }
 
-#[test]
-fn sshd_tells_who_tried_and_how_it_ended() {
+/// What sshd says, how it ended, for which user, from which port (0 where the line tells none).
+const SSHD: &[(&str, Outcome, &str, u16)] = {
     use Outcome::*;
-    for (words, outcome, user, port) in [
+    &[
         ("Failed password for root from 192.0.2.7 port 22 ssh2", Failed, "root", 22),
         ("Failed password for invalid user bob from 192.0.2.7 port 22 ssh2", InvalidUser, "bob", 22),
         ("Invalid user bob from 192.0.2.7 port 22", InvalidUser, "bob", 22),
@@ -308,7 +308,12 @@ fn sshd_tells_who_tried_and_how_it_ended() {
         ("drop connection #10 from [192.0.2.7]:22 on [10.0.0.1]:22 past MaxStartups", Dropped, "", 0),
         ("banner exchange: Connection from 192.0.2.7 port 22: invalid format", Garbled, "", 22),
         ("Bad protocol version identification 'GET / HTTP/1.1' from 192.0.2.7 port 22", Garbled, "", 22),
-    ] {
+    ]
+};
+
+#[test]
+fn sshd_tells_who_tried_and_how_it_ended() {
+    for (words, outcome, user, port) in SSHD.iter().copied() {
         let event = one(&format!("Mar  1 10:00:00 web1 sshd[7]: {words}"));
         let What::Login(login) = &event.what else { panic!("{words}: {event:?}") };
         assert_eq!((login.outcome, &*login.user, login.service), (outcome, user, Service::Ssh), "{words}");

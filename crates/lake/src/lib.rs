@@ -34,3 +34,4 @@ pub use question::{Filter, NAMES, Question};
 pub use retention::{RETENTION_DAYS, RetentionReport};
 pub use rows::{Cell, Column, ColumnKind, Rows};
 pub use schema::{FORMAT_KEY, VERSION_KEY};
+pub use session::TABLE;

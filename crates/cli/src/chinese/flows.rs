@@ -105,6 +105,10 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ("Only what meets this condition in SQL", "只看满足此 SQL 条件的"),
     ("Since when a pair is new", "从何时起算新的通信对"),
     ("The step of a time series", "时间序列的步长"),
+    (
+        "A further table for SQL: a CSV file with a header; may be repeated",
+        "SQL 可用的另一张表：带表头的 CSV 文件；可重复",
+    ),
     ("Answer at most so many rows", "最多回答这么多行"),
     ("Write to this file; --format parquet needs it", "写入此文件；--format parquet 需要它"),
     #[cfg(feature = "cluster")]
@@ -176,6 +180,8 @@ const QUESTIONS: &str = "\
 
 其他内容均为对表 flows 的 SQL；各列见 docs/zh/flows.md：
   netwhy flows query \"SELECT dport, count(*) FROM flows WHERE action = 'reject' GROUP BY dport\" --lake lake
+  netwhy flows query \"SELECT g.name, sum(bytes) FROM flows f JOIN g ON f.interface = g.interface GROUP BY g.name\"
+  --table g=groups.csv --lake lake
   netwhy flows query series --where 'dport = 22' --format svg --lake lake > ssh.svg
   netwhy flows query fan-out vpc/*.log.gz           直接问文件，不经数据湖
   netwhy flows query pairs --lake s3://logs/lake --store aws_region=eu-west-1";

@@ -89,7 +89,12 @@ pub fn read<'a>(
         return Ok(());
     }
     if let Some(frame) = syslog::frame(text, &options.clock) {
-        return framed(&frame, options, place, out);
+        let told = framed(&frame, options, place, out);
+        // What looks like host and program behind a bare time may be its first words.
+        return match told {
+            Err(Refused::Program(_)) => bare(text, options, place, out).or(told),
+            _ => told,
+        };
     }
     bare(text, options, place, out)
 }

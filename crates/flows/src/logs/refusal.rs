@@ -18,6 +18,9 @@ const LIST_COUNT_MAX: usize = 100_000;
 pub fn netfilter(frame: &Frame<'_>, place: &Place) -> Option<Read> {
     let text = frame.message;
     let at = text.find("IN=").or_else(|| text.find("OUT="))?;
+    if !text[at..].split_ascii_whitespace().all(is_packet_word) {
+        return None;
+    }
     let (client, _) = value(text, "SRC=").and_then(address)?;
     let (destination, _) = value(text, "DST=").and_then(address)?;
     let prefix = text[..at].trim();
@@ -44,6 +47,11 @@ pub fn netfilter(frame: &Frame<'_>, place: &Place) -> Option<Read> {
         ..packet(prefix.trim_matches(['[', ']', ' ', ':']), protocol)
     };
     Some(Read::Event(event(frame.time_ms, (client, number("SPT=")), frame.host, place, refusal)))
+}
+
+/// The kernel writes its names in capitals: `method=PLAIN` is another program's line that quotes a packet.
+fn is_packet_word(word: &str) -> bool {
+    word.split_once('=').is_none_or(|(name, _)| !name.bytes().any(|byte| byte.is_ascii_lowercase()))
 }
 
 /// pf's lines as pfSense and OPNsense write them (`filterlog`): commas between fields.

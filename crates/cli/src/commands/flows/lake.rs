@@ -22,6 +22,8 @@ Questions:
 
 Anything else is SQL on the table flows; docs/flows.md tells its columns:
   netwhy flows query \"SELECT dport, count(*) FROM flows WHERE action = 'reject' GROUP BY dport\" --lake lake
+  netwhy flows query \"SELECT g.name, sum(bytes) FROM flows f JOIN g ON f.interface = g.interface GROUP BY g.name\"
+  --table g=groups.csv --lake lake
   netwhy flows query series --where 'dport = 22' --format svg --lake lake > ssh.svg
   netwhy flows query fan-out vpc/*.log.gz           files as they are, without a lake
   netwhy flows query pairs --lake s3://logs/lake --store aws_region=eu-west-1";
@@ -81,6 +83,9 @@ pub struct QueryArgs {
     /// The step of a time series
     #[arg(long, value_name = "TIME", default_value = "5m")]
     step: String,
+    /// A further table for SQL: a CSV file with a header; may be repeated
+    #[arg(long, value_name = "NAME=FILE")]
+    table: Vec<String>,
     /// Answer at most so many rows
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
     count: usize,

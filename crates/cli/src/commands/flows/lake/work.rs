@@ -24,7 +24,7 @@ const STORE_VARIABLES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
 const NAME_LETTERS: &str = "abcdefghijklmnopqrstuvwxyz-";
 
 pub fn import(args: &ImportArgs, common: &Common) -> Result<u8> {
-    let lake = open(&args.place, None)?;
+    let lake = open(&args.place, LakeOptions::default())?;
     let files = files(&args.files)?;
     let spinner = spinner(common);
     let report = lake.import(&files, &mut |step| {
@@ -83,7 +83,7 @@ fn tell_input(one: &Imported, common: &Common) {
 }
 
 pub fn retention(args: &RetentionArgs, common: &Common) -> Result<u8> {
-    let lake = open(&args.place, None)?;
+    let lake = open(&args.place, LakeOptions::default())?;
     let report = lake.retention(args.days, now_ms())?;
     for damaged in &report.damaged {
         warn(&netwhy_report::clean(damaged));
@@ -121,7 +121,7 @@ pub fn query(args: &QueryArgs, common: &Common) -> Result<u8> {
             ("give it with --out FILE", "请用 --out FILE 指定"),
         )),
         (true, Some(path)) => {
-            let rows = open(&args.place, asked_cluster(args))?.query_to_parquet(&question, path)?;
+            let rows = asked(args)?.query_to_parquet(&question, path)?;
             warn(&match common.lang {
                 Lang::En => format!("{} rows in {}", thousands(rows), path.display()),
                 Lang::Zh => format!("{} 行，写入 {}", thousands(rows), path.display()),
@@ -130,9 +130,9 @@ pub fn query(args: &QueryArgs, common: &Common) -> Result<u8> {
         }
         (false, _) => {
             let rows = if args.files.is_empty() {
-                open(&args.place, asked_cluster(args))?.query(&question)?
+                asked(args)?.query(&question)?
             } else {
-                Lake::query_files(&files(&args.files)?, &question, &LakeOptions::default())?
+                Lake::query_files(&files(&args.files)?, &question, &options(args)?)?
             };
             table(rows).tell_to(&args.question, args.out.as_deref(), common)?;
             Ok(0)
@@ -174,24 +174,56 @@ fn question(args: &QueryArgs) -> Result<Question> {
     })
 }
 
-#[cfg(feature = "cluster")]
-fn asked_cluster(args: &QueryArgs) -> Option<String> {
-    args.cluster.clone()
+/// The lake that is asked.
+fn asked(args: &QueryArgs) -> Result<Lake> {
+    open(&args.place, options(args)?)
 }
 
-#[cfg(not(feature = "cluster"))]
-fn asked_cluster(_: &QueryArgs) -> Option<String> {
-    None
+fn options(args: &QueryArgs) -> Result<LakeOptions> {
+    let tables = args.table.iter().map(|text| named_table(text)).collect::<Result<_>>()?;
+    #[cfg(feature = "cluster")]
+    let cluster = args.cluster.clone();
+    #[cfg(not(feature = "cluster"))]
+    let cluster = None;
+    Ok(LakeOptions { tables, cluster, ..LakeOptions::default() })
 }
 
-fn open(place: &Place, cluster: Option<String>) -> Result<Lake> {
+/// `NAME=FILE`, where the name can stand in SQL as it is.
+fn named_table(text: &str) -> Result<(String, PathBuf)> {
+    let is_name = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name.chars().all(|each| each.is_ascii_lowercase() || each.is_ascii_digit() || each == '_')
+            && name != netwhy_lake::TABLE
+    };
+    match text.split_once('=') {
+        Some((name, file)) if is_name(name) && PathBuf::from(file).is_file() => {
+            Ok((name.to_owned(), PathBuf::from(file)))
+        }
+        Some((name, file)) if is_name(name) => Err(fail(
+            (
+                format!("there is no file {file:?} for the table {name}"),
+                format!("表 {name} 的文件 {file:?} 不存在"),
+            ),
+            ("give a CSV file with a header", "请给出带表头的 CSV 文件"),
+        )),
+        _ => Err(fail(
+            (format!("{text:?} is no table"), format!("{text:?} 不是表")),
+            (
+                "write it as NAME=FILE.csv, the name in small letters, digits and _, and not flows",
+                "写作 NAME=FILE.csv，名称用小写字母、数字与下划线，且不能是 flows",
+            ),
+        )),
+    }
+}
+
+fn open(place: &Place, options: LakeOptions) -> Result<Lake> {
     let Some(location) = &place.lake else {
         return Err(fail(
             ("no lake was given", "没有给出数据湖的位置"),
             ("give it with --lake FOLDER, or set NETWHY_LAKE", "请用 --lake FOLDER 指定，或设置 NETWHY_LAKE"),
         ));
     };
-    let options = LakeOptions { store: place.stores.options()?, cluster, ..LakeOptions::default() };
+    let options = LakeOptions { store: place.stores.options()?, ..options };
     Lake::open(location, options).map_err(|error| {
         while_trying((format!("opening the lake {location}"), format!("打开数据湖 {location}")), error)
     })
