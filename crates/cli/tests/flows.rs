@@ -285,7 +285,7 @@ for number in range(6000):
         try: peer.send(b'x' * 60) if peer.recv(999) else None
         except OSError: pass
     while time.monotonic() - held[0][0] > 2: held.pop(0)[1].close()
-    time.sleep(max(0, start + number / 60 - time.monotonic()))
+    time.sleep(max(0, start + number / 60 - time.monotonic()))  # 60 attempts a second
 ";
 
 /// Is every host of 198.19.0.0/16, and talks with whoever comes for a while, as an SSH server does.
@@ -296,7 +296,7 @@ def talk(peer):
         peer.sendall(b'SSH-2.0-OpenSSH_9.2\\r\\n')
         for _ in range(20):
             peer.sendall(peer.recv(999)[:60] * 5)
-            time.sleep(0.2)
+            time.sleep(0.2)  # a session takes a while, as one that asks for passwords does
     except OSError: pass
 server = socket.create_server(('0.0.0.0', 22), backlog=512)
 while True: threading.Thread(target=talk, args=(server.accept()[0],), daemon=True).start()

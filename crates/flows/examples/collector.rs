@@ -18,8 +18,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a sender sleeps between two bursts.
+/// A sender's bursts begin so far apart: exporters send what they gathered, and a sleep is no more exact.
 const BURST: Duration = Duration::from_millis(2);
+/// So long the collector is left alone with what is still in its buffer.
+const DRAIN: Duration = Duration::from_millis(500);
+/// So long it is watched while nothing comes: what it costs then is what is measured.
+const IDLE: Duration = Duration::from_secs(5);
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -41,9 +45,9 @@ fn main() {
     });
     let sender = thread::spawn(move || (send(address, rate, seconds, &dialect), thread_cpu_ms()));
     let ((sent, took), sender_cpu_ms) = sender.join().unwrap();
-    thread::sleep(Duration::from_millis(500));
+    thread::sleep(DRAIN);
     let before = process_cpu_ms();
-    thread::sleep(Duration::from_secs(5));
+    thread::sleep(IDLE);
     let idle_ms = process_cpu_ms() - before;
     stop.store(true, Ordering::Relaxed);
     let (flows, received, receiver_cpu_ms) = receiver.join().unwrap();
@@ -63,7 +67,10 @@ fn main() {
         flows as f64 * 1000.0 / receiver_cpu_ms.max(1) as f64,
         received.receive_buffer_bytes >> 20
     );
-    println!("idle: {idle_ms} ms CPU in 5 s = {:.2} %", idle_ms as f64 / 50.0);
+    println!(
+        "idle: {idle_ms} ms CPU in {IDLE:?} = {:.2} %",
+        idle_ms as f64 / IDLE.as_millis() as f64 * 100.0
+    );
 }
 
 /// Sends so many records a second; returns how many and how long it took.

@@ -59,6 +59,28 @@ pub struct ExecutorOptions {
     pub store: BTreeMap<String, String>,
 }
 
+/// Passes on what the cluster's own code says of its work: warnings and errors, with `all` how it goes as well.
+pub fn speak(all: bool, tell: fn(&str)) {
+    struct Speaker(fn(&str));
+    impl log::Log for Speaker {
+        fn enabled(&self, about: &log::Metadata<'_>) -> bool {
+            about.target().starts_with("ballista")
+        }
+
+        fn log(&self, said: &log::Record<'_>) {
+            if self.enabled(said.metadata()) {
+                (self.0)(&format!("{}: {}", said.level().as_str().to_ascii_lowercase(), said.args()));
+            }
+        }
+
+        fn flush(&self) {}
+    }
+    // Where somebody listens already, that stays.
+    if log::set_logger(Box::leak(Box::new(Speaker(tell)))).is_ok() {
+        log::set_max_level(if all { log::LevelFilter::Info } else { log::LevelFilter::Warn });
+    }
+}
+
 /// Runs a scheduler until the process ends.
 pub fn serve_scheduler(address: SocketAddr, store: &BTreeMap<String, String>) -> Result<(), LakeError> {
     let stores = Stores::new(store);
@@ -120,7 +142,12 @@ pub fn serve_executor(options: ExecutorOptions) -> Result<(), LakeError> {
 /// A session whose queries run on the cluster at `ballista://host:port`.
 pub async fn context(address: &str, options: &LakeOptions) -> Result<SessionContext, LakeError> {
     let state = session::state(options, false)?;
-    let config = state.config().clone().with_ballista_adaptive_query_planner(false);
+    // Ballista cannot send a plan that holds the scalar subquery as a plan of its own: it becomes a join.
+    let config = state
+        .config()
+        .clone()
+        .with_ballista_adaptive_query_planner(false)
+        .set_bool("datafusion.optimizer.enable_physical_uncorrelated_scalar_subquery", false);
     let state =
         datafusion::execution::SessionStateBuilder::new_from_existing(state).with_config(config).build();
     let address = address.replacen("ballista://", "http://", 1);

@@ -35,8 +35,6 @@ pub enum LakeError {
         "the cluster's scheduler at {address} did not answer, {attempts} attempts; its state is in its memory, so ask again when it is back"
     )]
     Scheduler { address: String, attempts: u32, source: Box<dyn std::error::Error + Send + Sync> },
-    #[error("this build has no {0}")]
-    Without(&'static str),
 }
 
 impl From<DataFusionError> for LakeError {

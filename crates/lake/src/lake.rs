@@ -1,5 +1,6 @@
 //! The lake as callers see it.
 
+use crate::cluster::{ATTEMPT_COUNT_MAX, is_lost, wait};
 use crate::error::LakeError;
 use crate::import::{self, ImportReport, ImportStep};
 use crate::manifest::Manifest;
@@ -110,16 +111,8 @@ impl Lake {
         })
     }
 
-    #[cfg(not(feature = "cluster"))]
-    async fn ask(&self, manifest: &Manifest, question: &Question) -> Result<Rows, LakeError> {
-        let context = session::over_lake(self, manifest).await?;
-        session::ask(&context, question, &self.options).await
-    }
-
     /// Asks, and asks again where the cluster's scheduler was lost meanwhile.
-    #[cfg(feature = "cluster")]
     async fn ask(&self, manifest: &Manifest, question: &Question) -> Result<Rows, LakeError> {
-        use crate::cluster::{ATTEMPT_COUNT_MAX, is_lost, wait};
         for attempt in 1.. {
             let asked = async {
                 let context = session::over_lake(self, manifest).await?;

@@ -4,6 +4,7 @@
 //! which of these files count. Whatever happens to a writer, readers see the last manifest that was finished. Every
 //! call here blocks: call it from a thread that runs no async code.
 
+pub mod cluster;
 mod encode;
 mod error;
 mod feed;
@@ -21,9 +22,6 @@ mod schema;
 mod session;
 mod store;
 mod text;
-
-#[cfg(feature = "cluster")]
-pub mod cluster;
 
 pub use error::LakeError;
 pub use feed::Fed;

@@ -84,10 +84,7 @@ pub fn state(options: &LakeOptions, local: bool) -> Result<SessionState, LakeErr
 pub async fn over_lake(lake: &Lake, manifest: &Manifest) -> Result<SessionContext, LakeError> {
     let context = match &lake.options.cluster {
         None => SessionContext::new_with_state(state(&lake.options, true)?),
-        #[cfg(feature = "cluster")]
         Some(address) => crate::cluster::context(address, &lake.options).await?,
-        #[cfg(not(feature = "cluster"))]
-        Some(_) => return Err(LakeError::Without("cluster")),
     };
     context.register_object_store(&lake.store.base, lake.store.objects.clone());
     let files = manifest.files.iter().map(|(name, file)| (lake.store.url(name), file.clone())).collect();
@@ -99,6 +96,8 @@ pub async fn over_lake(lake: &Lake, manifest: &Manifest) -> Result<SessionContex
 /// The tables that the caller has beside the flows.
 async fn further(context: &SessionContext, options: &LakeOptions) -> Result<(), LakeError> {
     for (name, path) in &options.tables {
+        // A cluster's executors run in folders of their own.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
         context.register_csv(name.as_str(), path.to_string_lossy(), CsvReadOptions::new()).await?;
     }
     Ok(())

@@ -52,9 +52,7 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
         "另一种环境：主机直面互联网、地址规划不同、并非每块网卡都有日志",
     ),
     ("The version of the AWS format: 2, or 5 with TCP flags", "AWS 格式的版本：2，或带 TCP 标志的 5"),
-    #[cfg(feature = "cluster")]
     ("Share out a cluster's queries among its executors", "把集群的查询分配给各执行器"),
-    #[cfg(feature = "cluster")]
     ("Work on the queries of a cluster", "执行集群的查询"),
     (
         "Flow logs, captures, exports, access and authentication logs, and folders of them; '-' reads stdin",
@@ -111,32 +109,24 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ),
     ("Answer at most so many rows", "最多回答这么多行"),
     ("Write to this file; --format parquet needs it", "写入此文件；--format parquet 需要它"),
-    #[cfg(feature = "cluster")]
     ("Let this cluster work: ballista://HOST:PORT", "由此集群执行：ballista://HOST:PORT"),
     ("Show the SQL instead of asking it", "只显示 SQL，不执行"),
     ("Keep records of so many days", "保留这么多天的记录"),
-    #[cfg(feature = "cluster")]
     ("Listen here for executors and for those who ask", "在此监听执行器与提问者"),
-    #[cfg(feature = "cluster")]
     ("The scheduler to work for", "为哪个调度器工作"),
-    #[cfg(feature = "cluster")]
     (
         "Listen here for other executors, which fetch what this one worked out",
         "在此监听其他执行器，它们来取本执行器的结果",
     ),
-    #[cfg(feature = "cluster")]
     (
         "Listen here for the scheduler's orders; the next port by default",
         "在此监听调度器的指令；默认为下一个端口",
     ),
-    #[cfg(feature = "cluster")]
     ("Memory for queries, in MiB; beyond it they go to disk", "查询可用内存（MiB）；超出则写入磁盘"),
-    #[cfg(feature = "cluster")]
     (
         "Tasks at the same time; as many as there are processors by default",
         "同时执行的任务数；默认与处理器数相同",
     ),
-    #[cfg(feature = "cluster")]
     (
         "Keep what passes between stages in this folder; a temporary one by default",
         "阶段之间的数据存放于此目录；默认使用临时目录",
@@ -184,4 +174,5 @@ const QUESTIONS: &str = "\
   --table g=groups.csv --lake lake
   netwhy flows query series --where 'dport = 22' --format svg --lake lake > ssh.svg
   netwhy flows query fan-out vpc/*.log.gz           直接问文件，不经数据湖
-  netwhy flows query pairs --lake s3://logs/lake --store aws_region=eu-west-1";
+  netwhy flows query pairs --lake s3://logs/lake --store aws_region=eu-west-1
+  netwhy flows query fan-out --lake s3://logs/lake --cluster ballista://10.0.0.5:50050";

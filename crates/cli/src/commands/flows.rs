@@ -2,7 +2,6 @@
 
 pub(crate) mod alerts;
 mod chart;
-#[cfg(feature = "cluster")]
 pub(crate) mod cluster;
 pub(crate) mod detect;
 pub(crate) mod generate;
@@ -67,10 +66,8 @@ enum Flows {
     /// Write a made-up day of flow logs with attacks in it, and the truth about them
     Generate(generate::Args),
     /// Share out a cluster's queries among its executors
-    #[cfg(feature = "cluster")]
     Scheduler(cluster::SchedulerArgs),
     /// Work on the queries of a cluster
-    #[cfg(feature = "cluster")]
     Executor(cluster::ExecutorArgs),
 }
 
@@ -87,9 +84,7 @@ pub async fn run(args: Args, common: Common) -> Result<u8> {
         Flows::Query(args) => lake::query(&args, &common),
         Flows::Retention(args) => lake::retention(&args, &common),
         Flows::Generate(args) => generate::run(&args, &common),
-        #[cfg(feature = "cluster")]
         Flows::Scheduler(args) => cluster::scheduler(&args, &common),
-        #[cfg(feature = "cluster")]
         Flows::Executor(args) => cluster::executor(&args, &common),
     })
     .await?

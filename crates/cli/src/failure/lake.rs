@@ -27,7 +27,6 @@ pub(super) fn in_chinese(error: &(dyn Error + 'static)) -> Option<String> {
                 "集群调度器 {address} 在 {attempts} 次尝试后仍无应答；其状态只在内存中，待其恢复后请重新提问"
             )
         }
-        LakeError::Without(what) => format!("此构建不含 {what}"),
     })
 }
 

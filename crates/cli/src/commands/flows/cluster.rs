@@ -41,22 +41,36 @@ pub struct ExecutorArgs {
     stores: Stores,
 }
 
+#[cfg(not(feature = "lake"))]
+pub(super) fn scheduler(_: &SchedulerArgs, _: &Common) -> Result<u8> {
+    Err(super::lake::not_built())
+}
+
+#[cfg(not(feature = "lake"))]
+pub(super) fn executor(_: &ExecutorArgs, _: &Common) -> Result<u8> {
+    Err(super::lake::not_built())
+}
+
+#[cfg(feature = "lake")]
 pub(super) fn scheduler(args: &SchedulerArgs, common: &Common) -> Result<u8> {
     let listen = args.listen;
     crate::warn(&match common.lang {
         netwhy_model::Lang::En => format!("scheduling at ballista://{listen}; Ctrl-C ends it"),
         netwhy_model::Lang::Zh => format!("调度器位于 ballista://{listen}；按 Ctrl-C 结束"),
     });
+    speak(common);
     netwhy_lake::cluster::serve_scheduler(listen, &args.stores.options()?)?;
     Ok(0)
 }
 
+#[cfg(feature = "lake")]
 pub(super) fn executor(args: &ExecutorArgs, common: &Common) -> Result<u8> {
     let (listen, scheduler) = (args.listen, args.scheduler);
     crate::warn(&match common.lang {
         netwhy_model::Lang::En => format!("working at {listen} for {scheduler}; Ctrl-C ends it"),
         netwhy_model::Lang::Zh => format!("在 {listen} 为 {scheduler} 工作；按 Ctrl-C 结束"),
     });
+    speak(common);
     let processors = || std::thread::available_parallelism().map_or(1, usize::from);
     netwhy_lake::cluster::serve_executor(netwhy_lake::cluster::ExecutorOptions {
         scheduler_host: scheduler.ip().to_string(),
@@ -70,4 +84,10 @@ pub(super) fn executor(args: &ExecutorArgs, common: &Common) -> Result<u8> {
         store: args.stores.options()?,
     })?;
     Ok(0)
+}
+
+/// What goes wrong between scheduler and executors is told; with -v also how it goes.
+#[cfg(feature = "lake")]
+fn speak(common: &Common) {
+    netwhy_lake::cluster::speak(common.verbose > 0, |line| crate::warn(&netwhy_report::clean(line)));
 }

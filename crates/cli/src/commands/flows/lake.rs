@@ -26,7 +26,8 @@ Anything else is SQL on the table flows; docs/flows.md tells its columns:
   --table g=groups.csv --lake lake
   netwhy flows query series --where 'dport = 22' --format svg --lake lake > ssh.svg
   netwhy flows query fan-out vpc/*.log.gz           files as they are, without a lake
-  netwhy flows query pairs --lake s3://logs/lake --store aws_region=eu-west-1";
+  netwhy flows query pairs --lake s3://logs/lake --store aws_region=eu-west-1
+  netwhy flows query fan-out --lake s3://logs/lake --cluster ballista://10.0.0.5:50050";
 
 /// Where a lake is.
 #[derive(Debug, clap::Args)]
@@ -93,7 +94,6 @@ pub struct QueryArgs {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Let this cluster work: ballista://HOST:PORT
-    #[cfg(feature = "cluster")]
     #[arg(long, value_name = "PLACE")]
     cluster: Option<String>,
     /// Show the SQL instead of asking it

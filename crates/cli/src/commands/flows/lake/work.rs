@@ -181,11 +181,7 @@ fn asked(args: &QueryArgs) -> Result<Lake> {
 
 fn options(args: &QueryArgs) -> Result<LakeOptions> {
     let tables = args.table.iter().map(|text| named_table(text)).collect::<Result<_>>()?;
-    #[cfg(feature = "cluster")]
-    let cluster = args.cluster.clone();
-    #[cfg(not(feature = "cluster"))]
-    let cluster = None;
-    Ok(LakeOptions { tables, cluster, ..LakeOptions::default() })
+    Ok(LakeOptions { tables, cluster: args.cluster.clone(), ..LakeOptions::default() })
 }
 
 /// `NAME=FILE`, where the name can stand in SQL as it is.
