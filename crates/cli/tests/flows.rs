@@ -4,7 +4,6 @@
 
 use netwhy_testing::{Desk, in_namespace};
 use serde_json::Value;
-use std::fmt::Write;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -302,6 +301,25 @@ server = socket.create_server(('0.0.0.0', 22), backlog=512)
 while True: threading.Thread(target=talk, args=(server.accept()[0],), daemon=True).start()
 ";
 
+/// Starts to watch this host until the first attack.
+fn watch(desk: &Desk) -> std::process::Child {
+    let mut watch = desk.command(&["flows", "watch", "--first", "--for", "60s", "--json"]);
+    watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits for the first attack, ends those who make it, and gives the alert and all that was said.
+fn first_alert(watch: std::process::Child, others: Vec<std::process::Child>) -> (Value, String) {
+    let output = watch.wait_with_output().unwrap();
+    for mut child in others {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let told = format!("{} {}", text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    let report: Value = serde_json::from_str(text(&output.stdout).lines().next().unwrap()).unwrap();
+    (report["alerts"][0].clone(), told)
+}
+
 /// A second namespace at the other end of this one's wire, gone with its process.
 fn greeting_world(desk: &Desk) -> std::process::Child {
     let script = desk.path().join("greeter.py");
@@ -324,25 +342,31 @@ fn this_hosts_own_attack_is_named_with_its_process_within_a_minute() {
     in_namespace(&["python3", "unshare", "nsenter"], || {
         let desk = desk(&[("worm.py", WORM), ("greeter.py", GREETER)]);
         let greeter = greeting_world(&desk);
-        let mut watch = desk.command(&["flows", "watch", "--first", "--for", "60s", "--json"]);
-        let watch = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let watch = watch(&desk);
         let script = desk.path().join("worm.py");
         let worm = std::process::Command::new("python3").arg(&script).spawn().unwrap();
         let began = Instant::now();
-        let output = watch.wait_with_output().unwrap();
-        for mut child in [worm, greeter] {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-        let mut told = String::new();
-        let _ = write!(told, "{} {}", text(&output.stdout), text(&output.stderr));
-        assert_eq!(output.status.code(), Some(1), "{told}");
+        let (alert, told) = first_alert(watch, vec![worm, greeter]);
         assert!(began.elapsed() < Duration::from_secs(60), "{told}");
-        let report: Value = serde_json::from_str(text(&output.stdout).lines().next().unwrap()).unwrap();
-        let alert = &report["alerts"][0];
         assert_eq!(alert["id"], "attack.outbound.ssh_bruteforce", "{told}");
         assert_eq!(alert["entity"], "10.0.1.27", "{told}");
         let process = alert["process"].as_str().unwrap_or_default();
         assert!(process.contains("python3") && process.contains("worm.py"), "{told}");
+    });
+}
+
+#[test]
+fn a_scanner_without_sockets_is_named_as_well() {
+    in_namespace(&["python3", "unshare", "nsenter", "hping3"], || {
+        let desk = desk(&[("greeter.py", GREETER)]);
+        let greeter = greeting_world(&desk);
+        let watch = watch(&desk);
+        let words = ["-q", "-S", "-p", "6379", "--rand-dest", "198.18.x.x", "-I", "out", "-i", "u5000"];
+        let mut scanner = std::process::Command::new("hping3");
+        let scanner = scanner.args(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let (alert, told) = first_alert(watch, vec![scanner, greeter]);
+        assert_eq!((&alert["direction"], &alert["entity"]), (&"out".into(), &"10.0.1.27".into()), "{told}");
+        assert_eq!(alert["id"], "attack.outbound.port_scan", "{told}");
+        assert!(alert["process"].as_str().unwrap_or_default().contains("hping3"), "{told}");
     });
 }

@@ -1,11 +1,13 @@
-//! Flows as they happen: a collector of exports, this host's tracked connections and its sockets.
+//! Flows as they happen: a collector of exports, this host's handshakes, tracked connections and sockets.
 
 mod collector;
 mod conntrack;
+mod handshakes;
 mod sockets;
 
 pub use collector::{Collector, Received};
 pub use conntrack::connections;
+pub use handshakes::Handshakes;
 pub use sockets::sockets;
 
 use std::io;
@@ -29,6 +31,8 @@ pub enum LiveError {
     Socket(#[source] io::Error),
     #[error("tracked connections could not be watched")]
     Conntrack(#[source] netwhy_netfilter::NetfilterError),
+    #[error("packets could not be watched")]
+    Handshakes(#[source] io::Error),
     #[error("sockets could not be listed")]
     Sockets(#[source] netwhy_netlink::NetlinkError),
 }

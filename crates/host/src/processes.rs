@@ -64,6 +64,11 @@ pub fn owners_noted(inodes: &BTreeSet<u64>) -> (BTreeMap<u64, Vec<u32>>, Vec<Unr
     (held.owners, gaps.into_unread())
 }
 
+/// The processes that hold raw or packet sockets, which write packets of their own.
+pub fn raw_owners() -> BTreeSet<u32> {
+    owners(&crate::sections::hooks::raw_inodes()).into_values().flatten().collect()
+}
+
 /// The processor time of a process so far, in seconds.
 pub(crate) fn cpu_seconds(pid: u32) -> Option<f64> {
     let stat = parse_stat(&text(format!("/proc/{pid}/stat")).ok()?)?;

@@ -72,6 +72,7 @@ fn of_live(error: &LiveError) -> String {
         LiveError::Bind { address, .. } => format!("无法监听 {address}"),
         LiveError::Socket(_) => "套接字出错".to_owned(),
         LiveError::Conntrack(_) => "无法观察连接跟踪".to_owned(),
+        LiveError::Handshakes(_) => "无法观察数据包".to_owned(),
         LiveError::Sockets(_) => "无法列出套接字".to_owned(),
     }
 }
@@ -90,7 +91,14 @@ pub(super) fn hint(error: &(dyn Error + 'static)) -> Option<Words> {
             )
                 .into(),
         ),
-        _ => None,
+        LiveError::Handshakes(_) => Some(
+            (
+                "run as root to see scanners that use no socket, and conversations of less than half a second",
+                "以 root 运行，才能看到不使用套接字的扫描器与不足半秒的会话",
+            )
+                .into(),
+        ),
+        LiveError::Socket(_) | LiveError::Sockets(_) => None,
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// Flows handed over at once.
 const BATCH_FLOWS: usize = 4096;
 /// This host's addresses are read again after so long, in ticks.
-const ADDRESSES_TICKS: u32 = 40;
+pub(super) const ADDRESSES_TICKS: u32 = 40;
 
 /// Shows this host's connections as the kernel's connection tracking opens and closes them, until `stop` is set.
 ///
@@ -96,26 +96,12 @@ fn push(
     }
     flows.push(forward);
     if event.back.packets > 0 || seen.replied() {
-        flows.push(Flow {
-            source: seen.to.ip().into(),
-            destination: seen.from.ip().into(),
-            source_port: seen.to.port(),
-            destination_port: seen.from.port(),
-            packets: event.back.packets,
-            bytes: event.back.bytes,
-            direction: match direction {
-                Direction::In => Direction::Out,
-                Direction::Out => Direction::In,
-                Direction::Unknown => Direction::Unknown,
-            },
-            opener: Opener::Destination,
-            ..forward
-        });
+        flows.push(Flow { packets: event.back.packets, bytes: event.back.bytes, ..forward.turned() });
     }
 }
 
 /// Addresses of this host; without them no direction is told.
-fn own_addresses() -> HashSet<IpAddr> {
+pub(super) fn own_addresses() -> HashSet<IpAddr> {
     let addresses = netwhy_netlink::route::addresses();
     addresses.into_iter().flatten().map(|own| own.prefix.address).collect()
 }

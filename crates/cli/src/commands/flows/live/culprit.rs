@@ -21,7 +21,7 @@ pub(super) fn name(alert: &mut Alert, until: Instant) {
         std::thread::sleep(LOOK_EVERY);
         holding = holder(alert);
     }
-    let Some(pid) = holding else { return };
+    let Some(pid) = holding.or_else(|| raw_sender(alert)) else { return };
     let Some(process) = processes::process(pid) else { return };
     let program = process.executable.as_deref().unwrap_or("?");
     alert.process = Some(format!("{} (pid {pid}, {program}): {}", process.name, process.command));
@@ -39,6 +39,14 @@ fn holder(alert: &Alert) -> Option<u32> {
         }
     }
     counts.into_iter().max_by_key(|(pid, count)| (*count, *pid)).map(|(pid, _)| pid)
+}
+
+/// The only other process that writes packets of its own, as scanners do; of several none is named.
+fn raw_sender(alert: &Alert) -> Option<u32> {
+    let own = std::process::id();
+    let mut senders = processes::raw_owners().into_iter().filter(|pid| *pid != own);
+    let only = senders.next().filter(|_| alert.direction == Way::Out)?;
+    senders.next().is_none().then_some(only)
 }
 
 fn inodes(alert: &Alert) -> BTreeSet<u64> {

@@ -1,14 +1,15 @@
-//! What this host sees of its own connections: tracked ones as they open and close, and sockets besides.
+//! What this host sees of its own connections: the packets that open and end them, sockets, and what the kernel tracks.
 //!
-//! Connection tracking is often off, and sockets that live for less than a look are missed: neither alone is enough.
+//! Each sees what another misses: packets the short conversations and the scanners that use no socket, sockets the long
+//! ones, connection tracking whatever is no TCP and what is routed through. None tells what another has told.
 
 use super::Seen;
 use netwhy_flows::live;
 use netwhy_flows::{Address, Flow, Names};
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ const HEADER_BYTES: u64 = 52;
 /// So long a conversation is young, in milliseconds: most guesses are over by then.
 const YOUNG_MS_MAX: i64 = 5_000;
 
+const TCP: u8 = 6;
+const SYN: u8 = 0x02;
+
 type Tuple = (Address, u16, Address, u16, u8);
 
 /// Starts to look; every thread ends soon after `stop` is set.
@@ -32,46 +36,86 @@ pub(super) fn open(
     stop: &Arc<AtomicBool>,
     sender: &SyncSender<Seen>,
 ) -> Vec<JoinHandle<()>> {
-    let known = Arc::new(std::sync::Mutex::new(Known::default()));
-    let (tracking, looking) = (known.clone(), known);
-    let (names_of_tracked, stop_tracked, tracked) = (names.clone(), stop.clone(), sender.clone());
-    let (names, stop, sockets) = (names.clone(), stop.clone(), sender.clone());
+    let eye = Eye { names: names.clone(), stop: stop.clone(), sender: sender.clone(), known: Arc::default() };
+    let handshakes = live::Handshakes::open(names);
+    let sees_tcp = handshakes.is_ok();
+    let (handshake_eye, tracking_eye, socket_eye) = (eye.clone(), eye.clone(), eye);
     vec![
         std::thread::spawn(move || {
-            let ended = live::connections(&names_of_tracked, &stop_tracked, &mut |flows| {
-                if flows.is_empty() {
-                    return;
-                }
-                let now = super::now_ms();
-                if let Ok(mut known) = tracking.lock() {
-                    flows.iter().for_each(|flow| known.see(tuple(flow), now));
-                }
-                if tracked.send(Seen::Flows(flows.to_vec())).is_err() {
-                    stop_tracked.store(true, Ordering::Relaxed);
-                }
+            let ended = handshakes.and_then(|handshakes| {
+                handshakes.run(&handshake_eye.stop, &mut |flows| handshake_eye.handshakes(flows))
             });
-            if let Err(error) = ended {
-                let _ = tracked.send(Seen::Failed(error));
-            }
+            handshake_eye.ended(ended);
         }),
         std::thread::spawn(move || {
-            while !stop.load(Ordering::Relaxed) {
-                let now = super::now_ms();
-                let seen = match live::sockets(&names, now) {
-                    Ok(seen) => seen.into_iter().map(with_headers).collect(),
-                    Err(error) => {
-                        let _ = sockets.send(Seen::Failed(error));
-                        return;
-                    }
-                };
-                let new = looking.lock().map(|mut known| known.new_of(seen, now)).unwrap_or_default();
-                if !new.is_empty() && sockets.send(Seen::Flows(new)).is_err() {
-                    return;
-                }
-                std::thread::sleep(Duration::from_millis(LOOK_EVERY_MS));
-            }
+            let ended = live::connections(&tracking_eye.names, &tracking_eye.stop, &mut |flows| {
+                tracking_eye.tracked(flows, sees_tcp);
+            });
+            tracking_eye.ended(ended);
         }),
+        std::thread::spawn(move || socket_eye.sockets()),
     ]
+}
+
+/// What every thread that looks has.
+#[derive(Clone)]
+struct Eye {
+    names: Arc<Names>,
+    stop: Arc<AtomicBool>,
+    sender: SyncSender<Seen>,
+    known: Arc<Mutex<Known>>,
+}
+
+impl Eye {
+    /// Conversations that failed or were over soon.
+    fn handshakes(&self, flows: &[Flow]) {
+        let now = super::now_ms();
+        let mut new = flows.to_vec();
+        if let Ok(mut known) = self.known.lock() {
+            // A SYN alone is told first here, and every time: it may be a flood.
+            new.retain(|flow| flow.tcp_flags == SYN || !known.is_told(flow, now));
+            flows.iter().for_each(|flow| known.see(tuple(flow), now));
+        }
+        self.send(new);
+    }
+
+    /// What is tracked; this host's own TCP only where nothing else sees it whole.
+    fn tracked(&self, flows: &[Flow], sees_tcp: bool) {
+        let now = super::now_ms();
+        let is_seen = |flow: &&Flow| {
+            sees_tcp && flow.protocol == TCP && flow.direction != netwhy_flows::Direction::Unknown
+        };
+        let new: Vec<Flow> = flows.iter().filter(|flow| !is_seen(flow)).copied().collect();
+        if let Ok(mut known) = self.known.lock() {
+            new.iter().for_each(|flow| known.see(tuple(flow), now));
+        }
+        self.send(new);
+    }
+
+    fn sockets(&self) {
+        while !self.stop.load(Ordering::Relaxed) {
+            let now = super::now_ms();
+            let seen = match live::sockets(&self.names, now) {
+                Ok(seen) => seen.into_iter().map(with_headers).collect(),
+                Err(error) => return self.ended(Err(error)),
+            };
+            let new = self.known.lock().map(|mut known| known.new_of(seen, now)).unwrap_or_default();
+            self.send(new);
+            std::thread::sleep(Duration::from_millis(LOOK_EVERY_MS));
+        }
+    }
+
+    fn send(&self, flows: Vec<Flow>) {
+        if !flows.is_empty() && self.sender.send(Seen::Flows(flows)).is_err() {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn ended(&self, ended: Result<u64, live::LiveError>) {
+        if let Err(error) = ended {
+            let _ = self.sender.send(Seen::Failed(error));
+        }
+    }
 }
 
 /// Conversations that were told, and when each was last seen.
