@@ -21,7 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("scan", &["wire", "netlink", "socket"]),
     ("policy", &["model"]),
     ("waf", &["model"]),
-    ("flows", &["model", "wire", "netlink", "netfilter"]),
+    ("flows", &["model", "wire", "netlink", "netfilter", "socket"]),
     ("lake", &["model", "flows"]),
     ("dns", &["model"]),
     ("tls", &["model"]),
