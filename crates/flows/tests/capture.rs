@@ -252,10 +252,13 @@ proptest! {
     fn a_damaged_capture_loses_no_count(at in 0_usize..1000, value in any::<u8>(), piece in 1_usize..100) {
         let packets: Vec<(i64, Vec<u8>)> = (0..15).map(|at| (at * SECOND_NS, tcp(at % 2 == 0, 0x10))).collect();
         let mut file = pcap(&packets);
-        let at = 24 + at % (file.len() - 24);
-        file[at] = value;
+        let at = at % (file.len() - 24);
+        file[24 + at] = value;
+        // A length that lies may cover further packets, which nobody can count.
+        let lies = (8..12).contains(&(at % (16 + packets[0].1.len())));
         let (flows, count) = read_from(Pieces(&file, piece));
         prop_assert_eq!(flows.iter().map(|flow| flow.packets).sum::<u64>(), count.in_flows);
-        prop_assert!(count.in_flows + count.passed_over + count.unread.unread >= 14, "{:?}", count);
+        let told = count.in_flows + count.passed_over + count.unread.unread;
+        prop_assert!(told >= 14 || (lies && count.unread.unread > 0), "{:?}", count);
     }
 }
