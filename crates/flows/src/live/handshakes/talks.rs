@@ -10,6 +10,8 @@ use std::net::IpAddr;
 pub const WAIT_MS: i64 = 4_000;
 /// Conversations under way.
 const TALK_COUNT_MAX: usize = 1 << 18;
+/// Conversations that began within [`WAIT_MS`], ended ones too.
+const BEGUN_COUNT_MAX: usize = 1 << 20;
 /// Unanswered SYNs that were told and may be sent once more, and for how long in milliseconds: the kernel gives up after
 /// 127 s.
 const TOLD_COUNT_MAX: usize = 1 << 16;
@@ -147,7 +149,8 @@ impl Talks {
             reset: false,
         };
         // In a flood the answers no longer matter.
-        if self.talks.len() >= TALK_COUNT_MAX && !self.talks.contains_key(&ends) {
+        let is_full = self.talks.len() >= TALK_COUNT_MAX && !self.talks.contains_key(&ends);
+        if is_full || self.begun.len() >= BEGUN_COUNT_MAX {
             return self.knocked(ends, &talk);
         }
         // The same ends with another number: the one before got no answer.
@@ -333,5 +336,16 @@ mod tests {
         assert_eq!(talks.told(0).len(), 1_000);
         assert_eq!(talks.told(WAIT_MS).len(), TALK_COUNT_MAX);
         assert!(talks.again.len() <= TOLD_COUNT_MAX);
+    }
+
+    #[test]
+    fn the_same_ends_again_and_again_are_not_remembered_each_time() {
+        let mut talks = talks();
+        let count = BEGUN_COUNT_MAX as u32 + 1_000;
+        for number in 0..count {
+            talks.take(&segment(0, true, 0x02, number * 2, 0));
+        }
+        assert_eq!((talks.talks.len(), talks.begun.len()), (1, BEGUN_COUNT_MAX));
+        assert_eq!(talks.told(0).len() + talks.told(WAIT_MS).len(), count as usize, "each is told once");
     }
 }

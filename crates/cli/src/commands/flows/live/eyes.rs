@@ -20,6 +20,9 @@ const KNOWN_COUNT_MAX: usize = 500_000;
 /// A conversation not seen for so long may be told anew, in milliseconds.
 const KNOWN_MS_MAX: i64 = 120_000;
 
+/// The old ones are sought at most so often, in milliseconds: in a flood there are none for a while.
+const FORGET_EVERY_MS: i64 = 10_000;
+
 /// IPv4 and TCP with time stamps, in bytes.
 const HEADER_BYTES: u64 = 52;
 /// So long a conversation is young, in milliseconds: most guesses are over by then.
@@ -122,13 +125,15 @@ impl Eye {
 #[derive(Default)]
 struct Known {
     tuples: HashMap<Tuple, i64>,
+    forgot_ms: i64,
     /// Young ones: told when they end or grow old, since only then it shows what became of them.
     young: HashMap<Tuple, Flow>,
 }
 
 impl Known {
     fn see(&mut self, tuple: Tuple, now_ms: i64) {
-        if self.tuples.len() >= KNOWN_COUNT_MAX {
+        if self.tuples.len() >= KNOWN_COUNT_MAX && now_ms - self.forgot_ms >= FORGET_EVERY_MS {
+            self.forgot_ms = now_ms;
             self.tuples.retain(|_, seen| now_ms - *seen < KNOWN_MS_MAX);
         }
         if self.tuples.len() < KNOWN_COUNT_MAX {
