@@ -4,7 +4,7 @@
 
 use netwhy_flows::detect::{Alert, BreakIn, Detectors, Options};
 use netwhy_flows::generate::{Day, Truth, Variant};
-use netwhy_flows::{Action, Address, Flow, Names};
+use netwhy_flows::{Action, Address, Direction, Flow, Names, Opener};
 use std::sync::Arc;
 
 const DAY_RECORDS: u64 = 100_000;
@@ -288,4 +288,38 @@ proptest::proptest! {
         }
         detectors.finish();
     }
+}
+
+/// So many calls from one host to one door within a minute, none of them answered.
+fn knocks(count: u32, from: Address, to: Address, direction: Direction) -> Vec<String> {
+    let mut detectors = Detectors::new(Options::default());
+    for number in 0..count {
+        let at_ms = 1_767_225_600_000 + i64::from(number % 60) * 1_000;
+        detectors.flow(&Flow {
+            start_ms: at_ms,
+            end_ms: at_ms,
+            source: from,
+            source_port: (number % 60_000) as u16,
+            destination: to,
+            destination_port: 80,
+            protocol: 6,
+            packets: 1,
+            bytes: 52,
+            tcp_flags: 2,
+            direction,
+            opener: Opener::Source,
+            ..Flow::default()
+        });
+    }
+    detectors.finish().into_iter().map(|alert| alert.id).collect()
+}
+
+#[test]
+fn a_flood_without_a_history_is_told_where_no_client_sends_so_much() {
+    let (own, stranger) = (Address::v4(0x0a00_011b), Address::v4(0xc612_0505));
+    let out = |count| knocks(count, own, stranger, Direction::Out);
+    assert_eq!(out(12_000), ["attack.outbound.syn_flood"]);
+    assert!(!out(2_000).iter().any(|id| id.contains("flood")), "a client whose server is gone");
+    let came = knocks(12_000, stranger, own, Direction::In);
+    assert!(came.iter().any(|id| id == "attack.inbound.syn_flood"), "{came:?}");
 }

@@ -299,7 +299,7 @@ impl Door {
 
     fn flood(&self, host: Address, port: u16, slots: usize) -> Option<Finding> {
         let fails = |cell: &Cell| cell.fails;
-        let bar = FLOOD_KNOCKS_MIN.max(self.series.bar(slots, FLOOD_RATIO, fails));
+        let bar = self.series.flood_bar(slots, FLOOD_KNOCKS_MIN, FLOOD_RATIO, fails);
         let is_hot =
             |cell: &Cell| cell.fails >= bar || (cell.packets >= FLOOD_PACKETS_MIN && cell.fails >= bar / 4);
         let run = self.series.hot(is_hot, fails)?;

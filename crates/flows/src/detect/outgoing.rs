@@ -246,7 +246,7 @@ impl Fan {
     fn flood(&self, entity: Address, port: u16, series: &Series, sides: &Sides) -> Option<Finding> {
         let least = if sides.is_ours(self.top.member) { FLOOD_INSIDE_RECORDS_MIN } else { FLOOD_RECORDS_MIN };
         let day_slots = sides.slots();
-        let bar = least.max(series.bar(day_slots, FLOOD_RATIO, Cell::failed));
+        let bar = series.flood_bar(day_slots, least, FLOOD_RATIO, Cell::failed);
         let is_hot = |cell: &Cell| {
             cell.failed() >= bar
                 && share(cell.failed(), cell.requests) >= 0.7

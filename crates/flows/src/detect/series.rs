@@ -4,6 +4,10 @@ use std::collections::HashMap;
 
 /// One cell's length: also the longest aggregation of the clouds.
 pub const SLOT_MS: i64 = 600_000;
+/// A median of fewer cells than this says little: what was not seen counts as quiet.
+pub const HISTORY_SLOTS_MIN: usize = 12;
+/// SYN packets in ten minutes that no client without an answer sends, whatever is usual.
+const YOUNG_FLOOD_MIN: u32 = 10_000;
 /// Hot cells nearer than this belong to one attack.
 const GAP_SLOTS: i32 = 6;
 /// So many other cells must show the same, and how far below the run's peak they may lie, to call it everyday.
@@ -170,6 +174,15 @@ impl Series {
     pub fn bar(&self, slots: usize, ratio: u32, value: impl Fn(&Cell) -> u32) -> u32 {
         let busy = self.quantile(slots, 0.85, &value).saturating_mul(3);
         busy.max(self.quantile(slots, 0.5, &value).saturating_mul(ratio))
+    }
+
+    /// The same for a flood of at least `least`; with less history than a median needs, so many are one by themselves.
+    pub fn flood_bar(&self, slots: usize, least: u32, ratio: u32, value: impl Fn(&Cell) -> u32) -> u32 {
+        let bar = least.max(self.bar(slots, ratio, &value));
+        if slots >= HISTORY_SLOTS_MIN {
+            return bar;
+        }
+        bar.min(YOUNG_FLOOD_MIN.max(self.bar(HISTORY_SLOTS_MIN, ratio, value)))
     }
 
     /// The value below which `share` of the `slots` cells of the input lie, empty ones counted as zero.

@@ -3,7 +3,7 @@
 use super::alert::{Technique, Way};
 use super::finding::{Finding, Kind, Majority, prove, sample};
 use super::looks::is_reflector;
-use super::series::{Cell, Run, Series};
+use super::series::{Cell, HISTORY_SLOTS_MIN, Run, Series};
 use super::sides::Sides;
 use crate::record::{Address, Flow};
 
@@ -20,8 +20,6 @@ const REFLECTED_BYTES_MIN: u64 = 1_000_000;
 /// New connections in ten minutes, and how far above nine tenths of the host's cells.
 const CHURN_CALLS_MIN: u32 = 8_000;
 const CHURN_RATIO: u32 = 8;
-/// Kept sorted by value; a median of fewer cells than this says little.
-const SLOTS_MIN: usize = 12;
 
 /// One way of the UDP traffic of one host.
 #[derive(Debug, Default)]
@@ -145,7 +143,7 @@ impl Stream {
         technique: Technique,
         entity: Address,
     ) -> Option<Finding> {
-        let slots = slots.max(SLOTS_MIN);
+        let slots = slots.max(HISTORY_SLOTS_MIN);
         let thousands = |cell: &Cell| u32::try_from(cell.packets / 1000).unwrap_or(u32::MAX);
         let packets_bar =
             FLOOD_PACKETS_MIN.max(1000 * u64::from(self.series.bar(slots, FLOOD_RATIO, thousands)));
@@ -176,7 +174,7 @@ impl Both {
     /// Our service answers much more than it is asked: its answers go to a forged sender.
     fn reflects(&self, slots: usize, entity: Address) -> Option<Finding> {
         let kilobytes = |cell: &Cell| u32::try_from(cell.bytes / 1000).unwrap_or(u32::MAX);
-        let usual = self.sent.series.bar(slots.max(SLOTS_MIN), FLOOD_RATIO, kilobytes);
+        let usual = self.sent.series.bar(slots.max(HISTORY_SLOTS_MIN), FLOOD_RATIO, kilobytes);
         let bar = REFLECTED_BYTES_MIN.max(1000 * u64::from(usual));
         let is_hot = |cell: &Cell| {
             cell.bytes >= bar && cell.bytes >= REFLECTED_RATIO_MIN * self.received.series.bytes_at(cell.slot)
@@ -189,7 +187,7 @@ impl Both {
 /// Far more new connections than in the host's own busy hours.
 pub fn churn(calls: &Series, slots: usize, entity: Address) -> Option<Finding> {
     let requests = |cell: &Cell| cell.requests;
-    let bar = CHURN_CALLS_MIN.max(CHURN_RATIO * calls.quantile(slots.max(SLOTS_MIN), 0.9, requests));
+    let bar = CHURN_CALLS_MIN.max(CHURN_RATIO * calls.quantile(slots.max(HISTORY_SLOTS_MIN), 0.9, requests));
     let run = calls.hot(|cell| cell.requests >= bar, requests)?;
     Some(Finding { confidence: 0.7, ..Finding::new(Kind::Churn, Way::In, entity, Technique::Other, &run) })
 }
