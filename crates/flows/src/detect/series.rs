@@ -6,7 +6,7 @@ use std::collections::HashMap;
 pub const SLOT_MS: i64 = 600_000;
 /// A median of fewer cells than this says little: what was not seen counts as quiet.
 pub const HISTORY_SLOTS_MIN: usize = 12;
-/// SYN packets in ten minutes that no client without an answer sends, whatever is usual.
+/// Records of SYN packets in ten minutes that no client without an answer sends, whatever is usual.
 const YOUNG_FLOOD_MIN: u32 = 10_000;
 /// Hot cells nearer than this belong to one attack.
 const GAP_SLOTS: i32 = 6;
