@@ -21,8 +21,6 @@ use talks::{Segment, Talks};
 const BUFFER_BYTES: i32 = 8 << 20;
 /// So much of a packet is handed over, in bytes: all headers with all options.
 const SNAP_BYTES: usize = 160;
-/// Packets taken before the clock is looked at again.
-const PACKETS_A_TURN: usize = 1_024;
 
 /// The socket that sees them.
 #[derive(Debug)]
@@ -64,23 +62,21 @@ impl Handshakes {
     }
 }
 
-/// Takes a turn's packets; false where none came for a tick.
+/// Takes the next packet, which is waited for; false where none came for a tick.
 fn take(socket: &mut Socket, bytes: &mut [u8], talks: &mut Talks) -> io::Result<bool> {
-    let at_ms = now_ms();
-    for _ in 0..PACKETS_A_TURN {
-        let length = match socket.read(bytes) {
-            Ok(length) => length,
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                return Ok(false);
+    match socket.read(bytes) {
+        Ok(length) => {
+            if let Some(segment) = segment(&bytes[..length], now_ms()) {
+                talks.take(&segment);
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
-            // An interface that goes down says so once; the others go on.
-            Err(error) if error.raw_os_error() == Some(libc::ENETDOWN) => continue,
-            Err(error) => return Err(error),
-        };
-        if let Some(segment) = segment(&bytes[..length], at_ms) {
-            talks.take(&segment);
         }
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+            return Ok(false);
+        }
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+        // An interface that goes down says so once; the others go on.
+        Err(error) if error.raw_os_error() == Some(libc::ENETDOWN) => {}
+        Err(error) => return Err(error),
     }
     Ok(true)
 }

@@ -76,6 +76,8 @@ pub(super) enum Seen {
     Flows(Vec<Flow>),
     /// The counts of one collector, by its number.
     Counts(usize, Received),
+    /// What the kernel threw away before it was seen.
+    Lost(u64),
     /// One of them cannot go on.
     Failed(LiveError),
 }
@@ -255,6 +257,15 @@ impl<'a> Judge<'a> {
                 self.received[number] = received;
             }
             (Seen::Failed(error), _) => self.failed(error),
+            (Seen::Lost(count), _) => warn(
+                match self.common.lang {
+                    Lang::En => format!(
+                        "the kernel had no room for {count} packets or events: counts are lower bounds"
+                    ),
+                    Lang::Zh => format!("内核丢弃了 {count} 个数据包或事件：计数为下限"),
+                }
+                .as_str(),
+            ),
         }
         Ok(())
     }

@@ -115,9 +115,12 @@ impl Eye {
     }
 
     fn ended(&self, ended: Result<u64, live::LiveError>) {
-        if let Err(error) = ended {
-            let _ = self.sender.send(Seen::Failed(error));
-        }
+        let seen = match ended {
+            Ok(0) => return,
+            Ok(lost) => Seen::Lost(lost),
+            Err(error) => Seen::Failed(error),
+        };
+        let _ = self.sender.send(seen);
     }
 }
 
