@@ -110,8 +110,12 @@ impl End {
     /// Runs a whole case over there; `events` is told what is being asked.
     pub async fn run(&self, spec: RunSpec, events: Events) -> Result<SavedCase, EndError> {
         // While this lives, the other side may reach the ends of the case, and no others.
-        let _allowed = self.relay.as_ref().map(|relay| relay.allow(&spec.ends));
-        match self.ask(Request::Run(Box::new(spec)), Some(events)).await? {
+        let allowed = self.relay.as_ref().map(|relay| relay.allow(&spec.ends));
+        let reply = self.ask(Request::Run(Box::new(spec)), Some(events)).await;
+        if let Some(allowed) = allowed {
+            allowed.end().await;
+        }
+        match reply? {
             Reply::Ran(saved) => Ok(*saved),
             _ => Err(EndError::Unexpected),
         }

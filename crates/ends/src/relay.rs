@@ -106,23 +106,43 @@ pub(crate) struct Allowed {
     names: Vec<String>,
 }
 
-impl Drop for Allowed {
-    fn drop(&mut self) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        for name in &self.names {
-            let end = self.relay.end(name);
+impl Allowed {
+    /// Ends the watches left behind, so that the next run's are not taken for them.
+    pub(crate) async fn end(mut self) {
+        for end in self.left() {
+            // What cannot be ended ends with the session.
+            let _ = end.unwatch().await;
+        }
+    }
+
+    /// The ends that nobody needs any more and that still watch.
+    fn left(&mut self) -> Vec<End> {
+        let mut left = Vec::new();
+        for name in std::mem::take(&mut self.names) {
+            let end = self.relay.end(&name);
             let mut state = self.relay.state();
-            let left = state.allowed.get_mut(name).map_or(0, |count| {
+            let needed = state.allowed.get_mut(&name).map_or(0, |count| {
                 *count -= 1;
                 *count
             });
-            if left > 0 {
+            if needed > 0 {
                 continue;
             }
-            state.allowed.remove(name);
-            if let (true, Ok(end)) = (state.watched.remove(name), end) {
-                runtime.spawn(async move { end.unwatch().await });
+            state.allowed.remove(&name);
+            if let (true, Ok(end)) = (state.watched.remove(&name), end) {
+                left.push(end);
             }
+        }
+        left
+    }
+}
+
+impl Drop for Allowed {
+    /// Where the run was given up, nobody waits for the end of its watches.
+    fn drop(&mut self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        for end in self.left() {
+            runtime.spawn(async move { end.unwatch().await });
         }
     }
 }
