@@ -36,6 +36,7 @@ fn page(figures: &Figures, machine: &str, words: &Words) -> String {
         versions.join(", "),
         words.head
     );
+    let pace = figures.pace();
     let mut reached = 0;
     for (work, name) in WORKS.iter().zip(words.works) {
         let holds = holds(figures, work);
@@ -48,13 +49,15 @@ fn page(figures: &Figures, machine: &str, words: &Words) -> String {
         let others: Vec<String> = ENGINES.iter().map(|engine| cell(figures, work, engine, words)).collect();
         let _ = writeln!(
             out,
-            "| {name} | {} | {} | {} | {said} |",
+            "| {name} | {} | {:.1} s | {} | {} | {said} |",
             goal(work),
+            work.cpu_s_max * pace,
             cell(figures, work, "netwhy", words),
             others.join(" | ")
         );
     }
     let sum = words.sum.replace("{reached}", &reached.to_string()).replace("{all}", &WORKS.len().to_string());
+    let sum = format!("{sum} {}", words.pace.replace("{pace}", &format!("{pace:.2}")));
     let _ = writeln!(out, "\n{sum}\n\n## {}\n\n{}", words.how, words.notes.trim_end());
     out
 }

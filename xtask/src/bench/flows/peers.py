@@ -69,8 +69,8 @@ def chdb_run():
     import chdb
 
     types = ", ".join(f"{name} Nullable({'Int64' if name in NUMBERS else 'String'})" for name in NAMES)
-    settings = "SETTINGS format_csv_delimiter = ' ', input_format_csv_skip_first_lines = 1, format_csv_null_representation = '-'"
-    text = f"file('{file}', 'CSV', '{types}')"
+    settings = "SETTINGS format_custom_field_delimiter = ' ', format_custom_escaping_rule = 'CSV', format_csv_null_representation = '-', input_format_with_names_use_header = 0"
+    text = f"file('{file}', 'CustomSeparatedWithNames', '{types}')"
     columns = f"file('{file}', 'Parquet')"
 
     def ask(query):
