@@ -35,7 +35,8 @@ fuzz_target!(|bytes: &[u8]| {
         .collect();
     for from in &ends {
         for to in &ends {
-            let _ = world.can(&Ask { from: from.clone(), to: to.clone(), protocol: 6, port: Some(443) });
+            let (from, to) = (from.clone(), to.clone());
+            let _ = world.can(&Ask { from, to, protocol: 6, port: Some(443), request: None });
         }
     }
     let other = World::read(sources.get(1..).unwrap_or_default(), None);

@@ -122,7 +122,8 @@ impl Aws {
 
     /// The way of one family.
     fn way_of(&self, ask: &Ask, (from, to): (&Located, &Located), family: Family) -> Vec<Step> {
-        let mut trip = Trip { model: &self.model, gates: &self.gates, family, steps: Vec::new() };
+        let (model, gates, request) = (&self.model, &self.gates, ask.request.as_ref());
+        let mut trip = Trip { model, gates, family, request, steps: Vec::new() };
         if self.special(&mut trip, to) {
             return trip.steps;
         }

@@ -44,6 +44,17 @@ pub struct Ask {
     pub protocol: u8,
     /// For TCP, UDP, SCTP.
     pub port: Option<u16>,
+    /// What is asked for, where load balancers look at it.
+    pub request: Option<Request>,
+}
+
+/// An HTTP request, as far as rules of load balancers look at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The name in its URL, without port.
+    pub host: String,
+    /// Beginning with `/`, without query.
+    pub path: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -154,7 +154,7 @@ impl Reader {
                 for protocol in &protocols {
                     let port = target.port.filter(|_| has_ports(*protocol));
                     let to = target.end.clone();
-                    asks.push(Ask { from: source.clone(), to, protocol: *protocol, port });
+                    asks.push(Ask { from: source.clone(), to, protocol: *protocol, port, request: None });
                 }
             }
             if asks.len() > ASK_COUNT_MAX {

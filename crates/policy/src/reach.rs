@@ -106,7 +106,7 @@ fn sources(look: &Look, family: Family) -> (Ranges, Ranges) {
 /// The ports that one end may reach of another: of one protocol, as far as the lists let everything of a port
 /// through, both ways.
 pub fn ports(world: &World, from: &End, to: &End, protocol: u8) -> Ranges {
-    let ask = Ask { from: from.clone(), to: to.clone(), protocol, port: None };
+    let ask = Ask { from: from.clone(), to: to.clone(), protocol, port: None, request: None };
     let mut open = Ranges::new([(0, u128::from(u16::MAX))]);
     let mut any = false;
     for step in world.estates().iter().flat_map(|estate| estate.way(&ask)) {

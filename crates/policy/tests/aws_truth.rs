@@ -128,7 +128,7 @@ fn flows_of_batfish_end_as_batfish_says() {
                 _ => {}
             }
             let aws = read(&snapshot.join("aws_configs"));
-            let (found, told) = disposition(aws, &Ask { from, to, protocol, port });
+            let (found, told) = disposition(aws, &Ask { from, to, protocol, port, request: None });
             let expected = case["disposition"].as_str().expect("disposition");
             let fits = match expected {
                 "ACCEPTED" | "DELIVERED_TO_SUBNET" => found == "ACCEPTED",
@@ -205,7 +205,8 @@ fn npguard(input: &str, output: &str) {
     for (from_name, from) in &known {
         for (to_name, to) in known.iter().filter(|(to_name, _)| to_name != from_name) {
             for (protocol, port) in [(6, 22), (6, 443), (6, 9080), (6, 9081), (17, 53), (17, 9080)] {
-                let ask = Ask { from: from.clone(), to: to.clone(), protocol, port: Some(port) };
+                let ask =
+                    Ask { from: from.clone(), to: to.clone(), protocol, port: Some(port), request: None };
                 let answer = can(&estates, &ask);
                 let told = expected.get(&(from_name.clone(), to_name.clone())).map(String::as_str);
                 // Its inputs have no route tables: what hangs on them alone is not denied.

@@ -203,6 +203,7 @@ fn snapshots_and_histories_among_the_files_are_evidence() {
         to: End::Addresses("10.0.0.5".parse().expect("address"), "10.0.0.5".parse().expect("address")),
         protocol: 6,
         port: Some(port),
+        request: None,
     };
     let notes = world.can(&ask(8080)).notes;
     assert_eq!(notes[0].place.file.as_ref(), "host.json", "{notes:?}");

@@ -140,7 +140,10 @@ fn the_probes_of_cyclonus_have_its_results() {
     for (table, port) in tables(&text).iter().zip([80, 81, 82]) {
         // A pod always reaches itself; cyclonus asks it all the same.
         for (from, to, may) in table.iter().filter(|(from, to, _)| from != to) {
-            let answer = can(&estates, &Ask { from: end(from), to: end(to), protocol: 6, port: Some(port) });
+            let answer = can(
+                &estates,
+                &Ask { from: end(from), to: end(to), protocol: 6, port: Some(port), request: None },
+            );
             let wanted = if *may { Verdict::Allowed } else { Verdict::Denied };
             assert_eq!(answer.verdict, wanted, "{from} to {to}:{port}");
             count += 1;
@@ -180,8 +183,10 @@ fn single_questions_have_the_answers_of_the_whole_list() {
         for from in ids.iter().filter(|id| id.contains('/')) {
             for to in ids.iter().filter(|id| id.contains('/') && *id != from) {
                 let end = |id: &String| End::Known(id.clone());
-                let answer =
-                    can(&estates, &Ask { from: end(from), to: end(to), protocol: 6, port: Some(80) });
+                let answer = can(
+                    &estates,
+                    &Ask { from: end(from), to: end(to), protocol: 6, port: Some(80), request: None },
+                );
                 let wanted = if listed.contains(&(from.clone(), to.clone())) {
                     Verdict::Allowed
                 } else {

@@ -53,7 +53,13 @@ fn use_all(text: &str) {
         kube.endpoints().iter().map(|one| End::Known(one.id.clone())).chain([End::Outside]).collect();
     for from in &ends {
         for to in &ends {
-            for step in kube.way(&Ask { from: from.clone(), to: to.clone(), protocol: 6, port: Some(80) }) {
+            for step in kube.way(&Ask {
+                from: from.clone(),
+                to: to.clone(),
+                protocol: 6,
+                port: Some(80),
+                request: None,
+            }) {
                 if let netwhy_policy::estate::Look::Gate { gate, packets } = step.look {
                     kube.allow(&gate, &packets);
                 }

@@ -55,7 +55,7 @@ fn policy(kind_and_spec: &str) -> String {
 }
 
 fn asked(kube: Kube, from: End, to: End, protocol: u8, port: Option<u16>) -> Answer {
-    can(&[Box::new(kube)], &Ask { from, to, protocol, port })
+    can(&[Box::new(kube)], &Ask { from, to, protocol, port, request: None })
 }
 
 fn known(id: &str) -> End {

@@ -13,7 +13,7 @@ fn world(files: &[(&str, &str)]) -> World {
 
 fn can(world: &World, from: &str, to: &str, port: u16) -> netwhy_policy::can::Answer {
     let end = |text: &str| world.end(text).unwrap_or_else(|| panic!("{text}: {:?}", world.names()));
-    world.can(&Ask { from: end(from), to: end(to), protocol: 6, port: Some(port) })
+    world.can(&Ask { from: end(from), to: end(to), protocol: 6, port: Some(port), request: None })
 }
 
 const NSG: &str = r#"{

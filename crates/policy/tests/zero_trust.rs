@@ -75,6 +75,7 @@ fn the_way_stands_before_the_destinations_it_names_and_the_fix_is_a_rule() {
         to: End::Known(to.to_owned()),
         protocol: 6,
         port: Some(443),
+        request: None,
     };
     let steps = policy.way(&ask("web"));
     let Look::Gate { gate, packets } = &steps[0].look else { panic!("{steps:?}") };

@@ -18,7 +18,8 @@ pub fn ask(estate: &dyn Estate) {
         .collect();
     for from in &ends {
         for to in &ends {
-            let _ = estate.way(&Ask { from: from.clone(), to: to.clone(), protocol: 6, port: Some(443) });
+            let (from, to) = (from.clone(), to.clone());
+            let _ = estate.way(&Ask { from, to, protocol: 6, port: Some(443), request: None });
         }
     }
 }

@@ -164,6 +164,10 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
         "某主机监听的 TCP 端口；为一台主机写出的端口视为其全部监听端口",
     ),
     (
+        "What is asked for, where rules of load balancers look at it: https://shop.example.com/api/orders",
+        "所请求的网址，供负载均衡的转发规则判断：https://shop.example.com/api/orders",
+    ),
+    (
         "What a member of a balancer answers: 10.0.0.5:8080/health=200, 10.0.0.5:8080/=302>/login; * is any member",
         "负载均衡成员的响应：10.0.0.5:8080/health=200、10.0.0.5:8080/=302>/login；* 表示任意成员",
     ),

@@ -347,12 +347,21 @@ pub struct Listener {
 #[derive(Debug, Clone)]
 pub struct ListenerRule {
     pub priority: i64,
-    /// Conditions on the request, as they are written: `path /api/*`; empty when there is none.
-    pub requests: Vec<String>,
+    /// Conditions on the request, all of which must hold; empty when there is none.
+    pub requests: Vec<Condition>,
     /// The clients it is for; `None` for all.
     pub sources: Option<Vec<Net>>,
     pub target_groups: Vec<String>,
     pub place: Place,
+}
+
+/// One condition on a request, by a field of it: any of the values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// `path-pattern`, `host-header`, `http-header` ….
+    pub field: String,
+    /// Patterns with `*` and `?`; none where it is written in another way.
+    pub values: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -408,7 +417,10 @@ impl ListenerRule {
         let nets = || values().map(Net::read).collect::<Option<Vec<Net>>>();
         match matches!(field, "source-ip" | "source_ip").then(nets).flatten() {
             Some(nets) => self.sources = Some(nets),
-            None => self.requests.push(format!("{field} {}", values().collect::<Vec<_>>().join(" "))),
+            None => self.requests.push(Condition {
+                field: field.replace('_', "-"),
+                values: values().map(str::to_owned).collect(),
+            }),
         }
     }
 }

@@ -5,7 +5,7 @@ use super::gates::{Gates, denies_all};
 use super::model::Model;
 use super::net::{Net, span};
 use super::packet::Packets;
-use crate::estate::{Fix, Look, Step, Way};
+use crate::estate::{Fix, Look, Request, Step, Way};
 use crate::gate::{Action, Gate};
 use crate::list::{Decided, List};
 use crate::place::{Place, both};
@@ -23,6 +23,8 @@ pub struct Trip<'a> {
     pub model: &'a Model,
     pub gates: &'a Gates,
     pub family: Family,
+    /// What is asked of a balancer, where that is known.
+    pub request: Option<&'a Request>,
     pub steps: Vec<Step>,
 }
 

@@ -53,7 +53,7 @@ fn check_ask(pool: &Pool, member: &Member, source: Span) -> Option<CheckAsk> {
     let from = End::Addresses(address(source.family, source.first), address(source.family, source.last));
     let port = Some(health.port.or(member.port)?);
     let protocol = if health.check == Check::Udp { 17 } else { 6 };
-    let ask = Ask { from, to, protocol, port };
+    let ask = Ask { from, to, protocol, port, request: None };
     health.check.asks().then(|| CheckAsk { pool: pool.name.clone(), ask, place: health.place.clone() })
 }
 

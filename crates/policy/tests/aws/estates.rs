@@ -95,7 +95,7 @@ pub fn end(text: &str) -> End {
 pub fn ask_of(parts: &[&str], from: &str, to: &str, protocol: u8, port: Option<u16>) -> Answer {
     let text = parts.concat();
     let estates: Vec<Box<dyn Estate>> = vec![Box::new(Aws::read(&[("main.tf".into(), text.as_str())]))];
-    can(&estates, &Ask { from: end(from), to: end(to), protocol, port })
+    can(&estates, &Ask { from: end(from), to: end(to), protocol, port, request: None })
 }
 
 /// Web to database, TCP 5432.

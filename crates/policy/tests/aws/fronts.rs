@@ -4,12 +4,12 @@
 use crate::estates::{BALANCER, BASE, OPEN, TO_INTERNET, ask_of, end, fixes, is};
 use netwhy_policy::aws::Aws;
 use netwhy_policy::can::{Answer, Verdict, can};
-use netwhy_policy::estate::{Ask, Estate};
+use netwhy_policy::estate::{Ask, Estate, Request};
 
 fn ask_listings(files: &[(&str, &str)], from: &str, to: &str, port: u16) -> Answer {
     let files: Vec<_> = files.iter().map(|(name, text)| ((*name).into(), *text)).collect();
     let estates: Vec<Box<dyn Estate>> = vec![Box::new(Aws::read(&files))];
-    can(&estates, &Ask { from: end(from), to: end(to), protocol: 6, port: Some(port) })
+    can(&estates, &Ask { from: end(from), to: end(to), protocol: 6, port: Some(port), request: None })
 }
 
 const CLASSIC: &str = r#"
@@ -87,7 +87,7 @@ fn a_rule_of_a_listener_that_leads_nowhere_makes_the_answer_depend_on_the_reques
     let answer = into(RULES);
     is(&answer, Verdict::Depends);
     let why = &answer.depends[0].why.en;
-    assert!(why.contains("path_pattern /api/*") && why.contains("security groups"), "{why}");
+    assert!(why.contains("path-pattern /api/*") && why.contains("security groups"), "{why}");
     is(&into(&RULES.replace("port     = 9000", "port     = 5432")), Verdict::Allowed);
     // A condition on the client alone is worked out: this one's requests all go there, others' never.
     let by_client = |net: &str| {
@@ -98,6 +98,27 @@ fn a_rule_of_a_listener_that_leads_nowhere_makes_the_answer_depend_on_the_reques
     };
     is(&by_client("203.0.113.0/24"), Verdict::Denied);
     is(&by_client("198.51.100.0/24"), Verdict::Allowed);
+}
+
+#[test]
+fn a_known_request_goes_where_the_rules_of_a_listener_send_it() {
+    let more = RULES.replace(
+        "path_pattern { values = [\"/api/*\"] }",
+        "path_pattern { values = [\"/api/*\", \"/v?/\"] }\n  }\n  condition {\n    host_header { values = [\"*.example.com\"] }",
+    );
+    let files = [BASE, TO_INTERNET, BALANCER, more.as_str()].concat();
+    let estates: Vec<Box<dyn Estate>> = vec![Box::new(Aws::read(&[("main.tf".into(), files.as_str())]))];
+    let ask = |host: &str, path: &str| {
+        let request = Some(Request { host: host.to_owned(), path: path.to_owned() });
+        let (from, to) = (end("203.0.113.9"), end("front"));
+        can(&estates, &Ask { from, to, protocol: 6, port: Some(443), request })
+    };
+    // The api's port is shut at its instances, the other target group's is open.
+    is(&ask("shop.EXAMPLE.com", "/api/orders"), Verdict::Denied);
+    is(&ask("shop.example.com", "/v2/"), Verdict::Denied);
+    is(&ask("shop.example.com", "/API/orders"), Verdict::Allowed);
+    is(&ask("shop.example.com", "/v10/"), Verdict::Allowed);
+    is(&ask("example.com", "/api/orders"), Verdict::Allowed);
 }
 
 const SCALING: &str = r#"

@@ -20,7 +20,7 @@ fn ask_all(files: &[(std::sync::Arc<str>, &str)]) {
         ["10.0.0.4", "8.8.8.8", "e", "n", "aws_instance.web", "outside", "::1"].map(end).to_vec();
     for from in &ends {
         for to in &ends {
-            aws.way(&Ask { from: from.clone(), to: to.clone(), protocol: 6, port: Some(443) });
+            aws.way(&Ask { from: from.clone(), to: to.clone(), protocol: 6, port: Some(443), request: None });
         }
     }
 }

@@ -168,7 +168,8 @@ fn commands_are_given_where_aws_knows_the_ids() {
         {"NetworkInterfaceId":"eni-2","SubnetId":"subnet-1","VpcId":"vpc-1","PrivateIpAddress":"10.0.0.5",
          "Groups":[{"GroupId":"sg-1"}],"Attachment":{"InstanceId":"i-2"}}]}"#;
     let estates: Vec<Box<dyn Estate>> = vec![Box::new(Aws::read(&[("any.json".into(), listing)]))];
-    let answer = can(&estates, &Ask { from: end("i-1"), to: end("i-2"), protocol: 6, port: Some(443) });
+    let answer =
+        can(&estates, &Ask { from: end("i-1"), to: end("i-2"), protocol: 6, port: Some(443), request: None });
     is(&answer, Verdict::Denied);
     assert_eq!(
         answer.fix[0].change,
@@ -201,7 +202,8 @@ fn names_of_files_bring_no_control_characters_and_no_commands_into_the_answer() 
          "Groups":[{"GroupId":"sg\u001b[31m; reboot"}]},
         {"NetworkInterfaceId":"b","SubnetId":"s","VpcId":"v","PrivateIpAddress":"10.0.0.5","Groups":[]}]}"#;
     let estates: Vec<Box<dyn Estate>> = vec![Box::new(Aws::read(&[("any.json".into(), listing)]))];
-    let answer = can(&estates, &Ask { from: end("a"), to: end("b"), protocol: 6, port: Some(443) });
+    let answer =
+        can(&estates, &Ask { from: end("a"), to: end("b"), protocol: 6, port: Some(443), request: None });
     is(&answer, Verdict::Denied);
     let told = serde_json::to_string(&answer).expect("JSON");
     assert!(told.contains("sg [31m; reboot") && !told.contains("\\u001b"), "{told}");

@@ -48,7 +48,7 @@ pub fn documents(name: &str, text: &str) -> Vec<Node> {
 }
 
 pub fn ask(from: End, to: End, protocol: u8, port: u16) -> Ask {
-    Ask { from, to, protocol, port: (port != 0).then_some(port) }
+    Ask { from, to, protocol, port: (port != 0).then_some(port), request: None }
 }
 
 pub fn addresses(text: &str) -> End {

@@ -1,12 +1,13 @@
 //! `netwhy policy can`: may A reach B, which rule stops it, what mends it.
 
 use super::tell::{answer, code};
-use super::{Sources, files};
+use super::{Sources, files, join};
 use crate::failure::did_you_mean;
 use crate::{Common, fail, print};
 use anyhow::Result;
 use clap::ValueEnum;
-use netwhy_policy::estate::{Ask, End};
+use netwhy_model::Target;
+use netwhy_policy::estate::{Ask, End, Request};
 use netwhy_policy::world::{Role, World};
 
 /// May A reach B?
@@ -22,6 +23,9 @@ pub struct Args {
     sources: Sources,
     #[command(flatten)]
     how: How,
+    /// What is asked for, where rules of load balancers look at it: https://shop.example.com/api/orders
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
 }
 
 /// What a question goes by.
@@ -80,7 +84,13 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<u8> {
     let world = world(&args.sources, &args.how, common)?;
     let from = end(&world, &args.from)?;
     let (to, port) = split_port(&args.to);
-    let ask = Ask { from, to: end(&world, to)?, protocol: args.how.protocol()?, port };
+    let ask = Ask {
+        from,
+        to: end(&world, to)?,
+        protocol: args.how.protocol()?,
+        port,
+        request: args.url.as_deref().map(request).transpose()?,
+    };
     if ask.port.is_none() && matches!(ask.protocol, 6 | 17 | 132) {
         return Err(fail(
             (format!("{:?} names no port", args.to), format!("{:?} 没有端口", args.to)),
@@ -96,6 +106,17 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<u8> {
         print(&answer(&told, &question, common))?;
     }
     Ok(code(told.verdict))
+}
+
+/// The request of a URL.
+fn request(text: &str) -> Result<Request> {
+    let target = text.parse::<Target>()?;
+    join::request(&target).ok_or_else(|| {
+        fail(
+            (format!("{text:?} is no URL of the web"), format!("{text:?} 不是网页地址")),
+            ("write https://shop.example.com/path", "写作 https://shop.example.com/path"),
+        )
+    })
 }
 
 /// Reads the files, or this machine's rules.

@@ -53,7 +53,8 @@ struct WhoReport<'a> {
 pub(super) fn who(args: &WhoArgs, common: &Common) -> Result<u8> {
     let world = world(&args.sources, &args.how, common)?;
     let (to, port) = split_port(&args.to);
-    let ask = Ask { from: End::Outside, to: end(&world, to)?, protocol: args.how.protocol()?, port };
+    let ask =
+        Ask { from: End::Outside, to: end(&world, to)?, protocol: args.how.protocol()?, port, request: None };
     let all = reach::who(&world, &ask);
     if common.json {
         let report = WhoReport { schema: "netwhy.policy-who/1", to: &args.to, from: &all };

@@ -2,10 +2,10 @@
 
 use super::Hop;
 use crate::aws::ends::Party;
-use crate::aws::model::{Listener, ListenerRule};
+use crate::aws::model::{Condition, Listener, ListenerRule};
 use crate::aws::net::span;
 use crate::aws::trip::{Trip, is_stopped, stops};
-use crate::estate::{Look, Step, Way};
+use crate::estate::{Look, Request, Step, Way};
 use crate::place::{Place, both};
 use crate::space::Family;
 use netwhy_model::Text;
@@ -32,7 +32,7 @@ impl Trip<'_> {
         let mut branches = Vec::new();
         let mut rest = true;
         for rule in &listener.rules {
-            let takes = takes(rule, hop.from, self.family);
+            let takes = takes(rule, hop.from, self.family, self.request);
             if takes != Takes::Never {
                 let steps = self.branch(&rule.target_groups, hop, &rule.place);
                 branches.push(Branch { requests: requests(rule), place: rule.place.clone(), steps });
@@ -103,14 +103,16 @@ fn stop_place(look: &Look) -> Option<&Place> {
 }
 
 fn requests(rule: &ListenerRule) -> Text {
-    let mut conditions = rule.requests.clone();
+    let written = |one: &Condition| format!("{} {}", one.field, one.values.join(" ")).trim_end().to_owned();
+    let mut conditions: Vec<String> = rule.requests.iter().map(written).collect();
     conditions.extend(rule.sources.as_ref().map(|_| "source-ip".to_owned()));
     let conditions = conditions.join(", ");
     both(format!("requests with {conditions}"), format!("满足 {conditions} 的请求"))
 }
 
-/// A condition on the client is worked out where its address is as it was: outside, or in the same network.
-fn takes(rule: &ListenerRule, from: &Party, family: Family) -> Takes {
+/// A condition on the client is worked out where its address is as it was: outside, or in the same network. One on
+/// the request is where the request is known.
+fn takes(rule: &ListenerRule, from: &Party, family: Family, request: Option<&Request>) -> Takes {
     let by_source = match &rule.sources {
         None => Takes::All,
         Some(_) if !from.is_outside() => Takes::Some,
@@ -125,8 +127,77 @@ fn takes(rule: &ListenerRule, from: &Party, family: Family) -> Takes {
             }
         }
     };
-    match by_source {
-        Takes::All if !rule.requests.is_empty() => Takes::Some,
-        other => other,
+    rule.requests.iter().fold(by_source, |so_far, condition| match holds(condition, request) {
+        Some(true) => so_far,
+        Some(false) => Takes::Never,
+        None if so_far == Takes::Never => Takes::Never,
+        None => Takes::Some,
+    })
+}
+
+/// Whether a request meets a condition; nothing where that cannot be told.
+fn holds(condition: &Condition, request: Option<&Request>) -> Option<bool> {
+    let (request, values) = (request?, &condition.values);
+    if values.is_empty() {
+        return None;
+    }
+    match condition.field.as_str() {
+        // Names are compared without regard to case, paths with it.
+        "host-header" => {
+            let host = request.host.to_ascii_lowercase();
+            Some(values.iter().any(|value| is_like(&value.to_ascii_lowercase(), &host)))
+        }
+        "path-pattern" => Some(values.iter().any(|value| is_like(value, &request.path))),
+        _ => None,
+    }
+}
+
+/// Whether a text is like a pattern, in which `*` is any part of it and `?` any one letter.
+fn is_like(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut at, mut read) = (0, 0);
+    // Where the last `*` stood, and how far it reached.
+    let mut star: Option<(usize, usize)> = None;
+    while read < text.len() {
+        match pattern.get(at) {
+            Some('*') => {
+                star = Some((at, read));
+                at += 1;
+            }
+            Some(letter) if *letter == '?' || *letter == text[read] => {
+                at += 1;
+                read += 1;
+            }
+            _ => {
+                let Some((before, reached)) = star else { return false };
+                star = Some((before, reached + 1));
+                at = before + 1;
+                read = reached + 1;
+            }
+        }
+    }
+    pattern[at..].iter().all(|letter| *letter == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_of_listeners_mean_what_aws_says() {
+        for (pattern, text, like) in [
+            ("/api/*", "/api/", true),
+            ("/api/*", "/api", false),
+            ("/API/*", "/api/x", false),
+            ("*/img/*.p?g", "/a/img/b/c.png", true),
+            ("*/img/*.p?g", "/a/img/b/c.pg", false),
+            ("*.example.com", "www.example.com", true),
+            ("*.example.com", "example.com", false),
+            ("**", "", true),
+            ("", "", true),
+            ("?", "", false),
+        ] {
+            assert_eq!(is_like(pattern, text), like, "{pattern} {text}");
+        }
     }
 }
