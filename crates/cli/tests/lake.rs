@@ -103,6 +103,61 @@ fn unfinished(lake: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
+fn what_an_answer_could_not_read_is_told() {
+    const COUNT: &str = "SELECT count(dport) AS n FROM flows";
+    const TWICE: &str = "SELECT (SELECT count(dport) FROM flows) AS n, count(dport) AS m FROM flows";
+    let line = "2 123456789010 eni-1 10.0.0.1 10.0.0.2 40000 443 6 1 40 1767225600 1767225660 ACCEPT OK";
+    let log = format!("{line}\n{}\n{line}\n", line.replace("443", "https"));
+    let desk = Desk::new(env!("CARGO_BIN_EXE_netwhy"), &[("a.log", &log)]);
+    // What a query reads twice is told once.
+    for question in [COUNT, TWICE] {
+        let told = String::from_utf8(desk.run(&["flows", "query", question, "a.log"]).stderr).unwrap();
+        assert!(told.contains("a.log:2: ") && told.contains("1 of 3 records could not be read"), "{told}");
+        let (_, answer) = desk.json(&["flows", "query", question, "a.log"]);
+        assert_eq!((&answer["rows"][0]["n"], &answer["input"]["unread"]), (&2.into(), &1.into()), "{answer}");
+    }
+    assert!(desk.run(&["flows", "import", "a.log", "--lake", "lake"]).status.success());
+    let data = desk.path().join("lake/data/date=2026-01-01/hour=00");
+    let file = std::fs::read_dir(data).unwrap().next().unwrap().unwrap().path();
+    std::fs::write(file, b"torn").unwrap();
+    let (_, answer) = desk.json(&["flows", "query", COUNT, "--lake", "lake"]);
+    let broken = &answer["input"]["broken"][0];
+    assert!(broken["file"].as_str().unwrap().starts_with("data/date=2026-01-01/hour=00/"), "{answer}");
+    assert!(broken["why"].as_str().unwrap().ends_with("its 2 records are left out"), "{answer}");
+}
+
+#[test]
+fn a_lake_stands_wherever_files_may() {
+    let desk = desk(3_000);
+    let alerts = |files: &[&str]| {
+        let (code, report) = desk.json(&[&["flows", "detect"], files].concat());
+        assert_eq!(code, 1, "{report}");
+        let id = |one: &Value| format!("{} {} {}", one["id"], one["entity"], one["start"]);
+        let mut alerts: Vec<String> = report["alerts"].as_array().unwrap().iter().map(id).collect();
+        alerts.sort();
+        (alerts, report["input"]["records"].clone())
+    };
+    let files = alerts(&["0.log"]);
+    // Half a file first, so that each hour is in pieces.
+    let whole = std::fs::read_to_string(desk.path().join("0.log")).unwrap();
+    let half = whole[..whole.len() / 2].rfind('\n').unwrap() + 1;
+    for text in [&whole[..half], &whole] {
+        std::fs::write(desk.path().join("grown.log"), text).unwrap();
+        assert!(desk.run(&["flows", "import", "grown.log", "--lake", "lake"]).status.success());
+    }
+    assert_eq!(alerts(&["lake"]), files);
+    // The pieces that were merged are still there, and count no more.
+    let (_, merged) = desk.json(&["flows", "retention", "--lake", "lake", "--days", "36500"]);
+    assert!(merged["merged_files"].as_u64() > Some(0), "{merged}");
+    assert_eq!(alerts(&["lake"]), files);
+    let (_, rows) =
+        desk.json(&["flows", "show", "lake", "--until", "2026-01-01T01:00:00Z", "--top", "talkers"]);
+    assert!(rows["rows"].as_array().is_some_and(|rows| !rows.is_empty()), "{rows}");
+    let nowhere = desk.run(&["flows", "detect", "lake", "--until", "2025-01-01"]);
+    assert_eq!(nowhere.status.code(), Some(0), "{nowhere:?}");
+}
+
+#[test]
 fn a_list_of_ones_own_stands_beside_the_records() {
     let desk = desk(500);
     std::fs::write(desk.path().join("ports.csv"), "port,name\n22,ssh\n443,https\n").unwrap();

@@ -22,7 +22,7 @@ pub enum Kind {
 }
 
 /// A part of what a file holds, in its order.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum Batch<'a> {
     Flows(&'a [Flow]),
     Events(&'a [Event]),

@@ -19,8 +19,8 @@ use netwhy_flows::{Action, Address, Direction, Flow, Names, Opener, Status, Symb
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Level 3 packs 4 % better than 1 for a third more time.
-const ZSTD_LEVEL: i32 = 1;
+/// Level 2 packs 4 % better than 1, level 3 another 3 % for twice the price.
+const ZSTD_LEVEL: i32 = 2;
 /// Rows that are turned into columns at once.
 const BATCH_ROW_COUNT: usize = 64 * 1024;
 /// Rows of one row group: an hour of a day of twenty million is one group.
@@ -100,10 +100,11 @@ fn properties(wide: bool) -> Result<WriterProperties, ParquetError> {
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_sorting_columns((!wide).then(|| sorting.to_vec()))
         .set_created_by(format!("netwhy {}", env!("CARGO_PKG_VERSION")));
-    // Almost no two are alike: a dictionary would only be filled and thrown away.
+    // Almost no two are alike: a dictionary would only be filled and thrown away, and nothing is left to pack.
     let path = ColumnPath::from("offset");
     builder = builder
         .set_column_dictionary_enabled(path.clone(), false)
+        .set_column_compression(path.clone(), Compression::UNCOMPRESSED)
         .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
     Ok(builder.build())
 }

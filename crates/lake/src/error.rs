@@ -42,3 +42,19 @@ impl From<DataFusionError> for LakeError {
         LakeError::Query(Box::new(error))
     }
 }
+
+impl LakeError {
+    /// Whether a damaged file can be why: the question was understood, and memory was not what lacked.
+    pub(crate) fn may_be_damage(&self) -> bool {
+        let LakeError::Query(source) = self else { return false };
+        !matches!(
+            source.find_root(),
+            DataFusionError::SQL(..)
+                | DataFusionError::Plan(_)
+                | DataFusionError::SchemaError(..)
+                | DataFusionError::NotImplemented(_)
+                | DataFusionError::Configuration(_)
+                | DataFusionError::ResourcesExhausted(_)
+        )
+    }
+}

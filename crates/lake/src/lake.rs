@@ -2,15 +2,18 @@
 
 use crate::cluster::{ATTEMPT_COUNT_MAX, is_lost, wait};
 use crate::error::LakeError;
+use crate::feed::{Fed, columns};
 use crate::import::{self, ImportReport, ImportStep};
-use crate::manifest::Manifest;
+use crate::manifest::{DataFile, FOLDER as MANIFESTS, Manifest};
 use crate::question::Question;
 use crate::retention::{self, RetentionReport};
-use crate::rows::Rows;
+use crate::rows::{Rows, Torn};
 use crate::session;
 use crate::store::Store;
-use crate::text::NeedsWide;
-use std::collections::BTreeMap;
+use crate::text::{self, NeedsWide};
+use netwhy_flows::{Flow, Names, UnreadCount};
+use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,6 +24,10 @@ use tokio::runtime::Runtime;
 const MEMORY_BYTES_MAX: usize = 1 << 30;
 /// Rows that a query returns at most by default.
 const ROW_COUNT_MAX: usize = 1_000_000;
+/// What is said of a file that somebody deleted.
+const GONE: &str = "is in the manifest and not there";
+/// What the URL of an object store begins with.
+const STORE_SCHEMES: [&str; 3] = ["s3", "gs", "az"];
 /// Random bytes in the name of a file.
 const UNIQUE_BYTES: usize = 12;
 
@@ -89,6 +96,12 @@ impl Lake {
         Ok(Lake { store, options, runtime, count: AtomicU64::new(0) })
     }
 
+    /// Whether a place is one that `open` would find a lake in: of an object store, or a folder with a manifest.
+    pub fn is_one(location: &Path) -> bool {
+        let scheme = location.to_str().and_then(|text| text.split_once("://"));
+        scheme.is_some_and(|(scheme, _)| STORE_SCHEMES.contains(&scheme)) || location.join(MANIFESTS).is_dir()
+    }
+
     /// Imports files, each whole or not at all, and each once whatever it is called.
     pub fn import(
         &self,
@@ -104,11 +117,95 @@ impl Lake {
     }
 
     /// Answers a question from all records of the lake.
+    ///
+    /// Files that are damaged or gone are left out and named in the answer's `torn`.
     pub fn query(&self, question: &Question) -> Result<Rows, LakeError> {
-        self.block_on(async {
-            let manifest = Manifest::newest(&self.store).await?;
-            self.ask(&manifest, question).await
-        })
+        let (mut rows, torn) =
+            self.ask_sound(async |manifest: &Manifest| self.ask(manifest, question).await)?;
+        rows.torn = torn;
+        Ok(rows)
+    }
+
+    /// Asks all files of the lake; where that fails, looks for what is damaged, and asks the others.
+    fn ask_sound<T>(
+        &self,
+        ask: impl AsyncFn(&Manifest) -> Result<T, LakeError>,
+    ) -> Result<(T, Vec<Torn>), LakeError> {
+        let mut manifest = self.block_on(Manifest::newest(&self.store))?;
+        let mut torn = self.take_gone(&mut manifest)?;
+        let error = match self.block_on(ask(&manifest)) {
+            Err(error) if error.may_be_damage() => error,
+            answer => return answer.map(|answer| (answer, torn)),
+        };
+        let gone = torn.len();
+        let names = Names::default();
+        for (name, file) in std::mem::take(&mut manifest.files) {
+            self.check()?;
+            match self.read_file(&name, &names, &mut |_| {})?.torn {
+                None => drop(manifest.files.insert(name, file)),
+                Some(why) => torn.push(left_out(name, &file, &why)),
+            }
+        }
+        if torn.len() == gone {
+            return Err(error);
+        }
+        Ok((self.block_on(ask(&manifest))?, torn))
+    }
+
+    /// Takes out of a manifest what is not there: a query would pass over it without a word.
+    fn take_gone(&self, manifest: &mut Manifest) -> Result<Vec<Torn>, LakeError> {
+        let stored = self.block_on(self.store.list("data"))?;
+        let stored: HashSet<String> = stored.into_iter().map(|one| one.name).collect();
+        let mut gone = Vec::new();
+        manifest.files.retain(|name, file| {
+            let is_there = stored.contains(name);
+            if !is_there {
+                gone.push(left_out(name.clone(), file, GONE));
+            }
+            is_there
+        });
+        Ok(gone)
+    }
+
+    /// All records of the files that have some within these times, each once; in milliseconds since 1970.
+    ///
+    /// Files come hour by hour, the records of each in the order of their starts: detectors count on time going on.
+    /// What is damaged is told beside what was read, and the rest is given.
+    pub fn records(
+        &self,
+        times_ms: Range<i64>,
+        names: &Names,
+        each: &mut dyn FnMut(&[Flow]),
+    ) -> Result<(UnreadCount, Vec<Torn>), LakeError> {
+        let manifest = self.block_on(Manifest::newest(&self.store))?;
+        let mut told = (UnreadCount::default(), Vec::new());
+        let mut flows = Vec::new();
+        let within =
+            |file: &DataFile| file.start_ms_max >= times_ms.start && file.start_ms_min < times_ms.end;
+        for (name, _) in manifest.files.into_iter().filter(|(_, file)| within(file)) {
+            self.check()?;
+            flows.clear();
+            let fed = self.read_file(&name, names, &mut |part| flows.extend_from_slice(part))?;
+            flows.sort_unstable_by_key(|flow| (flow.start_ms, flow.offset));
+            each(&flows);
+            told.0.append(fed.count);
+            told.1.extend(fed.torn.map(|why| Torn { file: name, why }));
+        }
+        Ok(told)
+    }
+
+    /// Reads a file of the lake; what is wrong with it is told.
+    pub(crate) fn read_file(
+        &self,
+        name: &str,
+        names: &Names,
+        each: &mut dyn FnMut(&[Flow]),
+    ) -> Result<Fed, LakeError> {
+        let Some(bytes) = self.block_on(self.store.get(name))? else {
+            return Ok(Fed { torn: Some(GONE.to_owned()), ..Fed::default() });
+        };
+        let file: Arc<str> = name.into();
+        Ok(columns::read_all(&file, || Ok(bytes.clone()), names, each))
     }
 
     /// Asks, and asks again where the cluster's scheduler was lost meanwhile.
@@ -131,11 +228,10 @@ impl Lake {
         Err(LakeError::Cancelled)
     }
 
-    /// Answers a question and writes the rows as a Parquet file; returns how many.
-    pub fn query_to_parquet(&self, question: &Question, path: &Path) -> Result<u64, LakeError> {
-        self.block_on(async {
-            let manifest = Manifest::newest(&self.store).await?;
-            let context = session::over_lake(self, &manifest).await?;
+    /// Answers a question and writes the rows as a Parquet file; returns how many, and what was left out as damaged.
+    pub fn query_to_parquet(&self, question: &Question, path: &Path) -> Result<(u64, Vec<Torn>), LakeError> {
+        self.ask_sound(async |manifest: &Manifest| {
+            let context = session::over_lake(self, manifest).await?;
             session::write(&context, question, &self.options, path).await
         })
     }
@@ -150,8 +246,7 @@ impl Lake {
         let ask = async |wide| {
             let (context, told) = session::over_files(files, wide, options).await?;
             let mut rows = session::ask(&context, question, options).await?;
-            let mut told = told.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            (rows.unread, rows.torn) = std::mem::take(&mut *told);
+            (rows.unread, rows.torn) = text::summed(&told);
             Ok(rows)
         };
         runtime.block_on(async {
@@ -193,4 +288,8 @@ impl Lake {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(format!("{hex}-{}", self.count.fetch_add(1, Ordering::Relaxed)))
     }
+}
+
+fn left_out(file: String, about: &DataFile, why: &str) -> Torn {
+    Torn { file, why: format!("{why}; its {} records are left out", about.rows) }
 }

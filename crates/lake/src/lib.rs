@@ -30,6 +30,6 @@ pub use import::{ImportReport, ImportStep, Imported, Outcome};
 pub use lake::{Cancel, Lake, LakeOptions};
 pub use question::{Filter, NAMES, Question};
 pub use retention::{RETENTION_DAYS, RetentionReport};
-pub use rows::{Cell, Column, ColumnKind, Rows};
+pub use rows::{Cell, Column, ColumnKind, Rows, Torn};
 pub use schema::{FORMAT_KEY, VERSION_KEY};
 pub use session::TABLE;

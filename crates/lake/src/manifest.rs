@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Rises when an older netwhy could not read the manifest any more.
 const VERSION: u32 = 1;
-const FOLDER: &str = "manifest";
+pub const FOLDER: &str = "manifest";
 /// How many manifests are kept behind the newest, for readers that began with one of them.
 const OLD_COUNT: u64 = 8;
 /// How often a commit begins again because another writer was first.

@@ -3,13 +3,11 @@
 //! A file that is dropped or merged stays for a while, for queries that began before; only then is it deleted.
 
 use crate::error::LakeError;
-use crate::feed::columns;
 use crate::import::hours::{FILE_ROW_COUNT_MAX, HOUR_MS, Written, write_hour};
 use crate::lake::Lake;
 use crate::manifest::{DataFile, Manifest};
 use netwhy_flows::{Flow, Names};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// How long records are kept where nobody says, in days.
 pub const RETENTION_DAYS: u32 = 180;
@@ -113,11 +111,11 @@ fn merge_group(
     let mut merged = Vec::new();
     for name in group {
         let before = flows.len();
-        match read(lake, name, &names, &mut flows)? {
+        match lake.read_file(name, &names, &mut |part| flows.extend_from_slice(part))?.torn {
             None => merged.push(name.clone()),
             Some(why) => {
                 flows.truncate(before);
-                report.damaged.push(why);
+                report.damaged.push(format!("{name}: {why}"));
             }
         }
     }
@@ -145,15 +143,4 @@ fn merge_group(
         report.written_files += 1;
     }
     Ok(())
-}
-
-/// Reads a file of the lake; says what is wrong with it where something is.
-fn read(lake: &Lake, name: &str, names: &Names, flows: &mut Vec<Flow>) -> Result<Option<String>, LakeError> {
-    let Some(bytes) = lake.block_on(lake.store.get(name))? else {
-        return Ok(Some(format!("{name} is in the manifest and not there")));
-    };
-    let file: Arc<str> = name.into();
-    let fed =
-        columns::read_all(&file, || Ok(bytes.clone()), names, &mut |part| flows.extend_from_slice(part));
-    Ok(fed.torn)
 }

@@ -46,8 +46,15 @@ pub struct Rows {
     pub rows: Vec<Vec<Cell>>,
     /// What of the asked files was not understood; nothing where a lake was asked.
     pub unread: UnreadCount,
-    /// Files that ended early, and where; the rows are of what came before.
-    pub torn: Vec<String>,
+    /// Files that ended early, and where; the rows are of what came before. Of a lake: files that were left out.
+    pub torn: Vec<Torn>,
+}
+
+/// A file that was not read to its end, or not at all, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Torn {
+    pub file: String,
+    pub why: String,
 }
 
 impl Rows {

@@ -4,6 +4,7 @@ use crate::encode::{Words, is_wide};
 use crate::error::LakeError;
 use crate::feed::{Fed, Feeder};
 use crate::lake::{Cancel, LakeOptions};
+use crate::rows::Torn;
 use crate::schema::{asked, is_address};
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
@@ -17,7 +18,8 @@ use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 use netwhy_flows::read::Wanted;
 use netwhy_flows::{Flow, Names, UnreadCount};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 /// Batches that wait between reading and the query.
@@ -34,8 +36,19 @@ pub struct TextTable {
     told: Told,
 }
 
-/// What reading the files has told, all readings of one query together.
-pub type Told = Arc<Mutex<(UnreadCount, Vec<String>)>>;
+/// What reading the files has told, by their place among the asked ones.
+pub type Told = Arc<Mutex<BTreeMap<usize, (PathBuf, Fed)>>>;
+
+/// All files together: what was not understood, and what ended early.
+pub fn summed(told: &Told) -> (UnreadCount, Vec<Torn>) {
+    let mut told = told.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut sum = (UnreadCount::default(), Vec::new());
+    for (path, fed) in std::mem::take(&mut *told).into_values() {
+        sum.0.append(fed.count);
+        sum.1.extend(fed.torn.map(|why| Torn { file: path.display().to_string(), why }));
+    }
+    sum
+}
 
 /// An IPv6 address came up in a table whose addresses are 32-bit numbers; asked again as a wide table, it is there.
 #[derive(Debug, thiserror::Error)]
@@ -112,10 +125,13 @@ struct Part {
 }
 
 impl Part {
-    fn tell(&self, fed: Fed) {
+    /// A query may read a file more than once, and not always to its end: the fullest reading counts.
+    fn tell(&self, place: usize, path: &Path, fed: Fed) {
+        let seen = |fed: &Fed| fed.count.read + fed.count.unread;
         let mut told = self.told.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        told.0.append(fed.count);
-        told.1.extend(fed.torn);
+        if told.get(&place).is_none_or(|(_, known)| seen(known) < seen(&fed)) {
+            told.insert(place, (path.to_owned(), fed));
+        }
     }
 
     fn batch(&self, flows: &[Flow], names: &Names) -> Result<RecordBatch> {
@@ -143,7 +159,7 @@ impl PartitionStream for Part {
             let names = Arc::new(Names::default());
             let feeder = Feeder { names: names.clone(), workers: part.workers, wanted, hashed: false };
             let mut given = 0;
-            for file in part.files.iter() {
+            for (place, file) in part.files.iter().enumerate() {
                 let done =
                     |given: usize| given >= part.limit || part.cancel.is_cancelled() || sender.is_closed();
                 let mut failed = None;
@@ -167,7 +183,7 @@ impl PartitionStream for Part {
                     return Err(error);
                 }
                 let fed = fed.map_err(|error| DataFusionError::External(Box::new(error)))?;
-                part.tell(fed);
+                part.tell(place, file, fed);
                 if done(given) {
                     break;
                 }

@@ -93,17 +93,44 @@ fn a_broken_row_group_is_told_with_its_place_and_the_others_are_read() {
 }
 
 #[test]
-fn a_broken_file_of_the_lake_is_a_clear_error() {
+fn a_damaged_file_of_the_lake_is_named_and_the_others_are_asked() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lake");
     let lake = open(&path);
     lake.import(&[log(&folder.path().join("a.log"), 1, 100)], &mut |_| {}).unwrap();
-    let data = path.join("data/date=2026-01-01/hour=00");
-    let file = fs::read_dir(data).unwrap().next().unwrap().unwrap().path();
-    fs::write(&file, b"torn").unwrap();
-    let failed = lake.query(&netwhy_lake::Question::Sql("SELECT sum(bytes) FROM flows".to_owned()));
-    let told = format!("{:?}", failed.unwrap_err());
-    assert!(told.contains(".parquet") || told.contains("Parquet"), "{told}");
+    let file_of = |hour: &str| {
+        let data = path.join("data/date=2026-01-01").join(hour);
+        fs::read_dir(data).unwrap().next().unwrap().unwrap().path()
+    };
+    // Only what is asked for is read, so the times, which come first in a file, are asked for.
+    const ASKED: &str = "SELECT count(*), sum(bytes), count(DISTINCT start) FROM flows";
+    let first_hour = format!("{ASKED} WHERE start < '2026-01-01T01:00:00Z'");
+    let sound = text(&sql(&lake, &first_hour));
+    let second = file_of("hour=01");
+    let whole = fs::read(&second).unwrap();
+    let mut middle = whole.clone();
+    middle[8..60].fill(0xff);
+    // Cut to a word, broken in its first pages, cut in its middle, and gone.
+    for damage in [Some(b"torn".to_vec()), Some(middle), Some(whole[..whole.len() / 2].to_vec()), None] {
+        match damage {
+            Some(bytes) => fs::write(&second, bytes).unwrap(),
+            None => fs::remove_file(&second).unwrap(),
+        }
+        let rows = sql(&lake, ASKED);
+        assert_eq!(text(&rows), sound);
+        let [torn] = rows.torn.as_slice() else { panic!("{:?}", rows.torn) };
+        assert!(torn.file.starts_with("data/date=2026-01-01/hour=01/"), "{torn:?}");
+        assert!(torn.why.ends_with("; its 50 records are left out"), "{torn:?}");
+        let out = folder.path().join("out.parquet");
+        let question = netwhy_lake::Question::Sql("SELECT start, bytes FROM flows".to_owned());
+        let (rows, left_out) = lake.query_to_parquet(&question, &out).unwrap();
+        assert_eq!((rows, left_out.len()), (50, 1));
+    }
+    fs::remove_file(file_of("hour=00")).unwrap();
+    let rows = sql(&lake, "SELECT count(*), sum(bytes) FROM flows");
+    assert_eq!((text(&rows), rows.torn.len()), (vec!["0 -".to_owned()], 2));
+    fs::write(&second, whole).unwrap();
+    assert_eq!(sql(&lake, "SELECT sum(bytes) FROM flows").torn.len(), 1);
 }
 
 proptest! {

@@ -55,8 +55,8 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ("Share out a cluster's queries among its executors", "把集群的查询分配给各执行器"),
     ("Work on the queries of a cluster", "执行集群的查询"),
     (
-        "Flow logs, captures, exports, access and authentication logs, and folders of them; '-' reads stdin",
-        "流日志、抓包、导出文件、访问日志与认证日志，以及含它们的目录；'-' 读取标准输入",
+        "Flow logs, captures, exports, access and authentication logs, folders of them, and lakes; '-' reads stdin",
+        "流日志、抓包、导出文件、访问与认证日志、含它们的目录，以及数据湖；'-' 读取标准输入",
     ),
     (
         "The order of fields of AWS logs without a header line, as in the flow log's own definition",

@@ -66,7 +66,7 @@ pub fn read_all<R: ChunkReader + 'static>(
     let groups = match open() {
         Ok(builder) => builder.metadata().num_row_groups().min(GROUP_COUNT_MAX),
         Err(why) => {
-            fed.torn = Some(format!("{file}: the footer of the Parquet file: {why}"));
+            fed.torn = Some(format!("the footer of the Parquet file: {why}"));
             return fed;
         }
     };
@@ -76,7 +76,7 @@ pub fn read_all<R: ChunkReader + 'static>(
             let en = format!("row group {group} cannot be read: {why}");
             let zh = format!("无法读取行组 {group}：{why}");
             fed.count.push(Unread::new(file, group as u64, 0, b"", en.clone(), zh));
-            fed.torn.get_or_insert(format!("{file}: {en}"));
+            fed.torn.get_or_insert(en);
         }
     }
     fed

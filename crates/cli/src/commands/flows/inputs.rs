@@ -1,16 +1,19 @@
 //! Files of flow records and logs: found, opened, read, and what of them could not be read told.
 
+use super::times::moment;
 use crate::commands::folder::{Folder, gather};
 use crate::failure::while_trying;
 use crate::{Common, fail, failure, warn};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
+use netwhy_flows::logs::Event;
 use netwhy_flows::source::{Batch, Source, SourceError, Told};
-use netwhy_flows::{Names, UnreadCount, export};
+use netwhy_flows::{Flow, Names, UnreadCount, export};
 use netwhy_model::Lang;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{IsTerminal, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,7 +30,7 @@ const PLACE_COUNT_MAX: usize = 1_000;
 /// What to read.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Inputs {
-    /// Flow logs, captures, exports, access and authentication logs, and folders of them; '-' reads stdin
+    /// Flow logs, captures, exports, access and authentication logs, folders of them, and lakes; '-' reads stdin
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
@@ -43,6 +46,39 @@ pub(crate) struct How {
     /// Threads that read; as many as there are processors by default
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
+}
+
+/// The moments that are asked about, in milliseconds since 1970: from the first until before the last.
+#[derive(Debug, Clone)]
+pub(crate) struct Times(pub(crate) Range<i64>);
+
+impl Times {
+    pub(crate) const ALL: Times = Times(i64::MIN..i64::MAX);
+
+    /// From `--since` and `--until`.
+    pub(crate) fn of(since: Option<&str>, until: Option<&str>) -> Result<Times> {
+        let at = |text: Option<&str>, none| text.map_or(Ok(none), moment);
+        Ok(Times(at(since, i64::MIN)?..at(until, i64::MAX)?))
+    }
+
+    /// Gives on what lies within.
+    pub(crate) fn cut(&self, batch: &Batch, each: &mut dyn FnMut(Batch)) {
+        if self.0 == Times::ALL.0 {
+            return each(*batch);
+        }
+        match batch {
+            Batch::Flows(flows) => {
+                let kept: Vec<Flow> =
+                    flows.iter().filter(|one| self.0.contains(&one.start_ms)).copied().collect();
+                each(Batch::Flows(&kept));
+            }
+            Batch::Events(events) => {
+                let kept: Vec<Event> =
+                    events.iter().filter(|one| self.0.contains(&one.time_ms)).cloned().collect();
+                each(Batch::Events(&kept));
+            }
+        }
+    }
 }
 
 /// What was read of all files, and what was not.
@@ -67,7 +103,9 @@ pub(crate) struct Broken {
 /// What was not understood, for programs.
 #[derive(Debug, Serialize)]
 pub(crate) struct FedJson<'a> {
-    files: u64,
+    /// Nothing where an answer came from a lake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<u64>,
     records: u64,
     unread: u64,
     places: Vec<PlaceJson<'a>>,
@@ -109,28 +147,36 @@ impl How {
 
 impl Inputs {
     /// Reads all files one after the other; an error is only that nothing at all could be read.
-    pub(crate) fn read(&self, source: &Source, common: &Common, each: &mut dyn FnMut(Batch)) -> Result<Fed> {
-        read(&self.files, source, common, each)
+    pub(crate) fn read(
+        &self,
+        source: &Source,
+        times: &Times,
+        common: &Common,
+        each: &mut dyn FnMut(Batch),
+    ) -> Result<Fed> {
+        read(&self.files, source, times, common, each)
     }
 }
 
-/// Reads files and folders one after the other; an error is only that nothing at all could be read.
+/// Reads files and folders one after the other; an error is only that nothing at all could be read. Of lakes, files
+/// without a record of these times are passed over.
 pub(crate) fn read(
     paths: &[PathBuf],
     source: &Source,
+    times: &Times,
     common: &Common,
     each: &mut dyn FnMut(Batch),
 ) -> Result<Fed> {
+    let mut fed = Fed::default();
     let mut files = Vec::new();
     for path in paths {
         if path == Path::new("-") {
             files.push((path.clone(), true));
-        } else {
+        } else if !lake::read(path, source, times, &mut fed, each)? {
             gather(path, &FOLDER, &mut files)?;
         }
     }
     let bar = Bar::start(&files, common);
-    let mut fed = Fed::default();
     for (path, asked_for) in &files {
         let name = if path == Path::new("-") { "stdin".into() } else { path.display().to_string() };
         bar.file(&name);
@@ -174,7 +220,50 @@ fn open(path: &Path) -> Result<Box<dyn Read + Send>> {
     Ok(Box::new(file))
 }
 
-/// Files of a lake, read without asking it.
+/// Lakes among the files, each read as its manifest says.
+#[cfg(feature = "lake")]
+mod lake {
+    use super::*;
+    use crate::commands::flows::lake::Stores;
+    use netwhy_lake::{Lake, LakeOptions};
+
+    /// Whether it was one.
+    pub fn read(
+        path: &Path,
+        source: &Source,
+        times: &Times,
+        fed: &mut Fed,
+        each: &mut dyn FnMut(Batch),
+    ) -> Result<bool> {
+        if !Lake::is_one(path) {
+            return Ok(false);
+        }
+        let options = LakeOptions { store: Stores::default().options()?, ..LakeOptions::default() };
+        let name = path.display();
+        let trying =
+            |error| while_trying((format!("reading the lake {name}"), format!("读取数据湖 {name}")), error);
+        let lake = Lake::open(&name.to_string(), options).map_err(trying)?;
+        let mut flows = |flows: &[Flow]| each(Batch::Flows(flows));
+        let (count, torn) = lake.records(times.0.clone(), &source.names, &mut flows).map_err(trying)?;
+        fed.files += 1;
+        fed.count.append(count);
+        fed.torn(torn);
+        Ok(true)
+    }
+}
+
+#[cfg(not(feature = "lake"))]
+mod lake {
+    use super::*;
+
+    pub fn read(path: &Path, _: &Source, _: &Times, _: &mut Fed, _: &mut dyn FnMut(Batch)) -> Result<bool> {
+        let is_store = path.to_str().is_some_and(|text| text.contains("://"));
+        let is_lake = is_store || path.join("manifest").is_dir();
+        if is_lake { Err(crate::commands::flows::lake::not_built()) } else { Ok(false) }
+    }
+}
+
+/// Parquet files, read without asking a lake.
 #[cfg(feature = "lake")]
 mod parquet {
     use super::*;
@@ -204,6 +293,27 @@ fn nothing(fed: &Fed) -> anyhow::Error {
 }
 
 impl Fed {
+    /// What an answer of the lake, or of files asked as one, could not read.
+    #[cfg(feature = "lake")]
+    pub(crate) fn of_answer(count: UnreadCount, torn: Vec<netwhy_lake::Torn>) -> Fed {
+        let mut fed = Fed { count, ..Fed::default() };
+        fed.torn(torn);
+        fed
+    }
+
+    #[cfg(feature = "lake")]
+    fn torn(&mut self, torn: Vec<netwhy_lake::Torn>) {
+        for one in torn {
+            self.broken(one.file, one.why.clone(), one.why);
+        }
+    }
+
+    /// Whether something could not be read.
+    #[cfg(feature = "lake")]
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.count.unread > 0 || !self.broken.is_empty()
+    }
+
     fn take(&mut self, name: String, told: Told, asked_for: bool) {
         self.files += 1;
         self.count.append(told.count);
@@ -268,7 +378,7 @@ impl Fed {
             text: &place.excerpt,
         });
         FedJson {
-            files: self.files,
+            files: (self.files > 0).then_some(self.files),
             records: self.count.read,
             unread: self.count.unread,
             places: places.collect(),

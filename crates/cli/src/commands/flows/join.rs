@@ -1,7 +1,7 @@
 //! `netwhy TARGET --flows PATH`: what the records know of this way and its ends, as evidence beside the probes.
 
 use super::detect::Finder;
-use super::inputs::{self, Fed, How};
+use super::inputs::{self, Fed, How, Times};
 use super::times::{clock, shown};
 use crate::commands::policy::join::{address, own_address};
 use crate::commands::scan::words::thousands;
@@ -26,7 +26,9 @@ const BLOCK_AFTER_MS_MAX: i64 = 24 * 3_600 * 1_000;
 
 /// Refuses what is not there before anything is asked.
 pub(crate) fn check(paths: &[PathBuf]) -> Result<()> {
-    for path in paths {
+    // Whether there is a lake shows when it is opened.
+    let is_file = |path: &&PathBuf| !path.to_string_lossy().contains("://");
+    for path in paths.iter().filter(is_file) {
         let name = path.display();
         std::fs::metadata(path)
             .map_err(|error| while_trying((format!("reading {name}"), format!("读取 {name}")), error))?;
@@ -47,7 +49,10 @@ pub(crate) fn add(paths: &[PathBuf], saved: &mut SavedCase, common: &Common) -> 
         return Ok(());
     };
     let from = saved.case.source.address.or_else(|| own_address(to));
-    let known = read(paths, way(saved, from, to), common)?;
+    let way = way(saved, from, to);
+    // A lake waits on a runtime of its own, which it may not within the one that runs this.
+    let known = std::thread::scope(|scope| scope.spawn(|| read(paths, way, common)).join());
+    let known = known.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     known.fed.tell(common.lang);
     let target = &saved.case.target;
     let subject = SocketAddr::new(to, if target.scheme == Scheme::Dns { 0 } else { target.port }).to_string();
@@ -92,7 +97,7 @@ fn read(paths: &[PathBuf], way: Way, common: &Common) -> Result<Known> {
     let mut finder = Finder::new(&names, ours);
     let mut watch = Watch::new(way);
     let source = How::default().source(&names);
-    let fed = inputs::read(paths, &source, common, &mut |batch| {
+    let fed = inputs::read(paths, &source, &Times::ALL, common, &mut |batch| {
         if let Batch::Flows(flows) = &batch {
             flows.iter().for_each(|flow| watch.flow(flow));
         }

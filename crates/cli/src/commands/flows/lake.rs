@@ -40,7 +40,7 @@ pub(crate) struct Place {
 }
 
 /// How object stores are reached.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Stores {
     /// An option of the object store, such as aws_region=eu-west-1; the store's own variables count too
     #[arg(long, value_name = "KEY=VALUE")]

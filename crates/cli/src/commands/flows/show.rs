@@ -2,8 +2,8 @@
 
 mod top;
 
-use super::inputs::Inputs;
-use super::times::{moment, shown};
+use super::inputs::{Inputs, Times};
+use super::times::shown;
 use crate::args::Format;
 use crate::commands::scan::csv::quoted;
 use crate::{Common, fail};
@@ -66,13 +66,11 @@ pub(super) struct Sieve {
     address: Option<Address>,
     port: Option<u16>,
     action: Option<Action>,
-    since_ms: i64,
-    until_ms: i64,
+    times: Times,
 }
 
 impl Filter {
     fn sieve(&self) -> Result<Sieve> {
-        let at = |text: &Option<String>, none| text.as_deref().map_or(Ok(none), moment);
         Ok(Sieve {
             address: self.address.map(Address::from),
             port: self.port,
@@ -80,27 +78,25 @@ impl Filter {
                 Wanted::Accept => Action::Accept,
                 Wanted::Reject => Action::Reject,
             }),
-            since_ms: at(&self.since, i64::MIN)?,
-            until_ms: at(&self.until, i64::MAX)?,
+            times: Times::of(self.since.as_deref(), self.until.as_deref())?,
         })
     }
 }
 
 impl Sieve {
     /// Keeps everything.
-    pub(super) const ALL: Sieve =
-        Sieve { address: None, port: None, action: None, since_ms: i64::MIN, until_ms: i64::MAX };
+    pub(super) const ALL: Sieve = Sieve { address: None, port: None, action: None, times: Times::ALL };
 
     fn keeps(&self, flow: &Flow) -> bool {
         let asks = |port: u16| flow.source_port == port || flow.destination_port == port;
         self.address.is_none_or(|address| flow.source == address || flow.destination == address)
             && self.port.is_none_or(asks)
             && self.action.is_none_or(|action| flow.action == action)
-            && (self.since_ms..self.until_ms).contains(&flow.start_ms)
+            && self.times.0.contains(&flow.start_ms)
     }
 
     fn keeps_time(&self, time_ms: i64) -> bool {
-        (self.since_ms..self.until_ms).contains(&time_ms)
+        self.times.0.contains(&time_ms)
     }
 }
 
@@ -111,13 +107,15 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<u8> {
     match args.top {
         Some(top) => {
             let mut sums = Sums::new(top);
-            let fed = args.inputs.read(&source, common, &mut |batch| sums.take(batch, &sieve))?;
+            let fed =
+                args.inputs.read(&source, &sieve.times, common, &mut |batch| sums.take(batch, &sieve))?;
             fed.tell(common.lang);
             sums.table(args.count.unwrap_or(TOP_COUNT), &names).tell(&format!("{top:?}"), common)?;
         }
         None => {
             let mut rows = Rows::new(common, names, args.count.unwrap_or(usize::MAX));
-            let fed = args.inputs.read(&source, common, &mut |batch| rows.take(batch, &sieve))?;
+            let fed =
+                args.inputs.read(&source, &sieve.times, common, &mut |batch| rows.take(batch, &sieve))?;
             rows.finish()?;
             fed.tell(common.lang);
             if fed.count.read == 0 {
@@ -320,6 +318,6 @@ mod tests {
     fn a_sieve_keeps_either_side() {
         let flow = Flow { source: Address::v4(1), destination_port: 22, start_ms: 5, ..Flow::default() };
         assert!(Sieve { port: Some(22), address: Some(Address::v4(1)), ..Sieve::ALL }.keeps(&flow));
-        assert!(!Sieve { since_ms: 6, ..Sieve::ALL }.keeps(&flow));
+        assert!(!Sieve { times: Times(6..i64::MAX), ..Sieve::ALL }.keeps(&flow));
     }
 }

@@ -39,12 +39,14 @@ pub(super) struct Column {
 pub(super) struct Table {
     pub(super) columns: Vec<Column>,
     pub(super) rows: Vec<Vec<Value>>,
+    /// What of the input could not be read, where something could not.
+    pub(super) input: Option<Value>,
 }
 
 impl Table {
     pub(super) fn new(columns: &[(&str, Kind)]) -> Table {
         let column = |(name, kind): &(&str, Kind)| Column { name: (*name).to_owned(), kind: *kind };
-        Table { columns: columns.iter().map(column).collect(), rows: Vec::new() }
+        Table { columns: columns.iter().map(column).collect(), rows: Vec::new(), input: None }
     }
 
     /// Writes it to stdout in the form that was asked for.
@@ -78,11 +80,15 @@ impl Table {
                 self.columns.iter().zip(row).map(|(column, value)| (column.name.clone(), value.clone()));
             Value::Object(named.collect::<Map<_, _>>())
         };
-        serde_json::json!({
+        let mut json = serde_json::json!({
             "schema": SCHEMA,
             "columns": self.columns,
             "rows": self.rows.iter().map(row).collect::<Vec<_>>(),
-        })
+        });
+        if let Some(input) = &self.input {
+            json["input"] = input.clone();
+        }
+        json
     }
 
     fn csv(&self) -> String {

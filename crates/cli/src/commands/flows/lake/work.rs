@@ -2,7 +2,7 @@
 
 use super::{ImportArgs, Place, QueryArgs, RetentionArgs, Stores};
 use crate::args::Format;
-use crate::commands::flows::inputs::FOLDER;
+use crate::commands::flows::inputs::{FOLDER, Fed};
 use crate::commands::flows::table::{Column, Kind, Table};
 use crate::commands::flows::times::{length, moment, now_ms};
 use crate::commands::folder::gather;
@@ -11,6 +11,7 @@ use crate::failure::{did_you_mean, while_trying};
 use crate::{Common, fail, print, warn};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
+use netwhy_flows::UnreadCount;
 use netwhy_lake::{Cell, ColumnKind, Filter, Imported, Lake, LakeOptions, Outcome, Question, Rows};
 use netwhy_model::Lang;
 use serde_json::Value;
@@ -121,7 +122,8 @@ pub fn query(args: &QueryArgs, common: &Common) -> Result<u8> {
             ("give it with --out FILE", "请用 --out FILE 指定"),
         )),
         (true, Some(path)) => {
-            let rows = asked(args)?.query_to_parquet(&question, path)?;
+            let (rows, torn) = asked(args)?.query_to_parquet(&question, path)?;
+            Fed::of_answer(UnreadCount::default(), torn).tell(common.lang);
             warn(&match common.lang {
                 Lang::En => format!("{} rows in {}", thousands(rows), path.display()),
                 Lang::Zh => format!("{} 行，写入 {}", thousands(rows), path.display()),
@@ -129,12 +131,15 @@ pub fn query(args: &QueryArgs, common: &Common) -> Result<u8> {
             Ok(0)
         }
         (false, _) => {
-            let rows = if args.files.is_empty() {
+            let mut rows = if args.files.is_empty() {
                 asked(args)?.query(&question)?
             } else {
                 Lake::query_files(&files(&args.files)?, &question, &options(args)?)?
             };
-            table(rows).tell_to(&args.question, args.out.as_deref(), common)?;
+            let fed = Fed::of_answer(std::mem::take(&mut rows.unread), std::mem::take(&mut rows.torn));
+            fed.tell(common.lang);
+            let input = if fed.is_incomplete() { Some(serde_json::to_value(fed.json())?) } else { None };
+            Table { input, ..table(rows) }.tell_to(&args.question, args.out.as_deref(), common)?;
             Ok(0)
         }
     }
@@ -287,5 +292,5 @@ fn table(rows: Rows) -> Table {
         Cell::Truth(truth) => truth.into(),
     };
     let rows = rows.rows.into_iter().map(|row| row.into_iter().map(value).collect());
-    Table { columns: columns.collect(), rows: rows.collect() }
+    Table { columns: columns.collect(), rows: rows.collect(), input: None }
 }
