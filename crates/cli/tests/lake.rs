@@ -150,6 +150,10 @@ fn a_lake_stands_wherever_files_may() {
     let (_, merged) = desk.json(&["flows", "retention", "--lake", "lake", "--days", "36500"]);
     assert!(merged["merged_files"].as_u64() > Some(0), "{merged}");
     assert_eq!(alerts(&["lake"]), files);
+    let counted = rows(&desk, "SELECT count(*) AS n FROM flows", &["lake"]);
+    assert_eq!(counted[0]["n"], files.1);
+    let both = desk.run(&["flows", "query", "pairs", "lake", "0.log"]);
+    assert!(String::from_utf8_lossy(&both.stderr).contains("a lake is asked alone"), "{both:?}");
     let (_, rows) =
         desk.json(&["flows", "show", "lake", "--until", "2026-01-01T01:00:00Z", "--top", "talkers"]);
     assert!(rows["rows"].as_array().is_some_and(|rows| !rows.is_empty()), "{rows}");

@@ -19,7 +19,7 @@ use netwhy_flows::{Action, Address, Direction, Flow, Names, Opener, Status, Symb
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Level 2 packs 4 % better than 1, level 3 another 3 % for twice the price.
+/// Level 2 packs 4 % better than 1.
 const ZSTD_LEVEL: i32 = 2;
 /// Rows that are turned into columns at once.
 const BATCH_ROW_COUNT: usize = 64 * 1024;

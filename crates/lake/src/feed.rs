@@ -6,6 +6,7 @@ use crate::error::LakeError;
 use netwhy_flows::dump::{self, DumpCount, DumpError};
 use netwhy_flows::read::{Format, ReadError, Reader, Wanted, sniff};
 use netwhy_flows::{Flow, Names, UnreadCount};
+use netwhy_model::Text;
 use std::error::Error;
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -22,7 +23,7 @@ const DRAIN_BYTES: usize = 1 << 20;
 pub struct Fed {
     pub count: UnreadCount,
     /// What ended it before its end, with the place.
-    pub torn: Option<String>,
+    pub torn: Option<Text>,
     /// The SHA-256 of all its bytes, in hex; empty where it was not asked for.
     pub hash: String,
     pub bytes: u64,
@@ -112,7 +113,7 @@ enum Opened<'a> {
 fn fed(read: Result<UnreadCount, ReadError>) -> Fed {
     match read {
         Ok(count) => Fed { count, ..Fed::default() },
-        Err(error) => Fed { torn: Some(error.to_string()), count: error.count, ..Fed::default() },
+        Err(error) => Fed { torn: Some(alike(error.to_string())), count: error.count, ..Fed::default() },
     }
 }
 
@@ -121,9 +122,14 @@ fn fed_by_dump(read: Result<DumpCount, DumpError>) -> Fed {
         Ok(count) => Fed { count: count.unread, ..Fed::default() },
         Err(error) => {
             let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-            Fed { torn: Some(format!("{error}{cause}")), ..Fed::default() }
+            Fed { torn: Some(alike(format!("{error}{cause}"))), ..Fed::default() }
         }
     }
+}
+
+/// The words of a library, which speaks one language.
+fn alike(text: String) -> Text {
+    Text { zh: text.clone(), en: text }
 }
 
 /// The hash and length of a file's bytes.

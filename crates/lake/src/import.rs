@@ -13,6 +13,7 @@ use crate::manifest::{DataFile, ImportedInput, Manifest};
 use hours::{Hours, Written};
 use netwhy_flows::read::Wanted;
 use netwhy_flows::{Names, UnreadCount};
+use netwhy_model::Text;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -41,7 +42,7 @@ pub enum Outcome {
     /// It goes on where an earlier import of the same file ended; only what is new was added.
     Grown(u64),
     /// It ended early, for this reason; what came before was added.
-    Torn(String),
+    Torn(Text),
     /// Nothing of it could be read.
     Failed(String),
 }
@@ -143,12 +144,13 @@ fn one(
     }
     let added = rows.saturating_sub(skipped);
     let outcome = match (&torn, skipped) {
-        (Some(why), _) if rows == 0 => return done(Outcome::Failed(why.clone()), 0, count),
+        (Some(why), _) if rows == 0 => return done(Outcome::Failed(why.en.clone()), 0, count),
         (Some(why), _) => Outcome::Torn(why.clone()),
         (None, 0) => Outcome::Added,
         (None, _) => Outcome::Grown(skipped),
     };
     group.rows += added;
+    let torn = torn.map(|why| why.en);
     group.inputs.insert(hash, ImportedInput { name, bytes, rows, unread: count.unread, start_ms_max, torn });
     done(outcome, added, count)
 }

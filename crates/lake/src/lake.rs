@@ -4,7 +4,7 @@ use crate::cluster::{ATTEMPT_COUNT_MAX, is_lost, wait};
 use crate::error::LakeError;
 use crate::feed::{Fed, columns};
 use crate::import::{self, ImportReport, ImportStep};
-use crate::manifest::{DataFile, FOLDER as MANIFESTS, Manifest};
+use crate::manifest::{self, DataFile, Manifest};
 use crate::question::Question;
 use crate::retention::{self, RetentionReport};
 use crate::rows::{Rows, Torn};
@@ -12,7 +12,9 @@ use crate::session;
 use crate::store::Store;
 use crate::text::{self, NeedsWide};
 use netwhy_flows::{Flow, Names, UnreadCount};
+use netwhy_model::Text;
 use std::collections::{BTreeMap, HashSet};
+use std::fs::DirEntry;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,8 +26,6 @@ use tokio::runtime::Runtime;
 const MEMORY_BYTES_MAX: usize = 1 << 30;
 /// Rows that a query returns at most by default.
 const ROW_COUNT_MAX: usize = 1_000_000;
-/// What is said of a file that somebody deleted.
-const GONE: &str = "is in the manifest and not there";
 /// What the URL of an object store begins with.
 const STORE_SCHEMES: [&str; 3] = ["s3", "gs", "az"];
 /// Random bytes in the name of a file.
@@ -96,10 +96,14 @@ impl Lake {
         Ok(Lake { store, options, runtime, count: AtomicU64::new(0) })
     }
 
-    /// Whether a place is one that `open` would find a lake in: of an object store, or a folder with a manifest.
+    /// Whether `open` would find a lake at a place: one of an object store, or a folder with a manifest.
     pub fn is_one(location: &Path) -> bool {
         let scheme = location.to_str().and_then(|text| text.split_once("://"));
-        scheme.is_some_and(|(scheme, _)| STORE_SCHEMES.contains(&scheme)) || location.join(MANIFESTS).is_dir()
+        let is_store = scheme.is_some_and(|(scheme, _)| STORE_SCHEMES.contains(&scheme));
+        // Others have folders of that name too.
+        let is_manifest = |entry: DirEntry| manifest::number(&entry.file_name().to_string_lossy()).is_some();
+        let manifests = || location.join(manifest::FOLDER).read_dir().into_iter().flatten().flatten();
+        is_store || manifests().any(is_manifest)
     }
 
     /// Imports files, each whole or not at all, and each once whatever it is called.
@@ -143,7 +147,7 @@ impl Lake {
             self.check()?;
             match self.read_file(&name, &names, &mut |_| {})?.torn {
                 None => drop(manifest.files.insert(name, file)),
-                Some(why) => torn.push(left_out(name, &file, &why)),
+                Some(why) => torn.push(left_out(name, &file, why)),
             }
         }
         if torn.len() == gone {
@@ -160,7 +164,7 @@ impl Lake {
         manifest.files.retain(|name, file| {
             let is_there = stored.contains(name);
             if !is_there {
-                gone.push(left_out(name.clone(), file, GONE));
+                gone.push(left_out(name.clone(), file, gone_words()));
             }
             is_there
         });
@@ -173,7 +177,7 @@ impl Lake {
     /// What is damaged is told beside what was read, and the rest is given.
     pub fn records(
         &self,
-        times_ms: Range<i64>,
+        times_ms: &Range<i64>,
         names: &Names,
         each: &mut dyn FnMut(&[Flow]),
     ) -> Result<(UnreadCount, Vec<Torn>), LakeError> {
@@ -202,7 +206,7 @@ impl Lake {
         each: &mut dyn FnMut(&[Flow]),
     ) -> Result<Fed, LakeError> {
         let Some(bytes) = self.block_on(self.store.get(name))? else {
-            return Ok(Fed { torn: Some(GONE.to_owned()), ..Fed::default() });
+            return Ok(Fed { torn: Some(gone_words()), ..Fed::default() });
         };
         let file: Arc<str> = name.into();
         Ok(columns::read_all(&file, || Ok(bytes.clone()), names, each))
@@ -290,6 +294,14 @@ impl Lake {
     }
 }
 
-fn left_out(file: String, about: &DataFile, why: &str) -> Torn {
-    Torn { file, why: format!("{why}; its {} records are left out", about.rows) }
+/// What is said of a file that somebody deleted.
+fn gone_words() -> Text {
+    Text {
+        en: "is in the manifest and not there".to_owned(), zh: "清单中有此文件，但它不在".to_owned()
+    }
+}
+
+fn left_out(file: String, about: &DataFile, why: Text) -> Torn {
+    let en = format!("{}; its {} records are left out", why.en, about.rows);
+    Torn { file, why: Text { en, zh: format!("{}；略过其 {} 条记录", why.zh, about.rows) } }
 }

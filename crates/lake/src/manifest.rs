@@ -138,10 +138,15 @@ impl Manifest {
 /// The numbers of all manifests there are, rising.
 async fn numbers(store: &Store) -> Result<Vec<u64>, LakeError> {
     let listed = store.list(FOLDER).await?;
-    let number = |name: &str| name.strip_prefix("manifest/")?.strip_suffix(".json")?.parse().ok();
-    let mut numbers: Vec<u64> = listed.iter().filter_map(|stored| number(&stored.name)).collect();
+    let file_name = |name: &str| name.rsplit('/').next().and_then(number);
+    let mut numbers: Vec<u64> = listed.iter().filter_map(|stored| file_name(&stored.name)).collect();
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+/// The number of the manifest in a file of this name.
+pub fn number(file_name: &str) -> Option<u64> {
+    file_name.strip_suffix(".json")?.parse().ok()
 }
 
 fn name(number: u64) -> String {

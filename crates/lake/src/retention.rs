@@ -6,6 +6,7 @@ use crate::error::LakeError;
 use crate::import::hours::{FILE_ROW_COUNT_MAX, HOUR_MS, Written, write_hour};
 use crate::lake::Lake;
 use crate::manifest::{DataFile, Manifest};
+use crate::rows::Torn;
 use netwhy_flows::{Flow, Names};
 use std::collections::BTreeMap;
 
@@ -25,7 +26,7 @@ pub struct RetentionReport {
     /// Files that no query can need any more and that were deleted.
     pub deleted_files: u64,
     /// Files of the lake that cannot be read, and why; they were left alone.
-    pub damaged: Vec<String>,
+    pub damaged: Vec<Torn>,
 }
 
 pub fn retention(lake: &Lake, keep_days: u32, now_ms: i64) -> Result<RetentionReport, LakeError> {
@@ -115,7 +116,7 @@ fn merge_group(
             None => merged.push(name.clone()),
             Some(why) => {
                 flows.truncate(before);
-                report.damaged.push(format!("{name}: {why}"));
+                report.damaged.push(Torn { file: name.clone(), why });
             }
         }
     }

@@ -7,6 +7,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Sche
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::array_value_to_string;
 use netwhy_flows::{Address, UnreadCount};
+use netwhy_model::Text;
 
 /// What a column of an answer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub struct Rows {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Torn {
     pub file: String,
-    pub why: String,
+    pub why: Text,
 }
 
 impl Rows {

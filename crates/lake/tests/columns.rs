@@ -86,7 +86,7 @@ fn a_broken_row_group_is_told_with_its_place_and_the_others_are_read() {
     let lake = open(&folder.path().join("lake"));
     let report = lake.import(&[input], &mut |_| {}).unwrap();
     assert!(
-        matches!(&report.inputs[0].outcome, Outcome::Torn(why) if why.contains("row group 0")),
+        matches!(&report.inputs[0].outcome, Outcome::Torn(why) if why.en.contains("row group 0")),
         "{report:?}"
     );
     assert_eq!(count(&lake), ROW_COUNT - GROUP_ROW_COUNT as i64);
@@ -120,7 +120,7 @@ fn a_damaged_file_of_the_lake_is_named_and_the_others_are_asked() {
         assert_eq!(text(&rows), sound);
         let [torn] = rows.torn.as_slice() else { panic!("{:?}", rows.torn) };
         assert!(torn.file.starts_with("data/date=2026-01-01/hour=01/"), "{torn:?}");
-        assert!(torn.why.ends_with("; its 50 records are left out"), "{torn:?}");
+        assert!(torn.why.en.ends_with("; its 50 records are left out"), "{torn:?}");
         let out = folder.path().join("out.parquet");
         let question = netwhy_lake::Question::Sql("SELECT start, bytes FROM flows".to_owned());
         let (rows, left_out) = lake.query_to_parquet(&question, &out).unwrap();

@@ -6,7 +6,7 @@ use crate::netfilter::ast::Ruleset;
 use crate::place::{Place, Unread};
 use crate::read::Span;
 use crate::space::Cube;
-use netwhy_model::Text;
+use netwhy_model::{Scheme, Target, Text};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -55,6 +55,17 @@ pub struct Request {
     pub host: String,
     /// Beginning with `/`, without query.
     pub path: String,
+}
+
+impl Request {
+    /// What is asked for, where a target is of the web.
+    pub fn of(target: &Target) -> Option<Request> {
+        if !matches!(target.scheme, Scheme::Http | Scheme::Https) {
+            return None;
+        }
+        let path = target.path.split(['?', '#']).next().unwrap_or("/").to_owned();
+        Some(Request { host: target.host.to_string(), path })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -13,6 +13,7 @@ pub mod estate;
 pub mod finding;
 pub mod gate;
 pub mod gcp;
+mod glob;
 pub mod huawei;
 pub mod intents;
 pub mod kube;

@@ -10,6 +10,7 @@ use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use datafusion::parquet::file::reader::ChunkReader;
 use netwhy_flows::{Action, Address, Direction, Flow, Names, Opener, Status, Unread};
+use netwhy_model::Text;
 use std::fs::File;
 use std::net::IpAddr;
 use std::path::Path;
@@ -66,7 +67,9 @@ pub fn read_all<R: ChunkReader + 'static>(
     let groups = match open() {
         Ok(builder) => builder.metadata().num_row_groups().min(GROUP_COUNT_MAX),
         Err(why) => {
-            fed.torn = Some(format!("the footer of the Parquet file: {why}"));
+            let (en, zh) =
+                (format!("the footer of the Parquet file: {why}"), format!("Parquet 文件的尾部：{why}"));
+            fed.torn = Some(Text { en, zh });
             return fed;
         }
     };
@@ -75,8 +78,8 @@ pub fn read_all<R: ChunkReader + 'static>(
         if let Err(why) = read {
             let en = format!("row group {group} cannot be read: {why}");
             let zh = format!("无法读取行组 {group}：{why}");
-            fed.count.push(Unread::new(file, group as u64, 0, b"", en.clone(), zh));
-            fed.torn.get_or_insert(en);
+            fed.count.push(Unread::new(file, group as u64, 0, b"", en.clone(), zh.clone()));
+            fed.torn.get_or_insert(Text { en, zh });
         }
     }
     fed

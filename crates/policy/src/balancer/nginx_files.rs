@@ -4,6 +4,7 @@ use super::Balancers;
 use super::cloud::last;
 use super::nginx::{balancer, nginx};
 use super::nginx_tree::{Directive, Tree, tree};
+use crate::glob::fits;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -58,35 +59,12 @@ fn names(pattern: &str, file: &str) -> bool {
         path.rsplit_once('/').map(|(folder, name)| (last(folder).to_owned(), name.to_owned()))
     };
     match (parts(pattern), parts(file)) {
-        (None, _) => fits(pattern.as_bytes(), last(file).as_bytes()),
+        (None, _) => fits(pattern, last(file)),
         (Some((_, name)), None) => name == file,
         (Some((folder, name)), Some((own_folder, own_name))) => {
-            fits(name.as_bytes(), own_name.as_bytes()) && fits(folder.as_bytes(), own_folder.as_bytes())
+            fits(&name, &own_name) && fits(&folder, &own_folder)
         }
     }
-}
-
-/// Whether a name fits a pattern with `*` and `?`, in time of their product at most.
-fn fits(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut at, mut seen, mut star) = (0, 0, None);
-    while seen < name.len() {
-        match pattern.get(at) {
-            Some(b'*') => {
-                star = Some((at, seen));
-                at += 1;
-            }
-            Some(letter) if *letter == b'?' || *letter == name[seen] => {
-                at += 1;
-                seen += 1;
-            }
-            _ => {
-                let Some((before, from)) = star else { return false };
-                star = Some((before, from + 1));
-                (at, seen) = (before + 1, from + 1);
-            }
-        }
-    }
-    pattern[at..].iter().all(|letter| *letter == b'*')
 }
 
 #[cfg(test)]

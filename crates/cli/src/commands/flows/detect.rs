@@ -1,7 +1,7 @@
 //! `netwhy flows detect`: attacks in files, as the contract `netwhy.alerts/1`.
 
 use super::alerts::page;
-use super::inputs::{Fed, FedJson, Inputs, Times};
+use super::inputs::{Fed, FedJson, Inputs};
 use crate::{Common, fail, print, warn};
 use anyhow::Result;
 use netwhy_flows::detect::logs::LogDetectors;
@@ -20,12 +20,6 @@ pub struct Args {
     inputs: Inputs,
     #[command(flatten)]
     pub(super) what: What,
-    /// Only what began at or after this moment: 2026-01-01T09:14:00Z, or how long ago, such as 24h
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
-    /// Only what began before this moment
-    #[arg(long, value_name = "TIME")]
-    until: Option<String>,
 }
 
 /// What counts as an attack, and as ours.
@@ -71,9 +65,7 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<u8> {
     let names = Arc::new(Names::default());
     let mut finder = args.what.finder(&names)?;
     let source = args.inputs.how.source(&names);
-    let times = Times::of(args.since.as_deref(), args.until.as_deref())?;
-    let mut take = |batch: Batch| finder.take(&batch);
-    let fed = args.inputs.read(&source, &times, common, &mut |batch| times.cut(&batch, &mut take))?;
+    let fed = args.inputs.read(&source, common, &mut |batch| finder.take(&batch))?;
     let mut report = finder.report();
     report.alerts.retain(|alert| args.what.tells(alert.confidence));
     tell(&report, &fed, common)?;

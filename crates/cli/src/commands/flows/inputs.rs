@@ -1,6 +1,6 @@
 //! Files of flow records and logs: found, opened, read, and what of them could not be read told.
 
-use super::times::moment;
+use super::times::{ALWAYS, When};
 use crate::commands::folder::{Folder, gather};
 use crate::failure::while_trying;
 use crate::{Common, fail, failure, warn};
@@ -35,6 +35,8 @@ pub(crate) struct Inputs {
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) how: How,
+    #[command(flatten)]
+    when: When,
 }
 
 /// How to read.
@@ -46,39 +48,6 @@ pub(crate) struct How {
     /// Threads that read; as many as there are processors by default
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
-}
-
-/// The moments that are asked about, in milliseconds since 1970: from the first until before the last.
-#[derive(Debug, Clone)]
-pub(crate) struct Times(pub(crate) Range<i64>);
-
-impl Times {
-    pub(crate) const ALL: Times = Times(i64::MIN..i64::MAX);
-
-    /// From `--since` and `--until`.
-    pub(crate) fn of(since: Option<&str>, until: Option<&str>) -> Result<Times> {
-        let at = |text: Option<&str>, none| text.map_or(Ok(none), moment);
-        Ok(Times(at(since, i64::MIN)?..at(until, i64::MAX)?))
-    }
-
-    /// Gives on what lies within.
-    pub(crate) fn cut(&self, batch: &Batch, each: &mut dyn FnMut(Batch)) {
-        if self.0 == Times::ALL.0 {
-            return each(*batch);
-        }
-        match batch {
-            Batch::Flows(flows) => {
-                let kept: Vec<Flow> =
-                    flows.iter().filter(|one| self.0.contains(&one.start_ms)).copied().collect();
-                each(Batch::Flows(&kept));
-            }
-            Batch::Events(events) => {
-                let kept: Vec<Event> =
-                    events.iter().filter(|one| self.0.contains(&one.time_ms)).cloned().collect();
-                each(Batch::Events(&kept));
-            }
-        }
-    }
 }
 
 /// What was read of all files, and what was not.
@@ -103,9 +72,7 @@ pub(crate) struct Broken {
 /// What was not understood, for programs.
 #[derive(Debug, Serialize)]
 pub(crate) struct FedJson<'a> {
-    /// Nothing where an answer came from a lake.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    files: Option<u64>,
+    files: u64,
     records: u64,
     unread: u64,
     places: Vec<PlaceJson<'a>>,
@@ -147,39 +114,39 @@ impl How {
 
 impl Inputs {
     /// Reads all files one after the other; an error is only that nothing at all could be read.
-    pub(crate) fn read(
-        &self,
-        source: &Source,
-        times: &Times,
-        common: &Common,
-        each: &mut dyn FnMut(Batch),
-    ) -> Result<Fed> {
-        read(&self.files, source, times, common, each)
+    pub(crate) fn read(&self, source: &Source, common: &Common, each: &mut dyn FnMut(Batch)) -> Result<Fed> {
+        read(&self.files, source, &self.when.range()?, common, each)
     }
 }
 
-/// Reads files and folders one after the other; an error is only that nothing at all could be read. Of lakes, files
-/// without a record of these times are passed over.
+/// Reads files, folders and lakes one after the other and gives what began within these times, in milliseconds since
+/// 1970; an error is only that nothing at all could be read.
 pub(crate) fn read(
     paths: &[PathBuf],
     source: &Source,
-    times: &Times,
+    times: &Range<i64>,
     common: &Common,
     each: &mut dyn FnMut(Batch),
 ) -> Result<Fed> {
-    let mut fed = Fed::default();
     let mut files = Vec::new();
     for path in paths {
-        if path == Path::new("-") {
+        if path == Path::new("-") || lake::is_one(path)? {
             files.push((path.clone(), true));
-        } else if !lake::read(path, source, times, &mut fed, each)? {
+        } else {
             gather(path, &FOLDER, &mut files)?;
         }
     }
     let bar = Bar::start(&files, common);
+    let mut fed = Fed::default();
+    let each: &mut dyn FnMut(Batch) = &mut |batch| cut(times, batch, each);
     for (path, asked_for) in &files {
         let name = if path == Path::new("-") { "stdin".into() } else { path.display().to_string() };
         bar.file(&name);
+        #[cfg(feature = "lake")]
+        if lake::is_one(path)? {
+            lake::read(&name, source, times, &mut fed, each)?;
+            continue;
+        }
         #[cfg(feature = "lake")]
         if parquet::is_one(path) {
             fed.take(name, parquet::read(path, &source.names, each), *asked_for);
@@ -201,6 +168,21 @@ pub(crate) fn read(
         return Err(nothing(&fed));
     }
     Ok(fed)
+}
+
+/// Gives on what began within some times.
+fn cut(times: &Range<i64>, batch: Batch, each: &mut dyn FnMut(Batch)) {
+    match batch {
+        _ if *times == ALWAYS => each(batch),
+        Batch::Flows(flows) => {
+            let within = |flow: &&Flow| times.contains(&flow.start_ms);
+            each(Batch::Flows(&flows.iter().filter(within).copied().collect::<Vec<Flow>>()));
+        }
+        Batch::Events(events) => {
+            let within = |event: &&Event| times.contains(&event.time_ms);
+            each(Batch::Events(&events.iter().filter(within).cloned().collect::<Vec<Event>>()));
+        }
+    }
 }
 
 /// When a file was last written, in milliseconds since 1970; zero where nothing tells.
@@ -227,28 +209,27 @@ mod lake {
     use crate::commands::flows::lake::Stores;
     use netwhy_lake::{Lake, LakeOptions};
 
-    /// Whether it was one.
+    pub fn is_one(path: &Path) -> Result<bool> {
+        Ok(Lake::is_one(path))
+    }
+
     pub fn read(
-        path: &Path,
+        name: &str,
         source: &Source,
-        times: &Times,
+        times: &Range<i64>,
         fed: &mut Fed,
         each: &mut dyn FnMut(Batch),
-    ) -> Result<bool> {
-        if !Lake::is_one(path) {
-            return Ok(false);
-        }
-        let options = LakeOptions { store: Stores::default().options()?, ..LakeOptions::default() };
-        let name = path.display();
+    ) -> Result<()> {
         let trying =
             |error| while_trying((format!("reading the lake {name}"), format!("读取数据湖 {name}")), error);
-        let lake = Lake::open(&name.to_string(), options).map_err(trying)?;
+        let options = LakeOptions { store: Stores::default().options()?, ..LakeOptions::default() };
+        let lake = Lake::open(name, options).map_err(trying)?;
         let mut flows = |flows: &[Flow]| each(Batch::Flows(flows));
-        let (count, torn) = lake.records(times.0.clone(), &source.names, &mut flows).map_err(trying)?;
+        let (count, torn) = lake.records(times, &source.names, &mut flows).map_err(trying)?;
         fed.files += 1;
         fed.count.append(count);
         fed.torn(torn);
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -256,9 +237,10 @@ mod lake {
 mod lake {
     use super::*;
 
-    pub fn read(path: &Path, _: &Source, _: &Times, _: &mut Fed, _: &mut dyn FnMut(Batch)) -> Result<bool> {
+    /// A lake cannot be read here, and must not be taken for a folder of files.
+    pub fn is_one(path: &Path) -> Result<bool> {
         let is_store = path.to_str().is_some_and(|text| text.contains("://"));
-        let is_lake = is_store || path.join("manifest").is_dir();
+        let is_lake = is_store || ["manifest", "data"].iter().all(|name| path.join(name).is_dir());
         if is_lake { Err(crate::commands::flows::lake::not_built()) } else { Ok(false) }
     }
 }
@@ -276,7 +258,7 @@ mod parquet {
 
     pub fn read(path: &Path, names: &Names, each: &mut dyn FnMut(Batch)) -> Told {
         let fed = netwhy_lake::read_parquet(path, names, &mut |flows| each(Batch::Flows(flows)));
-        let error = fed.torn.map(|why| SourceError::Input(std::io::Error::other(why)));
+        let error = fed.torn.map(|why| SourceError::Input(std::io::Error::other(why.en)));
         Told { kind: None, count: fed.count, export: export::Counts::default(), error }
     }
 }
@@ -293,10 +275,10 @@ fn nothing(fed: &Fed) -> anyhow::Error {
 }
 
 impl Fed {
-    /// What an answer of the lake, or of files asked as one, could not read.
+    /// What an answer from so many files, or from one lake, could not read.
     #[cfg(feature = "lake")]
-    pub(crate) fn of_answer(count: UnreadCount, torn: Vec<netwhy_lake::Torn>) -> Fed {
-        let mut fed = Fed { count, ..Fed::default() };
+    pub(crate) fn of_answer(files: u64, count: UnreadCount, torn: Vec<netwhy_lake::Torn>) -> Fed {
+        let mut fed = Fed { files, count, ..Fed::default() };
         fed.torn(torn);
         fed
     }
@@ -304,7 +286,7 @@ impl Fed {
     #[cfg(feature = "lake")]
     fn torn(&mut self, torn: Vec<netwhy_lake::Torn>) {
         for one in torn {
-            self.broken(one.file, one.why.clone(), one.why);
+            self.broken(one.file, one.why.en, one.why.zh);
         }
     }
 
@@ -378,7 +360,7 @@ impl Fed {
             text: &place.excerpt,
         });
         FedJson {
-            files: (self.files > 0).then_some(self.files),
+            files: self.files,
             records: self.count.read,
             unread: self.count.unread,
             places: places.collect(),

@@ -1,8 +1,8 @@
 //! `netwhy TARGET --flows PATH`: what the records know of this way and its ends, as evidence beside the probes.
 
 use super::detect::Finder;
-use super::inputs::{self, Fed, How, Times};
-use super::times::{clock, shown};
+use super::inputs::{self, Fed, How};
+use super::times::{ALWAYS, clock, shown};
 use crate::commands::policy::join::{address, own_address};
 use crate::commands::scan::words::thousands;
 use crate::failure::while_trying;
@@ -97,7 +97,7 @@ fn read(paths: &[PathBuf], way: Way, common: &Common) -> Result<Known> {
     let mut finder = Finder::new(&names, ours);
     let mut watch = Watch::new(way);
     let source = How::default().source(&names);
-    let fed = inputs::read(paths, &source, &Times::ALL, common, &mut |batch| {
+    let fed = inputs::read(paths, &source, &ALWAYS, common, &mut |batch| {
         if let Batch::Flows(flows) = &batch {
             flows.iter().for_each(|flow| watch.flow(flow));
         }

@@ -5,6 +5,7 @@
 #[cfg(feature = "lake")]
 mod work;
 
+use super::times::When;
 use std::path::PathBuf;
 
 /// Days that records are kept where nobody says.
@@ -69,12 +70,8 @@ pub struct QueryArgs {
     files: Vec<PathBuf>,
     #[command(flatten)]
     place: Place,
-    /// Only what began at or after this moment: 2026-01-01T09:14:00Z, or how long ago, such as 24h
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
-    /// Only what began before this moment
-    #[arg(long, value_name = "TIME")]
-    until: Option<String>,
+    #[command(flatten)]
+    when: When,
     /// Only what meets this condition in SQL
     #[arg(long = "where", value_name = "CONDITION")]
     condition: Option<String>,

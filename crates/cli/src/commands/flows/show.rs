@@ -2,7 +2,7 @@
 
 mod top;
 
-use super::inputs::{Inputs, Times};
+use super::inputs::Inputs;
 use super::times::shown;
 use crate::args::Format;
 use crate::commands::scan::csv::quoted;
@@ -47,12 +47,6 @@ struct Filter {
     /// Only what was accepted, or what was rejected
     #[arg(long, value_enum)]
     action: Option<Wanted>,
-    /// Only what began at or after this moment: 2026-01-01T09:14:00Z, or how long ago, such as 24h
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
-    /// Only what began before this moment
-    #[arg(long, value_name = "TIME")]
-    until: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -66,56 +60,47 @@ pub(super) struct Sieve {
     address: Option<Address>,
     port: Option<u16>,
     action: Option<Action>,
-    times: Times,
 }
 
 impl Filter {
-    fn sieve(&self) -> Result<Sieve> {
-        Ok(Sieve {
+    fn sieve(&self) -> Sieve {
+        Sieve {
             address: self.address.map(Address::from),
             port: self.port,
             action: self.action.map(|wanted| match wanted {
                 Wanted::Accept => Action::Accept,
                 Wanted::Reject => Action::Reject,
             }),
-            times: Times::of(self.since.as_deref(), self.until.as_deref())?,
-        })
+        }
     }
 }
 
 impl Sieve {
     /// Keeps everything.
-    pub(super) const ALL: Sieve = Sieve { address: None, port: None, action: None, times: Times::ALL };
+    pub(super) const ALL: Sieve = Sieve { address: None, port: None, action: None };
 
     fn keeps(&self, flow: &Flow) -> bool {
         let asks = |port: u16| flow.source_port == port || flow.destination_port == port;
         self.address.is_none_or(|address| flow.source == address || flow.destination == address)
             && self.port.is_none_or(asks)
             && self.action.is_none_or(|action| flow.action == action)
-            && self.times.0.contains(&flow.start_ms)
-    }
-
-    fn keeps_time(&self, time_ms: i64) -> bool {
-        self.times.0.contains(&time_ms)
     }
 }
 
 pub(super) fn run(args: &Args, common: &Common) -> Result<u8> {
-    let sieve = args.filter.sieve()?;
+    let sieve = args.filter.sieve();
     let names = Arc::new(Names::default());
     let source = args.inputs.how.source(&names);
     match args.top {
         Some(top) => {
             let mut sums = Sums::new(top);
-            let fed =
-                args.inputs.read(&source, &sieve.times, common, &mut |batch| sums.take(batch, &sieve))?;
+            let fed = args.inputs.read(&source, common, &mut |batch| sums.take(batch, &sieve))?;
             fed.tell(common.lang);
             sums.table(args.count.unwrap_or(TOP_COUNT), &names).tell(&format!("{top:?}"), common)?;
         }
         None => {
             let mut rows = Rows::new(common, names, args.count.unwrap_or(usize::MAX));
-            let fed =
-                args.inputs.read(&source, &sieve.times, common, &mut |batch| rows.take(batch, &sieve))?;
+            let fed = args.inputs.read(&source, common, &mut |batch| rows.take(batch, &sieve))?;
             rows.finish()?;
             fed.tell(common.lang);
             if fed.count.read == 0 {
@@ -163,7 +148,7 @@ impl Rows<'_> {
                 }
             }
             Batch::Events(events) => {
-                for event in events.iter().filter(|event| sieve.keeps_time(event.time_ms)) {
+                for event in events {
                     let text = netwhy_report::clean(&event.excerpt());
                     self.line(|rows| rows.event(event.time_ms, &text));
                 }
@@ -316,8 +301,8 @@ mod tests {
 
     #[test]
     fn a_sieve_keeps_either_side() {
-        let flow = Flow { source: Address::v4(1), destination_port: 22, start_ms: 5, ..Flow::default() };
+        let flow = Flow { source: Address::v4(1), destination_port: 22, ..Flow::default() };
         assert!(Sieve { port: Some(22), address: Some(Address::v4(1)), ..Sieve::ALL }.keeps(&flow));
-        assert!(!Sieve { times: Times(6..i64::MAX), ..Sieve::ALL }.keeps(&flow));
+        assert!(!Sieve { port: Some(23), ..Sieve::ALL }.keeps(&flow));
     }
 }

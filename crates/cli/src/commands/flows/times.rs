@@ -3,10 +3,38 @@
 use crate::fail;
 use anyhow::Result;
 use netwhy_model::Stamp;
+use std::ops::Range;
 use std::time::SystemTime;
 
 /// The longest way back that may be written.
 const BACK_DAYS_MAX: u64 = 36_500;
+
+/// All moments, in milliseconds since 1970.
+pub(super) const ALWAYS: Range<i64> = i64::MIN..i64::MAX;
+
+/// Which moments are asked about.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct When {
+    /// Only what began at or after this moment: 2026-01-01T09:14:00Z, or how long ago, such as 24h
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only what began before this moment
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+}
+
+impl When {
+    /// The first moment, and the one that is no more asked about; in milliseconds since 1970.
+    pub(super) fn ends(&self) -> Result<(Option<i64>, Option<i64>)> {
+        let at = |text: &Option<String>| text.as_deref().map(moment).transpose();
+        Ok((at(&self.since)?, at(&self.until)?))
+    }
+
+    pub(super) fn range(&self) -> Result<Range<i64>> {
+        let (first, end) = self.ends()?;
+        Ok(first.unwrap_or(ALWAYS.start)..end.unwrap_or(ALWAYS.end))
+    }
+}
 
 /// Milliseconds since 1970 now.
 pub(super) fn now_ms() -> i64 {

@@ -1,7 +1,7 @@
 //! `netwhy policy can`: may A reach B, which rule stops it, what mends it.
 
 use super::tell::{answer, code};
-use super::{Sources, files, join};
+use super::{Sources, files};
 use crate::failure::did_you_mean;
 use crate::{Common, fail, print};
 use anyhow::Result;
@@ -110,8 +110,7 @@ pub(super) fn run(args: &Args, common: &Common) -> Result<u8> {
 
 /// The request of a URL.
 fn request(text: &str) -> Result<Request> {
-    let target = text.parse::<Target>()?;
-    join::request(&target).ok_or_else(|| {
+    Request::of(&text.parse::<Target>()?).ok_or_else(|| {
         fail(
             (format!("{text:?} is no URL of the web"), format!("{text:?} 不是网页地址")),
             ("write https://shop.example.com/path", "写作 https://shop.example.com/path"),

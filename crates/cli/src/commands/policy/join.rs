@@ -3,7 +3,7 @@
 use super::files;
 use crate::Common;
 use anyhow::Result;
-use netwhy_model::{Evidence, Host, Link, SavedCase, Scheme, Target, Vantage};
+use netwhy_model::{Evidence, Host, Link, SavedCase, Scheme, Vantage};
 use netwhy_policy::can::{Answer, Class, Told, Verdict};
 use netwhy_policy::estate::{Ask, End, Request};
 use netwhy_policy::gate::Direction;
@@ -36,7 +36,7 @@ pub(crate) fn add(world: &World, saved: &mut SavedCase) {
         to: world.whose(address).unwrap_or(End::Addresses(address, address)),
         protocol,
         port,
-        request: request(target),
+        request: Request::of(target),
     };
     let answer = world.can(&ask);
     let subject = SocketAddr::new(address, port.unwrap_or_default()).to_string();
@@ -44,15 +44,6 @@ pub(crate) fn add(world: &World, saved: &mut SavedCase) {
         one.id = format!("E{}", saved.evidence.len() + 1);
         saved.evidence.push(one.from(Vantage::Config).about(subject.clone()));
     }
-}
-
-/// What is asked for, where the target is of the web.
-pub(super) fn request(target: &Target) -> Option<Request> {
-    if !matches!(target.scheme, Scheme::Http | Scheme::Https) {
-        return None;
-    }
-    let path = target.path.split(['?', '#']).next().unwrap_or("/").to_owned();
-    Some(Request { host: target.host.to_string(), path })
 }
 
 /// The address of the target that was asked: written out, or the first one a handshake went to.

@@ -68,8 +68,8 @@ pub fn import(args: &ImportArgs, common: &Common) -> Result<u8> {
 fn tell_input(one: &Imported, common: &Common) {
     let name = one.input.display();
     let line = match (&one.outcome, common.lang) {
-        (Outcome::Torn(why), Lang::En) => format!("{name}: ends early: {why}"),
-        (Outcome::Torn(why), Lang::Zh) => format!("{name}：提前结束：{why}"),
+        (Outcome::Torn(why), Lang::En) => format!("{name}: ends early: {}", why.en),
+        (Outcome::Torn(why), Lang::Zh) => format!("{name}：提前结束：{}", why.zh),
         (Outcome::Failed(why), Lang::En) => format!("{name}: not read: {why}"),
         (Outcome::Failed(why), Lang::Zh) => format!("{name}：未读取：{why}"),
         (Outcome::Added | Outcome::Known(_) | Outcome::Grown(_), _) => String::new(),
@@ -87,15 +87,17 @@ pub fn retention(args: &RetentionArgs, common: &Common) -> Result<u8> {
     let lake = open(&args.place, LakeOptions::default())?;
     let report = lake.retention(args.days, now_ms())?;
     for damaged in &report.damaged {
-        warn(&netwhy_report::clean(damaged));
+        let line = format!("{}: {}", damaged.file, damaged.why.get(common.lang));
+        warn(&netwhy_report::clean(&line));
     }
     let (rows, days) = (thousands(report.dropped_rows), args.days);
     let (dropped, merged, written) = (report.dropped_files, report.merged_files, report.written_files);
     if common.json {
+        let damaged = report.damaged.iter().map(|one| format!("{}: {}", one.file, one.why.en));
         let json = serde_json::json!({
             "schema": "netwhy.retention/1", "days": days, "dropped_rows": report.dropped_rows,
             "dropped_files": dropped, "merged_files": merged, "written_files": written,
-            "deleted_files": report.deleted_files, "damaged": report.damaged,
+            "deleted_files": report.deleted_files, "damaged": damaged.collect::<Vec<_>>(),
         });
         return print(&netwhy_report::to_json(&json, true)?).map(|()| 0);
     }
@@ -122,8 +124,8 @@ pub fn query(args: &QueryArgs, common: &Common) -> Result<u8> {
             ("give it with --out FILE", "请用 --out FILE 指定"),
         )),
         (true, Some(path)) => {
-            let (rows, torn) = asked(args)?.query_to_parquet(&question, path)?;
-            Fed::of_answer(UnreadCount::default(), torn).tell(common.lang);
+            let (rows, torn) = asked(args)?.ok_or_else(no_lake)?.query_to_parquet(&question, path)?;
+            Fed::of_answer(1, UnreadCount::default(), torn).tell(common.lang);
             warn(&match common.lang {
                 Lang::En => format!("{} rows in {}", thousands(rows), path.display()),
                 Lang::Zh => format!("{} 行，写入 {}", thousands(rows), path.display()),
@@ -131,12 +133,14 @@ pub fn query(args: &QueryArgs, common: &Common) -> Result<u8> {
             Ok(0)
         }
         (false, _) => {
-            let mut rows = if args.files.is_empty() {
-                asked(args)?.query(&question)?
-            } else {
-                Lake::query_files(&files(&args.files)?, &question, &options(args)?)?
+            let (count, mut rows) = match asked(args)? {
+                Some(lake) => (1, lake.query(&question)?),
+                None => {
+                    let files = files(&args.files)?;
+                    (files.len() as u64, Lake::query_files(&files, &question, &options(args)?)?)
+                }
             };
-            let fed = Fed::of_answer(std::mem::take(&mut rows.unread), std::mem::take(&mut rows.torn));
+            let fed = Fed::of_answer(count, std::mem::take(&mut rows.unread), std::mem::take(&mut rows.torn));
             fed.tell(common.lang);
             let input = if fed.is_incomplete() { Some(serde_json::to_value(fed.json())?) } else { None };
             Table { input, ..table(rows) }.tell_to(&args.question, args.out.as_deref(), common)?;
@@ -147,20 +151,15 @@ pub fn query(args: &QueryArgs, common: &Common) -> Result<u8> {
 
 /// A named question with its filter, or SQL.
 fn question(args: &QueryArgs) -> Result<Question> {
-    let at = |text: &Option<String>| text.as_deref().map(moment).transpose();
-    let filter = Filter {
-        from_ms: at(&args.since)?,
-        to_ms: at(&args.until)?,
-        condition: args.condition.clone(),
-        limit: args.count,
-    };
+    let (from_ms, to_ms) = args.when.ends()?;
+    let filter = Filter { from_ms, to_ms, condition: args.condition.clone(), limit: args.count };
     let is_name = args.question.chars().all(|letter| NAME_LETTERS.contains(letter));
     if !is_name {
         return Ok(Question::Sql(args.question.clone()));
     }
     Ok(match Question::named(&args.question, filter) {
         Some(Question::NewPairs { filter, .. }) => {
-            Question::NewPairs { filter, since_ms: at(&args.new_since)? }
+            Question::NewPairs { filter, since_ms: args.new_since.as_deref().map(moment).transpose()? }
         }
         Some(Question::Series { filter, .. }) => {
             let step_seconds = (length(&args.step, "--step")? / 1_000).clamp(1, u64::from(u32::MAX)) as u32;
@@ -179,9 +178,19 @@ fn question(args: &QueryArgs) -> Result<Question> {
     })
 }
 
-/// The lake that is asked.
-fn asked(args: &QueryArgs) -> Result<Lake> {
-    open(&args.place, options(args)?)
+/// The lake that is asked; none where files are.
+fn asked(args: &QueryArgs) -> Result<Option<Lake>> {
+    match args.files.as_slice() {
+        [] => open(&args.place, options(args)?).map(Some),
+        [one] if Lake::is_one(one) => {
+            open_at(&one.display().to_string(), &args.place, options(args)?).map(Some)
+        }
+        files if files.iter().any(|file| Lake::is_one(file)) => Err(fail(
+            ("a lake is asked alone, not beside files", "数据湖须单独查询，不能与文件一起"),
+            ("import the files into it first", "请先把文件导入其中"),
+        )),
+        _ => Ok(None),
+    }
 }
 
 fn options(args: &QueryArgs) -> Result<LakeOptions> {
@@ -218,16 +227,21 @@ fn named_table(text: &str) -> Result<(String, PathBuf)> {
 }
 
 fn open(place: &Place, options: LakeOptions) -> Result<Lake> {
-    let Some(location) = &place.lake else {
-        return Err(fail(
-            ("no lake was given", "没有给出数据湖的位置"),
-            ("give it with --lake FOLDER, or set NETWHY_LAKE", "请用 --lake FOLDER 指定，或设置 NETWHY_LAKE"),
-        ));
-    };
+    place.lake.as_deref().map_or_else(|| Err(no_lake()), |location| open_at(location, place, options))
+}
+
+fn open_at(location: &str, place: &Place, options: LakeOptions) -> Result<Lake> {
     let options = LakeOptions { store: place.stores.options()?, ..options };
     Lake::open(location, options).map_err(|error| {
         while_trying((format!("opening the lake {location}"), format!("打开数据湖 {location}")), error)
     })
+}
+
+fn no_lake() -> anyhow::Error {
+    fail(
+        ("no lake was given", "没有给出数据湖的位置"),
+        ("give it with --lake FOLDER, or set NETWHY_LAKE", "请用 --lake FOLDER 指定，或设置 NETWHY_LAKE"),
+    )
 }
 
 impl Stores {
