@@ -8,7 +8,7 @@ use estate::{ask, plain};
 use libfuzzer_sys::fuzz_target;
 use netwhy_policy::aws::Aws;
 use netwhy_policy::cloud::READERS;
-use netwhy_policy::doc::json;
+use netwhy_policy::doc::{Node, json};
 
 fuzz_target!(|bytes: &[u8]| {
     let text = String::from_utf8_lossy(bytes);
@@ -17,8 +17,9 @@ fuzz_target!(|bytes: &[u8]| {
     let aws = Aws::read(&[("listing.json".into(), &*text)]);
     let _ = aws.findings();
     ask(&aws);
-    for reader in READERS.iter().filter(|reader| read.documents.iter().any(|one| (reader.claims)(one))) {
-        let cloud = (reader.read)(&read.documents, Vec::new());
+    let documents: Vec<Node> = read.documents.into_iter().map(Node::printable).collect();
+    for reader in READERS.iter().filter(|reader| documents.iter().any(|one| (reader.claims)(one))) {
+        let cloud = (reader.read)(&documents, Vec::new());
         let _ = cloud.findings();
         ask(&cloud);
     }

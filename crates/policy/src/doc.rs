@@ -105,15 +105,27 @@ impl Node {
         self.value == Value::Null
     }
 
-    /// The same with a space for every control character in its texts: names go to terminals.
+    /// The same with a space for every control character in its texts and keys: names go to terminals.
     #[must_use]
     pub fn printable(self) -> Node {
+        self.printable_but(&[])
+    }
+
+    /// The same, but what stands under a key of `documents` is left as it is: it is read as a document of its own.
+    #[must_use]
+    pub fn printable_but(self, documents: &[&str]) -> Node {
         let value = match self.value {
             Value::Text(text) => Value::Text(printable(text)),
             Value::Expression(text) => Value::Expression(printable(text)),
-            Value::List(nodes) => Value::List(nodes.into_iter().map(Node::printable).collect()),
+            Value::List(nodes) => {
+                Value::List(nodes.into_iter().map(|node| node.printable_but(documents)).collect())
+            }
             Value::Map(members) => {
-                Value::Map(members.into_iter().map(|(key, node)| (key, node.printable())).collect())
+                let member = |(key, node): (String, Node)| match documents.contains(&key.as_str()) {
+                    true => (key, node),
+                    false => (printable(key), node.printable_but(documents)),
+                };
+                Value::Map(members.into_iter().map(member).collect())
             }
             other => other,
         };

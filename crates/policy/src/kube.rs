@@ -36,6 +36,15 @@ use service::{Endpoints, Ingress, Service};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
+/// Keys whose text is a document of its own: a machine's networks, as cloud-init takes them.
+const DOCUMENTS: [&str; 1] = ["networkData"];
+
+/// Documents without control characters, but for what stands in them as documents of their own.
+pub(crate) fn printable(read: Read) -> Read {
+    let documents = read.documents.into_iter().map(|document| document.printable_but(&DOCUMENTS));
+    Read { documents: documents.collect(), ..read }
+}
+
 /// What Kubernetes leaves to a cluster's configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
@@ -87,10 +96,10 @@ impl Kube {
             }
             yaml(file, text)
         };
-        Kube::of(files.iter().map(one).collect(), options)
+        Kube::of(files.iter().map(|file| printable(one(file))).collect(), options)
     }
 
-    /// The same from documents that have been read.
+    /// The same from documents that have been read and are without control characters.
     pub fn of(reads: Vec<Read>, options: Options) -> Kube {
         let mut reading = Reading::default();
         for read in reads {

@@ -45,6 +45,32 @@ fn a_group_alone_names_the_rule_the_line_and_the_command() {
     assert!(rest.fix.iter().any(|fix| fix.syntax == "terraform"), "{:?}", rest.fix);
 }
 
+/// A name that changes the colour of a terminal, as YAML and JSON can write it.
+#[test]
+fn no_control_character_of_a_name_is_told() {
+    let pods = |name: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: \"{name}\", namespace: \"d\\e[31m\", labels: {{\"a\\e\": b}}}}\n\
+             status: {{podIP: 10.1.0.1}}\n---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
+             metadata: {{name: \"{name}\"}}\nspec: {{podSelector: {{matchLabels: {{\"a\\e\": b}}}}, ingress: []}}\n"
+        )
+    };
+    let (nsg, manifests) = (NSG.replace("web-nsg", "\\u001b[31mred"), pods("web\\e[31m"));
+    let world = world(&[("nsg.json", &nsg), ("pods.yaml", &manifests)]);
+    let plain = |text: &str| !text.contains(char::is_control);
+    let names = world.endpoints().map(|one| one.id.clone()).collect::<Vec<_>>();
+    assert!(names.iter().any(|name| name.contains("web [31m")), "{names:?}");
+    assert!(names.iter().all(|name| plain(name)), "{names:?}");
+    for finding in world.lint(None) {
+        assert!(plain(&finding.text.en) && plain(&finding.text.zh), "{:?}", finding.text);
+    }
+    let denied = can(&world, "203.0.113.9", "10.0.0.4", 443);
+    assert!(!denied.blockers.is_empty());
+    for blocker in &denied.blockers {
+        assert!(plain(&blocker.why.en) && plain(&blocker.text) && plain(&blocker.within), "{blocker:?}");
+    }
+}
+
 const TERRAFORM: &str = r#"
 resource "google_compute_network" "net" {
   name = "net"

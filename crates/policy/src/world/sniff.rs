@@ -11,7 +11,7 @@ use crate::cloud::READERS;
 use crate::doc::{self, Node, Read};
 use crate::estate::Estate;
 use crate::finding::Finding;
-use crate::kube::{Kube, Options};
+use crate::kube::{self, Kube, Options};
 use crate::netfilter::ast::Ruleset;
 use crate::netfilter::{faults, nft, xtables};
 use crate::place::{Place, Unread};
@@ -109,7 +109,7 @@ impl Gathered {
         if self.evidence(source) {
             return;
         }
-        let read = doc::json(&source.file, &source.text);
+        let read = kube::printable(doc::json(&source.file, &source.text));
         self.unread.extend(read.unread.iter().cloned());
         let mut known = read.documents.is_empty();
         for node in &read.documents {
@@ -165,7 +165,7 @@ impl Gathered {
 
     /// Manifests; or what `gcloud` and `az` print as YAML.
     fn yaml(&mut self, source: &Source) {
-        let mut read = doc::yaml(&source.file, &source.text);
+        let mut read = kube::printable(doc::yaml(&source.file, &source.text));
         read.documents.retain(|node| !self.cloud(node));
         if !read.documents.is_empty() || !read.unread.is_empty() {
             self.kubernetes.push(read);
