@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use netwhy_flows::Names;
-use netwhy_flows::read::{Format, Limits, Reader, sniff};
+use netwhy_flows::{Action, Names};
+use netwhy_flows::read::{Format, Limits, Reader, Records, Wanted, sniff};
 use std::io::Read;
 use std::sync::Arc;
 
@@ -33,6 +33,12 @@ fuzz_target!(|bytes: &[u8]| {
         let texts = [&place.excerpt, &place.why.en, &place.why.zh];
         assert!(!texts.iter().any(|text| text.contains(char::is_control)));
     }
+    // Some records are the same records, but for what in those left out is not looked at.
+    let mut some = reader.clone();
+    some.wanted = Wanted::ALL.of(Records { action: Some(Action::Reject), ..Records::default() });
+    let mut rejected = Vec::new();
+    let _ = some.read("f", bytes, &mut |block| rejected.extend(block.flows));
+    assert!(rejected.iter().eq(flows.iter().filter(|flow| flow.action == Action::Reject)));
     let middle = bytes.len() / 2;
     assert_eq!(read(&mut (&bytes[..middle]).chain(&bytes[middle..])), (flows, count));
 });

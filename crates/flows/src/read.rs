@@ -22,7 +22,7 @@ mod words;
 mod wrong;
 
 pub use sniff::{Format, sniff};
-pub use wanted::Wanted;
+pub use wanted::{Records, Wanted};
 
 use crate::{Flow, Names, UnreadCount};
 use blocks::Blocks;
@@ -49,7 +49,7 @@ pub struct Reader {
     pub names: Arc<Names>,
     /// Threads that parse; one and the input is read and parsed on the caller's thread.
     pub workers: usize,
-    /// The columns that are needed; others stay at their defaults and are not looked at.
+    /// The columns that are needed, and of which records; others stay at their defaults and are not looked at.
     pub wanted: Wanted,
     /// What the input is; by default found out from its name and beginning.
     pub format: Option<Format>,

@@ -4,7 +4,7 @@
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use netwhy_flows::read::{Format, Reader, Wanted, Why, sniff};
+use netwhy_flows::read::{Format, Reader, Records, Wanted, Why, sniff};
 use netwhy_flows::{Action, Direction, Flow, Names, Opener, Status, UnreadCount};
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -158,6 +158,32 @@ fn only_wanted_columns_are_read() {
     let (flows, _, _) = read_with(&reader, format!("{V2}{SSH}").as_bytes());
     assert_eq!((flows[0].destination_port, flows[0].bytes), (22, 4249));
     assert!(flows[0].source.is_unknown() && flows[0].packets == 0 && flows[0].start_ms == 0);
+}
+
+#[test]
+fn only_wanted_records_are_given_and_all_are_counted() {
+    let object = |port: u16, action: &str| {
+        format!(r#"{{"srcaddr":"10.0.0.1","dstaddr":"10.0.0.2","dstport":"{port}","action":"{action}"}}"#)
+    };
+    let lines = format!("{V2}{SSH}{}{}", SSH.replace("ACCEPT", "REJECT"), SSH.replace(" 22 ", " 23 "));
+    let objects = [object(22, "REJECT"), object(22, "ACCEPT"), object(23, "REJECT")].join("\n");
+    let lost = "version resource-type srcaddr dstaddr dstport packets-lost-no-route\n\
+        6 TransitGateway 10.0.0.1 10.1.0.1 22 5\n6 TransitGateway 10.0.0.1 10.1.0.1 22 0\n";
+    for (text, all) in [(lines.as_str(), 3), (&objects, 3), (lost, 2)] {
+        let mut reader = reader();
+        let records =
+            Records { action: Some(Action::Reject), destination_port: Some(22), ..Records::default() };
+        reader.wanted = Wanted::SOURCE.of(records);
+        let (flows, count, failed) = read_with(&reader, text.as_bytes());
+        assert!(failed.is_none(), "{failed:?}");
+        assert_eq!((flows.len(), count.read, count.unread), (1, all, 0), "{text}");
+        assert_eq!((flows[0].action, flows[0].destination_port), (Action::Reject, 22));
+        assert_eq!((flows[0].source.to_string().as_str(), flows[0].packets), ("10.0.0.1", 0));
+    }
+    let mut reader = reader();
+    reader.wanted = Wanted::SOURCE.of(Records { action: Some(Action::Reject), ..Records::default() });
+    let (flows, count, _) = read_with(&reader, b"srcaddr dstaddr dstport\n10.0.0.1 10.0.0.2 22\n".as_slice());
+    assert_eq!((flows.len(), count.read), (0, 1), "no record without the asked column is one of them");
 }
 
 #[test]

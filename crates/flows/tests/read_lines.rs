@@ -2,7 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
-use netwhy_flows::read::{Format, Reader, Wanted};
+use netwhy_flows::read::{Format, Reader, Records, Wanted};
 use netwhy_flows::{Action, Flow, Names, Status};
 use proptest::prelude::*;
 use std::io::Read;
@@ -136,6 +136,16 @@ proptest! {
         }
         prop_assert_eq!(count.unread as usize, lines.len() - right.len());
         prop_assert_eq!(&found, &right);
+        // Some records are the same records; of what was left out nothing but the asked columns was looked at.
+        reader.wanted = Wanted::ALL.of(Records { action: Some(Action::Reject), ..Records::default() });
+        let mut some = Vec::new();
+        let count_of_some =
+            reader.read("f", text.as_bytes(), &mut |block| some.extend(block.flows)).unwrap();
+        let rejected: Vec<Flow> =
+            right.iter().filter(|flow| flow.action == Action::Reject).copied().collect();
+        prop_assert_eq!(&some, &rejected);
+        prop_assert!(count_of_some.unread <= count.unread);
+        prop_assert_eq!(count_of_some.read + count_of_some.unread, count.read + count.unread);
         // Fewer columns are the same columns.
         reader.wanted = Wanted::DESTINATION_PORT | Wanted::SOURCE | Wanted::INTERFACE;
         let mut fewer = Vec::new();

@@ -9,6 +9,7 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::datatypes::{DataType, Int32Type, SchemaRef};
 use datafusion::arrow::error::ArrowError;
+use datafusion::common::HashMap;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, Encoding, ZstdLevel};
 use datafusion::parquet::errors::ParquetError;
@@ -16,13 +17,12 @@ use datafusion::parquet::file::metadata::SortingColumn;
 use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use datafusion::parquet::schema::types::ColumnPath;
 use netwhy_flows::{Action, Address, Direction, Flow, Names, Opener, Status, Symbol};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Level 2 packs 4 % better than 1.
 const ZSTD_LEVEL: i32 = 2;
-/// Rows that are turned into columns at once.
-const BATCH_ROW_COUNT: usize = 64 * 1024;
+/// Rows that are turned into columns at once: with their records (112 bytes each) they stay in the second cache.
+const BATCH_ROW_COUNT: usize = 8 * 1024;
 /// Rows of one row group: an hour of a day of twenty million is one group.
 const GROUP_ROW_COUNT: usize = 1 << 20;
 /// Rows of one page, the smallest piece that statistics can prune.
@@ -32,16 +32,20 @@ const START_BITS: u32 = 24;
 /// The largest dictionary of one column of one row group, in bytes: all 65,536 ports fit.
 const DICTIONARY_BYTES_MAX: usize = 2 << 20;
 
-/// Sorts records as the lake keeps them: by sender, receiver and start, what is no IPv4 address first.
-pub fn sort(flows: &mut Vec<Flow>) {
+/// The places of records in the order of the lake: by sender, receiver and start, what is no IPv4 address first.
+fn order(flows: &[Flow]) -> Vec<u32> {
     let base = flows.iter().map(|flow| flow.start_ms).min().unwrap_or_default();
-    let fits = flows.len() < 1 << 32 && flows.iter().all(|flow| flow.start_ms - base < 1 << START_BITS);
+    let fits = flows.iter().all(|flow| flow.start_ms.saturating_sub(base) < 1 << START_BITS);
     if flows.iter().any(is_wide) || !fits {
         let narrow = |address: Address| (address.as_v4(), address);
-        flows.sort_by_key(|flow| (narrow(flow.source), narrow(flow.destination), flow.start_ms, flow.offset));
-        return;
+        let mut places: Vec<u32> = (0..).take(flows.len()).collect();
+        places.sort_by_key(|place| {
+            let flow = &flows[*place as usize];
+            (narrow(flow.source), narrow(flow.destination), flow.start_ms, flow.offset)
+        });
+        return places;
     }
-    // All of the key and the place in one number: a third of the time that sorting the records themselves takes.
+    // All of the key and the place in one number: a third of the time that comparing the records themselves takes.
     let code = |address: Address| address.as_v4().map_or(0, |number| u128::from(number) + 1);
     let key = |(place, flow): (usize, &Flow)| {
         let addresses = code(flow.source) << 33 | code(flow.destination);
@@ -50,7 +54,7 @@ pub fn sort(flows: &mut Vec<Flow>) {
     };
     let mut keys: Vec<u128> = flows.iter().enumerate().map(key).collect();
     keys.sort_unstable();
-    *flows = keys.iter().map(|key| flows[*key as u32 as usize]).collect();
+    keys.iter().map(|key| *key as u32).collect()
 }
 
 /// Whether a record has an IPv6 address.
@@ -59,15 +63,18 @@ pub fn is_wide(flow: &Flow) -> bool {
     is_wide(flow.source) || is_wide(flow.destination)
 }
 
-/// Writes sorted records as one Parquet file.
+/// Writes records as one Parquet file, sorted as the lake keeps them; no more of them than 32 bits count.
 pub fn parquet(flows: &[Flow], names: &Names) -> Result<(Vec<u8>, DataFile), LakeError> {
     let failed = |error: ParquetError| LakeError::Encode(Box::new(error));
     let wide = flows.iter().filter(|flow| is_wide(flow)).count() as u64;
     let properties = properties(wide > 0).map_err(failed)?;
     let mut writer = ArrowWriter::try_new(Vec::new(), STORED.clone(), Some(properties)).map_err(failed)?;
     let mut words = Words::new(names);
-    for part in flows.chunks(BATCH_ROW_COUNT) {
-        let batch = words.batch(part, &STORED).map_err(|error| LakeError::Encode(Box::new(error)))?;
+    let mut part = Vec::with_capacity(BATCH_ROW_COUNT);
+    for places in order(flows).chunks(BATCH_ROW_COUNT) {
+        part.clear();
+        part.extend(places.iter().map(|place| flows[*place as usize]));
+        let batch = words.batch(&part, &STORED).map_err(|error| LakeError::Encode(Box::new(error)))?;
         writer.write(&batch).map_err(failed)?;
     }
     let bytes = writer.into_inner().map_err(failed)?;
@@ -188,7 +195,8 @@ impl<'a> Words<'a> {
     }
 }
 
-const ACTIONS: [&str; 3] = ["", "accept", "reject"];
+/// The words of `Action`, by its number.
+pub const ACTIONS: [&str; 3] = ["", "accept", "reject"];
 const DIRECTIONS: [&str; 3] = ["", "in", "out"];
 const OPENERS: [&str; 3] = ["", "source", "destination"];
 const STATUSES: [&str; 3] = ["ok", "nodata", "skipdata"];

@@ -5,6 +5,7 @@
 //! call here blocks: call it from a thread that runs no async code.
 
 pub mod cluster;
+mod condition;
 mod encode;
 mod error;
 mod feed;

@@ -1,5 +1,6 @@
-//! Files of flow records as a table, read as they are: only the asked columns, only as many rows as asked for.
+//! Files of flow records as a table, read as they are: only the asked columns, of the rows that simple conditions leave.
 
+use crate::condition;
 use crate::encode::{Words, is_wide};
 use crate::error::LakeError;
 use crate::feed::{Fed, Feeder};
@@ -12,11 +13,11 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
-use datafusion::logical_expr::{Expr, TableType};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
-use netwhy_flows::read::Wanted;
+use netwhy_flows::read::{Records, Wanted};
 use netwhy_flows::{Flow, Names, UnreadCount};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -86,11 +87,20 @@ impl TableProvider for TextTable {
         TableType::Base
     }
 
+    /// Some readers give every record, so the query looks again.
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let kind = |filter: &&Expr| match condition::is_told(filter) {
+            true => TableProviderFilterPushDown::Inexact,
+            false => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(kind).collect())
+    }
+
     async fn scan(
         &self,
         _: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _: &[Expr],
+        filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let projected = match projection {
@@ -100,6 +110,7 @@ impl TableProvider for TextTable {
         let part = Part {
             files: self.files.clone(),
             schema: projected.clone(),
+            records: condition::records(filters),
             narrow: !self.wide && projected.fields().iter().any(|field| is_address(field)),
             workers: self.workers,
             cancel: self.cancel.clone(),
@@ -116,6 +127,8 @@ impl TableProvider for TextTable {
 struct Part {
     files: Arc<[PathBuf]>,
     schema: SchemaRef,
+    /// Those that the query's conditions leave; more may be given.
+    records: Records,
     /// Whether an IPv6 address has no place in it.
     narrow: bool,
     workers: usize,
@@ -154,6 +167,7 @@ impl PartitionStream for Part {
             Err(_) => Wanted::ALL,
         };
         let mut builder = RecordBatchReceiverStreamBuilder::new(self.schema.clone(), WAITING_COUNT);
+        let wanted = wanted.of(self.records);
         let (sender, part) = (builder.tx(), self.clone());
         builder.spawn_blocking(move || {
             let names = Arc::new(Names::default());

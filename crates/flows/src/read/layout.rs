@@ -3,7 +3,7 @@
 //! Fields: "Flow log records" of the Amazon VPC User Guide, "Transit Gateway Flow Log records", and "VPC" under "Log
 //! fields" of Alibaba Cloud's Simple Log Service.
 
-use super::Wanted;
+use super::{Records, Wanted};
 
 /// Fields on one line; version 10 has 42.
 pub const FIELD_COUNT_MAX: usize = 128;
@@ -111,8 +111,12 @@ pub enum Writer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     fields: Vec<Field>,
-    /// The wanted ones, with their place on the line.
+    /// The wanted ones, with their place on the line; first those that tell whether the record is wanted.
     pub steps: Vec<(u16, Field)>,
+    /// How many steps tell it.
+    pub telling: usize,
+    /// The records that are wanted, where it is not all of them.
+    pub records: Option<Records>,
     pub writer: Writer,
     transit_gateway: bool,
     /// Whether this is the default format with every column wanted, which has a way of its own.
@@ -168,10 +172,17 @@ impl Layout {
             let instead = if fields.contains(&own) { Field::Skip } else { own };
             fields.iter_mut().filter(|field| **field == packet).for_each(|field| *field = instead);
         }
-        let steps = (0u16..).zip(&fields).filter(|(_, field)| is_wanted(**field, wanted));
         let is_default = fields == DEFAULT && wanted == Wanted::ALL && separator == b' ';
-        let steps = steps.map(|(place, field)| (place, *field)).collect();
-        Layout { steps, fields, writer, separator, transit_gateway: false, is_default }
+        let steps = (0u16..).zip(fields.iter().copied());
+        let mut steps: Vec<_> = steps.filter(|(_, field)| is_wanted(*field, wanted)).collect();
+        let (mut telling, mut records) = (0, None);
+        if wanted.telling() != Wanted::NONE {
+            records = Some(*wanted.records());
+            let tells = |field: Field| is_wanted(field, wanted.telling());
+            steps.sort_by_key(|(_, field)| !tells(*field));
+            telling = steps.iter().filter(|(_, field)| tells(*field)).count();
+        }
+        Layout { steps, telling, records, fields, writer, separator, transit_gateway: false, is_default }
     }
 
     /// Whether the fields are those of a Transit Gateway.

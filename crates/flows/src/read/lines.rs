@@ -39,6 +39,13 @@ impl Lines {
         Lines { words, marks: Marks::default(), wanted, file, file_symbol }
     }
 
+    /// Leaves out the records that are not wanted, of which every column was read.
+    pub fn leave_out(&self, into: &mut Parsed) {
+        let all = into.flows.len();
+        into.flows.retain(|flow| self.wanted.records().has(flow));
+        into.left_out += (all - into.flows.len()) as u64;
+    }
+
     /// The record with all columns that are not wanted at their defaults.
     pub fn only_wanted(&self, flow: Flow) -> Flow {
         self.wanted.only(flow)
@@ -82,16 +89,23 @@ impl Lines {
             if line_ends.len() == layout.len() && !slow && layout.separator == b' ' {
                 let flow = match line_ends.first_chunk() {
                     Some(ends) if layout.is_default => {
-                        self.default_flow(&text.bytes, offset(line.start), line.start, ends)
+                        self.default_flow(&text.bytes, offset(line.start), line.start, ends).map(Some)
                     }
                     _ => self.flow(&text.bytes, offset(line.start), layout, |place| {
                         let from = if place == 0 { line.start } else { line_ends[place - 1] as usize + 1 };
                         (from, line_ends[place] as usize)
                     }),
                 };
-                if let Ok(flow) = flow {
-                    into.flows.push(flow);
-                    continue;
+                match flow {
+                    Ok(Some(flow)) => {
+                        into.flows.push(flow);
+                        continue;
+                    }
+                    Ok(None) => {
+                        into.left_out += 1;
+                        continue;
+                    }
+                    Err(_) => {}
                 }
             }
             self.parse_slowly(text, line, layout, into);
@@ -99,7 +113,8 @@ impl Lines {
         self.marks = marks;
     }
 
-    /// Reads the wanted fields of a line whose words are known; the field that is wrong otherwise.
+    /// Reads the wanted fields of a line whose words are known; nothing where its record is not wanted, the field that
+    /// is wrong otherwise.
     #[inline(always)]
     fn flow(
         &mut self,
@@ -107,15 +122,20 @@ impl Lines {
         offset: u64,
         layout: &Layout,
         word: impl Fn(usize) -> Word,
-    ) -> Result<Flow, Field> {
+    ) -> Result<Option<Flow>, Field> {
         let mut flow = self.begin(offset);
-        for (place, field) in &layout.steps {
+        let mut put = |flow: &mut Flow, (place, field): &(u16, Field)| {
             let word = word(*place as usize);
-            if !self.put(&mut flow, text, *field, word, layout.writer) && !is_dash(text, word) {
-                return Err(*field);
-            }
+            let is_right = self.put(flow, text, *field, word, layout.writer) || is_dash(text, word);
+            if is_right { Ok(()) } else { Err(*field) }
+        };
+        let (telling, others) = layout.steps.split_at(layout.telling);
+        telling.iter().try_for_each(|step| put(&mut flow, step))?;
+        if layout.records.is_some_and(|records| !records.has(&flow)) {
+            return Ok(None);
         }
-        Ok(flow)
+        others.iter().try_for_each(|step| put(&mut flow, step))?;
+        Ok(Some(flow))
     }
 
     /// Reads a line of the default format: the same without asking at each word what it is.
@@ -242,7 +262,8 @@ impl Lines {
         into: &mut Parsed,
     ) {
         match self.flow_of_words(bytes, line.clone(), offset, layout) {
-            Ok(flow) => into.flows.push(flow),
+            Ok(Some(flow)) => into.flows.push(flow),
+            Ok(None) => into.left_out += 1,
             Err((en, zh)) => {
                 into.unread.push(Unread::new(&self.file, into.lines, offset, &bytes[line], en, zh))
             }
@@ -255,7 +276,7 @@ impl Lines {
         line: Range<usize>,
         offset: u64,
         layout: &Arc<Layout>,
-    ) -> Result<Flow, (String, String)> {
+    ) -> Result<Option<Flow>, (String, String)> {
         let mut layout = layout.clone();
         let words = split(bytes, line, layout.separator);
         if words.len() != layout.len() {

@@ -43,17 +43,18 @@ impl Objects {
 
     /// Parses a block; `layout` is the order of fields in messages that are lines.
     pub fn parse(&mut self, text: &Text, layout: &Arc<Layout>, into: &mut Parsed) {
-        if !self.by_line {
+        if self.by_line {
+            let mut from = text.from;
+            for line in text.bytes[text.from..text.to].split_inclusive(|byte| *byte == b'\n') {
+                self.read(text, from, from + line.len(), layout, into);
+                from += line.len();
+            }
+        } else {
             for (from, to) in &text.objects {
                 self.read(text, *from as usize, *to as usize, layout, into);
             }
-            return;
         }
-        let mut from = text.from;
-        for line in text.bytes[text.from..text.to].split_inclusive(|byte| *byte == b'\n') {
-            self.read(text, from, from + line.len(), layout, into);
-            from += line.len();
-        }
+        self.lines.leave_out(into);
     }
 
     fn read(&mut self, text: &Text, from: usize, to: usize, layout: &Arc<Layout>, into: &mut Parsed) {

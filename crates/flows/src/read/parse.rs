@@ -13,6 +13,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub struct Parsed {
     pub flows: Vec<Flow>,
+    /// Records that were read and are not wanted.
+    pub left_out: u64,
     /// Lines or objects, good and bad.
     pub lines: u64,
     /// What was read and what was not; places are numbered from the beginning of the block.
@@ -43,7 +45,7 @@ impl Parser {
         into: &mut Parsed,
     ) -> Arc<Layout> {
         into.flows.clear();
-        (into.lines, into.unread) = (0, UnreadCount::default());
+        (into.lines, into.left_out, into.unread) = (0, 0, UnreadCount::default());
         for (offset, bytes) in &text.skipped {
             into.lines += 1;
             let (en, zh) = wrong::TOO_LONG;
@@ -54,7 +56,7 @@ impl Parser {
             Parser::Lines(lines) => lines.parse(text, &mut after, into),
             Parser::Objects(objects) => objects.parse(text, layout, into),
         }
-        into.unread.read = into.flows.len() as u64;
+        into.unread.read = into.flows.len() as u64 + into.left_out;
         after
     }
 }

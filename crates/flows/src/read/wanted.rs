@@ -1,15 +1,62 @@
-//! Which columns of a record a question needs.
+//! Which records a question needs, and which of their columns.
 
-use crate::Flow;
+use crate::{Action, Address, Flow};
 use std::ops::BitOr;
 
-/// A set of the columns of `schema`, in its order.
+/// A set of the columns of `schema`, in its order, and the records they are wanted of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted(u32);
+pub struct Wanted {
+    columns: u32,
+    records: Records,
+}
+
+/// The records with all of these values; what is not given may be any.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Records {
+    pub action: Option<Action>,
+    pub protocol: Option<u8>,
+    pub source_port: Option<u16>,
+    pub destination_port: Option<u16>,
+    pub source: Option<Address>,
+    pub destination: Option<Address>,
+}
+
+impl Records {
+    const ALL: Records = Records {
+        action: None,
+        protocol: None,
+        source_port: None,
+        destination_port: None,
+        source: None,
+        destination: None,
+    };
+
+    /// Whether a record is one of them; its columns that are asked about are read already.
+    #[inline(always)]
+    pub fn has(&self, flow: &Flow) -> bool {
+        self.action.is_none_or(|action| action == flow.action)
+            && self.protocol.is_none_or(|protocol| protocol == flow.protocol)
+            && self.source_port.is_none_or(|port| port == flow.source_port)
+            && self.destination_port.is_none_or(|port| port == flow.destination_port)
+            && self.source.is_none_or(|source| source == flow.source)
+            && self.destination.is_none_or(|destination| destination == flow.destination)
+    }
+
+    /// The columns that must be read to know.
+    fn columns(&self) -> Wanted {
+        let column = |is_asked: bool, column: Wanted| if is_asked { column } else { Wanted::NONE };
+        column(self.action.is_some(), Wanted::ACTION)
+            | column(self.protocol.is_some(), Wanted::PROTOCOL)
+            | column(self.source_port.is_some(), Wanted::SOURCE_PORT)
+            | column(self.destination_port.is_some(), Wanted::DESTINATION_PORT)
+            | column(self.source.is_some(), Wanted::SOURCE)
+            | column(self.destination.is_some(), Wanted::DESTINATION)
+    }
+}
 
 macro_rules! wanted {
     ($($name:ident $bit:literal;)*) => {
-        impl Wanted { $(pub const $name: Wanted = Wanted(1 << $bit);)* }
+        impl Wanted { $(pub const $name: Wanted = Wanted::columns(1 << $bit);)* }
     };
 }
 
@@ -19,21 +66,40 @@ wanted! {
 }
 
 impl Wanted {
-    pub const NONE: Wanted = Wanted(0);
-    pub const ALL: Wanted = Wanted((1 << 19) - 1);
+    pub const NONE: Wanted = Wanted::columns(0);
+    pub const ALL: Wanted = Wanted::columns((1 << 19) - 1);
+
+    const fn columns(columns: u32) -> Wanted {
+        Wanted { columns, records: Records::ALL }
+    }
+
+    /// The same of these records only. Of others no more is looked at than what tells them: they are read and left out.
+    pub fn of(self, records: Records) -> Wanted {
+        Wanted { records, ..self | records.columns() }
+    }
+
+    /// The records that are wanted.
+    pub fn records(&self) -> &Records {
+        &self.records
+    }
+
+    /// The columns that tell whether a record is wanted.
+    pub(super) fn telling(&self) -> Wanted {
+        self.records.columns()
+    }
 
     /// The set of the columns with these names; the first unknown name otherwise.
     pub fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Wanted, &'a str> {
         let columns = crate::schema::columns();
         names.into_iter().try_fold(Wanted::NONE, |all, name| {
             let place = columns.iter().position(|column| column.name == name).ok_or(name)?;
-            Ok(all | Wanted(1 << place))
+            Ok(all | Wanted::columns(1 << place))
         })
     }
 
     /// Whether any column of `other` is in this set.
     pub const fn has(self, other: Wanted) -> bool {
-        self.0 & other.0 != 0
+        self.columns & other.columns != 0
     }
 
     /// The record with the columns outside this set at their defaults; status, file and offset stay.
@@ -45,7 +111,7 @@ impl Wanted {
                 })*
             };
         }
-        if self != Wanted::ALL {
+        if self.columns != Wanted::ALL.columns {
             clear! {
                 START start_ms; END end_ms; SOURCE source; DESTINATION destination; SOURCE_PORT source_port;
                 DESTINATION_PORT destination_port; PROTOCOL protocol; PACKETS packets; BYTES bytes;
@@ -60,8 +126,9 @@ impl Wanted {
 impl BitOr for Wanted {
     type Output = Wanted;
 
+    /// The columns of both, of this one's records.
     fn bitor(self, other: Wanted) -> Wanted {
-        Wanted(self.0 | other.0)
+        Wanted { columns: self.columns | other.columns, ..self }
     }
 }
 

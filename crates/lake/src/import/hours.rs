@@ -107,8 +107,7 @@ fn write_all(
 }
 
 /// Sorts and writes the records of one hour as one file.
-pub fn write_hour(lake: &Lake, names: &Names, hour: i64, mut flows: Vec<Flow>) -> Result<Written, LakeError> {
-    encode::sort(&mut flows);
+pub fn write_hour(lake: &Lake, names: &Names, hour: i64, flows: Vec<Flow>) -> Result<Written, LakeError> {
     let (bytes, file) = encode::parquet(&flows, names)?;
     drop(flows);
     let name = format!("{}/{}.parquet", folder(hour), lake.unique()?);

@@ -41,12 +41,13 @@ pub const ENGLISH: Words = Words {
     pace: "They were set on a machine on which the other engines took less: here their times are {pace} times those \
            (the median of all they did), which is what the third column counts with.",
     how: "How",
-    notes: "Every piece of work is a process of its own. The questions over Parquet are asked of the same files by all: \
-            those that `netwhy flows import` wrote, with addresses as 32-bit numbers, which helps the others as well. \
-            The other engines read the text with the types of the columns given. netwhy's import also hashes its input, \
-            so that nothing is imported twice, keeps file and offset of each record, and syncs its files. Where the others \
-            still win: DuckDB counts distinct receivers and joins in less memory, and all of them write smaller files, \
-            since the place of each record is a quarter of ours.",
+    notes: "Every piece of work is a process of its own. The questions over Parquet are asked of the same files by \
+            all: those that `netwhy flows import` wrote, with addresses as 32-bit numbers, which helps the others as \
+            well. The other engines read the text with the types of the columns given; of lines that are not \
+            rejected netwhy reads no more than tells so. netwhy's import also hashes its input, so that nothing is \
+            imported twice, keeps file and offset of each record, and syncs its files. Where the others still win: \
+            DuckDB counts distinct receivers and joins in less memory, and all of them write smaller files, since \
+            the place of each record is a quarter of ours.",
 };
 
 pub const CHINESE: Words = Words {
@@ -73,7 +74,7 @@ pub const CHINESE: Words = Words {
     pace: "目标是在另一台机器上定下的，其他引擎在那里用时更短：在本机它们的用时为其 {pace} 倍（取全部工作的中位数），第三列即据此折算。",
     how: "方法",
     notes: "每项工作是一个单独的进程。对 Parquet 的问题，各引擎查询的是同一批文件：由 `netwhy flows import` 写出，地址为 32 位整数，\
-            这同样有利于其他引擎。其他引擎读取文本时已给定各列类型。netwhy 的导入还会对输入做哈希以免重复导入，保留每条记录的文件与偏移，\
-            并把文件同步到磁盘。其他引擎仍占优之处：DuckDB 统计不同目的与连接时所用内存更少；三者写出的文件都更小，因为每条记录的\
+            这同样有利于其他引擎。其他引擎读取文本时已给定各列类型；对未被拒绝的行，netwhy 只读到足以判断为止。netwhy 的导入还会对输入做哈希以免重复导入，\
+            保留每条记录的文件与偏移，并把文件同步到磁盘。其他引擎仍占优之处：DuckDB 统计不同目的与连接时所用内存更少；三者写出的文件都更小，因为每条记录的\
             出处占了本工具文件的四分之一。",
 };
