@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::text::{self, NeedsWide};
 use netwhy_flows::{Flow, Names, UnreadCount};
 use netwhy_model::Text;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::DirEntry;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -156,17 +156,20 @@ impl Lake {
         Ok((self.block_on(ask(&manifest))?, torn))
     }
 
-    /// Takes out of a manifest what is not there: a query would pass over it without a word.
+    /// Takes out of a manifest what is not there or not whole: a query would pass over it without a word where nothing
+    /// or no byte of it is left.
     fn take_gone(&self, manifest: &mut Manifest) -> Result<Vec<Torn>, LakeError> {
         let stored = self.block_on(self.store.list("data"))?;
-        let stored: HashSet<String> = stored.into_iter().map(|one| one.name).collect();
+        let stored: HashMap<String, u64> = stored.into_iter().map(|one| (one.name, one.bytes)).collect();
         let mut gone = Vec::new();
         manifest.files.retain(|name, file| {
-            let is_there = stored.contains(name);
-            if !is_there {
-                gone.push(left_out(name.clone(), file, gone_words()));
-            }
-            is_there
+            let why = match stored.get(name) {
+                None => gone_words(),
+                Some(bytes) if *bytes != file.bytes => size_words(*bytes, file.bytes),
+                Some(_) => return true,
+            };
+            gone.push(left_out(name.clone(), file, why));
+            false
         });
         Ok(gone)
     }
@@ -298,6 +301,14 @@ impl Lake {
 fn gone_words() -> Text {
     Text {
         en: "is in the manifest and not there".to_owned(), zh: "清单中有此文件，但它不在".to_owned()
+    }
+}
+
+/// What is said of a file that was cut, or written over.
+fn size_words(found: u64, written: u64) -> Text {
+    Text {
+        en: format!("has {found} bytes and was written with {written}"),
+        zh: format!("现有 {found} 字节，写入时为 {written} 字节"),
     }
 }
 

@@ -32,6 +32,7 @@ pub struct Store {
 #[derive(Debug, Clone)]
 pub struct Stored {
     pub name: String,
+    pub bytes: u64,
     pub modified_ms: i64,
 }
 
@@ -153,7 +154,7 @@ impl Store {
                 parts.map(|parts| parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/"));
             if let Some(name) = name {
                 let modified_ms = meta.last_modified.timestamp_millis();
-                listed.push(Stored { name, modified_ms });
+                listed.push(Stored { name, bytes: meta.size, modified_ms });
             }
         }
     }

@@ -110,8 +110,9 @@ fn a_damaged_file_of_the_lake_is_named_and_the_others_are_asked() {
     let whole = fs::read(&second).unwrap();
     let mut middle = whole.clone();
     middle[8..60].fill(0xff);
-    // Cut to a word, broken in its first pages, cut in its middle, and gone.
-    for damage in [Some(b"torn".to_vec()), Some(middle), Some(whole[..whole.len() / 2].to_vec()), None] {
+    // Emptied, cut to a word, broken in its first pages, cut in its middle, and gone.
+    let half = whole[..whole.len() / 2].to_vec();
+    for damage in [Some(Vec::new()), Some(b"torn".to_vec()), Some(middle), Some(half), None] {
         match damage {
             Some(bytes) => fs::write(&second, bytes).unwrap(),
             None => fs::remove_file(&second).unwrap(),
