@@ -4,6 +4,7 @@
 
 use netwhy_testing::{Desk, in_namespace};
 use serde_json::Value;
+use std::io::BufRead;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -368,5 +369,79 @@ fn a_scanner_without_sockets_is_named_as_well() {
         assert_eq!((&alert["direction"], &alert["entity"]), (&"out".into(), &"10.0.1.27".into()), "{told}");
         assert_eq!(alert["id"], "attack.outbound.port_scan", "{told}");
         assert!(alert["process"].as_str().unwrap_or_default().contains("hping3"), "{told}");
+    });
+}
+
+/// How long the exporter of `netflow` has been up, in milliseconds.
+const UP_MS: u32 = 10_000_000;
+
+/// One record of NetFlow v5 between 10.0.1.27 and a host's port 22, which began `ago_ms` ago.
+fn record(is_answer: bool, host: u32, port: u16, packets: u32, ago_ms: u32) -> Vec<u8> {
+    let own = u32::from_be_bytes([10, 0, 1, 27]);
+    let ends = if is_answer { [host, own] } else { [own, host] };
+    let ports = if is_answer { [22, port] } else { [port, 22] };
+    let flags: u8 = if packets > 1 { 0x1b } else { 0x02 };
+    let mut bytes: Vec<u8> = ends.iter().flat_map(|address| address.to_be_bytes()).collect();
+    bytes.extend([0; 8]);
+    let counts = [packets, packets * 60, UP_MS - ago_ms, UP_MS - ago_ms + 50];
+    bytes.extend(counts.iter().flat_map(|number| number.to_be_bytes()));
+    bytes.extend(ports.iter().flat_map(|number| number.to_be_bytes()));
+    bytes.extend([0, flags, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    bytes
+}
+
+/// A datagram of NetFlow v5 that is sent now.
+fn netflow(records: &[Vec<u8>], sequence: usize) -> Vec<u8> {
+    let now_s = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as u32;
+    let mut bytes = vec![0, 5, 0, records.len() as u8];
+    let numbers = [UP_MS, now_s, 0, sequence as u32, 0];
+    bytes.extend(numbers.iter().flat_map(|number| number.to_be_bytes()));
+    bytes.extend(records.concat());
+    bytes
+}
+
+#[test]
+fn an_attack_that_an_exporter_tells_of_is_named_while_it_goes_on() {
+    in_namespace(&[], || {
+        let desk = desk(&[]);
+        let listen = |more: &[&str]| {
+            let words = ["flows", "listen", "--address", "127.0.0.1", "--port", "2055", "--for", "60s"];
+            let mut listen = desk.command(&[&words, more].concat());
+            let listen = listen.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let bound = || std::fs::read_to_string("/proc/thread-self/net/udp").unwrap().contains(":0807 ");
+            netwhy_testing::until("the collector", Duration::from_secs(10), bound);
+            listen
+        };
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        // Two minutes of 600 calls a minute; one in ten is answered.
+        let count = 1_200;
+        let records: Vec<Vec<u8>> = (0..count)
+            .flat_map(|call| {
+                let host = u32::from_be_bytes([203, 0, 113, 0]) + call;
+                let (port, ago_ms) = (30_000 + call as u16, (count - call) * 100);
+                let answered = call % 10 == 0;
+                let packets = if answered { 14 } else { 1 };
+                let answer = answered.then(|| record(true, host, port, 12, ago_ms));
+                std::iter::once(record(false, host, port, packets, ago_ms)).chain(answer)
+            })
+            .collect();
+        let watch = listen(&["--first", "--json"]);
+        for (number, some) in records.chunks(30).enumerate() {
+            // The seventh datagram is lost on its way.
+            if number != 6 {
+                socket.send_to(&netflow(some, number * 30), "127.0.0.1:2055").unwrap();
+            }
+        }
+        let (alert, told) = first_alert(watch, Vec::new());
+        assert_eq!(alert["id"], "attack.outbound.ssh_bruteforce", "{told}");
+        assert_eq!((&alert["entity"], &alert["port"]), (&"10.0.1.27".into(), &22.into()), "{told}");
+        assert!(told.contains("1290 records; 30 records never came"), "{told}");
+        let mut shown = listen(&["--records"]);
+        socket.send_to(&netflow(&records[..2], 0), "127.0.0.1:2055").unwrap();
+        let mut line = String::new();
+        std::io::BufReader::new(shown.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains("203.0.113.0") || line.contains("src"), "{line}");
+        shown.kill().unwrap();
+        shown.wait().unwrap();
     });
 }

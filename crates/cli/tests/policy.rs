@@ -2,11 +2,10 @@
 
 #![allow(clippy::panic, clippy::unwrap_used)]
 
-use netwhy_testing::in_namespace;
+use netwhy_testing::{Desk, in_namespace};
 use serde_json::Value;
 use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
 const RULES: &str = "\
 table inet filter {
@@ -23,46 +22,13 @@ table inet filter {
 }
 ";
 
-/// A folder with files; runs netwhy in it.
-struct Desk(tempfile::TempDir);
-
-impl Desk {
-    fn with(files: &[(&str, &str)]) -> Desk {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, text) in files {
-            std::fs::write(folder.path().join(name), text).unwrap();
-        }
-        Desk(folder)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_netwhy"));
-        command.env_clear().env("LANG", "en_US.UTF-8").env("HOME", self.path()).current_dir(self.path());
-        command.args(words).stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, words: &[&str]) -> Output {
-        self.command(words).output().unwrap()
-    }
-
-    /// The exit code and stdout as JSON.
-    fn json(&self, words: &[&str]) -> (i32, Value) {
-        let output = self.run(&[words, &["--json"]].concat());
-        let text = String::from_utf8(output.stdout).unwrap();
-        let value = serde_json::from_str(&text)
-            .unwrap_or_else(|error| panic!("{error}: {text} {}", String::from_utf8_lossy(&output.stderr)));
-        (output.status.code().unwrap(), value)
-    }
+fn desk(files: &[(&str, &str)]) -> Desk {
+    Desk::new(env!("CARGO_BIN_EXE_netwhy"), files)
 }
 
 #[test]
 fn can_names_the_rule_that_stops_and_what_mends_it() {
-    let desk = Desk::with(&[("origin.nft", RULES)]);
+    let desk = desk(&[("origin.nft", RULES)]);
     let (code, answer) = desk.json(&["policy", "can", "203.0.113.200", "10.0.0.2:3306", "origin.nft"]);
     assert_eq!((code, &answer["verdict"]), (1, &"denied".into()), "{answer:#}");
     assert_eq!(answer["schema"], "netwhy.policy/1");
@@ -86,7 +52,7 @@ fn can_names_the_rule_that_stops_and_what_mends_it() {
 
 #[test]
 fn lint_finds_what_two_rules_cover_together_and_takes_udp_22_for_no_ssh() {
-    let desk = Desk::with(&[("origin.nft", RULES)]);
+    let desk = desk(&[("origin.nft", RULES)]);
     let (code, report) = desk.json(&["policy", "lint", "origin.nft"]);
     assert_eq!((code, &report["schema"]), (1, &"netwhy.lint/1".into()));
     let findings = report["findings"].as_array().unwrap();
@@ -111,7 +77,7 @@ fn two_halves_of_the_world_are_the_world() {
 -A INPUT -s 128.0.0.0/1 -p tcp -m tcp --dport 22 -j ACCEPT
 COMMIT
 ";
-    let desk = Desk::with(&[("rules.v4", halves)]);
+    let desk = desk(&[("rules.v4", halves)]);
     let (_, report) = desk.json(&["policy", "lint", "rules.v4"]);
     let open: Vec<&Value> = report["findings"]
         .as_array()
@@ -127,7 +93,7 @@ COMMIT
 fn diff_tells_the_meaning_and_not_the_text() {
     let same = RULES.replace("{ 80, 443 }", "{ 443, 80 }").replace("  ip saddr", " ip  saddr");
     let other = RULES.replace("{ 80, 443 }", "{ 80 }");
-    let desk = Desk::with(&[("old.nft", RULES), ("same.nft", &same), ("other.nft", &other)]);
+    let desk = desk(&[("old.nft", RULES), ("same.nft", &same), ("other.nft", &other)]);
     let (code, report) = desk.json(&["policy", "diff", "old.nft", "same.nft"]);
     assert_eq!((code, report["changes"].as_array().unwrap().len()), (0, 0), "{report:#}");
     let (code, report) = desk.json(&["policy", "diff", "old.nft", "other.nft"]);
@@ -145,7 +111,7 @@ fn intents_gate() {
             "[[intent]]\nname = \"web\"\nfrom = \"198.51.100.7\"\nto = \"10.0.0.2:443\"\nmust = \"{must}\"\n"
         )
     };
-    let desk = Desk::with(&[
+    let desk = desk(&[
         ("origin.nft", RULES),
         ("kept.toml", &intents("reach")),
         ("broken.toml", &intents("not-reach")),
@@ -162,7 +128,7 @@ fn intents_gate() {
 
 #[test]
 fn packets_are_answered_line_by_line() {
-    let desk = Desk::with(&[("origin.nft", RULES)]);
+    let desk = desk(&[("origin.nft", RULES)]);
     let words = ["policy", "packet", "origin.nft"];
     let mut child = desk.command(&words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let lines = [
@@ -193,7 +159,7 @@ SecRule ARGS \"@rx (?i)union\\s+select\" \"id:1001,phase:2,deny,status:403,msg:'
 ";
     let request =
         r#"{"method":"GET","uri":"/search?q=union%20select&page=1","headers":{"Host":"shop.example"}}"#;
-    let desk = Desk::with(&[("rules.conf", rules), ("requests.jsonl", request)]);
+    let desk = desk(&[("rules.conf", rules), ("requests.jsonl", request)]);
     let (code, report) = desk.json(&["policy", "waf", "requests.jsonl", "rules.conf", "--exclude"]);
     assert_eq!((code, &report["schema"]), (1, &"netwhy.waf/1".into()), "{report:#}");
     let answer = &report["answers"][0];
@@ -209,7 +175,7 @@ SecRule ARGS \"@rx (?i)union\\s+select\" \"id:1001,phase:2,deny,status:403,msg:'
 fn facts_of_who_asks_settle_what_a_zero_trust_policy_leaves_open() {
     let policy = r#"{"schema": "netwhy.zero-trust/1", "hosts": {"db": "10.1.0.5"}, "groups": {"staff": ["alice@x.example"]},
         "rules": [{"action": "allow", "from": ["group:staff"], "to": "db", "ports": [5432], "when": {"mfa": true}}]}"#;
-    let desk = Desk::with(&[("access.json", policy)]);
+    let desk = desk(&[("access.json", policy)]);
     let ask = |facts: &[&str]| {
         let mut words = vec!["policy", "can", "198.51.100.1", "db:5432", "access.json"];
         facts.iter().for_each(|fact| words.extend(["--fact", *fact]));
@@ -224,7 +190,7 @@ fn facts_of_who_asks_settle_what_a_zero_trust_policy_leaves_open() {
 #[test]
 fn what_members_answer_and_where_they_listen_is_held_against_their_health_checks() {
     let balancer = "listen web\n bind :80\n mode http\n option httpchk GET /health\n server a 10.0.0.5:8080 check\n server b 10.0.0.6:8080 check\n";
-    let desk = Desk::with(&[("haproxy.cfg", balancer)]);
+    let desk = desk(&[("haproxy.cfg", balancer)]);
     let kinds = |words: &[&str]| {
         let (_, report) = desk.json(&[&["policy", "lint", "haproxy.cfg"], words].concat());
         let found = report["findings"].as_array().unwrap().iter();
@@ -239,7 +205,7 @@ fn what_members_answer_and_where_they_listen_is_held_against_their_health_checks
 
 #[test]
 fn files_that_are_no_rules_are_said_and_not_taken_for_allowed() {
-    let desk = Desk::with(&[("notes.txt", "nothing of the kind\n")]);
+    let desk = desk(&[("notes.txt", "nothing of the kind\n")]);
     let output = desk.run(&["policy", "can", "10.0.0.1", "10.0.0.2:443", "notes.txt"]);
     assert_eq!(output.status.code(), Some(3));
     let error = String::from_utf8(output.stderr).unwrap();
@@ -253,7 +219,7 @@ fn rules_of_files_are_evidence_beside_the_probes() {
     in_namespace(&["nft"], || {
         let drop = "table inet own {\n chain input { type filter hook input priority 0; policy accept;\n  tcp dport 8080 drop\n }\n}\n";
         let lets = drop.replace("8080 drop", "8080 accept");
-        let desk = Desk::with(&[("drop.nft", drop), ("lets.nft", &lets)]);
+        let desk = desk(&[("drop.nft", drop), ("lets.nft", &lets)]);
         netwhy_testing::run(&format!("nft -f {}", desk.path().join("drop.nft").display()));
         let (code, verdict) = desk.json(&["127.0.0.1:8080", "--policy", "drop.nft"]);
         assert_eq!(code, 1, "{verdict:#}");
@@ -282,7 +248,7 @@ fn where_rules_and_wire_differ_the_verdict_says_on_which_side_the_fault_lies() {
     in_namespace(&["nft"], || {
         let drop = "table inet own {\n chain input { type filter hook input priority 0; policy accept;\n  tcp dport 8080 drop\n }\n}\n";
         let lets = drop.replace("8080 drop", "8080 accept");
-        let desk = Desk::with(&[("drop.nft", drop), ("lets.nft", &lets)]);
+        let desk = desk(&[("drop.nft", drop), ("lets.nft", &lets)]);
         let side = |verdict: &Value| verdict["disagreement"]["side"].clone();
         // The files deny, and yet it connects: they are not what runs.
         let listener = std::net::TcpListener::bind("127.0.0.1:8080").unwrap();
