@@ -178,7 +178,7 @@ fn only_wanted_records_are_given_and_all_are_counted() {
         assert!(failed.is_none(), "{failed:?}");
         assert_eq!((flows.len(), count.read, count.unread), (1, all, 0), "{text}");
         assert_eq!((flows[0].action, flows[0].destination_port), (Action::Reject, 22));
-        assert_eq!((flows[0].source.to_string().as_str(), flows[0].packets), ("10.0.0.1", 0));
+        assert!(!flows[0].source.is_unknown() && flows[0].packets == 0, "{:?}", flows[0]);
     }
     let mut reader = reader();
     reader.wanted = Wanted::SOURCE.of(Records { action: Some(Action::Reject), ..Records::default() });
