@@ -182,8 +182,12 @@ fn only_wanted_records_are_given_and_all_are_counted() {
     }
     let mut reader = reader();
     reader.wanted = Wanted::SOURCE.of(Records { action: Some(Action::Reject), ..Records::default() });
-    let (flows, count, _) = read_with(&reader, b"srcaddr dstaddr dstport\n10.0.0.1 10.0.0.2 22\n".as_slice());
+    let text = b"srcaddr dstaddr dstport\n10.0.0.1 10.0.0.2 22\n".as_slice();
+    let (flows, count, _) = read_with(&reader, text);
     assert_eq!((flows.len(), count.read), (0, 1), "no record without the asked column is one of them");
+    reader.wanted = Wanted::NONE;
+    let (flows, count, _) = read_with(&reader, text);
+    assert_eq!((flows.len(), count.read), (1, 1), "a header is no record, though nothing is asked of them");
 }
 
 #[test]

@@ -175,12 +175,20 @@ impl Layout {
         let is_default = fields == DEFAULT && wanted == Wanted::ALL && separator == b' ';
         let steps = (0u16..).zip(fields.iter().copied());
         let mut steps: Vec<_> = steps.filter(|(_, field)| is_wanted(*field, wanted)).collect();
+        if steps.is_empty() {
+            // A line of which nothing is looked at could be anything, also another header.
+            let known = (0u16..).zip(fields.iter().copied()).filter(|(_, field)| *field != Field::Skip);
+            steps.extend(known.take(1));
+        }
         let (mut telling, mut records) = (0, None);
         if wanted.telling() != Wanted::NONE {
             records = Some(*wanted.records());
             let tells = |field: Field| is_wanted(field, wanted.telling());
             steps.sort_by_key(|(_, field)| !tells(*field));
             telling = steps.iter().filter(|(_, field)| tells(*field)).count();
+            if telling == 0 {
+                telling = steps.len();
+            }
         }
         Layout { steps, telling, records, fields, writer, separator, transit_gateway: false, is_default }
     }
