@@ -33,11 +33,9 @@ fn add(records: &mut Records, condition: &Expr) -> bool {
     }
     match column {
         "action" => put(&mut records.action, action(value)),
-        "protocol" => put(&mut records.protocol, number(value).and_then(|number| number.try_into().ok())),
-        "sport" => put(&mut records.source_port, number(value).and_then(|number| number.try_into().ok())),
-        "dport" => {
-            put(&mut records.destination_port, number(value).and_then(|number| number.try_into().ok()))
-        }
+        "protocol" => put(&mut records.protocol, number(value)),
+        "sport" => put(&mut records.source_port, number(value)),
+        "dport" => put(&mut records.destination_port, number(value)),
         "src" => put(&mut records.source, address(value)),
         "dst" => put(&mut records.destination, address(value)),
         _ => false,
@@ -53,18 +51,20 @@ fn pair<'a>(column: &'a Expr, value: &'a Expr) -> Option<(&'a str, &'a ScalarVal
     }
 }
 
-fn number(value: &ScalarValue) -> Option<u64> {
-    match value {
-        ScalarValue::UInt8(number) => number.map(u64::from),
-        ScalarValue::UInt16(number) => number.map(u64::from),
-        ScalarValue::UInt32(number) => number.map(u64::from),
-        ScalarValue::UInt64(number) => *number,
-        ScalarValue::Int8(number) => number.and_then(|number| number.try_into().ok()),
-        ScalarValue::Int16(number) => number.and_then(|number| number.try_into().ok()),
-        ScalarValue::Int32(number) => number.and_then(|number| number.try_into().ok()),
-        ScalarValue::Int64(number) => number.and_then(|number| number.try_into().ok()),
-        _ => None,
-    }
+/// A whole number that the column can hold. Words and truths are none: compared with a cast column they mean more.
+fn number<T: TryFrom<i128>>(value: &ScalarValue) -> Option<T> {
+    let number: i128 = match value {
+        ScalarValue::UInt8(number) => (*number)?.into(),
+        ScalarValue::UInt16(number) => (*number)?.into(),
+        ScalarValue::UInt32(number) => (*number)?.into(),
+        ScalarValue::UInt64(number) => (*number)?.into(),
+        ScalarValue::Int8(number) => (*number)?.into(),
+        ScalarValue::Int16(number) => (*number)?.into(),
+        ScalarValue::Int32(number) => (*number)?.into(),
+        ScalarValue::Int64(number) => (*number)?.into(),
+        _ => return None,
+    };
+    number.try_into().ok()
 }
 
 /// What a source did not tell is null in the table, and equals nothing.

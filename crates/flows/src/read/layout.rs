@@ -173,19 +173,17 @@ impl Layout {
             fields.iter_mut().filter(|field| **field == packet).for_each(|field| *field = instead);
         }
         let is_default = fields == DEFAULT && wanted == Wanted::ALL && separator == b' ';
-        let steps = (0u16..).zip(fields.iter().copied());
-        let mut steps: Vec<_> = steps.filter(|(_, field)| is_wanted(*field, wanted)).collect();
+        let all = || (0u16..).zip(fields.iter().copied());
+        let mut steps: Vec<_> = all().filter(|(_, field)| is_wanted(*field, wanted)).collect();
         if steps.is_empty() {
             // A line of which nothing is looked at could be anything, also another header.
-            let known = (0u16..).zip(fields.iter().copied()).filter(|(_, field)| *field != Field::Skip);
-            steps.extend(known.take(1));
+            steps.extend(all().find(|(_, field)| *field != Field::Skip));
         }
-        let (mut telling, mut records) = (0, None);
-        if wanted.telling() != Wanted::NONE {
-            records = Some(*wanted.records());
-            let tells = |field: Field| is_wanted(field, wanted.telling());
-            steps.sort_by_key(|(_, field)| !tells(*field));
-            telling = steps.iter().filter(|(_, field)| tells(*field)).count();
+        let records = wanted.records();
+        let mut telling = 0;
+        if let Some(asked) = records.map(|records| records.columns()) {
+            steps.sort_by_key(|(_, field)| !is_wanted(*field, asked));
+            telling = steps.iter().filter(|(_, field)| is_wanted(*field, asked)).count();
             if telling == 0 {
                 telling = steps.len();
             }

@@ -41,8 +41,9 @@ impl Lines {
 
     /// Leaves out the records that are not wanted, of which every column was read.
     pub fn leave_out(&self, into: &mut Parsed) {
+        let Some(records) = self.wanted.records() else { return };
         let all = into.flows.len();
-        into.flows.retain(|flow| self.wanted.records().has(flow));
+        into.flows.retain(|flow| records.has(flow));
         into.left_out += (all - into.flows.len()) as u64;
     }
 
@@ -96,16 +97,9 @@ impl Lines {
                         (from, line_ends[place] as usize)
                     }),
                 };
-                match flow {
-                    Ok(Some(flow)) => {
-                        into.flows.push(flow);
-                        continue;
-                    }
-                    Ok(None) => {
-                        into.left_out += 1;
-                        continue;
-                    }
-                    Err(_) => {}
+                if let Ok(flow) = flow {
+                    into.take(flow);
+                    continue;
                 }
             }
             self.parse_slowly(text, line, layout, into);
@@ -262,8 +256,7 @@ impl Lines {
         into: &mut Parsed,
     ) {
         match self.flow_of_words(bytes, line.clone(), offset, layout) {
-            Ok(Some(flow)) => into.flows.push(flow),
-            Ok(None) => into.left_out += 1,
+            Ok(flow) => into.take(flow),
             Err((en, zh)) => {
                 into.unread.push(Unread::new(&self.file, into.lines, offset, &bytes[line], en, zh))
             }

@@ -21,6 +21,17 @@ pub struct Parsed {
     pub unread: UnreadCount,
 }
 
+impl Parsed {
+    /// Keeps a record; nothing is one that is not wanted.
+    #[inline(always)]
+    pub fn take(&mut self, flow: Option<Flow>) {
+        match flow {
+            Some(flow) => self.flows.push(flow),
+            None => self.left_out += 1,
+        }
+    }
+}
+
 /// Parses blocks of one format.
 #[derive(Debug)]
 pub enum Parser {

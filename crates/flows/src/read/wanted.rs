@@ -7,7 +7,8 @@ use std::ops::BitOr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted {
     columns: u32,
-    records: Records,
+    /// Nothing where it is every record.
+    records: Option<Records>,
 }
 
 /// The records with all of these values; what is not given may be any.
@@ -22,15 +23,6 @@ pub struct Records {
 }
 
 impl Records {
-    const ALL: Records = Records {
-        action: None,
-        protocol: None,
-        source_port: None,
-        destination_port: None,
-        source: None,
-        destination: None,
-    };
-
     /// Whether a record is one of them; its columns that are asked about are read already.
     #[inline(always)]
     pub fn has(&self, flow: &Flow) -> bool {
@@ -43,7 +35,7 @@ impl Records {
     }
 
     /// The columns that must be read to know.
-    fn columns(&self) -> Wanted {
+    pub(super) fn columns(&self) -> Wanted {
         let column = |is_asked: bool, column: Wanted| if is_asked { column } else { Wanted::NONE };
         column(self.action.is_some(), Wanted::ACTION)
             | column(self.protocol.is_some(), Wanted::PROTOCOL)
@@ -70,22 +62,18 @@ impl Wanted {
     pub const ALL: Wanted = Wanted::columns((1 << 19) - 1);
 
     const fn columns(columns: u32) -> Wanted {
-        Wanted { columns, records: Records::ALL }
+        Wanted { columns, records: None }
     }
 
     /// The same of these records only. Of others no more is looked at than what tells them: they are read and left out.
     pub fn of(self, records: Records) -> Wanted {
-        Wanted { records, ..self | records.columns() }
+        let telling = records.columns();
+        if telling == Wanted::NONE { self } else { Wanted { records: Some(records), ..self | telling } }
     }
 
-    /// The records that are wanted.
-    pub fn records(&self) -> &Records {
-        &self.records
-    }
-
-    /// The columns that tell whether a record is wanted.
-    pub(super) fn telling(&self) -> Wanted {
-        self.records.columns()
+    /// The records that are wanted, where it is not every one.
+    pub fn records(&self) -> Option<Records> {
+        self.records
     }
 
     /// The set of the columns with these names; the first unknown name otherwise.
